@@ -1,0 +1,44 @@
+"""Run many machine-learning experiments from plain files, and understand what came out.
+
+Each public name is loaded on first use: importing the package loads neither Hydra nor pandas.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlxp import errors
+    from mlxp.config_dict import ConfigDict
+    from mlxp.launcher import Context, launch
+    from mlxp.logger import DefaultLogger, Logger
+    from mlxp.version_manager import GitVM, VersionManager
+
+__all__ = ["ConfigDict", "Context", "DefaultLogger", "GitVM", "Logger", "VersionManager", "errors", "launch"]
+
+_HOMES = {
+    "ConfigDict": "mlxp.config_dict",
+    "Context": "mlxp.launcher",
+    "DefaultLogger": "mlxp.logger",
+    "GitVM": "mlxp.version_manager",
+    "Logger": "mlxp.logger",
+    "VersionManager": "mlxp.version_manager",
+    "launch": "mlxp.launcher",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mlxp")
+    if name == "errors":
+        return importlib.import_module("mlxp.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mlxp' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,239 @@
+"""The run directory: every file and folder name, the allocation of ids, and the writing of whole files.
+
+This is the one place that joins paths. It imports nothing heavy, since both the writing and the reading side use it.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlxp.errors import LogDirectoryError
+
+LAYOUT_VERSION = 2
+"""Version of the run directory's format; directories of MLXP 1 carry none."""
+
+CACHE_DIR = ".mlxp"
+"""Folder beside the runs for what can be derived from them; deleting it loses nothing."""
+
+SWEEPS_DIR = ".launch"
+"""Folder beside the runs for what Hydra's own plug-ins leave (submitit's job files, Optuna's results)."""
+
+RESERVED_LOG_NAMES = frozenset({"info", "config", "mlxp", "artifacts"})
+"""Names that a metrics file cannot have, since columns of the reader start with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The directory of one run, and the path of everything in it.
+
+    Examples
+    --------
+    >>> RunDirectory(Path("logs/7")).info_file.as_posix()
+    'logs/7/metadata/info.yaml'
+    """
+
+    path: Path
+
+    @property
+    def log_id(self) -> int:
+        """The run's id, which is the folder's name."""
+        return int(self.path.name)
+
+    @property
+    def metadata(self) -> Path:
+        """The folder of the YAML files that describe the run."""
+        return self.path / "metadata"
+
+    @property
+    def config_file(self) -> Path:
+        """The user's configuration, resolved."""
+        return self.metadata / "config.yaml"
+
+    @property
+    def info_file(self) -> Path:
+        """Status, times, host, process and how the run ended; its modification time is the run's heartbeat."""
+        return self.metadata / "info.yaml"
+
+    @property
+    def mlxp_file(self) -> Path:
+        """The settings of MLXP in force."""
+        return self.metadata / "mlxp.yaml"
+
+    @property
+    def submission_file(self) -> Path:
+        """How the run was submitted to a scheduler; only for submitted runs."""
+        return self.metadata / "submission.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """The folder of the metrics files."""
+        return self.path / "metrics"
+
+    @property
+    def metrics_keys_file(self) -> Path:
+        """The keys seen so far in each metrics file."""
+        return self.metrics / ".keys" / "metrics.yaml"
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder of the artifacts, one folder inside it per type."""
+        return self.path / "artifacts"
+
+    @property
+    def artifacts_keys_file(self) -> Path:
+        """The names of the artifacts by type and folder."""
+        return self.artifacts / ".keys" / "artifacts.yaml"
+
+    @property
+    def artifact_types_file(self) -> Path:
+        """The import paths of the functions that save and load the user's own artifact types."""
+        return self.artifacts / ".keys" / "custom_types.yaml"
+
+    @property
+    def stdout(self) -> Path:
+        """What the run printed."""
+        return self.path / "log.stdout"
+
+    @property
+    def stderr(self) -> Path:
+        """What the run printed as errors."""
+        return self.path / "log.stderr"
+
+    @property
+    def script(self) -> Path:
+        """The job script of a submitted run."""
+        return self.path / "script.sh"
+
+    def metrics_file(self, log_name: str) -> Path:
+        """Return the path of the metrics file called `log_name`."""
+        return self.metrics / f"{log_name}.json"
+
+    def artifact(self, artifact_type: str, artifact_name: str) -> Path:
+        """Return the path of the artifact called `artifact_name`, which may contain folders."""
+        return self.artifacts / artifact_type / artifact_name
+
+
+def log_id_of(name: str) -> int | None:
+    """Return the id that a folder's name stands for, or None if it is not the name of a run's directory.
+
+    Examples
+    --------
+    >>> log_id_of("12"), log_id_of("012"), log_id_of("plots")
+    (12, None, None)
+    """
+    if name.isascii() and name.isdigit() and name[0] != "0":
+        return int(name)
+    return None
+
+
+def create_run_directory(parent: Path) -> RunDirectory:
+    """Create the directory of a new run in `parent` and return it.
+
+    The id is one more than the highest one ever used there, as far as is known: creating a directory succeeds for one
+    process only, so that any number of them, on any number of hosts, may do this at once.
+
+    Raises
+    ------
+    LogDirectoryError
+        If `parent` cannot be created or written.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        log_id = max(_highest_log_id(parent), _last_log_id(parent)) + 1
+        while not _create(parent / str(log_id)):
+            log_id += 1
+    except OSError as error:
+        raise LogDirectoryError(f"cannot create a run's directory in {parent}: {error.strerror or error}") from error
+    _remember_last_log_id(parent, log_id)
+    return RunDirectory(parent / str(log_id))
+
+
+def _highest_log_id(parent: Path) -> int:
+    return max((log_id_of(name) or 0 for name in os.listdir(parent)), default=0)  # noqa: PTH208 - twice as fast
+
+
+def _create(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _last_log_id(parent: Path) -> int:
+    # Only a removed run's id is known from here and not from the directories themselves.
+    try:
+        return int((parent / CACHE_DIR / "last_id").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def _remember_last_log_id(parent: Path, log_id: int) -> None:
+    # A lost update is harmless: the file matters only once the highest run has been removed.
+    with contextlib.suppress(OSError, LogDirectoryError):
+        (parent / CACHE_DIR).mkdir(exist_ok=True)
+        write_atomically(parent / CACHE_DIR / "last_id", str(log_id))
+
+
+def run_directories(parent: Path) -> Iterator[RunDirectory]:
+    """Yield the run directories in `parent`, in the order of their ids; anything else there is passed over."""
+    with os.scandir(parent) as entries:
+        ids = sorted(log_id for entry in entries if (log_id := log_id_of(entry.name)) and entry.is_dir())
+    return (RunDirectory(parent / str(log_id)) for log_id in ids)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace the file at `path` by one that holds `text`: a reader sees the old content or the new, never a part.
+
+    Raises
+    ------
+    LogDirectoryError
+        If the file cannot be written; the old content is then still there.
+    """
+    # Random, since writers on several hosts of a shared file system may replace the same file at once.
+    temporary = path.with_name(f".{path.name}-{os.urandom(6).hex()}")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise LogDirectoryError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_yaml(path: Path, content: Any) -> None:
+    """Replace the YAML file at `path`, atomically; mappings keep their order."""
+    write_atomically(path, to_yaml(content))
+
+
+def to_yaml(content: Any) -> str:
+    """Return `content` as YAML in block style, keys in their order.
+
+    Examples
+    --------
+    >>> print(to_yaml({"seed": 1, "model": {"layers": [64, 32]}}), end="")
+    seed: 1
+    model:
+      layers:
+      - 64
+      - 32
+    """
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return yaml.dump(content, Dumper=dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**31 - 1)
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of the YAML file at `path`, or None if there is no such file."""
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - the C twin of SafeLoader
