@@ -1,0 +1,129 @@
+"""Preparing Hydra for one launch: MLXP's defaults, settings and sweeper, in place only while it lasts.
+
+Hydra composes the settings as any other configuration, so that they can be overridden, swept and interpolated. Nothing
+is left behind in its global state: another Hydra program in the same process does not notice.
+"""
+
+import contextlib
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import hydra
+import omegaconf
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from mlxp.layout import SWEEPS_DIR
+from mlxp.settings import DEFAULTS
+from mlxp.sweeper import TARGET, registered
+
+__all__ = ["VERSION_BASE", "prepared"]
+
+
+def _version(module: ModuleType) -> tuple[int, ...]:
+    return tuple(int(part) for part in module.__version__.split(".")[:2])
+
+
+_HYDRA_VERSION = _version(hydra)
+
+VERSION_BASE: dict[str, Any] = {"version_base": "1.3"} if _HYDRA_VERSION < (1, 4) else {}
+"""Passed to Hydra's entry points: 1.3 without it behaves as 1.1, and 1.4 deprecates it."""
+
+_STORE_OPTIONS: dict[str, Any] = {"replace": True} if _HYDRA_VERSION >= (1, 4) else {}
+
+_LOCAL_LAUNCHERS = (
+    "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+    "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+)
+
+
+@contextlib.contextmanager
+def prepared(launch_directory: Path, base_dir: Path, config_dirs: list[Path]) -> Iterator[None]:
+    """Within this context, Hydra uses MLXP's defaults and sweeper, and composes MLXP's settings.
+
+    Parameters
+    ----------
+    launch_directory
+        Where Hydra's own output of this launch goes, as long as nobody needs it afterwards.
+    base_dir
+        What a relative ``parent_log_dir`` is relative to.
+    config_dirs
+        Where a file ``mlxp.yaml`` may lie.
+    """
+    has_file = any((directory / "mlxp.yaml").is_file() for directory in config_dirs)
+    with registered(), _store_restored() as store:
+        store.store(group="hydra/sweeper", name="mlxp", node=_sweeper_node(), provider="mlxp", **_STORE_OPTIONS)
+        store.store(name="mlxp_defaults", node=_settings_node(), provider="mlxp", **_STORE_OPTIONS)
+        node = _hydra_node(store.repo["hydra"]["config.yaml"].node, launch_directory, base_dir, has_file)
+        store.store(group="hydra", name="config", node=node, provider="mlxp", **_STORE_OPTIONS)
+        yield
+
+
+@contextlib.contextmanager
+def _store_restored() -> Iterator[ConfigStore]:
+    """Restore afterwards the three places of Hydra's store that are written to."""
+    store = ConfigStore.instance()
+    before = dict(store.repo), dict(store.repo["hydra"]), dict(store.repo["hydra"]["sweeper"])
+    try:
+        yield store
+    finally:
+        store.repo, store.repo["hydra"], store.repo["hydra"]["sweeper"] = before
+
+
+def _sweeper_node() -> dict[str, Any]:
+    return {"_target_": TARGET, "max_batch_size": None, "params": None, "keep_going": True}
+
+
+def _settings_node() -> DictConfig:
+    # Open, so that a wrong name gets our message, which knows the nearest right one, and not Hydra's.
+    node = OmegaConf.create(DEFAULTS)
+    OmegaConf.set_struct(node, False)
+    return node
+
+
+def _hydra_node(original: DictConfig, launch_directory: Path, base_dir: Path, has_file: bool) -> DictConfig:
+    node = copy.deepcopy(original)
+    own = {"sweeper": "mlxp", "hydra_logging": "disabled", "job_logging": "disabled"}
+    defaults = [_replaced(item, own) for item in node.defaults]
+    defaults += ["_self_", "/mlxp_defaults@_global_.mlxp"]
+    node.defaults = [*defaults, "/mlxp@_global_.mlxp"] if has_file else defaults
+    node.output_subdir = None
+    node.run.dir = str(launch_directory)
+    node.sweep.dir = (
+        f"${{mlxp_sweep_dir:{_quoted(launch_directory)},{_quoted(base_dir)},${{hydra.sweeper._target_}},"
+        "${hydra.launcher._target_},${mlxp.logger.parent_log_dir}}"
+    )
+    node.sweep.subdir = "."
+    return node
+
+
+def _replaced(item: Any, own: dict[str, str]) -> Any:
+    if isinstance(item, DictConfig | dict):
+        return {key: own.get(str(key), value) for key, value in item.items()}
+    return list(item) if isinstance(item, ListConfig) else item
+
+
+def _quoted(path: Path) -> str:
+    text = str(path).replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${")
+    return f"'{text}'"
+
+
+def _sweep_dir(launch_directory: str, base_dir: str, sweeper: str, launcher: str, parent_log_dir: str) -> str:
+    """Return where Hydra's plug-ins may leave files: beside the runs, if there is anything to keep or to share."""
+    if sweeper == TARGET and launcher in _LOCAL_LAUNCHERS:
+        return launch_directory
+    parent = Path(base_dir, parent_log_dir).expanduser()
+    return str(parent / SWEEPS_DIR / Path(launch_directory).name)
+
+
+def register_resolver() -> None:
+    """Make the resolver of ``hydra.sweep.dir`` known; the processes of a parallel launcher need it, too."""
+    # OmegaConf 2.4 gives the old name a new meaning, and deprecates the one of 2.3.
+    name = "register_resolver" if _version(omegaconf) >= (2, 4) else "register_new_resolver"
+    getattr(OmegaConf, name)("mlxp_sweep_dir", _sweep_dir, replace=True)
+
+
+register_resolver()
