@@ -19,7 +19,6 @@ _OPTIONS = (
     ("--config-name", "-cn"),
     ("--config-dir", "-cd"),
     ("--experimental-rerun",),
-    ("--info", "-i"),
 )
 _LOOKS = ("help", "hydra_help", "version", "cfg", "shell_completion", "experimental_rerun", "info")
 
@@ -72,26 +71,27 @@ def without_plus(override: str) -> str:
     return bare if bare.startswith("mlxp.") else override
 
 
-class _Unreadable(Exception):
+class _UnreadableError(Exception):
     pass
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise _Unreadable(message)
+        raise _UnreadableError(message)
 
 
 def parsed(argv: list[str]) -> Arguments | None:
-    """Take the arguments after the program's name apart; None if they are not Hydra's, which then says what is wrong."""
+    """Take the arguments after the program's name apart; None if Hydra does not know them, which then says so."""
     parser = _Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     for names in _SWITCHES:
         parser.add_argument(*names, action="store_true")
     for names in _OPTIONS:
-        parser.add_argument(*names, **({"nargs": "?", "const": "all"} if names[0] == "--info" else {}))  # type: ignore[arg-type]
+        parser.add_argument(*names)
+    parser.add_argument("--info", "-i", nargs="?", const="all")
     parser.add_argument("overrides", nargs="*")
     try:
         found = vars(parser.parse_intermixed_args(argv))
-    except _Unreadable:
+    except _UnreadableError:
         return None
     overrides = found.pop("overrides", [])
     return Arguments(found, overrides)

@@ -1,7 +1,7 @@
 """ConfigDict: what ``ctx.config`` is, a dict whose keys are also attributes and that prints as YAML."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from mlxp.layout import to_yaml
 
@@ -73,7 +73,7 @@ class ConfigDict(dict[str, Any]):
     def __or__(self, other: Mapping[str, Any]) -> "ConfigDict":  # type: ignore[override] # dict | dict is a plain dict
         return ConfigDict({**self, **other})
 
-    def __ior__(self, other: Any) -> "ConfigDict":  # type: ignore[override, misc] # must convert as update does
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override, misc] # must convert as update does
         for key, value in dict(other).items():
             self[key] = value
         return self

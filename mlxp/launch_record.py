@@ -1,8 +1,8 @@
 """What became of the runs of one launch: a line per start and per end, written by the processes that run them.
 
 The launching process reads it back for the summary at the end of a sweep, for the ids of the runs, and to find out
-which ones were cut off. It lies in the user's cache directory, which all hosts of a cluster usually share, and is removed
-at the end.
+which ones were cut off. It lies in the user's cache directory, which all hosts of a cluster usually share, and is
+removed at the end.
 """
 
 import contextlib
@@ -179,9 +179,9 @@ def summary(runs: list[RunRecord]) -> str:
     4    seed=1     COMPLETE  1 min 15 s
     logs: /logs
     """
-    rows = [("run", "overrides", "status", "duration")]
-    for run in runs:
-        rows.append((str(run.log_id or "-"), " ".join(run.overrides), run.status, _spelled(run.duration)))
+    title = ("run", "overrides", "status", "duration")
+    cells = [(str(run.log_id or "-"), " ".join(run.overrides), run.status, _spelled(run.duration)) for run in runs]
+    rows = [title, *cells]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows

@@ -1,7 +1,7 @@
-"""``@mlxp.launch``: turns a function into a program whose command line is Hydra's, and which can be called from Python.
+"""``@mlxp.launch``: makes a program of a function; its command line is Hydra's, and Python can call it, too.
 
-A thin shell: it finds the configuration, starts Hydra, and tells what became of the runs. What happens inside a run is in
-run.py.
+A thin shell: it finds the configuration, starts Hydra, and tells what became of the runs. What happens inside a run
+is in run.py.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from mlxp.arguments import Arguments, parsed, without_plus
 from mlxp.errors import InvalidConfigFileError, MLXPError, SweepError
@@ -82,7 +82,8 @@ class SweepResults(list[Any]):
 class Task(Generic[Value]):
     """A function decorated with `launch`.
 
-    Called without arguments it is a command line program, which reads ``sys.argv``. `run` and `sweep` start it from Python.
+    Called without arguments it is a command line program, which reads ``sys.argv``. From Python, `run` and `sweep`
+    start it.
     """
 
     def __init__(
@@ -171,7 +172,7 @@ class _Launch:
         self.starter = RunStarter(program, self.record)
         self.results: list[JobReturn] = []
 
-    def __enter__(self) -> "_Launch":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -189,8 +190,7 @@ class _Launch:
         except (KeyboardInterrupt, Terminated) as error:
             self._print_summary()
             number = signal_of(error)
-            assert number is not None
-            print(f"stopped by {number.name}", file=sys.stderr)  # noqa: T201
+            print(f"stopped by {number.name}", file=sys.stderr)  # noqa: T201 - the command line's answer
             sys.exit(exit_code(number))
         except SystemExit:
             self._print_summary()
@@ -275,9 +275,7 @@ class _Launch:
         else:
             initialized = initialize_config_dir(self.config.hydra_path, job_name=name, **VERSION_BASE)
         with initialized:
-            hydra = GlobalHydra.instance().hydra
-            assert hydra is not None
-            hydra.multirun(
+            GlobalHydra.instance().hydra.multirun(  # type: ignore[union-attr] # it has just been initialised
                 config_name="config",
                 task_function=self._hydra_function(),
                 overrides=overrides,

@@ -88,8 +88,8 @@ class Logger:
         self._files: dict[str, _MetricsFile] = {}
         self._metric_keys = _KeysFile(self._run.metrics_keys_file)
         self._artifact_names = _KeysFile(self._run.artifacts_keys_file)
-        self._stop = weakref.finalize(self, _close_all, self._files, copies := [])
-        self._copies: list[Any] = copies
+        self._copies: list[Any] = []
+        self._stop = weakref.finalize(self, _close_all, self._files, self._copies)
 
     def _copy_streams(self) -> None:
         from mlxp.streams import Copy

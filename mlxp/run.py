@@ -20,7 +20,7 @@ from mlxp.config_dict import ConfigDict
 from mlxp.errors import LogDirectoryError, MissingFieldError
 from mlxp.layout import LAYOUT_VERSION, RunDirectory, read_yaml, write_atomically, write_yaml
 from mlxp.provenance import git_state, packages, process_info
-from mlxp.status import Status, exit_code, heartbeat, signal_of, signals_held, signals_raised
+from mlxp.status import Status, Terminated, exit_code, heartbeat, signal_of, signals_held, signals_raised
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -126,7 +126,7 @@ class Run:
         self.info = ConfigDict(self._first_info(overrides, version_manager))
         self.context = Context(self._as_set(config), ConfigDict(self.settings), self.info, self.logger)
         if self.directory is not None:
-            self._write_metadata(config)
+            self._write_metadata(self.directory, config)
 
     def _work_dir(self) -> tuple[str, Any]:
         if not self.settings["use_version_manager"]:
@@ -175,12 +175,11 @@ class Run:
             "heartbeat": self.settings["heartbeat"],
         }
 
-    def _write_metadata(self, config: "DictConfig") -> None:
+    def _write_metadata(self, directory: RunDirectory, config: "DictConfig") -> None:
         from omegaconf import OmegaConf
 
-        assert self.directory is not None
-        write_atomically(self.directory.config_file, OmegaConf.to_yaml(config, resolve=True))
-        write_yaml(self.directory.mlxp_file, self.settings)
+        write_atomically(directory.config_file, OmegaConf.to_yaml(config, resolve=True))
+        write_yaml(directory.mlxp_file, self.settings)
         self._write_info()
 
     def _write_info(self) -> None:
@@ -301,16 +300,10 @@ def _ending(error: BaseException | None) -> dict[str, Any]:
     end["traceback"] = _last_lines(error) if error is not None else None
     if error is None:
         return end
-    signal_received = signal_of(error)
-    if signal_received is not None:
-        name = signal_received.name
-        return {
-            **end,
-            "status": Status.KILLED.value,
-            "reason": name,
-            "signal": name,
-            "code": exit_code(signal_received),
-        }
+    if isinstance(error, Terminated | KeyboardInterrupt):
+        number = signal_of(error)
+        killed = {"status": Status.KILLED.value, "reason": number.name, "signal": number.name}
+        return {**end, **killed, "code": exit_code(number)}
     if isinstance(error, SystemExit):
         return {**end, **_ending_of_exit(error)}
     reason = "".join(traceback.format_exception_only(error)).strip()
@@ -332,14 +325,9 @@ def _ending_of_exit(error: SystemExit) -> dict[str, Any]:
 
 def is_preemption(error: BaseException) -> bool:
     """Return whether submitit's own signal handler raised `error`, which it must get back to requeue its job."""
-    frame = None
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        pass
-    return isinstance(error, SystemExit) and frame is not None and _module_of(frame).startswith("submitit.")
-
-
-def _module_of(frame: Any) -> str:
-    return str(frame.f_globals.get("__name__", ""))
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    module = str(frames[-1].f_globals.get("__name__", "")) if frames else ""
+    return isinstance(error, SystemExit) and module.startswith("submitit.")
 
 
 def _last_lines(error: BaseException) -> str:

@@ -1,7 +1,8 @@
 """The settings of MLXP: their defaults, and the check of what the user set.
 
-Hydra composes them as the key ``mlxp`` of the configuration: the defaults below, then ``mlxp.yaml``, then ``mlxp:`` in
-the configuration, then the command line. Here they are only checked: names against `DEFAULTS`, types against its values.
+Hydra composes them as the key ``mlxp`` of the configuration: the defaults below, then ``mlxp.yaml``, then ``mlxp:``
+in the configuration, then the command line. Here they are only checked: names against `DEFAULTS`, types against its
+values.
 """
 
 import difflib

@@ -12,7 +12,7 @@ from mlxp.errors import MLXPError
 from mlxp.launch_record import LaunchRecord
 from mlxp.provenance import process_info
 from mlxp.run import Program, Run, is_preemption
-from mlxp.status import Status, signal_of
+from mlxp.status import Status, Terminated
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -116,7 +116,7 @@ class RunStarter:
             self.record.ask_to_stop()
 
     def _fail(self, error: BaseException, run: Run, overrides: list[str]) -> NoReturn:
-        if signal_of(error) or is_preemption(error):
+        if isinstance(error, Terminated | KeyboardInterrupt) or is_preemption(error):
             raise error
         self._stop_others()
         error = error.with_traceback(self._from_task_on(error.__traceback__))

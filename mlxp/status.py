@@ -51,11 +51,9 @@ class Terminated(BaseException):
         return signal.Signals(self.signal_number).name
 
 
-def signal_of(error: BaseException) -> signal.Signals | None:
-    """Return the signal that `error` stands for, or None if it stands for none."""
-    if isinstance(error, Terminated):
-        return signal.Signals(error.signal_number)
-    return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None
+def signal_of(error: Terminated | KeyboardInterrupt) -> signal.Signals:
+    """Return the signal that `error` stands for."""
+    return signal.Signals(error.signal_number) if isinstance(error, Terminated) else signal.SIGINT
 
 
 def exit_code(number: int) -> int:

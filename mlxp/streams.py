@@ -27,15 +27,16 @@ class Copy:
         self.stream.flush()
         self.descriptor = {"stdout": 1, "stderr": 2}[name]
         self.original = os.dup(self.descriptor)
+        read_end, write_end = os.pipe()
         self.program = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__, str(path)],
-            stdin=subprocess.PIPE,
+            stdin=read_end,
             stdout=self.original,
             start_new_session=True,  # Ctrl-C in the terminal must not end it before the run
         )
-        assert self.program.stdin is not None
-        os.dup2(self.program.stdin.fileno(), self.descriptor)
-        self.program.stdin.close()
+        os.close(read_end)
+        os.dup2(write_end, self.descriptor)
+        os.close(write_end)
         # In a notebook, or under a test runner, sys.stdout does not write to the process's standard output.
         self.file = None if _writes_to(self.stream, self.descriptor) else path.open("a", encoding="utf-8", buffering=1)
         if self.file is not None:

@@ -18,7 +18,6 @@ from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.errors import CompactHydraException
-from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -103,19 +102,17 @@ class MLXPSweeper(Sweeper):
         self.max_batch_size = max_batch_size
         self.params = params or {}
         self.keep_going = keep_going
-        self.launcher: Launcher | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what `sweep` needs; called by Hydra."""
-        self.hydra_context = hydra_context
-        self.config = config
-        self.launcher = Plugins.instance().instantiate_launcher(
+        self._composed = config
+        self._loader = hydra_context.config_loader
+        self._launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Run all combinations and return what Hydra's launcher returned, batch by batch; called by Hydra."""
-        assert self.launcher is not None
         plan = _plans[-1]
         runs = self._combinations(arguments)
         if plan.one_run_only and len(runs) > 1:
@@ -125,7 +122,7 @@ class MLXPSweeper(Sweeper):
         size = self.max_batch_size or max(len(runs), 1)
         returns = []
         for start in range(0, len(runs), size):
-            batch = self.launcher.launch(runs[start : start + size], initial_job_idx=start)
+            batch = self._launcher.launch(runs[start : start + size], initial_job_idx=start)
             plan.results.extend(batch)
             returns.append(batch)
         if len(runs) == 1:
@@ -133,7 +130,7 @@ class MLXPSweeper(Sweeper):
         return returns
 
     def _combinations(self, arguments: list[str]) -> list[list[str]]:
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        parser = OverridesParser.create(config_loader=self._loader)
         own = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()])
         given = parser.parse_overrides(arguments)
         overridden = {override.key_or_group for override in given}
@@ -143,12 +140,11 @@ class MLXPSweeper(Sweeper):
 
     def _check(self, runs: list[list[str]], plan: Plan) -> None:
         """Compose the configuration of each run before any starts; a single one has been composed already."""
-        loader = self.hydra_context.config_loader
         try:
-            plan.check(self.config)
+            plan.check(self._composed)
             if len(runs) > 1:
                 for overrides in runs:
-                    plan.check(loader.load_sweep_config(self.config, list(overrides)))
+                    plan.check(self._loader.load_sweep_config(self._composed, list(overrides)))
         except MLXPError as error:
             raise CompactHydraException(str(error)) from error
 

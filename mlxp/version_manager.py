@@ -1,6 +1,6 @@
 """Version managers: which copy of the code a run is executed from.
 
-GitVM is the one that comes with MLXP; a user's own is a child of VersionManager, named in ``mlxp.version_manager.name``.
+GitVM comes with MLXP; a user's own is a child of VersionManager, named in the setting ``mlxp.version_manager.name``.
 """
 
 import abc
@@ -44,8 +44,8 @@ class GitVM(VersionManager):
     """Executes runs from a copy of the git repository at its latest commit, so that the code can be edited meanwhile.
 
     The copy is made once per commit, in ``<parent_work_dir>/<repository>/<commit>``. With ``interactive_mode`` and a
-    terminal, it asks once per program whether to add untracked files and to commit changes; otherwise it warns that they
-    are not part of the copy.
+    terminal, it asks once per program whether to add untracked files and to commit changes; otherwise it warns that
+    they are not part of the copy.
 
     Parameters
     ----------
