@@ -10,11 +10,18 @@ from typing import NoReturn
 
 __all__ = ["Arguments", "parsed", "without_plus"]
 
-_SWITCHES = (("--help", "-h"), ("--hydra-help",), ("--version",), ("--resolve",), ("--run", "-r"), ("--multirun", "-m"))
+_SWITCHES = (
+    ("--help", "-h"),
+    ("--hydra-help",),
+    ("--version",),
+    ("--resolve",),
+    ("--run", "-r"),
+    ("--multirun", "-m"),
+    ("--shell-completion", "-sc"),
+)
 _OPTIONS = (
     ("--cfg", "-c"),
     ("--package", "-p"),
-    ("--shell-completion", "-sc"),
     ("--config-path", "-cp"),
     ("--config-name", "-cn"),
     ("--config-dir", "-cd"),

@@ -195,6 +195,8 @@ class _Launch:
         except SystemExit:
             self._print_summary()
             raise
+        if arguments is not None and arguments.only_looks:
+            return None
         return self._value_of_program()
 
     def _value_of_program(self) -> Any:

@@ -6,6 +6,7 @@ registered for the time of a launch only, so that other programs of the environm
 
 import contextlib
 import importlib
+import io
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -152,7 +153,8 @@ class MLXPSweeper(Sweeper):
 def _raise_failure(result: JobReturn) -> None:
     """Raise what a single run raised, so that it becomes the program's exception or exit code."""
     try:
-        _ = result.return_value
+        with contextlib.redirect_stderr(io.StringIO()):  # Hydra announces the error, which speaks for itself
+            _ = result.return_value
     except RunExitedError as error:
         raise SystemExit(error.code) from None
 

@@ -20,12 +20,12 @@ class App:
     def __init__(self, directory):
         self.directory = directory
 
-    def command(self, *arguments, program=("main.py",)):
-        return [sys.executable, "-W", "error::DeprecationWarning:__main__", *program, *arguments]
+    def command(self, *arguments, program=("main.py",), prefix=()):
+        return [*prefix, sys.executable, *program, *arguments]
 
-    def run(self, *arguments, cwd=None, program=("main.py",), **options):
+    def run(self, *arguments, cwd=None, program=("main.py",), prefix=(), **options):
         """Run it to its end; the result has returncode, stdout and stderr."""
-        command = self.command(*arguments, program=program)
+        command = self.command(*arguments, program=program, prefix=prefix)
         return subprocess.run(
             command, cwd=cwd or self.directory, capture_output=True, text=True, timeout=120, check=False, **options
         )
@@ -99,8 +99,8 @@ def actions(app):
 
 
 @pytest.fixture
-def as_nobody():
-    """Arguments of subprocess that give up root's right to write anywhere."""
+def without_privileges():
+    """The beginning of a command that takes root's right to write anywhere from the program it starts."""
     if os.geteuid() != 0:
-        return {}
-    return {"user": 65534, "group": 65534}
+        return ()
+    return ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
