@@ -14,13 +14,14 @@ from typing import Any
 import hydra
 import omegaconf
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mlxp.layout import SWEEPS_DIR
 from mlxp.settings import DEFAULTS
 from mlxp.sweeper import TARGET, registered
 
-__all__ = ["VERSION_BASE", "prepared"]
+__all__ = ["VERSION_BASE", "initialized", "prepared"]
 
 
 def _version(module: ModuleType) -> tuple[int, ...]:
@@ -73,6 +74,25 @@ def _store_restored() -> Iterator[ConfigStore]:
         store.repo, store.repo["hydra"], store.repo["hydra"]["sweeper"] = before
 
 
+@contextlib.contextmanager
+def initialized(config_path: str, package: str | None, name: str) -> Iterator[Any]:
+    """Within this context, Hydra is initialised for a program called `name`; what was before is restored after.
+
+    The configuration lies in the directory `config_path`, or in a Python `package`.
+    """
+    glob = GlobalHydra.instance()
+    before = glob.hydra
+    glob.clear()
+    try:
+        if package is not None:
+            hydra.initialize_config_module(package, job_name=name, **VERSION_BASE)
+        else:
+            hydra.initialize_config_dir(config_path, job_name=name, **VERSION_BASE)
+        yield glob.hydra
+    finally:
+        glob.hydra = before
+
+
 def _sweeper_node() -> dict[str, Any]:
     return {"_target_": TARGET, "max_batch_size": None, "params": None, "keep_going": True}
 
@@ -87,9 +107,10 @@ def _settings_node() -> DictConfig:
 def _hydra_node(original: DictConfig, launch_directory: Path, base_dir: Path, has_file: bool) -> DictConfig:
     node = copy.deepcopy(original)
     own = {"sweeper": "mlxp", "hydra_logging": "disabled", "job_logging": "disabled"}
-    defaults = [_replaced(item, own) for item in node.defaults]
-    defaults += ["_self_", "/mlxp_defaults@_global_.mlxp"]
-    node.defaults = [*defaults, "/mlxp@_global_.mlxp"] if has_file else defaults
+    added = ["_self_", "/mlxp_defaults@_global_.mlxp", "/mlxp@_global_.mlxp"]
+    # A run may launch others: then what is added is there already.
+    defaults = [_replaced(item, own) for item in node.defaults if item not in added]
+    node.defaults = defaults + (added if has_file else added[:-1])
     node.output_subdir = None
     node.run.dir = str(launch_directory)
     node.sweep.dir = (

@@ -266,18 +266,10 @@ class _Launch:
             sys.argv = argv
 
     def _hydra_multirun(self, overrides: list[str]) -> None:
-        from hydra import initialize_config_dir, initialize_config_module
-        from hydra.core.global_hydra import GlobalHydra
+        from mlxp.hydra_app import initialized
 
-        from mlxp.hydra_app import VERSION_BASE
-
-        name = self.program.task.__name__
-        if self.config.package is not None:
-            initialized: Any = initialize_config_module(self.config.package, job_name=name, **VERSION_BASE)
-        else:
-            initialized = initialize_config_dir(self.config.hydra_path, job_name=name, **VERSION_BASE)
-        with initialized:
-            GlobalHydra.instance().hydra.multirun(  # type: ignore[union-attr] # it has just been initialised
+        with initialized(self.config.hydra_path, self.config.package, self.program.task.__name__) as hydra:
+            hydra.multirun(
                 config_name="config",
                 task_function=self._hydra_function(),
                 overrides=overrides,

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+collect_ignore = ["apps", "benchmarks", "data"]
+
 APPS = Path(__file__).parent / "apps"
 
 

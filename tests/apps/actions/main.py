@@ -11,7 +11,7 @@ from pathlib import Path
 import mlxp
 
 
-class Strange(Exception):
+class StrangeError(Exception):
     """An exception that cannot be unpickled."""
 
     def __init__(self, one, two):
@@ -49,7 +49,7 @@ ACTIONS = {
     "value": lambda ctx: ctx.config.number,
     "random": lambda ctx: random.random(),
     "fail": lambda ctx: 1 / 0,
-    "strange": lambda ctx: (_ for _ in ()).throw(Strange(1, 2)),
+    "strange": lambda ctx: (_ for _ in ()).throw(StrangeError(1, 2)),
     "exit": lambda ctx: sys.exit(ctx.config.number),
     "exit-with-words": lambda ctx: sys.exit("out of luck"),
     "signal": lambda ctx: os.kill(os.getpid(), getattr(signal, ctx.config.signal)),
