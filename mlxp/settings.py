@@ -76,6 +76,10 @@ def checked(settings: Mapping[str, Any], base_dir: Path) -> dict[str, Any]:
         checked_settings[group][name] = os.path.normpath(base_dir / path)
     for group in ("logger", "version_manager"):
         _check_options(group, checked_settings[group])
+    if checked_settings["use_scheduler"]:
+        raise InvalidConfigFileError(
+            "the setting mlxp.use_scheduler is true, but this version cannot submit to a scheduler; set it to false"
+        )
     return checked_settings
 
 
