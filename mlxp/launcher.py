@@ -14,9 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from mlxp.submitted import claimed_directory
+from mlxp.submitted import overrides as own_overrides
 from mlxp.arguments import Arguments, parsed, without_plus
 from mlxp.errors import InvalidConfigFileError, MLXPError, SweepError
 from mlxp.run import Context, Program, checked_configuration
+from mlxp.plan_report import is_planning
 from mlxp.status import Status, Terminated, exit_code, signal_of, signals_raised
 
 if TYPE_CHECKING:
@@ -171,6 +174,7 @@ class _Launch:
         self.record = LaunchRecord.create()
         self.starter = RunStarter(program, self.record)
         self.results: list[JobReturn] = []
+        self.is_planning = is_planning()
 
     def __enter__(self) -> Self:
         return self
@@ -179,7 +183,7 @@ class _Launch:
         self.record.remove()
 
     def from_command_line(self) -> Any:
-        arguments = parsed(sys.argv[1:])
+        arguments = self._adapted(parsed(sys.argv[1:]))
         if arguments is not None and arguments.is_plain_run:
             self.starter.planned = 1
         try:
@@ -197,7 +201,21 @@ class _Launch:
             raise
         if arguments is not None and arguments.only_looks:
             return None
+        if self.is_planning:
+            sys.exit(0)
         return self._value_of_program()
+
+    def _adapted(self, arguments: Arguments | None) -> Arguments | None:
+        """Return the arguments that make a submitted run run once, and a planning program plan."""
+        if arguments is None or arguments.only_looks:
+            return arguments
+        if self.is_planning:
+            return arguments.with_sweeper("mlxp")
+        directory = claimed_directory()
+        if directory is None:
+            return arguments
+        self.starter.own_overrides = frozenset(own_overrides(directory))
+        return arguments.with_overrides(own_overrides(directory))
 
     def _value_of_program(self) -> Any:
         if self.starter.is_single:
@@ -212,6 +230,8 @@ class _Launch:
     def from_python(self, overrides: list[str], *, one_run_only: bool) -> SweepResults:
         from hydra.errors import CompactHydraException
 
+        if self.is_planning:
+            raise MLXPError("only a task that reads its command line can be submitted; this one was called from Python")
         arguments = Arguments({}, [without_plus(override) for override in overrides])
         try:
             with self._under_way(arguments, one_run_only=one_run_only):
@@ -240,7 +260,8 @@ class _Launch:
         from mlxp.sweeper import Plan, planned
 
         check = functools.partial(checked_configuration, self.program)
-        plan = Plan(check, self.starter.on_planned, one_run_only, self.results)
+        report = self._report if self.is_planning else None
+        plan = Plan(check, self.starter.on_planned, one_run_only, self.results, report)
         hydra_ready = prepared(self.record.directory, self.program.directory, self.config.directories(arguments))
         try:
             with signals_raised(), hydra_ready, planned(plan):
@@ -250,6 +271,11 @@ class _Launch:
             self.record.ask_to_stop()
             self.record.end_runs_under_way()
             raise
+
+    def _report(self, runs: list[list[str]], checked: list[Any]) -> None:
+        from mlxp.planning import report_runs
+
+        report_runs(runs, checked)
 
     def _hydra_main(self, arguments: Arguments | None) -> None:
         import hydra

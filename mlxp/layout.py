@@ -151,6 +151,11 @@ def create_run_directory(parent: Path) -> RunDirectory:
     return RunDirectory(parent / str(log_id))
 
 
+def next_log_id(parent: Path) -> int:
+    """Return the id that the next run in `parent` gets, as far as is known."""
+    return max(_highest_log_id(parent), _last_log_id(parent)) + 1 if parent.is_dir() else 1
+
+
 def _highest_log_id(parent: Path) -> int:
     return max((log_id_of(name) or 0 for name in os.listdir(parent)), default=0)  # noqa: PTH208 - twice as fast
 

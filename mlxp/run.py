@@ -21,6 +21,7 @@ from mlxp.errors import LogDirectoryError, MissingFieldError
 from mlxp.layout import LAYOUT_VERSION, RunDirectory, read_yaml, write_atomically, write_yaml
 from mlxp.provenance import git_state, packages, process_info
 from mlxp.status import Status, Terminated, exit_code, heartbeat, signal_of, signals_held, signals_raised
+from mlxp.submitted import scheduler_info, submission
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -95,6 +96,16 @@ def checked_configuration(program: Program, composed: "DictConfig") -> tuple["Di
     return config, settings
 
 
+def work_dir_of(settings: dict[str, Any]) -> tuple[str, Any]:
+    """Return the directory to execute a run in, and what the version manager says about it, if one is used."""
+    if not settings["use_version_manager"]:
+        return str(Path.cwd()), None
+    manager = mlxp_settings.created("version_manager", settings["version_manager"])
+    manager.interactive_mode = settings["interactive_mode"]
+    work_dir = manager.make_working_directory()
+    return str(work_dir), manager.get_info()
+
+
 class Run:
     """A run that has been prepared: its directory is there, and the status is STARTING.
 
@@ -116,7 +127,7 @@ class Run:
     def __init__(self, program: Program, composed: "DictConfig", overrides: list[str]) -> None:
         self.program = program
         config, self.settings = checked_configuration(program, composed)
-        self.work_dir, version_manager = self._work_dir()
+        self.work_dir, version_manager = work_dir_of(self.settings)
         self.logger: Logger | None = None
         self.directory: RunDirectory | None = None
         if self.settings["use_logger"]:
@@ -127,14 +138,6 @@ class Run:
         self.context = Context(self._as_set(config), ConfigDict(self.settings), self.info, self.logger)
         if self.directory is not None:
             self._write_metadata(self.directory, config)
-
-    def _work_dir(self) -> tuple[str, Any]:
-        if not self.settings["use_version_manager"]:
-            return str(Path.cwd()), None
-        manager = mlxp_settings.created("version_manager", self.settings["version_manager"])
-        manager.interactive_mode = self.settings["interactive_mode"]
-        work_dir = manager.make_working_directory()
-        return str(work_dir), manager.get_info()
 
     def _as_set(self, config: "DictConfig") -> Any:
         from omegaconf import OmegaConf
@@ -159,8 +162,8 @@ class Run:
             "end_time": "",
             "work_dir": self.work_dir,
             "logger": self.logger.get_info() if self.logger else None,
-            "scheduler": earlier.get("scheduler"),
-            "version_manager": version_manager,
+            "scheduler": scheduler_info(self.directory) or earlier.get("scheduler"),
+            "version_manager": version_manager or submission(self.directory).get("version_manager"),
             "mlxp_version": mlxp.__version__,
             "layout": LAYOUT_VERSION,
             "started_at": now.isoformat(timespec="milliseconds"),

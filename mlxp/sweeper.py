@@ -24,6 +24,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from mlxp.errors import MLXPError
+from mlxp.spelling import spelled_values
 from mlxp.starter import RunExitedError
 
 __all__ = ["TARGET", "MLXPSweeper", "Plan", "planned", "registered"]
@@ -42,6 +43,8 @@ class Plan:
     """Called with the number of runs, and whether to go on when one fails, before the first one starts."""
     one_run_only: bool = False
     results: list[JobReturn] = field(default_factory=list)
+    report: Callable[[list[list[str]], list[Any]], None] | None = None
+    """In plan mode: called with the overrides of each run and what `check` returned for it; no run is started."""
 
 
 @contextlib.contextmanager
@@ -118,7 +121,10 @@ class MLXPSweeper(Sweeper):
         runs = self._combinations(arguments)
         if plan.one_run_only and len(runs) > 1:
             raise CompactHydraException(f"run() takes one value per key, but these are {len(runs)} runs; use sweep()")
-        self._check(runs, plan)
+        checked = self._check(runs, plan)
+        if plan.report is not None:
+            plan.report(runs, checked)
+            return []
         plan.on_planned(len(runs), self.keep_going)
         size = self.max_batch_size or max(len(runs), 1)
         returns = []
@@ -139,13 +145,13 @@ class MLXPSweeper(Sweeper):
         choices += [_choices(override) for override in given]
         return [list(combination) for combination in itertools.product(*choices)]
 
-    def _check(self, runs: list[list[str]], plan: Plan) -> None:
+    def _check(self, runs: list[list[str]], plan: Plan) -> list[Any]:
         """Compose the configuration of each run before any starts; a single one has been composed already."""
         try:
-            plan.check(self._composed)
-            if len(runs) > 1:
-                for overrides in runs:
-                    plan.check(self._loader.load_sweep_config(self._composed, list(overrides)))
+            checked = plan.check(self._composed)
+            if len(runs) == 1 and not self.params:
+                return [checked]
+            return [plan.check(self._loader.load_sweep_config(self._composed, list(overrides))) for overrides in runs]
         except MLXPError as error:
             raise CompactHydraException(str(error)) from error
 
@@ -168,4 +174,4 @@ def _choices(override: Override) -> list[str]:
             f"{override.input_line}: a range of real numbers has no end of values; "
             "give choices, or select a sweeper that samples, such as hydra/sweeper=optuna"
         )
-    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+    return [f"{override.get_key_element()}={value}" for value in spelled_values(override)]
