@@ -7,10 +7,12 @@ ones, or in the documentation that a comment names; running their commands is le
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from mlxp import job_state
 from mlxp.errors import InvalidSchedulerError
+from mlxp.job_state import JobState
 
 __all__ = ["SCHEDULERS", "Array", "Name", "Scheduler", "register", "scheduler_named"]
 
@@ -98,7 +100,7 @@ class Scheduler:
     refused_in_paths
         Characters that a run's directory cannot have.
     state
-        The command that asks for the states of the jobs ``{ids}``, and how its answer is read; see job_state.py.
+        Asks for the states of jobs, by their ids; see job_state.py. None if the scheduler cannot be asked.
     cancel
         The command that ends the jobs whose ids follow.
     job_variable
@@ -120,7 +122,7 @@ class Scheduler:
     identity_error: str = ""
     refused_in_paths: re.Pattern[str] = re.compile(r"(?!)")
     escaped_in_output: tuple[tuple[str, str], ...] = ()
-    state: str = ""
+    state: Callable[[Sequence[str]], dict[str, JobState]] | None = None
     cancel: tuple[str, ...] = ()
     job_variable: str = ""
     array: Array | None = None
@@ -177,7 +179,7 @@ SLURM = Scheduler(
     # A backslash switches the patterns off and then is a part of the path; jobs with one did not start.
     refused_in_paths=re.compile(rf"[\\{_NO_LINE_BREAK}]"),
     escaped_in_output=(("%", "%%"),),
-    state="slurm",
+    state=job_state.slurm,
     cancel=("scancel",),
     job_variable="SLURM_JOB_ID",
     array=Array(
@@ -213,7 +215,7 @@ SGE = Scheduler(
     identity_error="the qsub on PATH is not Grid Engine's, which '#$' lines are for",
     # $USER and the like are expanded in paths, and a comma separates them.
     refused_in_paths=re.compile(rf"[,${_NO_LINE_BREAK}]"),
-    state="grid engine",
+    state=job_state.grid_engine,
     cancel=("qdel",),
     job_variable="JOB_ID",
     array=Array(
@@ -242,7 +244,7 @@ OAR = Scheduler(
     # The rest of a line is one option's value, as it is.
     quotes_in_header=False,
     refused_in_paths=re.compile(r"[^A-Za-z0-9_./ -]"),
-    state="oar",
+    state=job_state.oar,
     cancel=("oardel",),
     job_variable="OAR_JOB_ID",
     array=Array(
@@ -273,7 +275,7 @@ PBS = Scheduler(
     identity_error="the qsub on PATH is Grid Engine's, which silently ignores '#PBS' lines",
     # A colon ends the name of a host.
     refused_in_paths=re.compile(rf"[:,{_NO_LINE_BREAK}]"),
-    state="pbs",
+    state=job_state.pbs,
     cancel=("qdel",),
     job_variable="PBS_JOBID",
 )
@@ -294,7 +296,7 @@ MWM = Scheduler(
     names=_PBS_NAME,
     directives_anywhere=False,
     refused_in_paths=re.compile(rf"[:,{_NO_LINE_BREAK}]"),
-    state="moab",
+    state=job_state.moab,
     cancel=("mjobctl", "-c"),
     job_variable="MOAB_JOBID",
 )
@@ -316,7 +318,7 @@ LSF = Scheduler(
     script_is_input=True,
     refused_in_paths=re.compile(rf"[{_NO_LINE_BREAK}]"),
     escaped_in_output=(("%", "%%"),),
-    state="lsf",
+    state=job_state.lsf,
     cancel=("bkill",),
     job_variable="LSB_JOBID",
     array=Array(

@@ -32,7 +32,7 @@ from mlxp.plan_report import PlannedRun
 from mlxp.scheduler import SCHEDULERS, Scheduler, problem_with, scheduler_named
 from mlxp.script import Script
 
-__all__ = ["Batch", "Submission", "Submitter", "chosen_scheduler", "directives_of", "submit"]
+__all__ = ["Batch", "Submission", "Submitter", "cancel", "chosen_scheduler", "directives_of", "resubmit", "submit"]
 
 PREPARED = "PREPARED"
 """The run's files are there; its job has not been submitted."""
@@ -240,6 +240,38 @@ def submit(submission: Submission) -> None:
     submission.write(status=SUBMITTED, scheduler_job_id=ids[0], error=None, command=command, submitted_at=_now())
 
 
+def resubmit(submission: Submission) -> None:
+    """Submit a run again, in its directory; what its last attempt printed is kept beside, as ``log.stdout.1``.
+
+    Raises
+    ------
+    JobSubmissionError
+        If the scheduler does not accept the job.
+    """
+    if submission.status == SUBMITTED:
+        content = submission.content
+        attempt = int(content["attempt"])
+        for file in (submission.directory.stdout, submission.directory.stderr):
+            if file.exists():
+                file.rename(file.with_name(f"{file.name}.{attempt}"))
+        facts = {name: content.get(name) for name in ("scheduler_job_id", "submitted_at")}
+        earlier = [*content.get("earlier", []), {"attempt": attempt, **facts}]
+        # The program counts its attempts itself, those that the scheduler started again included.
+        begun = (read_yaml(submission.directory.info_file) or {}).get("attempt", attempt)
+        submission.write(status=PREPARED, scheduler_job_id=None, attempt=max(attempt, begun) + 1, earlier=earlier)
+    submit(submission)
+
+
+def cancel(scheduler: Scheduler, jobs: Sequence[str]) -> str | None:
+    """Cancel jobs and return what the scheduler says against it, if anything."""
+    try:
+        answer = subprocess.run([*scheduler.cancel, *jobs], capture_output=True, text=True, check=False)
+    except OSError as error:
+        return f"{scheduler.cancel[0]}: {error.strerror}"
+    said = (answer.stderr or answer.stdout).strip()
+    return (said or f"{scheduler.cancel[0]} ended with exit code {answer.returncode}") if answer.returncode else None
+
+
 def job_ids(scheduler: Scheduler, command: Sequence[str], script: Path) -> list[str]:
     """Run a submission command on `script`, from its directory, and return the ids that the scheduler gave.
 
@@ -255,7 +287,7 @@ def job_ids(scheduler: Scheduler, command: Sequence[str], script: Path) -> list[
             answer = subprocess.run(
                 words,
                 cwd=script.parent,
-                env=_environment(),
+                env=_environment(script.parent),
                 stdin=file if scheduler.script_is_input else subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -272,9 +304,10 @@ def job_ids(scheduler: Scheduler, command: Sequence[str], script: Path) -> list[
     return ids
 
 
-def _environment() -> dict[str, str]:
-    # A job that inherits the environment must not take itself for another run, nor plan.
-    return {name: value for name, value in os.environ.items() if not name.startswith("MLXP_")}
+def _environment(directory: Path) -> dict[str, str]:
+    # A job that inherits the environment must not take itself for another run, nor plan. OAR believes PWD.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLXP_")}
+    return {**inherited, "PWD": str(directory)}
 
 
 def _values(
