@@ -94,7 +94,9 @@ def _status(options: argparse.Namespace) -> int:
     for run in runs:
         if run.status != Status.COMPLETE:
             job = f"job {run.submission.job_id}  " if run.submission and run.submission.job_id else ""
-            print(f"{run.directory.log_id:>6}  {_coloured(run.status, width=9)}  {job}{_first_line(run.reason)}".rstrip())
+            print(
+                f"{run.directory.log_id:>6}  {_coloured(run.status, width=9)}  {job}{_first_line(run.reason)}".rstrip()
+            )
     return 0
 
 

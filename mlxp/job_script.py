@@ -13,7 +13,7 @@ from mlxp.arguments import takes_value
 from mlxp.layout import RunDirectory
 from mlxp.plan import Plan, Step
 from mlxp.plan_report import PlannedRun
-from mlxp.script import Block, Command, Word
+from mlxp.script import Block, Command
 from mlxp.submitted import VARIABLE as RUN_VARIABLE
 
 __all__ = ["JobWriter", "command_line", "quoted"]
@@ -145,17 +145,18 @@ def _command_words(plan: Plan, step: Step, run: PlannedRun, local: frozenset[str
 
     A word that needs one of the `local` variables, which have no value in the job, is written as what it expanded to.
     """
-    assert step.program is not None
     command = plan.script.commands[step.command]
+    program = step.program or 0
     before: list[str] = []
     flags: list[str] = []
     position = 0
     flag_is_open = False
     for word, group in zip(command.words, step.groups, strict=True):
-        own, arguments = group[: max(0, step.program + 1 - position)], group[max(0, step.program + 1 - position) :]
+        before_arguments = max(0, program + 1 - position)
+        own, arguments = group[:before_arguments], group[before_arguments:]
         position += len(group)
         is_verbatim = not (word.variables & local)
-        if not arguments and (own or position <= step.program + 1):
+        if not arguments and (own or position <= program + 1):
             before.append(plan.script.text_of(word) if is_verbatim else " ".join(map(quoted, own)))
             continue
         before += [quoted(part) for part in own]
@@ -186,5 +187,3 @@ def _is_for_hydra(override: str) -> bool:
     # Hydra's mode is set by the submitted run itself, which neither sweeps nor submits.
     key = override.lstrip("+~").partition("=")[0]
     return key.startswith(("hydra.", "hydra/")) and key != "hydra.mode"
-
-

@@ -1,7 +1,7 @@
-"""Asks the schedulers what became of jobs: one function per kind of scheduler, one or two commands for any number of jobs.
+"""Asks the schedulers what became of jobs: a function for each, which needs one or two commands for any number of jobs.
 
-The answers are brought to a few states. A scheduler that cannot be asked leaves its jobs UNKNOWN, which is not the end of
-them; one that answers, and does not know a job any more, says FORGOTTEN.
+The answers are brought to a few states. A scheduler that cannot be asked leaves its jobs UNKNOWN, which is not the end
+of them; one that answers, and does not know a job any more, says FORGOTTEN.
 """
 
 import json
@@ -47,7 +47,13 @@ def asked(command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
     """Return the answer of a scheduler's command; None if there is none."""
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -58,8 +64,12 @@ def _all(ids: Sequence[str], phase: Phase, words: str = "") -> dict[str, JobStat
 
 
 _SLURM = {
-    **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"), Phase.WAITING),
-    **dict.fromkeys(("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"), Phase.RUNNING),
+    **dict.fromkeys(
+        ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"), Phase.WAITING
+    ),
+    **dict.fromkeys(
+        ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"), Phase.RUNNING
+    ),
     "COMPLETED": Phase.DONE,
     **dict.fromkeys(("FAILED", "BOOT_FAIL"), Phase.FAILED),
 }
@@ -94,7 +104,9 @@ def _slurm_accounting(ids: Sequence[str]) -> dict[str, JobState]:
         return {}
     states = {}
     for job, state in _slurm_lines(answer.stdout):
-        words = state.words.replace("(", "(exit code ") if state.phase is Phase.FAILED else state.words.partition(" (")[0]
+        words = (
+            state.words.replace("(", "(exit code ") if state.phase is Phase.FAILED else state.words.partition(" (")[0]
+        )
         states[job] = JobState(state.phase, words)
     return states
 
@@ -191,9 +203,8 @@ def pbs(ids: Sequence[str]) -> dict[str, JobState]:
     With ``-x`` OpenPBS also tells of ended jobs, and Torque answers in XML.
     """
     answer = asked(["qstat", "-x", "-f", *ids])
-    if answer is None or (answer.returncode and not re.search("Unknown Job|unknown job", answer.stderr)):
-        if answer is None or not answer.stdout.strip():
-            return _all(ids, Phase.UNKNOWN, answer.stderr.strip() if answer else "qstat does not answer")
+    if answer is None or (answer.returncode and not answer.stdout.strip() and "nknown Job" not in answer.stderr):
+        return _all(ids, Phase.UNKNOWN, answer.stderr.strip() if answer else "qstat does not answer")
     read = _torque_jobs if answer.stdout.lstrip().startswith("<") else _openpbs_jobs
     states = {job: _pbs_state(facts) for job, facts in read(answer.stdout)}
     return {one: states.get(one, JobState(Phase.FORGOTTEN)) for one in ids}
@@ -244,7 +255,7 @@ def lsf(ids: Sequence[str]) -> dict[str, JobState]:
 
 
 def moab(ids: Sequence[str]) -> dict[str, JobState]:
-    """Return the states of Moab jobs; those that are not queued any more are forgotten: it does not say how they ended."""
+    """Return the states of Moab jobs. It does not say how one ended: those that are not queued any more are forgotten."""
     answer = asked(["showq", "--xml"])
     if answer is None or answer.returncode:
         return _all(ids, Phase.UNKNOWN, answer.stderr.strip() if answer else "showq does not answer")

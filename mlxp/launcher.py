@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from mlxp.submitted import claimed_directory
-from mlxp.submitted import overrides as own_overrides
 from mlxp.arguments import Arguments, parsed, without_plus
 from mlxp.errors import InvalidConfigFileError, MLXPError, SweepError
-from mlxp.run import Context, Program, checked_configuration
 from mlxp.plan_report import is_planning
+from mlxp.run import Context, Program, checked_configuration
 from mlxp.status import Status, Terminated, exit_code, signal_of, signals_raised
+from mlxp.submitted import claimed_directory
+from mlxp.submitted import overrides as own_overrides
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn

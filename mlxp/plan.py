@@ -144,7 +144,7 @@ def _execute(script: Script, directory: Path) -> int:
     text = _instrumented(script, functions, directory)
     environment = {**os.environ, VARIABLE: str(directory / "unknown.jsonl")}
     # By -c and not from a file, so that $0 is the user's script.
-    command = [*script.interpreter, "-c", text, str(script.path)]
+    command: list[str | bytes] = [*script.interpreter, "-c", text, str(script.path)]
     sys.stderr.flush()
     try:
         return subprocess.run(command, env=environment, stdout=sys.stderr.fileno(), check=False).returncode

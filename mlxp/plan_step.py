@@ -107,9 +107,8 @@ def _run(command: list[str], report: Path) -> tuple[int, str]:
         message = f"{command[0]}: {error.strerror}"
         print(message, file=sys.stderr)  # noqa: T201 - as the shell would say it
         return 127, message
-    assert process.stderr is not None
     last_words = b""
-    while chunk := os.read(process.stderr.fileno(), 1 << 16):
+    while process.stderr is not None and (chunk := os.read(process.stderr.fileno(), 1 << 16)):
         sys.stderr.buffer.write(chunk)
         sys.stderr.flush()
         last_words = (last_words + chunk)[-_LAST_WORDS:]

@@ -47,7 +47,9 @@ def _check_has_directory(settings: dict[str, Any]) -> None:
     if not settings["use_logger"]:
         raise InvalidConfigFileError("a submitted run needs a logger: set mlxp.use_logger to true")
     if settings["logger"]["forced_log_id"] >= 0:
-        raise InvalidConfigFileError("submitted runs get their ids when they are submitted: remove mlxp.logger.forced_log_id")
+        raise InvalidConfigFileError(
+            "submitted runs get their ids when they are submitted: remove mlxp.logger.forced_log_id"
+        )
 
 
 def _work_dir(settings: dict[str, Any]) -> tuple[str, Any]:

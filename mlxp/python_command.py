@@ -13,7 +13,9 @@ __all__ = ["LAUNCHERS", "PythonCommand", "is_interpreter", "is_script", "python_
 
 LAUNCHERS: dict[str, tuple[str, ...]] = {
     # launchers of job schedulers and of MPI
-    **dict.fromkeys(("srun", "mpirun", "mpiexec", "orterun", "prun", "jsrun", "aprun", "ibrun", "blaunch", "oarsh"), ()),
+    **dict.fromkeys(
+        ("srun", "mpirun", "mpiexec", "orterun", "prun", "jsrun", "aprun", "ibrun", "blaunch", "oarsh"), ()
+    ),
     # launchers of several Python processes; they take the script, not the interpreter
     **dict.fromkeys(("torchrun", "deepspeed", "horovodrun", "composer", "torchpippy"), ()),
     "accelerate": ("launch",),

@@ -90,20 +90,12 @@ def _mapping(file: Path) -> dict[str, Any]:
 
 
 def _ask_schedulers(runs: Sequence[RunState]) -> None:
-    by_scheduler: dict[str, list[RunState]] = {}
-    for run in runs:
-        assert run.submission is not None
-        by_scheduler.setdefault(str(run.submission.content["scheduler"]), []).append(run)
-    for several in by_scheduler.values():
-        _ask(several)
-
-
-def _ask(runs: list[RunState]) -> None:
-    submissions = [run.submission for run in runs if run.submission is not None]
-    ask = submissions[0].scheduler.state
-    states = ask([str(one.job_id) for one in submissions]) if ask is not None else {}
-    for run, submission in zip(runs, submissions, strict=True):
-        run.job = states.get(str(submission.job_id), JobState(Phase.UNKNOWN))
+    submitted = [(run, run.submission) for run in runs if run.submission is not None]
+    for scheduler in {one.scheduler.name: one.scheduler for _, one in submitted}.values():
+        asked = [(run, str(one.job_id)) for run, one in submitted if one.scheduler.name == scheduler.name]
+        states = scheduler.state([job_id for _, job_id in asked]) if scheduler.state is not None else {}
+        for run, job_id in asked:
+            run.job = states.get(job_id, JobState(Phase.UNKNOWN))
 
 
 def _status_of(run: RunState) -> tuple[str, str]:

@@ -157,13 +157,17 @@ def _option(*spellings: str) -> re.Pattern[str]:
     return re.compile(rf"(?:^|\s)(?:{'|'.join(spellings)})")
 
 
-
 SLURM = Scheduler(
     name="SLURM",
     directive="#SBATCH",
     # Slurm also obeys lines of other schedulers, unless it is told not to.
     submit=(
-        "sbatch", "--parsable", "--ignore-pbs", "--job-name={name}", "--output={stdout}", "--error={stderr}",
+        "sbatch",
+        "--parsable",
+        "--ignore-pbs",
+        "--job-name={name}",
+        "--output={stdout}",
+        "--error={stderr}",
         "--open-mode=append",
     ),
     header=("--job-name={name}", "--error={stderr}", "--output={stdout}"),
@@ -197,9 +201,21 @@ SGE = Scheduler(
     name="SGE",
     directive="#$",
     submit=(
-        "qsub", "-terse", "-N", "{name}", "-o", ":{stdout}", "-e", ":{stderr}", "-j", "n", "-wd", "{directory}",
+        "qsub",
+        "-terse",
+        "-N",
+        "{name}",
+        "-o",
+        ":{stdout}",
+        "-e",
+        ":{stderr}",
+        "-j",
+        "n",
+        "-wd",
+        "{directory}",
         # By default Grid Engine ignores the first line of a script.
-        "-S", "{shell}",
+        "-S",
+        "{shell}",
     ),
     header=("-N {name}", "-e :{stderr}", "-o :{stdout}", "-S {shell}"),
     job_id=re.compile(r"^(?:Your job(?:-array)? )?(\d+)", re.MULTILINE),

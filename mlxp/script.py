@@ -116,8 +116,8 @@ class Script:
     first_statement: int
     """The number of the first line that is neither empty nor a comment."""
 
-    def text_of(self, part: Command | Block) -> str:
-        """Return a command or block as it is written in the script."""
+    def text_of(self, part: Command | Block | Word) -> str:
+        """Return a part as it is written in the script."""
         return self.text[part.start : part.end].decode(errors="surrogateescape")
 
     def line_of(self, position: int) -> int:
@@ -303,18 +303,17 @@ def _outermost_block(node: "Node", functions: frozenset[str]) -> "Node | None":
 def _block(node: "Node", root: "Node") -> Block:
     # A function's own arguments and variables mean nothing outside of its call.
     functions = [inner for inner in _walk(root) if inner.type == "function_definition"]
-    assigned = frozenset().union(*(_assigned(inner) for inner in [node, *functions]))
-    assigned |= set("@*#123456789")
+    assigned = frozenset("@*#123456789").union(*(_assigned(inner) for inner in [node, *functions]))
     return Block(node.start_byte, node.end_byte, node.start_point.row + 1, _statement(node), assigned)
 
 
-def _assigned(node: "Node") -> frozenset[str]:
+def _assigned(node: "Node") -> set[str]:
     inner = list(_walk(node))
     assignments = {"for_statement", "select_statement", "variable_assignment", "c_style_for_statement"}
     targets = [child for parent in inner if parent.type in assignments for child in parent.named_children[:1]]
     # `read`, `mapfile` and `getopts` take the names of variables as plain words.
     words = {_texts(word) for word in inner if word.type == "word"} & _variables(node)
-    return words | frozenset(_texts(target).partition("[")[0] for target in targets)
+    return words | {_texts(target).partition("[")[0] for target in targets}
 
 
 def _command(node: "Node", block: "Node | None", blocks: dict[tuple[int, int], int]) -> Command:

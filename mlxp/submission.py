@@ -115,7 +115,9 @@ def chosen_scheduler(script: Script, name: str | None = None) -> Scheduler:
     usable = [row for row in found if problem_with(row) is None] if len(found) > 1 else found
     if len(usable) != 1:
         names = ", ".join(row.name for row in usable or found)
-        raise InvalidSchedulerError(f"{script.path} has options for several schedulers; choose one of {names} with --scheduler")
+        raise InvalidSchedulerError(
+            f"{script.path} has options for several schedulers; choose one of {names} with --scheduler"
+        )
     problem = problem_with(usable[0])
     if problem is not None:
         raise InvalidSchedulerError(f"{problem}; nothing was submitted")
@@ -223,14 +225,8 @@ def submit(submission: Submission) -> None:
         If the scheduler does not accept the job; that is recorded, too.
     """
     directory = submission.directory
-    values = _values(
-        submission.scheduler,
-        job_name(directory),
-        directory.stdout,
-        directory.stderr,
-        shell=submission.content["shell"],
-        directory=directory.path,
-    )
+    files = (directory.stdout, directory.stderr)
+    values = _values(submission.scheduler, job_name(directory), *files, shell=submission.content["shell"])
     command = [filled(word, values) for word in submission.scheduler.submit]
     try:
         ids = job_ids(submission.scheduler, command, directory.script)
@@ -310,14 +306,12 @@ def _environment(directory: Path) -> dict[str, str]:
     return {**inherited, "PWD": str(directory)}
 
 
-def _values(
-    scheduler: Scheduler, name: str, stdout: Path, stderr: Path, shell: str, directory: Path | None = None
-) -> dict[str, str]:
+def _values(scheduler: Scheduler, name: str, stdout: Path, stderr: Path, shell: str) -> dict[str, str]:
+    """Return what stands for the ``{names}`` in the options of a job."""
     files = {"stdout": str(stdout), "stderr": str(stderr)}
     for plain, escaped in scheduler.escaped_in_output:
         files = {key: path.replace(plain, escaped) for key, path in files.items()}
-    directory = directory or stdout.parent
-    return {"name": scheduler.names.adapted(name), **files, "shell": shell, "directory": str(directory)}
+    return {"name": scheduler.names.adapted(name), **files, "shell": shell, "directory": str(stdout.parent)}
 
 
 def filled(text: str, values: dict[str, str]) -> str:
