@@ -113,10 +113,7 @@ def _hydra_node(original: DictConfig, launch_directory: Path, base_dir: Path, ha
     node.defaults = defaults + (added if has_file else added[:-1])
     node.output_subdir = None
     node.run.dir = str(launch_directory)
-    node.sweep.dir = (
-        f"${{mlxp_sweep_dir:{_quoted(launch_directory)},{_quoted(base_dir)},${{hydra.sweeper._target_}},"
-        "${hydra.launcher._target_},${mlxp.logger.parent_log_dir}}"
-    )
+    node.sweep.dir = f"${{mlxp_sweep_dir:{_quoted(launch_directory)},{_quoted(base_dir)}}}"
     node.sweep.subdir = "."
     return node
 
@@ -132,11 +129,11 @@ def _quoted(path: Path) -> str:
     return f"'{text}'"
 
 
-def _sweep_dir(launch_directory: str, base_dir: str, sweeper: str, launcher: str, parent_log_dir: str) -> str:
+def _sweep_dir(launch_directory: str, base_dir: str, *, _root_: DictConfig) -> str:
     """Return where Hydra's plug-ins may leave files: beside the runs, if there is anything to keep or to share."""
-    if sweeper == TARGET and launcher in _LOCAL_LAUNCHERS:
+    if _root_.hydra.sweeper._target_ == TARGET and _root_.hydra.launcher._target_ in _LOCAL_LAUNCHERS:
         return launch_directory
-    parent = Path(base_dir, parent_log_dir).expanduser()
+    parent = Path(base_dir, _root_.mlxp.logger.parent_log_dir).expanduser()
     return str(parent / SWEEPS_DIR / Path(launch_directory).name)
 
 

@@ -10,7 +10,7 @@ import io
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -70,6 +70,9 @@ def registered() -> Iterator[None]:
             package.mlxp = before  # type: ignore[attr-defined]
 
 
+_KEPT = 1000
+"""How many configurations are kept at most; beyond that, a sweep takes longer instead of more memory."""
+
 _plans: list[Plan] = []
 """The plans of the launches under way in this process, the innermost last."""
 
@@ -110,9 +113,10 @@ class MLXPSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what `sweep` needs; called by Hydra."""
         self._composed = config
-        self._loader = hydra_context.config_loader
+        loader: Any = _ComposedOnce(hydra_context.config_loader)
+        self._loader = loader
         self._launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+            hydra_context=replace(hydra_context, config_loader=loader), task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
@@ -151,9 +155,43 @@ class MLXPSweeper(Sweeper):
             checked = plan.check(self._composed)
             if len(runs) == 1 and not self.params:
                 return [checked]
-            return [plan.check(self._loader.load_sweep_config(self._composed, list(overrides))) for overrides in runs]
+            return [plan.check(self._loader.compose_ahead(self._composed, overrides)) for overrides in runs]
         except MLXPError as error:
             raise CompactHydraException(str(error)) from error
+
+
+class _ComposedOnce:
+    """Hydra's configuration loader, which gives away the configurations that were composed for the check.
+
+    Composing takes most of the time that a sweep of short runs costs. Copies in other processes compose for themselves.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+        self._kept: dict[tuple[str, ...], DictConfig] = {}
+
+    def compose_ahead(self, composed: DictConfig, overrides: list[str]) -> DictConfig:
+        """Return the configuration of a run, and keep it if not too many are kept already."""
+        config: DictConfig = self._loader.load_sweep_config(composed, list(overrides))
+        if len(self._kept) < _KEPT:
+            self._kept[tuple(overrides)] = config
+        return config
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """Return the configuration of a run; called by launchers."""
+        kept = self._kept.pop(tuple(sweep_overrides), None)
+        if kept is not None:
+            return kept
+        config: DictConfig = self._loader.load_sweep_config(master_config, sweep_overrides)
+        return config
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._loader, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _ComposedOnce, (self._loader,)
 
 
 def _raise_failure(result: JobReturn) -> None:

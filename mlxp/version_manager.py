@@ -6,7 +6,6 @@ GitVM comes with MLXP; a user's own is a child of VersionManager, named in the s
 import abc
 import contextlib
 import functools
-import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -121,6 +120,8 @@ def _requirements(copy: Path) -> list[str]:
     file = copy / "requirements.txt"
     if file.is_file():
         return file.read_text(encoding="utf-8").splitlines()
+    import importlib.metadata
+
     installed = {(dist.name, dist.version) for dist in importlib.metadata.distributions()}
     return sorted(f"{name}=={version}" for name, version in installed)
 

@@ -79,7 +79,7 @@ def cpu_of(command: list[str], directory: Path) -> float:
 def in_process(python: str, code: str) -> float:
     """Return what a piece of code reports."""
     code = PREAMBLE + textwrap.dedent(code)
-    return float(subprocess.run([python, "-c", code], check=True, stdout=subprocess.PIPE).stdout.split()[-1])
+    return float(subprocess.run([python, "-I", "-c", code], check=True, stdout=subprocess.PIPE).stdout.split()[-1])
 
 
 def measurements(pythons: dict[str, str], directory: Path) -> dict[str, dict[str, float]]:
@@ -116,7 +116,7 @@ def main() -> None:
     print(f"{'CPU time of':28} {'1.0.5':>12} {'this':>12} {'ratio':>8}")
     for name, taken in times.items():
         earlier, this = (f"{taken[release] * 1e6:,.1f} µs" for release in ("1.0.5", "this"))
-        print(f"{name:28} {earlier:>14} {this:>14} {taken['1.0.5'] / taken['this']:>7.1f}×")
+        print(f"{name:28} {earlier:>14} {this:>14} {taken['1.0.5'] / taken['this']:>7.1f}x")
 
 
 if __name__ == "__main__":
