@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from mlxp.arguments import Arguments, parsed, without_plus
 from mlxp.errors import InvalidConfigFileError, MLXPError, SweepError
-from mlxp.plan_report import is_planning
+from mlxp.plan_report import PlannedRun, append_report, is_planning
 from mlxp.run import Context, Program, checked_configuration
 from mlxp.status import Status, Terminated, exit_code, signal_of, signals_raised
 from mlxp.submitted import claimed_directory
@@ -175,6 +175,7 @@ class _Launch:
         self.starter = RunStarter(program, self.record)
         self.results: list[JobReturn] = []
         self.is_planning = is_planning()
+        self.planned_runs: list[PlannedRun] = []
 
     def __enter__(self) -> Self:
         return self
@@ -202,8 +203,14 @@ class _Launch:
         if arguments is not None and arguments.only_looks:
             return None
         if self.is_planning:
+            append_report(self.planned_runs, [sys.executable, *sys.orig_argv[1:]])
             sys.exit(0)
         return self._value_of_program()
+
+    def _add_planned(self, overrides: list[str], checked: Any) -> None:
+        from mlxp.planning import planned_run
+
+        self.planned_runs.append(planned_run(overrides, checked))
 
     def _adapted(self, arguments: Arguments | None) -> Arguments | None:
         """Return the arguments that make a submitted run run once, and a planning program plan."""
@@ -260,7 +267,7 @@ class _Launch:
         from mlxp.sweeper import Plan, planned
 
         check = functools.partial(checked_configuration, self.program)
-        report = self._report if self.is_planning else None
+        report = self._add_planned if self.is_planning else None
         plan = Plan(check, self.starter.on_planned, one_run_only, self.results, report)
         hydra_ready = prepared(self.record.directory, self.program.directory, self.config.directories(arguments))
         try:
@@ -271,11 +278,6 @@ class _Launch:
             self.record.ask_to_stop()
             self.record.end_runs_under_way()
             raise
-
-    def _report(self, runs: list[list[str]], checked: list[Any]) -> None:
-        from mlxp.planning import report_runs
-
-        report_runs(runs, checked)
 
     def _hydra_main(self, arguments: Arguments | None) -> None:
         import hydra

@@ -2,16 +2,17 @@
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlxp.errors import MLXPError
+from mlxp.errors import InvalidSchedulerError, MLXPError
 from mlxp.layout import RunDirectory, next_log_id
 from mlxp.plan import make_plan
-from mlxp.scheduler import SCHEDULERS
+from mlxp.scheduler import SCHEDULERS, problem_with
 from mlxp.script import read_script
 from mlxp.submission import SUBMITTED, Batch, Submission, Submitter, chosen_scheduler
 
@@ -54,11 +55,16 @@ def _parser() -> argparse.ArgumentParser:
 def _submit(options: argparse.Namespace) -> int:
     script = read_script(options.script)
     scheduler = chosen_scheduler(script, options.scheduler)
+    problem = problem_with(scheduler)
+    if problem is not None and not options.dry_run:
+        raise InvalidSchedulerError(f"{problem}; nothing was submitted")
     submitter = Submitter(make_plan(script), scheduler)
     for note in submitter.notes:
         print(f"mlxpsub: {options.script}: {note}", file=sys.stderr)
     if options.dry_run:
         _print_plan(submitter)
+        if problem is not None:
+            print(f"mlxpsub: {problem}", file=sys.stderr)
         return 0
     return _submit_all(submitter)
 
@@ -66,11 +72,10 @@ def _submit(options: argparse.Namespace) -> int:
 def _print_plan(submitter: Submitter) -> None:
     runs = submitter.plan.runs
     directories = [_next_directory(submitter, number) for number in range(len(runs))]
-    print(f"{len(runs)} runs, one {submitter.scheduler.name} job each:")
-    for directory, (_, run) in zip(directories, runs, strict=True):
-        print(f"  run {directory.log_id}: {' '.join(run.overrides)}")
-    print(f"\nthe script of run {directories[0].log_id}, {directories[0].script}:\n")
-    print(submitter.script_for(*runs[0], directories[0]), end="")
+    lines = [f"{len(runs)} runs, one {submitter.scheduler.name} job each:"]
+    lines += [f"  run {one.log_id}: {' '.join(run.overrides)}" for one, (_, run) in zip(directories, runs, strict=True)]
+    lines += ["", f"the script of run {directories[0].log_id}, {directories[0].script}:", ""]
+    _print("\n".join(lines) + "\n" + submitter.script_for(*runs[0], directories[0]).rstrip("\n"))
 
 
 def _submit_all(submitter: Submitter) -> int:
@@ -100,7 +105,14 @@ def _print_line(submission: Submission) -> None:
         what = f"job {submission.job_id}"
     else:
         what = f"not submitted: {submission.content['error']}"
-    print(f"run {submission.directory.log_id}: {what}: {submission.content['run']}", flush=True)
+    _print(f"run {submission.directory.log_id}: {what}: {submission.content['run']}")
+
+
+def _print(line: str) -> None:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:  # as when the output is piped to `head`, which is no reason to stop half-way
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _next_directory(submitter: Submitter, number: int) -> RunDirectory:

@@ -1,37 +1,32 @@
 """Plan mode inside a program: turns what Hydra composed and MLXP checked into the report that mlxpsub reads."""
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlxp.errors import InvalidConfigFileError
-from mlxp.plan_report import VARIABLE, PlannedRun, append_report
+from mlxp.plan_report import VARIABLE, PlannedRun
 from mlxp.run import work_dir_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["report_runs"]
+__all__ = ["planned_run"]
 
 
-def report_runs(runs: list[list[str]], checked: list[tuple["DictConfig", dict[str, Any]]]) -> None:
-    """Report the runs with these overrides; `checked` holds the configuration and the settings of each.
+def planned_run(overrides: list[str], checked: tuple["DictConfig", dict[str, Any]]) -> PlannedRun:
+    """Return the run with these overrides; `checked` holds its configuration and its settings.
 
     Raises
     ------
     InvalidConfigFileError
-        If a run would have no directory of its own.
+        If the run would have no directory of its own.
     MLXPError
         If the version manager fails.
     """
-    planned = [_planned(overrides, *parts) for overrides, parts in zip(runs, checked, strict=True)]
-    append_report(planned, [sys.executable, *sys.orig_argv[1:]])
-
-
-def _planned(overrides: list[str], config: "DictConfig", settings: dict[str, Any]) -> PlannedRun:
     from omegaconf import OmegaConf
 
+    config, settings = checked
     _check_has_directory(settings)
     work_dir, version_manager = _work_dir(settings)
     return PlannedRun(

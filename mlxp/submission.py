@@ -89,7 +89,7 @@ def directives_of(script: Script, scheduler: Scheduler) -> list[tuple[int, str]]
 
 
 def chosen_scheduler(script: Script, name: str | None = None) -> Scheduler:
-    """Return the scheduler that a script is for, after a check that it can be used here.
+    """Return the scheduler that a script is for.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def chosen_scheduler(script: Script, name: str | None = None) -> Scheduler:
     Raises
     ------
     InvalidSchedulerError
-        If it is not clear which one, or if it cannot be used on this computer.
+        If it is not clear which one.
     """
     found = [row for row in SCHEDULERS.values() if directives_of(script, row)]
     if name is not None:
@@ -118,9 +118,6 @@ def chosen_scheduler(script: Script, name: str | None = None) -> Scheduler:
         raise InvalidSchedulerError(
             f"{script.path} has options for several schedulers; choose one of {names} with --scheduler"
         )
-    problem = problem_with(usable[0])
-    if problem is not None:
-        raise InvalidSchedulerError(f"{problem}; nothing was submitted")
     return usable[0]
 
 

@@ -43,7 +43,7 @@ class Plan:
     """Called with the number of runs, and whether to go on when one fails, before the first one starts."""
     one_run_only: bool = False
     results: list[JobReturn] = field(default_factory=list)
-    report: Callable[[list[list[str]], list[Any]], None] | None = None
+    report: Callable[[list[str], Any], None] | None = None
     """In plan mode: called with the overrides of each run and what `check` returned for it; no run is started."""
 
 
@@ -125,9 +125,8 @@ class MLXPSweeper(Sweeper):
         runs = self._combinations(arguments)
         if plan.one_run_only and len(runs) > 1:
             raise CompactHydraException(f"run() takes one value per key, but these are {len(runs)} runs; use sweep()")
-        checked = self._check(runs, plan)
+        self._check(runs, plan)
         if plan.report is not None:
-            plan.report(runs, checked)
             return []
         plan.on_planned(len(runs), self.keep_going)
         size = self.max_batch_size or max(len(runs), 1)
@@ -149,13 +148,17 @@ class MLXPSweeper(Sweeper):
         choices += [_choices(override) for override in given]
         return [list(combination) for combination in itertools.product(*choices)]
 
-    def _check(self, runs: list[list[str]], plan: Plan) -> list[Any]:
+    def _check(self, runs: list[list[str]], plan: Plan) -> None:
         """Compose the configuration of each run before any starts; a single one has been composed already."""
         try:
             checked = plan.check(self._composed)
-            if len(runs) == 1 and not self.params:
-                return [checked]
-            return [plan.check(self._loader.compose_ahead(self._composed, overrides)) for overrides in runs]
+            if len(runs) > 1 or self.params:
+                checks = (plan.check(self._loader.compose_ahead(self._composed, overrides)) for overrides in runs)
+            else:
+                checks = iter([checked])
+            for overrides, checked in zip(runs, checks, strict=True):
+                if plan.report is not None:
+                    plan.report(overrides, checked)
         except MLXPError as error:
             raise CompactHydraException(str(error)) from error
 
