@@ -120,11 +120,17 @@ def make_plan(script: Script) -> Plan:
         directory = Path(name)
         code = _execute(script, directory)
         records = [json.loads(file.read_text(encoding="utf-8")) for file in directory.glob("step-*.json")]
-        steps = [_step(record) for record in sorted(records, key=lambda record: record["started"])]
+        steps = sorted(map(_step, records), key=lambda step: (_position(script, step), step.started))
         unknown = read_reports(directory / "unknown.jsonl")
         plan = Plan(script, tuple(steps), _numbers(directory / "direct"), _numbers(directory / "moved"))
         _check(plan, code, reached_end=(directory / "end").exists(), unknown=[command for _, command in unknown])
     return plan
+
+
+def _position(script: Script, step: Step) -> int:
+    # Commands in the background start at any time, and have an order all the same.
+    part = script.commands[step.command] if step.block is None else script.blocks[step.block]
+    return part.start
 
 
 def _numbers(file: Path) -> frozenset[int]:

@@ -84,6 +84,7 @@ def checked_configuration(program: Program, composed: "DictConfig") -> tuple["Di
     OmegaConf.set_readonly(config, None)
     if settings["resolve"]:
         OmegaConf.resolve(config)
+        _keep_literal(config, OmegaConf.to_container(config, resolve=False))
     with open_dict(config):
         for key in ("mlxp", "hydra"):
             config.pop(key, None)
@@ -94,6 +95,15 @@ def checked_configuration(program: Program, composed: "DictConfig") -> tuple["Di
             "add 'seed: 0' to config.yaml, or +seed=0 on the command line"
         )
     return config, settings
+
+
+def _keep_literal(node: Any, values: Any) -> None:
+    """Write a literal ``${`` in resolved values so that it is not taken for an interpolation the next time."""
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        if isinstance(value, dict | list):
+            _keep_literal(node[key], value)
+        elif isinstance(value, str) and "${" in value:
+            node[key] = value.replace("${", "\\${")
 
 
 def work_dir_of(settings: dict[str, Any]) -> tuple[str, Any]:
