@@ -20,10 +20,9 @@ _Line = tuple[int, Any, Any]
 
 # Line breaks other than \n, tabs and control characters are left to PyYAML, as are anchors, tags, block scalars and
 # flow collections: the first character of a value tells.
-_KEY_LINE = re.compile(
-    r"([A-Za-z0-9_][\w.\-/]{0,200}):(?: ([^\s!&*|>%@`\[{?,#][^\t\r\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]*))?"
-)
-_ITEM_LINE = re.compile(r"- ([^\s!&*|>%@`\[{?,#][^\t\r\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]*)")
+_SIMPLE = r"[^\s!&*|>%@`\[{?,#][^\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]*"
+_KEY_LINE = re.compile(rf"([A-Za-z0-9_][\w.\-/]{{0,200}}):(?: ({_SIMPLE}))?")
+_ITEM_LINE = re.compile(rf"- ({_SIMPLE})")
 
 _DECIMAL_INT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})", re.ASCII)
 _DECIMAL_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+(?:e[-+][0-9]+)?", re.ASCII)
@@ -40,7 +39,7 @@ _remembered: dict[str, _Line] = {}
 
 
 def load(text: str) -> Any:
-    """Return what ``yaml.safe_load(text)`` returns.
+    r"""Return what ``yaml.safe_load(text)`` returns.
 
     Raises
     ------
@@ -49,7 +48,7 @@ def load(text: str) -> Any:
 
     Examples
     --------
-    >>> load("lr: 1e-3\\nlayers:\\n- 64\\n- 0o7\\n")
+    >>> load("lr: 1e-3\nlayers:\n- 64\n- 0o7\n")
     {'lr': '1e-3', 'layers': [64, '0o7']}
     """
     try:
