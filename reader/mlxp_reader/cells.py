@@ -1,0 +1,222 @@
+"""What the columns of metrics, artifacts and mixed values share: a pandas array of objects that pandas leaves alone.
+
+pandas takes lists, and whatever looks like one, for several values. Here each of them is one cell.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pandas.api.extensions import ExtensionArray, ExtensionDtype, take
+from pandas.api.indexers import check_array_indexer
+from pandas.api.types import is_integer, is_list_like, pandas_dtype
+
+__all__ = ["CellArray", "CellDtype", "Objects", "is_missing", "objects"]
+
+Objects = npt.NDArray[np.object_]
+
+
+def objects(cells: Sequence[Any]) -> Objects:
+    """Return a one-dimensional array whose elements are `cells`, even where these are lists or arrays."""
+    array = np.empty(len(cells), dtype=object)
+    for at, cell in enumerate(cells):
+        array[at] = cell
+    return array
+
+
+def is_missing(value: Any) -> bool:
+    """Tell whether `value` is one of the scalars by which pandas says that there is nothing."""
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
+
+
+class CellDtype(ExtensionDtype):
+    """The base of the types of such columns."""
+
+    na_value = np.nan
+    kind = "O"
+    array_type: ClassVar[type["CellArray"]]
+
+    def construct_array_type(self) -> type["CellArray"]:  # type: ignore[override]  # a method since pandas 3 only
+        """Return the class of the arrays of this type."""
+        return self.array_type
+
+
+class CellArray(ExtensionArray):
+    """A column of cells; the children say which cells there are and what is done with their content."""
+
+    _cell_dtype: ClassVar[CellDtype]
+    _cells: Objects
+
+    def __init__(self, cells: Objects) -> None:
+        self._cells = cells
+
+    @classmethod
+    def _cell(cls, value: Any) -> Any:
+        """Return the cell that holds `value`.
+
+        Raises
+        ------
+        TypeError
+            If there is no such cell in this kind of column.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def _is_one_cell(cls, value: Any) -> bool:
+        """Tell whether `value` is one cell, and not a collection of several."""
+        return not is_list_like(value)
+
+    @classmethod
+    def _from_sequence(cls, scalars: Iterable[Any], *, dtype: Any = None, copy: bool = False) -> Self:  # noqa: ARG003
+        if isinstance(scalars, cls):
+            return scalars.copy() if copy else scalars
+        return cls(objects([cls._cell(value) for value in scalars]))
+
+    @classmethod
+    def _from_factorized(cls, values: Objects, original: Self) -> Self:  # noqa: ARG003
+        return cls(values)
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the column."""
+        return self._cell_dtype
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the references to the cells; what is loaded belongs to the reader."""
+        return self._cells.nbytes
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def __getitem__(self, item: Any) -> Any:
+        if is_integer(item):
+            return self._cells[item]
+        item = check_array_indexer(self, item)
+        result = self._like(self._cells[item])
+        if isinstance(item, slice):
+            result._readonly = getattr(self, "_readonly", False)  # noqa: SLF001 - of our own class
+        return result
+
+    def _like(self, cells: Objects) -> Self:
+        return type(self)(cells)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if getattr(self, "_readonly", False):
+            raise ValueError("Cannot modify read-only array")
+        key = check_array_indexer(self, key)
+        if is_integer(key):
+            self._cells[key] = self._cell(value)
+        elif self._is_one_cell(value):
+            self._cells[key] = _scalar(self._cell(value))
+        else:
+            self._cells[key] = type(self)._from_sequence(value)._cells  # noqa: SLF001 - of our own class
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        if copy is False:
+            raise ValueError("Unable to avoid copy while creating an array as requested.")
+        cells = objects(list(self))
+        return cells if dtype is None or np.dtype(dtype) == object else self._as_array(np.dtype(dtype))
+
+    def _as_array(self, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        return self._cells.astype(dtype)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """Return the column as another type; its text holds everything that a cell does."""
+        dtype = pandas_dtype(dtype)
+        if dtype == self.dtype:
+            return self.copy() if copy else self
+        if isinstance(dtype, pd.StringDtype):
+            texts = [pd.NA if is_missing(cell) else str(cell) for cell in self]
+            return dtype.construct_array_type()._from_sequence(texts, dtype=dtype)  # type: ignore[attr-defined]
+        if isinstance(dtype, ExtensionDtype):
+            return dtype.construct_array_type()._from_sequence(self.__array__(), dtype=dtype)  # type: ignore[attr-defined]
+        return self.__array__(dtype)
+
+    def isna(self) -> npt.NDArray[np.bool_]:
+        """Tell for each cell whether there is nothing."""
+        return np.asarray(pd.isna(self._cells))
+
+    def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> Self:
+        """Return the cells at `indices`."""
+        indices = np.asarray(indices, dtype=np.intp)
+        taken = take(self._cells, indices, allow_fill=allow_fill, fill_value=np.nan if allow_fill else None)
+        if allow_fill and not (self._is_one_cell(fill_value) and is_missing(fill_value)):
+            taken[indices == -1] = _scalar(self._cell(fill_value))
+        return type(self)(taken)
+
+    def copy(self) -> Self:
+        """Return a column that can be changed by itself; the cells are shared."""
+        return type(self)(self._cells.copy())
+
+    def view(self, dtype: Any = None) -> Any:
+        """Return a column that shares its memory with this one."""
+        return self.astype(dtype) if dtype is not None else self[:]
+
+    @classmethod
+    def _concat_same_type(cls, to_concat: Sequence[Self]) -> Self:
+        return cls(np.concatenate([array._cells for array in to_concat]))  # noqa: SLF001 - of our own class
+
+    def equals(self, other: object) -> bool:
+        """Tell whether `other` is a column of the same cells; nothing is loaded to compare a cell with itself."""
+        if type(other) is not type(self) or len(self) != len(other):
+            return False
+        pairs = zip(self._cells, other._cells, strict=True)
+        return all(a is b or (is_missing(a) and is_missing(b)) or bool(a == b) for a, b in pairs)
+
+    def _compared(self, other: Any, compare: Callable[[Any, Any], bool], *, when_missing: bool) -> Any:
+        if isinstance(other, pd.Series | pd.Index | pd.DataFrame):
+            return NotImplemented
+        others = [other] * len(self) if self._is_one_cell(other) else list(other)
+        if len(others) != len(self):
+            raise ValueError("Lengths must match to compare")
+        results = (
+            when_missing if is_missing(a) or is_missing(b) else compare(a, b) for a, b in zip(self, others, strict=True)
+        )
+        return np.fromiter(results, np.bool_, len(self))
+
+    def __eq__(self, other: object) -> Any:
+        return self._compared(other, lambda a, b: bool(a == b), when_missing=False)
+
+    def __ne__(self, other: object) -> Any:
+        return self._compared(other, lambda a, b: bool(a != b), when_missing=True)
+
+    def __hash__(self) -> int:
+        raise TypeError(f"unhashable type: '{type(self).__name__}'")
+
+    def _values_for_factorize(self) -> tuple[Objects, float]:
+        return self._cells, np.nan
+
+    def _cast_pointwise_result(self, values: Any) -> Any:
+        # pandas gives what a function made of the cells, sometimes as a typed array already.
+        if isinstance(values, ExtensionArray) or (isinstance(values, np.ndarray) and values.dtype != object):
+            return values
+        cells = [value for value in values if not is_missing(value)]
+        if cells and all(self._is_own_cell(cell) for cell in cells):
+            return type(self)._from_sequence(values)
+        inferred = pd.Series(objects(list(values)), dtype=object).infer_objects()
+        return inferred.array if isinstance(inferred.dtype, ExtensionDtype) else inferred.to_numpy()
+
+    @classmethod
+    def _is_own_cell(cls, value: Any) -> bool:
+        """Tell whether only this kind of column can hold `value`."""
+        raise NotImplementedError
+
+    def _values_for_argsort(self) -> npt.NDArray[np.intp]:
+        # Dense ranks: numpy could not sort cells that look like lists. pandas places the missing ones itself.
+        keys = [None if is_missing(cell) else self._sort_key(cell) for cell in self]
+        ranks = {key: rank for rank, key in enumerate(sorted({key for key in keys if key is not None}))}
+        return np.array([-1 if key is None else ranks[key] for key in keys], dtype=np.intp)
+
+    @classmethod
+    def _sort_key(cls, cell: Any) -> Any:
+        raise NotImplementedError
+
+
+def _scalar(cell: Any) -> Objects:
+    """Return `cell` in an array without dimensions, which numpy does not take for several cells."""
+    array = np.empty((), dtype=object)
+    array[()] = cell
+    return array
