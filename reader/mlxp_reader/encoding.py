@@ -3,7 +3,7 @@
 Values of one kind become an array of that type. Anything else becomes JSON text, in which what JSON lacks is tagged.
 """
 
-import datetime
+import datetime as dt
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -82,7 +82,9 @@ def decoded(field: pa.Field, column: pa.ChunkedArray) -> list[Any]:
     if not holds_text(field):
         null = null_value(field)
         values: list[Any] = column.to_pylist()
-        return [null if value is None else value for value in values] if column.null_count and null is not None else values
+        return (
+            [null if value is None else value for value in values] if column.null_count and null is not None else values
+        )
     found: list[Any] = []
     for chunk in column.chunks:
         # Each run gets its own list, though many share the text.
@@ -101,8 +103,8 @@ def from_text(text: str) -> Any:
 
     Examples
     --------
-    >>> from_text(to_text([1, 1.0, None, {"a": {2, 3}}, datetime.date(2026, 11, 22)]))
-    [1, 1.0, None, {'a': {2, 3}}, datetime.date(2026, 11, 22)]
+    >>> from_text(to_text([1, 1.0, None, {"a": {2, 3}}, dt.date(2026, 11, 22)]))
+    [1, 1.0, None, {'a': {2, 3}}, dt.date(2026, 11, 22)]
     """
     return json.loads(text, object_hook=_untagged)
 
@@ -116,7 +118,7 @@ def _tagged(value: Any) -> Any:
         return {"dict": [[_tagged(key), _tagged(item)] for key, item in value.items()]}
     if isinstance(value, tuple | set | frozenset):
         return {type(value).__name__: [_tagged(item) for item in value]}
-    if isinstance(value, datetime.datetime | datetime.date):
+    if isinstance(value, dt.datetime | dt.date):
         return {type(value).__name__: value.isoformat()}
     if isinstance(value, bytes):
         return {"bytes": value.hex()}
@@ -128,8 +130,8 @@ _UNTAGGED: dict[str, Any] = {
     "tuple": tuple,
     "set": set,
     "frozenset": frozenset,
-    "datetime": datetime.datetime.fromisoformat,
-    "date": datetime.date.fromisoformat,
+    "datetime": dt.datetime.fromisoformat,
+    "date": dt.date.fromisoformat,
     "bytes": bytes.fromhex,
 }
 

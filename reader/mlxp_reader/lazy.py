@@ -19,7 +19,7 @@ from mlxp_reader.cells import CellArray, CellDtype, Objects, is_missing, objects
 __all__ = ["MetricArray", "MetricColumn", "MetricDtype", "MetricValues"]
 
 Values = npt.NDArray[Any] | list[Any]
-"""The values of one metric in one run: a read-only array of int64 or float64, or a list of anything."""
+"""The values of one metric in one run: a read-only array of integers, floats or booleans, or a list of anything."""
 
 _READ_AHEAD = 8
 """By how much more is loaded each time that cells are looked at one after the other."""
@@ -38,20 +38,21 @@ class MetricColumn:
         self.name = name
         self._load = load
         self._values: Objects = np.empty(rows, dtype=object)
+        self._loaded = np.zeros(rows, dtype=np.bool_)
         self._lock = threading.RLock()
 
     def is_loaded(self, row: int) -> bool:
         """Tell whether the values of `row` are in memory."""
-        return self._values[row] is not None
+        return bool(self._loaded[row])
 
     @property
     def loaded(self) -> int:
         """How many rows are in memory."""
-        return int(np.count_nonzero(np.not_equal(self._values, None)))
+        return int(np.count_nonzero(self._loaded))
 
     def values(self, row: int) -> Values:
         """Return the values of `row`."""
-        if self._values[row] is None:
+        if not self._loaded[row]:
             self.load([row])
         values: Values = self._values[row]
         return values
@@ -59,10 +60,12 @@ class MetricColumn:
     def load(self, rows: Sequence[int]) -> None:
         """Load those of `rows` that are not in memory yet."""
         with self._lock:
-            missing = np.unique(np.asarray([row for row in rows if self._values[row] is None], dtype=np.intp))
+            wanted = np.unique(np.asarray(rows, dtype=np.intp))
+            missing = wanted[~self._loaded[wanted]]
             if len(missing):
                 for row, values in zip(missing, self._load(missing), strict=True):
                     self._values[row] = values
+                self._loaded[missing] = True
 
 
 class _Given:
@@ -140,9 +143,7 @@ class MetricValues(Sequence[Any]):
     def __eq__(self, other: object) -> bool:
         if isinstance(other, MetricValues):
             return self._is(other) or self.tolist() == other.tolist()
-        if isinstance(other, np.ndarray):
-            other = other.tolist()
-        return self.tolist() == (list(other) if isinstance(other, tuple) else other)
+        return isinstance(other, list | tuple | np.ndarray) and self.tolist() == list(other)
 
     def _is(self, other: "MetricValues") -> bool:
         return self._column is other._column and self._row == other._row
@@ -175,7 +176,7 @@ def _unpickled(values: Values) -> MetricValues:
 
 
 def _as_values(values: Any) -> Values:
-    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "if":
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "bif":
         array = values.view()
     else:
         values = list(values)
@@ -327,7 +328,7 @@ class MetricArray(CellArray):
     def _values_for_json(self) -> Objects:
         return self.to_lists()
 
-    def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:  # noqa: A002, ARG002 - Arrow's name
+    def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:  # noqa: A002 - Arrow's name
         cells = [None if is_missing(cell) else cell.values for cell in self.load()]
         kinds = {cell.dtype if isinstance(cell, np.ndarray) else object for cell in cells if cell is not None}
         if kinds <= {np.dtype(np.int64), np.dtype(np.float64)}:

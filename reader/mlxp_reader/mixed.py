@@ -3,7 +3,7 @@
 Values keep their type. Comparing them never raises, lists can be grouped by, and the column survives Parquet.
 """
 
-import datetime
+import datetime as dt
 import operator
 from collections.abc import Callable
 from typing import Any, Self
@@ -112,14 +112,14 @@ class MixedArray(CellArray):
             return 1, cell
         if isinstance(cell, list | tuple):
             return 2, tuple((-1, 0) if is_missing(item) else cls._sort_key(item) for item in cell)
-        if isinstance(cell, datetime.date):
+        if isinstance(cell, dt.date):
             return 3, cell.isoformat()
         return 4, repr(cell)
 
     def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:  # noqa: ARG002
         return str
 
-    def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:  # noqa: A002, ARG002 - Arrow's name
+    def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:  # noqa: A002 - Arrow's name
         nothing = (cell is not None and is_missing(cell) for cell in self._cells)
         texts = [None if none else to_text(_plain(cell)) for cell, none in zip(self._cells, nothing, strict=True)]
         return pa.array(texts, type=pa.string())
@@ -130,7 +130,7 @@ class MixedArray(CellArray):
 
 def _can_be_ordered(a: Any, b: Any) -> bool:
     both_numbers = isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS)
-    return both_numbers or (type(a) is type(b) and isinstance(a, str | datetime.date))
+    return both_numbers or (type(a) is type(b) and isinstance(a, str | dt.date))
 
 
 def _plain(cell: Any) -> Any:

@@ -1,4 +1,4 @@
-import datetime
+import datetime as dt
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ scalars = (
     | st.dates()
     | st.datetimes().map(lambda time: time.replace(fold=0))
     | st.binary()
-    | st.datetimes(timezones=st.just(datetime.UTC)).map(lambda time: time.replace(fold=0))
+    | st.datetimes(timezones=st.just(dt.UTC)).map(lambda time: time.replace(fold=0))
 )
 keys = st.text() | st.integers() | st.dates() | st.none() | st.tuples(st.integers())
 values = st.recursive(
