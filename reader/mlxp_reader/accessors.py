@@ -25,7 +25,8 @@ class MetricAccessor:
 
     def __init__(self, series: "pd.Series[Any]") -> None:
         if not isinstance(series.array, MetricArray):
-            raise AttributeError(f"a column of type {series.dtype} holds no metrics")
+            # What pandas takes for the absence of the accessor.
+            raise AttributeError(f"a column of type {series.dtype} holds no metrics")  # noqa: TRY004
         self._series = series
         self._array = series.array
 
@@ -76,7 +77,7 @@ class MetricAccessor:
         return np.stack(cells) if cells else np.empty((0, 0))
 
     def _cells(self) -> list[Any]:
-        return [cell.values if isinstance(cell, MetricValues) else None for cell in self._array.load()]
+        return [cell.loaded if isinstance(cell, MetricValues) else None for cell in self._array.load()]
 
     def _statistic(self, name: str) -> "pd.Series[Any]":
         found = statistic(name, self._cells())

@@ -156,17 +156,19 @@ class ArtifactFolder(Mapping[str, Artifact]):
     def __len__(self) -> int:
         return len(self._names)
 
-    def _identity(self) -> tuple[Any, ...]:
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """The run, the type, the folder and the names."""
         return self._run, self._type, self._folder, self._names
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ArtifactFolder) and self._identity() == other._identity()
+        return isinstance(other, ArtifactFolder) and self.identity == other.identity
 
     def __hash__(self) -> int:
-        return hash(self._identity())
+        return hash(self.identity)
 
     def __reduce__(self) -> Any:
-        return ArtifactFolder, self._identity()
+        return ArtifactFolder, self.identity
 
     def __repr__(self) -> str:
         return f"{{{', '.join(map(repr, self._names))}}}"
@@ -218,21 +220,21 @@ class ArtifactArray(CellArray):
 
     @classmethod
     def _sort_key(cls, cell: ArtifactFolder) -> Any:
-        return tuple(map(str, cell._identity()))  # noqa: SLF001 - the class above
+        return tuple(map(str, cell.identity))
 
     def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:  # noqa: ARG002
         return lambda cell: str(cell) if is_missing(cell) else "ARTIFACT"
 
     def _values_for_json(self) -> Any:
-        return objects([None if is_missing(cell) else list(cell) for cell in self._cells])
+        return objects([None if is_missing(cell) else list(cell) for cell in self.cells])
 
     def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:  # noqa: A002 - Arrow's name
-        cells = [None if is_missing(cell) else _as_dict(cell) for cell in self._cells]
+        cells = [None if is_missing(cell) else _as_dict(cell) for cell in self.cells]
         return pa.array(cells, type=_ARROW_TYPE)
 
 
 def _as_dict(cell: ArtifactFolder) -> dict[str, Any]:
-    run, artifact_type, folder, names = cell._identity()  # noqa: SLF001 - the class above
+    run, artifact_type, folder, names = cell.identity
     return {"run": str(run), "type": artifact_type, "folder": folder, "names": list(names)}
 
 

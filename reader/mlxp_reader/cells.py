@@ -38,7 +38,7 @@ class CellDtype(ExtensionDtype):
     kind = "O"
     array_type: ClassVar[type["CellArray"]]
 
-    def construct_array_type(self) -> type["CellArray"]:  # type: ignore[override]  # a method since pandas 3 only
+    def construct_array_type(self) -> type["CellArray"]:
         """Return the class of the arrays of this type."""
         return self.array_type
 
@@ -47,10 +47,12 @@ class CellArray(ExtensionArray):
     """A column of cells; the children say which cells there are and what is done with their content."""
 
     _cell_dtype: ClassVar[CellDtype]
-    _cells: Objects
+    _readonly = False  # set by pandas since version 3
+    cells: Objects
+    """The cells; looking at them here loads nothing."""
 
     def __init__(self, cells: Objects) -> None:
-        self._cells = cells
+        self.cells = cells
 
     @classmethod
     def _cell(cls, value: Any) -> Any:
@@ -69,10 +71,21 @@ class CellArray(ExtensionArray):
         return not is_list_like(value)
 
     @classmethod
+    def of(cls, values: Iterable[Any]) -> Self:
+        """Return the column that holds `values`.
+
+        Raises
+        ------
+        TypeError
+            If one of them cannot be in a column of this kind.
+        """
+        return cls(objects([cls._cell(value) for value in values]))
+
+    @classmethod
     def _from_sequence(cls, scalars: Iterable[Any], *, dtype: Any = None, copy: bool = False) -> Self:  # noqa: ARG003
         if isinstance(scalars, cls):
             return scalars.copy() if copy else scalars
-        return cls(objects([cls._cell(value) for value in scalars]))
+        return cls.of(scalars)
 
     @classmethod
     def _from_factorized(cls, values: Objects, original: Self) -> Self:  # noqa: ARG003
@@ -86,33 +99,33 @@ class CellArray(ExtensionArray):
     @property
     def nbytes(self) -> int:
         """The bytes of the references to the cells; what is loaded belongs to the reader."""
-        return self._cells.nbytes
+        return self.cells.nbytes
 
     def __len__(self) -> int:
-        return len(self._cells)
+        return len(self.cells)
 
     def __getitem__(self, item: Any) -> Any:
         if is_integer(item):
-            return self._cells[item]
+            return self.cells[item]
         item = check_array_indexer(self, item)
-        result = self._like(self._cells[item])
+        result = self._like(self.cells[item])
         if isinstance(item, slice):
-            result._readonly = getattr(self, "_readonly", False)  # noqa: SLF001 - of our own class
+            result._readonly = self._readonly  # noqa: SLF001 - of our own class
         return result
 
     def _like(self, cells: Objects) -> Self:
         return type(self)(cells)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if getattr(self, "_readonly", False):
+        if self._readonly:
             raise ValueError("Cannot modify read-only array")
         key = check_array_indexer(self, key)
         if is_integer(key):
-            self._cells[key] = self._cell(value)
+            self.cells[key] = self._cell(value)
         elif self._is_one_cell(value):
-            self._cells[key] = _scalar(self._cell(value))
+            self.cells[key] = _scalar(self._cell(value))
         else:
-            self._cells[key] = type(self)._from_sequence(value)._cells  # noqa: SLF001 - of our own class
+            self.cells[key] = self.of(value).cells
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if copy is False:
@@ -121,7 +134,7 @@ class CellArray(ExtensionArray):
         return cells if dtype is None or np.dtype(dtype) == object else self._as_array(np.dtype(dtype))
 
     def _as_array(self, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        return self._cells.astype(dtype)
+        return self.cells.astype(dtype)
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Return the column as another type; its text holds everything that a cell does."""
@@ -130,26 +143,26 @@ class CellArray(ExtensionArray):
             return self.copy() if copy else self
         if isinstance(dtype, pd.StringDtype):
             texts = [pd.NA if is_missing(cell) else str(cell) for cell in self]
-            return dtype.construct_array_type()._from_sequence(texts, dtype=dtype)  # type: ignore[attr-defined]
+            return pd.array(texts, dtype=dtype)
         if isinstance(dtype, ExtensionDtype):
-            return dtype.construct_array_type()._from_sequence(self.__array__(), dtype=dtype)  # type: ignore[attr-defined]
+            return pd.array(list(self), dtype=dtype)  # type: ignore[call-overload]  # any type a user registered
         return self.__array__(dtype)
 
     def isna(self) -> npt.NDArray[np.bool_]:
         """Tell for each cell whether there is nothing."""
-        return np.asarray(pd.isna(self._cells))
+        return np.asarray(pd.isna(self.cells))
 
     def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> Self:
         """Return the cells at `indices`."""
         indices = np.asarray(indices, dtype=np.intp)
-        taken = take(self._cells, indices, allow_fill=allow_fill, fill_value=np.nan if allow_fill else None)
+        taken: Any = take(self.cells, indices, allow_fill=allow_fill, fill_value=np.nan if allow_fill else None)
         if allow_fill and not (self._is_one_cell(fill_value) and is_missing(fill_value)):
             taken[indices == -1] = _scalar(self._cell(fill_value))
         return type(self)(taken)
 
     def copy(self) -> Self:
         """Return a column that can be changed by itself; the cells are shared."""
-        return type(self)(self._cells.copy())
+        return type(self)(self.cells.copy())
 
     def view(self, dtype: Any = None) -> Any:
         """Return a column that shares its memory with this one."""
@@ -157,13 +170,13 @@ class CellArray(ExtensionArray):
 
     @classmethod
     def _concat_same_type(cls, to_concat: Sequence[Self]) -> Self:
-        return cls(np.concatenate([array._cells for array in to_concat]))  # noqa: SLF001 - of our own class
+        return cls(np.concatenate([array.cells for array in to_concat]))
 
     def equals(self, other: object) -> bool:
         """Tell whether `other` is a column of the same cells; nothing is loaded to compare a cell with itself."""
         if type(other) is not type(self) or len(self) != len(other):
             return False
-        pairs = zip(self._cells, other._cells, strict=True)
+        pairs = zip(self.cells, other.cells, strict=True)
         return all(a is b or (is_missing(a) and is_missing(b)) or bool(a == b) for a, b in pairs)
 
     def _compared(self, other: Any, compare: Callable[[Any, Any], bool], *, when_missing: bool) -> Any:
@@ -187,7 +200,7 @@ class CellArray(ExtensionArray):
         raise TypeError(f"unhashable type: '{type(self).__name__}'")
 
     def _values_for_factorize(self) -> tuple[Objects, float]:
-        return self._cells, np.nan
+        return self.cells, np.nan
 
     def _cast_pointwise_result(self, values: Any) -> Any:
         # pandas gives what a function made of the cells, sometimes as a typed array already.
@@ -195,7 +208,7 @@ class CellArray(ExtensionArray):
             return values
         cells = [value for value in values if not is_missing(value)]
         if cells and all(self._is_own_cell(cell) for cell in cells):
-            return type(self)._from_sequence(values)
+            return self.of(values)
         inferred = pd.Series(objects(list(values)), dtype=object).infer_objects()
         return inferred.array if isinstance(inferred.dtype, ExtensionDtype) else inferred.to_numpy()
 

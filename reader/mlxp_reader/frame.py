@@ -80,10 +80,12 @@ class DataFrame(pd.DataFrame):
 
     def __getitem__(self, key: Any) -> Any:
         """Return a column, rows, or, for a number that is no column, the `Run` at that place."""
-        if is_integer(key) and not isinstance(key, bool) and -len(self) <= key < len(self):
-            if key not in self.columns and not pd.api.types.is_numeric_dtype(self.columns.dtype):
-                return Run(self, int(key))
-        return super().__getitem__(key)
+        return Run(self, int(key)) if self._is_place(key) else super().__getitem__(key)
+
+    def _is_place(self, key: Any) -> bool:
+        if not is_integer(key) or isinstance(key, bool) or not -len(self) <= key < len(self):
+            return False
+        return key not in self.columns and not pd.api.types.is_numeric_dtype(self.columns.dtype)
 
     def diff(self, *args: Any, **kwargs: Any) -> Any:
         """Return the names of the columns that vary among those that start with a text, ``"config"`` by default.
@@ -133,8 +135,8 @@ class DataFrame(pd.DataFrame):
         """
         from mlxp_reader.groups import GroupedDataFrame
 
-        if "group_keys" in kwargs and not isinstance(kwargs["group_keys"], bool):  # MLXP's name of the first parameter
-            args, kwargs = (kwargs.pop("group_keys"), *args), kwargs
+        if not isinstance(kwargs.get("group_keys", True), bool):  # MLXP's name of the first parameter
+            args = (kwargs.pop("group_keys"), *args)
         try:
             groups = super().groupby(*args, **kwargs)
         except KeyError as error:

@@ -1,7 +1,7 @@
 """Groups of runs: what `DataFrame.groupby` returns, MLXP's verbs on top of pandas' groups.
 
-By composition: `keys`, `sort` and `group_keys` mean other things to pandas' own class. What is not MLXP's is passed on to
-pandas.
+By composition: `keys`, `sort` and `group_keys` mean other things to pandas' own class. What is not MLXP's is passed on
+to pandas.
 """
 
 from collections.abc import ItemsView, Iterator, KeysView, Sequence
@@ -90,7 +90,7 @@ class GroupedDataFrame:
         return self._pandas
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *dir(pd.core.groupby.DataFrameGroupBy)})
+        return sorted({*super().__dir__(), *dir(pd.api.typing.DataFrameGroupBy)})
 
     def __getitem__(self, key: Any) -> Any:
         """Return the group with these values, or, for names of columns, pandas' groups of these columns."""
@@ -133,13 +133,13 @@ class GroupedDataFrame:
         frames = [self._with_keys(group, key) for key, group in self.items()]
         return pd.concat(frames, ignore_index=True) if frames else DataFrame(columns=pd.Index(self.group_keys))
 
-    def _with_keys(self, group: pd.DataFrame, key: Key) -> pd.DataFrame:
+    def _with_keys(self, group: Any, key: Key) -> Any:
         missing = {
             name: maps.column([value] * len(group))
             for name, value in zip(self.group_keys, key, strict=True)
             if name not in group.columns
         }
-        return DataFrame(group).assign(**missing)
+        return group.assign(**missing)
 
     def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
         """Return a plain `pandas.DataFrame` whose index tells the groups; see `DataFrame.toPandas`."""
@@ -190,25 +190,22 @@ class GroupedDataFrame:
     def _verb(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], ungroup: bool, keyword: str = "maps"
     ) -> Any:
-        found = maps.as_maps(args[0] if args else kwargs.get(keyword), self._columns())
+        found = maps.as_maps(args[0] if args else kwargs.get(keyword), self.columns)
         if found is None:
             return getattr(self._as_pandas(), name)(*args, **kwargs)
         return self._each(name, args, kwargs, ungroup)
 
-    def _columns(self) -> Any:
+    @property
+    def columns(self) -> Any:
+        """The names of the columns of the groups."""
         if self._frame is not None:
             return self._frame.columns
-        groups = list(self.grouped_dict.values())
-        return groups[0]._columns() if groups and isinstance(groups[0], GroupedDataFrame) else _columns_of(groups)
+        return next((group.columns for group in self.grouped_dict.values()), pd.Index([]))
 
     def _each(self, verb: str, args: tuple[Any, ...], kwargs: dict[str, Any], ungroup: bool) -> Any:
         results = {key: getattr(group, verb)(*args, **kwargs) for key, group in self.items()}
         grouped = GroupedDataFrame(self.group_keys, results)
         return grouped.ungroup() if ungroup else grouped
-
-
-def _columns_of(groups: list[Any]) -> Any:
-    return groups[0].columns if groups else ()
 
 
 def _as_key(key: Any) -> Key:

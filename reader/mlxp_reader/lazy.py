@@ -1,7 +1,7 @@
 """Columns of metrics: pandas arrays whose cells are loaded when somebody looks into them.
 
 A cell is a sequence that knows *where* its values are. Operations of pandas that only move cells around load nothing,
-in a plain `pandas.DataFrame` too; how much of a column is loaded is recorded in the `MetricColumn` that its cells share.
+in a plain `pandas.DataFrame` too; what is loaded of a column is recorded in the `MetricColumn` that its cells share.
 """
 
 import threading
@@ -93,11 +93,11 @@ class MetricValues(Sequence[Any]):
     (0.25, 2, True)
     """
 
-    __slots__ = ("_batch", "_column", "_row")
+    __slots__ = ("_batch", "column", "row")
 
     def __init__(self, column: MetricColumn | _Given, row: int, batch: "_Batch | None" = None) -> None:
-        self._column = column
-        self._row = row
+        self.column = column
+        self.row = row
         self._batch = batch
 
     @classmethod
@@ -108,36 +108,36 @@ class MetricValues(Sequence[Any]):
     @property
     def is_loaded(self) -> bool:
         """Whether the values are in memory."""
-        return self._column.is_loaded(self._row)
+        return self.column.is_loaded(self.row)
 
     @property
-    def values(self) -> Values:
+    def loaded(self) -> Values:
         """The values, as a read-only array if they are numbers of one kind, else as a list."""
         if self._batch is not None and not self.is_loaded:
             self._batch.load(self)
-        return self._column.values(self._row)
+        return self.column.values(self.row)
 
     def tolist(self) -> list[Any]:
         """Return the values as a list of Python's numbers."""
-        values = self.values
+        values = self.loaded
         return values.tolist() if isinstance(values, np.ndarray) else list(values)
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.loaded)
 
     @overload
     def __getitem__(self, at: int) -> Any: ...
     @overload
     def __getitem__(self, at: slice) -> list[Any]: ...
     def __getitem__(self, at: Any) -> Any:
-        found = self.values[at]
+        found = self.loaded[at]
         return found.tolist() if isinstance(found, np.ndarray | np.generic) else found
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.tolist())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        array = np.asarray(self.values, dtype=dtype)
+        array = np.asarray(self.loaded, dtype=dtype)
         return array.copy() if copy else array
 
     def __eq__(self, other: object) -> bool:
@@ -146,7 +146,7 @@ class MetricValues(Sequence[Any]):
         return isinstance(other, list | tuple | np.ndarray) and self.tolist() == list(other)
 
     def _is(self, other: "MetricValues") -> bool:
-        return self._column is other._column and self._row == other._row
+        return self.column is other.column and self.row == other.row
 
     def __hash__(self) -> int:
         return hash(tuple(self.tolist()))
@@ -158,7 +158,7 @@ class MetricValues(Sequence[Any]):
         return self  # it cannot be changed
 
     def __reduce__(self) -> Any:
-        return _unpickled, (self.values,)
+        return _unpickled, (self.loaded,)
 
     def __str__(self) -> str:
         return str(self.tolist())
@@ -177,12 +177,12 @@ def _unpickled(values: Values) -> MetricValues:
 
 def _as_values(values: Any) -> Values:
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "bif":
-        array = values.view()
+        array: npt.NDArray[Any] = values.view()
     else:
         values = list(values)
         kinds = set(map(type, values))
         if not kinds or not kinds <= {int, float} or (kinds == {int} and any(abs(value) >= 2**63 for value in values)):
-            return values
+            return list(values)
         array = np.array(values, dtype=np.int64 if kinds == {int} else np.float64)
     array.flags.writeable = False
     return array
@@ -197,12 +197,12 @@ class _Batch:
     """Cells that are likely to be looked at one after the other: ever more of them are loaded at once."""
 
     def __init__(self, cells: Objects) -> None:
-        self._cells = cells
+        self.cells = cells
         self._ahead = 1
 
     def load(self, cell: MetricValues) -> None:
         cells = [cell]
-        for other in self._cells if self._ahead > 1 else ():
+        for other in self.cells if self._ahead > 1 else ():
             if len(cells) == self._ahead:
                 break
             if isinstance(other, MetricValues) and not other.is_loaded:
@@ -215,8 +215,8 @@ def load_cells(cells: Sequence[Any] | Objects) -> None:
     """Load what is missing of `cells`, each column's in one go."""
     rows: dict[MetricColumn, list[int]] = {}
     for cell in cells:
-        if isinstance(cell, MetricValues) and isinstance(cell._column, MetricColumn):  # noqa: SLF001 - the class above
-            rows.setdefault(cell._column, []).append(cell._row)  # noqa: SLF001
+        if isinstance(cell, MetricValues) and isinstance(cell.column, MetricColumn):
+            rows.setdefault(cell.column, []).append(cell.row)
     for column, of_column in rows.items():
         column.load(of_column)
 
@@ -231,7 +231,7 @@ class MetricDtype(CellDtype):
     @staticmethod
     def __from_arrow__(array: pa.Array | pa.ChunkedArray) -> "MetricArray":
         chunks = array.chunks if isinstance(array, pa.ChunkedArray) else [array]
-        return MetricArray._from_sequence([cell for chunk in chunks for cell in _cells_of_arrow(chunk)])
+        return MetricArray.of([cell for chunk in chunks for cell in _cells_of_arrow(chunk)])
 
 
 def _cells_of_arrow(array: pa.Array) -> list[Any]:
@@ -252,7 +252,7 @@ class MetricArray(CellArray):
         self._batch = batch
 
     def __reduce__(self) -> Any:
-        return MetricArray, (self.load()._cells,)
+        return MetricArray, (self.load().cells,)
 
     @classmethod
     def _cell(cls, value: Any) -> Any:
@@ -274,11 +274,11 @@ class MetricArray(CellArray):
 
     def isna(self) -> npt.NDArray[np.bool_]:
         """Tell for each run whether it lacks the metric; nothing is loaded."""
-        return np.fromiter((type(cell) is float for cell in self._cells), np.bool_, len(self._cells))
+        return np.fromiter((type(cell) is float for cell in self.cells), np.bool_, len(self.cells))
 
     def load(self) -> "MetricArray":
         """Load all cells at once, and return the column itself."""
-        load_cells(self._cells)
+        load_cells(self.cells)
         return self
 
     def _like(self, cells: Objects) -> "MetricArray":
@@ -287,14 +287,14 @@ class MetricArray(CellArray):
 
     def _shared_batch(self) -> _Batch:
         if self._batch is None:
-            self._batch = _Batch(self._cells)
+            self._batch = _Batch(self.cells)
         return self._batch
 
     def __iter__(self) -> Iterator[Any]:
         batch = self._shared_batch()
-        for cell in self._cells:
+        for cell in self.cells:
             is_proxy = isinstance(cell, MetricValues)
-            yield MetricValues(cell._column, cell._row, batch) if is_proxy else cell  # noqa: SLF001 - the class above
+            yield MetricValues(cell.column, cell.row, batch) if is_proxy else cell
 
     def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:  # noqa: ARG002
         return lambda cell: str(cell) if is_missing(cell) else _shortened(cell) if cell.is_loaded else "METRIC"
@@ -304,7 +304,7 @@ class MetricArray(CellArray):
         return tuple(cell.tolist())
 
     def _values_for_factorize(self) -> tuple[Objects, float]:
-        return self.load()._cells, np.nan
+        return self.load().cells, np.nan
 
     def _hash_pandas_object(self, *, encoding: str, hash_key: str, categorize: bool) -> npt.NDArray[np.uint64]:
         texts = objects([str(cell) for cell in self.load()])
@@ -329,7 +329,7 @@ class MetricArray(CellArray):
         return self.to_lists()
 
     def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:  # noqa: A002 - Arrow's name
-        cells = [None if is_missing(cell) else cell.values for cell in self.load()]
+        cells = [None if is_missing(cell) else cell.loaded for cell in self.load()]
         kinds = {cell.dtype if isinstance(cell, np.ndarray) else object for cell in cells if cell is not None}
         if kinds <= {np.dtype(np.int64), np.dtype(np.float64)}:
             return pa.array(cells, type=pa.list_(pa.int64() if kinds == {np.dtype(np.int64)} else pa.float64()))

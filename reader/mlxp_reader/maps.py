@@ -225,4 +225,4 @@ def _keep_rows(results: dict[str, Any], rows: int) -> bool:
 
 
 def _is_collection(values: Any) -> bool:
-    return isinstance(values, Sized) and not isinstance(values, str | bytes | dict) and np.ndim(values) != 0
+    return isinstance(values, Sized) and not isinstance(values, str | bytes | dict) and getattr(values, "ndim", 1) != 0

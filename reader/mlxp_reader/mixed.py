@@ -6,7 +6,7 @@ Values keep their type. Comparing them never raises, lists can be grouped by, an
 import datetime as dt
 import operator
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ class MixedDtype(CellDtype):
 
     @staticmethod
     def __from_arrow__(array: pa.Array | pa.ChunkedArray) -> "MixedArray":
-        return MixedArray._from_sequence([np.nan if text is None else from_text(text) for text in array.to_pylist()])
+        return MixedArray.of([np.nan if text is None else from_text(text) for text in array.to_pylist()])
 
 
 class MixedArray(CellArray):
@@ -64,11 +64,6 @@ class MixedArray(CellArray):
     """
 
     _cell_dtype = MixedDtype()
-
-    @classmethod
-    def of(cls, values: list[Any]) -> Self:
-        """Return the column of `values`, of which NaN stands for a run without one."""
-        return cls._from_sequence(values)
 
     @classmethod
     def _cell(cls, value: Any) -> Any:
@@ -120,12 +115,12 @@ class MixedArray(CellArray):
         return str
 
     def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:  # noqa: A002 - Arrow's name
-        nothing = (cell is not None and is_missing(cell) for cell in self._cells)
-        texts = [None if none else to_text(_plain(cell)) for cell, none in zip(self._cells, nothing, strict=True)]
+        nothing = (cell is not None and is_missing(cell) for cell in self.cells)
+        texts = [None if none else to_text(_plain(cell)) for cell, none in zip(self.cells, nothing, strict=True)]
         return pa.array(texts, type=pa.string())
 
     def _values_for_json(self) -> Any:
-        return objects([_plain(cell) for cell in self._cells])
+        return objects([_plain(cell) for cell in self.cells])
 
 
 def _can_be_ordered(a: Any, b: Any) -> bool:

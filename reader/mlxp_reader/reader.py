@@ -9,8 +9,6 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-import numpy as np
-
 from mlxp.errors import InvalidKeyError
 from mlxp.layout import RunDirectory
 from mlxp_reader import index, query
@@ -18,6 +16,7 @@ from mlxp_reader.metrics import MetricStore
 from mlxp_reader.names import is_metadata
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from mlxp_reader.frame import DataFrame
@@ -118,7 +117,7 @@ class Reader:
     @property
     def fields(self) -> "pd.DataFrame":
         """A table of all fields and their types."""
-        return self._typed(self._builder.fields)
+        return self._typed(list(self._builder.fields))
 
     @property
     def searchable(self) -> "pd.DataFrame":

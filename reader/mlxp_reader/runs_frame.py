@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from mlxp_reader import encoding
 from mlxp_reader.artifacts import ArtifactArray, ArtifactFolder
-from mlxp_reader.cells import Objects
 from mlxp_reader.expressions import MISSING
 from mlxp_reader.frame import DataFrame
 from mlxp_reader.lazy import MetricArray, MetricColumn, MetricValues
@@ -122,7 +121,7 @@ class FrameBuilder:
 
     def _artifact_array(self, name: str) -> ArtifactArray:
         ids = self._table["log_id"].to_pylist()
-        cells: Objects = np.full(len(self._table), np.nan, dtype=object)
+        cells = np.full(len(self._table), np.nan, dtype=object)
         for row, artifact_type, folder, names in self._artifacts[name]:
             cells[row] = ArtifactFolder(self._source / str(ids[row]), artifact_type, folder, names)
         return ArtifactArray(cells)

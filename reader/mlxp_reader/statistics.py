@@ -1,7 +1,7 @@
 """Statistics of metrics: one number per run, over all runs at once.
 
-NaN is passed over, as everywhere in pandas, by ``min``, ``max``, ``mean``, ``argmin`` and ``argmax``: a run that diverged
-at last still has a best value. ``last`` and ``first`` are what was logged, and ``count`` is how many values were.
+NaN is passed over, as everywhere in pandas, by ``min``, ``max``, ``mean``, ``argmin`` and ``argmax``: a run that
+diverged at last still has a best value. ``last`` and ``first`` are what was logged, ``count`` is how many values were.
 """
 
 from collections.abc import Callable, Sequence

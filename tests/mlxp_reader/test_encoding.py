@@ -21,7 +21,9 @@ scalars = (
 keys = st.text() | st.integers() | st.dates() | st.none() | st.tuples(st.integers())
 values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3) | st.sets(st.integers()),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3) | st.sets(st.integers(), max_size=1)
+    ),
     max_leaves=8,
 )
 

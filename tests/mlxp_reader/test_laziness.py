@@ -132,7 +132,7 @@ LAZY = {
     "to_records": lambda df: df.to_records(),
     "tolist": lambda df: df[T].tolist(),
     "map identity": lambda df: df[T].map(lambda cell: cell),
-    "map constant": lambda df: df.map(lambda cell: 1),
+    "map constant": lambda df: df.map(lambda _: 1),
     "apply to rows": lambda df: df.apply(lambda row: row["lr"], axis=1),
     "apply to columns": lambda df: df.apply(lambda column: column),
     "agg count": lambda df: df.agg("count"),
