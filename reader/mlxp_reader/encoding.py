@@ -105,7 +105,7 @@ def from_text(text: str) -> Any:
     --------
     >>> import datetime
     >>> from_text(to_text([1, 1.0, None, {"a": {2}}, datetime.date(2026, 11, 22)]))
-    [1, 1.0, None, {'a': {2, 3}}, dt.date(2026, 11, 22)]
+    [1, 1.0, None, {'a': {2}}, datetime.date(2026, 11, 22)]
     """
     return json.loads(text, object_hook=_untagged)
 

@@ -143,7 +143,7 @@ class GroupedDataFrame:
 
     def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
         """Return a plain `pandas.DataFrame` whose index tells the groups; see `DataFrame.toPandas`."""
-        frames = {key: group.toPandas(lazy=lazy) for key, group in self.items()}
+        frames: dict[Key, pd.DataFrame] = {key: group.toPandas(lazy=lazy) for key, group in self.items()}
         if not frames:
             return pd.DataFrame(columns=pd.Index(self.group_keys))
         return pd.concat(list(frames.values()), keys=list(frames), names=self.group_keys)
