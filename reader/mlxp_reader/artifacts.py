@@ -215,8 +215,8 @@ class ArtifactArray(CellArray):
         return isinstance(value, ArtifactFolder) or super()._is_one_cell(value)
 
     @classmethod
-    def _is_own_cell(cls, value: Any) -> bool:
-        return isinstance(value, ArtifactFolder)
+    def _fits(cls, values: list[Any]) -> bool:
+        return bool(values) and all(isinstance(value, ArtifactFolder) for value in values)
 
     @classmethod
     def _sort_key(cls, cell: ArtifactFolder) -> Any:

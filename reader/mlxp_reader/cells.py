@@ -3,8 +3,9 @@
 pandas takes lists, and whatever looks like one, for several values. Here each of them is one cell.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -121,6 +122,8 @@ class CellArray(ExtensionArray):
             raise ValueError("Cannot modify read-only array")
         key = check_array_indexer(self, key)
         if is_integer(key):
+            if isinstance(value, CellArray):
+                raise ValueError("setting an array element with a sequence.")
             self.cells[key] = self._cell(value)
         elif self._is_one_cell(value):
             self.cells[key] = _scalar(self._cell(value))
@@ -159,6 +162,12 @@ class CellArray(ExtensionArray):
         if allow_fill and not (self._is_one_cell(fill_value) and is_missing(fill_value)):
             taken[indices == -1] = _scalar(self._cell(fill_value))
         return type(self)(taken)
+
+    def shift(self, periods: int = 1, fill_value: object = None) -> Self:
+        """Return the cells moved by `periods` places; the gap holds `fill_value`."""
+        gap = self.of([np.nan if fill_value is None else fill_value] * min(abs(periods), len(self)))
+        kept = self[: max(len(self) - periods, 0)] if periods > 0 else self[min(-periods, len(self)) :]
+        return self._concat_same_type([gap, kept] if periods > 0 else [kept, gap])
 
     def copy(self) -> Self:
         """Return a column that can be changed by itself; the cells are shared."""
@@ -206,15 +215,14 @@ class CellArray(ExtensionArray):
         # pandas gives what a function made of the cells, sometimes as a typed array already.
         if isinstance(values, ExtensionArray) or (isinstance(values, np.ndarray) and values.dtype != object):
             return values
-        cells = [value for value in values if not is_missing(value)]
-        if cells and all(self._is_own_cell(cell) for cell in cells):
-            return self.of(values)
         inferred = pd.Series(objects(list(values)), dtype=object).infer_objects()
+        if inferred.dtype == object and self._fits(inferred.dropna().tolist()):
+            return self.of(values)
         return inferred.array if isinstance(inferred.dtype, ExtensionDtype) else inferred.to_numpy()
 
     @classmethod
-    def _is_own_cell(cls, value: Any) -> bool:
-        """Tell whether only this kind of column can hold `value`."""
+    def _fits(cls, values: list[Any]) -> bool:
+        """Tell whether what a function made of the cells is to be such cells again."""
         raise NotImplementedError
 
     def _values_for_argsort(self) -> npt.NDArray[np.intp]:
@@ -226,6 +234,25 @@ class CellArray(ExtensionArray):
     @classmethod
     def _sort_key(cls, cell: Any) -> Any:
         raise NotImplementedError
+
+    def searchsorted(self, value: Any, side: Literal["left", "right"] = "left", sorter: Any = None) -> Any:
+        """Return where `value`, a cell or several, would have to be inserted."""
+        cells = self if sorter is None else self.take(sorter)
+        keys = [self._sort_key(cell) for cell in cells]
+        bisect = bisect_left if side == "left" else bisect_right
+        if self._is_one_cell(value):
+            return bisect(keys, self._sort_key(value))
+        return np.array([bisect(keys, self._sort_key(cell)) for cell in value], dtype=np.intp)
+
+    def _hash_pandas_object(self, *, encoding: str, hash_key: str, categorize: bool) -> npt.NDArray[np.uint64]:
+        texts = objects(["" if is_missing(cell) else self._hash_text(cell) for cell in self])
+        hashed = pd.util.hash_array(texts, encoding=encoding, hash_key=hash_key, categorize=categorize)
+        return np.asarray(hashed)
+
+    @classmethod
+    def _hash_text(cls, cell: Any) -> str:
+        """Return a text that is the same for equal cells."""
+        return str(cell)
 
 
 def _scalar(cell: Any) -> Objects:

@@ -143,7 +143,7 @@ class MetricValues(Sequence[Any]):
     def __eq__(self, other: object) -> bool:
         if isinstance(other, MetricValues):
             return self._is(other) or self.tolist() == other.tolist()
-        return isinstance(other, list | tuple | np.ndarray) and self.tolist() == list(other)
+        return self.tolist() == list(other) if isinstance(other, list | tuple | np.ndarray) else NotImplemented
 
     def _is(self, other: "MetricValues") -> bool:
         return self.column is other.column and self.row == other.row
@@ -269,8 +269,8 @@ class MetricArray(CellArray):
         return isinstance(value, MetricValues) or super()._is_one_cell(value)
 
     @classmethod
-    def _is_own_cell(cls, value: Any) -> bool:
-        return isinstance(value, MetricValues)
+    def _fits(cls, values: list[Any]) -> bool:
+        return bool(values) and all(isinstance(value, MetricValues) for value in values)
 
     def isna(self) -> npt.NDArray[np.bool_]:
         """Tell for each run whether it lacks the metric; nothing is loaded."""
@@ -305,11 +305,6 @@ class MetricArray(CellArray):
 
     def _values_for_factorize(self) -> tuple[Objects, float]:
         return self.load().cells, np.nan
-
-    def _hash_pandas_object(self, *, encoding: str, hash_key: str, categorize: bool) -> npt.NDArray[np.uint64]:
-        texts = objects([str(cell) for cell in self.load()])
-        hashed = pd.util.hash_array(texts, encoding=encoding, hash_key=hash_key, categorize=categorize)
-        return np.asarray(hashed)
 
     def _explode(self) -> tuple[Any, npt.NDArray[np.uint64]]:
         cells = [[cell] if is_missing(cell) else cell.tolist() or [np.nan] for cell in self.load()]

@@ -76,8 +76,14 @@ class MixedArray(CellArray):
         return np.nan if value is pd.NA or value is pd.NaT else value
 
     @classmethod
-    def _is_own_cell(cls, value: Any) -> bool:
-        return isinstance(value, ListValue | DictValue)
+    def _fits(cls, values: list[Any]) -> bool:
+        return True
+
+    @classmethod
+    def _hash_text(cls, cell: Any) -> str:
+        if isinstance(cell, _NUMBERS) and cell // 1 == cell:
+            return str(int(cell))  # 1, 1.0 and True are equal
+        return repr(cell)
 
     @classmethod
     def _is_one_cell(cls, value: Any) -> bool:
