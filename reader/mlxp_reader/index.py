@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -26,7 +27,7 @@ from mlxp_reader.crawl import Record, is_up_to_date
 from mlxp_reader.expressions import MISSING
 from mlxp_reader.workers import crawl_all
 
-__all__ = ["FILE_NAME", "Changes", "cache_directory", "opened", "refreshed"]
+__all__ = ["FILE_NAME", "Changes", "Shared", "cache_directory", "opened", "refreshed", "shared"]
 
 FILE_NAME = "index.parquet"
 _VERSION = b"1"
@@ -53,6 +54,21 @@ class Changes:
     cached: int
     changed: int
     new: int
+
+
+class Shared(NamedTuple):
+    """What the runs say of something, read once for all runs that say the same."""
+
+    contents: list[Any]
+    of_run: npt.NDArray[np.intp]
+    """Which of the contents is each run's."""
+
+
+def shared(table: pa.Table, name: str) -> Shared:
+    """Return the column `name` of an index, which is one of JSON texts."""
+    column = table[name].combine_chunks()
+    contents = [json.loads(text) for text in column.dictionary.to_pylist()]
+    return Shared(contents, column.indices.to_numpy().astype(np.intp))
 
 
 def cache_directory(source: Path, destination: Path | None) -> Path:

@@ -22,7 +22,14 @@ from mlxp_reader.metric_files import Job, Unreadable, read_files
 from mlxp_reader.parts import FileState, Found, find
 from mlxp_reader.shards import Shard, ShardFolder
 
-__all__ = ["Column", "FileState", "MetricStore", "Problem"]
+__all__ = ["Column", "FileState", "MetricStore", "Problem", "RunFolder"]
+
+
+class RunFolder(NamedTuple):
+    """The directory of a run, for those who have ten thousand of them; a `RunDirectory` does as well."""
+
+    log_id: int
+    path: str
 
 
 class MetricStore:
@@ -50,7 +57,11 @@ class MetricStore:
         self._lock = threading.Lock()
 
     def read(
-        self, runs: Sequence[RunDirectory], log_name: str, key: str, states: Sequence[FileState | None] | None = None
+        self,
+        runs: Sequence[RunDirectory | RunFolder],
+        log_name: str,
+        key: str,
+        states: Sequence[FileState | None] | None = None,
     ) -> Column:
         """Return the values of the metric `key` of the file `log_name` in each of `runs`.
 
@@ -93,7 +104,7 @@ class _LostShardError(Exception):
 class _Reading:
     """One call of `MetricStore.read`."""
 
-    def __init__(self, runs: Sequence[RunDirectory], log_name: str, key: str, folder: ShardFolder) -> None:
+    def __init__(self, runs: Sequence[RunDirectory | RunFolder], log_name: str, key: str, folder: ShardFolder) -> None:
         self._runs = runs
         self._log_ids = np.array([run.log_id for run in runs], dtype=np.int64)
         self._file = str(RunDirectory(Path()).metrics_file(log_name))
