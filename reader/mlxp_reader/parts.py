@@ -4,6 +4,7 @@ import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -92,7 +93,8 @@ def find(shards: Sequence[Parts], log_ids: npt.NDArray[np.int64], states: Sequen
     parts = np.concatenate([np.empty(0, PART), *shards])
     run_of = _positions(parts["run"], log_ids)
     nothing = (-1, -1, -1)
-    wanted = np.array([*(state or nothing for state in states), nothing], dtype=np.int64)
+    numbers = chain.from_iterable(state or nothing for state in [*states, None])
+    wanted = np.fromiter(numbers, np.int64).reshape(-1, len(nothing))
     is_current = (run_of >= 0) & (parts["start"] == 0)
     for column, name in enumerate(("size", "mtime_ns", "inode")):
         is_current &= parts[name] == wanted[run_of, column]
@@ -105,10 +107,10 @@ def find(shards: Sequence[Parts], log_ids: npt.NDArray[np.int64], states: Sequen
         state = states[run]
         if state is None:
             continue
-        chain, is_complete[run] = _chain(parts, rows, state)
-        chosen.append(np.array(chain, dtype=np.int64))
-        if chain and not is_complete[run]:
-            last[run] = parts[chain[-1]]
+        pieces, is_complete[run] = _pieces(parts, rows, state)
+        chosen.append(np.array(pieces, dtype=np.int64))
+        if pieces and not is_complete[run]:
+            last[run] = parts[pieces[-1]]
     found = np.concatenate(chosen)
     shard_of = np.repeat(np.arange(len(shards)), [len(shard) for shard in shards])
     row_of = np.concatenate([np.empty(0, np.int64), *(np.arange(len(shard)) for shard in shards)])
@@ -133,19 +135,19 @@ def _others(run_of: npt.NDArray[np.int64], is_complete: npt.NDArray[np.bool_]) -
     return others
 
 
-def _chain(parts: Parts, rows: list[int], state: FileState) -> tuple[list[int], bool]:
+def _pieces(parts: Parts, rows: list[int], state: FileState) -> tuple[list[int], bool]:
     """Return the parts of one file, in their order, and whether they are all of it."""
     same_file = [row for row in rows if parts[row]["inode"] == state.inode]
     current = [row for row in same_file if (parts[row]["size"], parts[row]["mtime_ns"]) == state[:2]]
-    if current and (chain := _back_to_start(parts, same_file, current[0])) is not None:
-        return chain, True
+    if current and (pieces := _back_to_start(parts, same_file, current[0])) is not None:
+        return pieces, True
     # A file of the same size that was written again may hold anything.
     earlier = [row for row in same_file if parts[row]["size"] < state.size and parts[row]["end"] > parts[row]["start"]]
     if not earlier:
         return [], False
     newest = max(earlier, key=lambda row: (int(parts[row]["generation"]), int(parts[row]["end"])))
-    chain = _back_to_start(parts, same_file, newest)
-    return (chain if chain and len(chain) < MAX_PIECES else []), False
+    pieces = _back_to_start(parts, same_file, newest)
+    return (pieces if pieces and len(pieces) < MAX_PIECES else []), False
 
 
 def _back_to_start(parts: Parts, rows: list[int], last: int) -> list[int] | None:
@@ -156,9 +158,9 @@ def _back_to_start(parts: Parts, rows: list[int], last: int) -> list[int] | None
         for row in rows
         if parts[row]["generation"] == generation and parts[row]["end"] > parts[row]["start"]
     }
-    chain: list[int] = []
+    pieces: list[int] = []
     position = int(parts[last]["end"])
     while position in by_end:
-        chain.insert(0, by_end[position])
-        position = int(parts[chain[0]]["start"])
-    return chain if position == 0 else None
+        pieces.insert(0, by_end[position])
+        position = int(parts[pieces[0]]["start"])
+    return pieces if position == 0 else None
