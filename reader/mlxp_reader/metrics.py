@@ -115,7 +115,7 @@ class _Reading:
                 self._report(result.job.run, None, result.error)
             else:
                 self._add_read(column, *result)
-        return column.build([problem for problems in self._problems.values() for problem in problems])
+        return column.build(self._sorted_problems())
 
     def _path(self, run: int) -> str:
         return f"{self._runs[run].path}{os.sep}{self._file}"
@@ -149,6 +149,10 @@ class _Reading:
         for run, row in zip(runs.tolist(), rows.tolist(), strict=True) if shard.problems else ():
             for line, message in shard.problems.get(row, ()):
                 self._report(run, line, message)
+
+    def _sorted_problems(self) -> list[Problem]:
+        by_line = [sorted(problems, key=lambda problem: problem.line or 0) for _, problems in sorted(self._problems.items())]
+        return [problem for problems in by_line for problem in problems]
 
     def _report(self, run: int, line: int | None, error: str) -> None:
         self._problems.setdefault(run, []).append(Problem(int(self._log_ids[run]), self._file, line, error))
