@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from mlxp.errors import InvalidKeyError
 
-__all__ = ["STATISTICS", "is_metadata", "is_metric", "resolve", "split_statistic"]
+__all__ = ["STATISTICS", "is_metadata", "is_metric", "resolve", "split_statistic", "suggestion"]
 
 STATISTICS = ("last", "first", "min", "max", "mean", "count", "argmin", "argmax")
 """What can be asked of a metric, whose values are one per record."""
@@ -103,3 +103,15 @@ def _suggestion(name: str, fields: Collection[str]) -> str:
     similar += [bare[match] for match in difflib.get_close_matches(name, bare, n=3)]
     nearest = list(dict.fromkeys(ending + similar))[:3]
     return f"; did you mean {' or '.join(nearest)}?" if nearest else "; reader.searchable lists what can be asked"
+
+
+def suggestion(name: str, columns: Collection[str]) -> str:
+    """Return the end of a message about a column that does not exist: the names that are like it.
+
+    Examples
+    --------
+    >>> suggestion("train.lsos", ["train.loss", "config.seed"])
+    '; did you mean train.loss?'
+    """
+    similar = difflib.get_close_matches(name, map(str, columns), n=3)
+    return f"; did you mean {' or '.join(similar)}?" if similar else ""
