@@ -2,15 +2,14 @@
 
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PART", "FileState", "Found", "Parts", "checksum", "find"]
+__all__ = ["PART", "FileState", "Found", "Parts", "checked_from", "checksum", "find", "states_of"]
 
 MAX_PIECES = 8
 """A file that was read in more pieces than this is read again as a whole."""
@@ -23,10 +22,21 @@ class FileState(NamedTuple):
     mtime_ns: int
     inode: int
 
-    @classmethod
-    def of(cls, status: os.stat_result) -> "FileState":
-        """Return the state in what `os.stat` returned."""
-        return cls(status.st_size, status.st_mtime_ns, status.st_ino & (2**63 - 1))
+
+_NO_FILE = FileState(-1, -1, -1)
+
+
+def states_of(paths: Iterable[str]) -> npt.NDArray[np.int64]:
+    """Return the `FileState` of each file, in rows; all -1 where there is no such file."""
+    numbers: list[int] = []
+    for path in paths:
+        try:
+            status = os.stat(path)  # noqa: PTH116 - ten thousand times, twice as fast
+        except OSError:
+            numbers += _NO_FILE
+        else:
+            numbers += (status.st_size, status.st_mtime_ns, status.st_ino & (2**63 - 1))
+    return np.array(numbers, dtype=np.int64).reshape(-1, len(_NO_FILE))
 
 
 PART = np.dtype(
@@ -88,13 +98,11 @@ class Found:
     last: dict[int, np.void]
 
 
-def find(shards: Sequence[Parts], log_ids: npt.NDArray[np.int64], states: Sequence[FileState | None]) -> Found:
-    """Return which of the parts in `shards` make up the files of runs, given the present states of these files."""
+def find(shards: Sequence[Parts], log_ids: npt.NDArray[np.int64], states: npt.NDArray[np.int64]) -> Found:
+    """Return which of the parts in `shards` make up the files of runs, given the present `states_of` these files."""
     parts = np.concatenate([np.empty(0, PART), *shards])
     run_of = _positions(parts["run"], log_ids)
-    nothing = (-1, -1, -1)
-    numbers = chain.from_iterable(state or nothing for state in [*states, None])
-    wanted = np.fromiter(numbers, np.int64).reshape(-1, len(nothing))
+    wanted = np.concatenate([states, [_NO_FILE]])  # the last of them for parts of other runs, whose run is -1
     is_current = (run_of >= 0) & (parts["start"] == 0)
     for column, name in enumerate(("size", "mtime_ns", "inode")):
         is_current &= parts[name] == wanted[run_of, column]
@@ -104,10 +112,7 @@ def find(shards: Sequence[Parts], log_ids: npt.NDArray[np.int64], states: Sequen
     is_complete = whole >= 0
     last = {}
     for run, rows in _others(run_of, is_complete).items():
-        state = states[run]
-        if state is None:
-            continue
-        pieces, is_complete[run] = _pieces(parts, rows, state)
+        pieces, is_complete[run] = _pieces(parts, rows, FileState(*states[run].tolist()))
         chosen.append(np.array(pieces, dtype=np.int64))
         if pieces and not is_complete[run]:
             last[run] = parts[pieces[-1]]
