@@ -76,7 +76,7 @@ class MixedArray(CellArray):
         return np.nan if value is pd.NA or value is pd.NaT else value
 
     @classmethod
-    def _fits(cls, values: list[Any]) -> bool:
+    def _fits(cls, values: list[Any]) -> bool:  # noqa: ARG003 - anything does
         return True
 
     @classmethod
