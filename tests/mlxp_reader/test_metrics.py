@@ -242,6 +242,18 @@ def test_a_damaged_shard_is_rebuilt(how, run, cache):
     assert read(MetricStore(cache.parent, cache), run) == [[1]]
 
 
+def test_a_shard_with_any_wrong_byte_gives_no_wrong_value(tmp_path, run, cache):
+    append(run, *({"x": step, "y": str(step)} for step in range(20)))
+    read(MetricStore(tmp_path, cache), run)
+    [path] = cache.rglob("*.parquet")
+    data = path.read_bytes()
+    for position in range(0, len(data), 23):
+        for other in cache.rglob("*.parquet"):
+            other.unlink()
+        path.write_bytes(data[:position] + bytes([data[position] ^ 0x55]) + data[position + 1 :])
+        assert read(MetricStore(tmp_path, cache), run) == [list(range(20))], position
+
+
 def test_a_shard_of_another_version_is_left_alone(run, cache, monkeypatch):
     append(run, {"x": 1})
     monkeypatch.setattr(shards, "VERSION", "0")
