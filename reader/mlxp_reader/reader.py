@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader import index, query
-from mlxp_reader.metrics import MetricStore, RunFolder
+from mlxp_reader.metrics import MetricStore
 from mlxp_reader.names import is_metadata
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Reader:
             self._table, self._changes = known, index.Changes(known.num_rows, 0, 0)
         else:
             self._table, self._changes = index.refreshed(source, self._cache, known, executor)
-        self._store = MetricStore(self._cache)
+        self._store = MetricStore(source, self._cache)
         self._metric_problems: dict[Any, None] = {}
         self._made: FrameBuilder | None = None
         self._seconds = time.perf_counter() - started
@@ -190,7 +190,6 @@ class Reader:
     def _load(self, log_name: str, key: str, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> list[Any]:
         """Return the values of a metric in the runs at `rows` of the index."""
         ids = self._table["log_id"].to_numpy()[rows]
-        runs = [RunFolder(log_id, f"{self.src_dir}{os.sep}{log_id}") for log_id in ids.tolist()]
-        column = self._store.read(runs, log_name, key)
+        column = self._store.read(ids.tolist(), log_name, key)
         self._metric_problems |= dict.fromkeys(column.problems)
         return column.cells()
