@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import zlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -31,7 +32,6 @@ __all__ = ["FILE_NAME", "Changes", "Shared", "cache_directory", "opened", "refre
 
 FILE_NAME = "index.parquet"
 _VERSION = b"1"
-_ABOUT_VERSION, _ABOUT_SOURCE = b"mlxp.index", b"mlxp.source"
 
 _OWN = {
     "log_id": pa.int64(),
@@ -110,9 +110,7 @@ def opened(source: Path, cache: Path) -> pa.Table | None:
             table = file.read()
     except (OSError, ValueError, pa.ArrowException):
         return None
-    about = table.schema.metadata or {}
-    is_ours = about.get(_ABOUT_VERSION) == _VERSION and about.get(_ABOUT_SOURCE) == _source(source, cache)
-    return table if is_ours and table.schema.names[: len(_OWN)] == list(_OWN) else None
+    return table if table.schema.metadata == _about(table.schema, source, cache) else None
 
 
 def refreshed(
@@ -137,14 +135,21 @@ def refreshed(
     table = _table(records)
     if known is not None and rows:
         table = _merged(known.take(pa.array(rows.values(), type=pa.int64())), table)
-    table = table.replace_schema_metadata({_ABOUT_VERSION: _VERSION, _ABOUT_SOURCE: _source(source, cache)})
+    table = table.replace_schema_metadata(_about(table.schema, source, cache))
     _write(table, cache / FILE_NAME)
     return table, changes
 
 
-def _source(source: Path, cache: Path) -> bytes:
-    # Beside the runs, the index moves with them.
-    return b"." if cache.parent == source else os.fsencode(source)
+def _about(schema: pa.Schema, source: Path, cache: Path) -> dict[bytes, bytes]:
+    """Return what an index with these columns says of itself."""
+    columns = [(field.name, str(field.type), sorted((field.metadata or {}).items())) for field in schema]
+    return {
+        b"mlxp.index": _VERSION,
+        # Beside the runs, the index moves with them.
+        b"mlxp.source": b"." if cache.parent == source else os.fsencode(source),
+        # Parquet has checksums of its pages only.
+        b"mlxp.columns": f"{zlib.crc32(repr(columns).encode()):08x}".encode(),
+    }
 
 
 def _still_right(known: pa.Table | None, paths: dict[int, str]) -> tuple[dict[int, int], dict[int, str]]:
