@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlxp.errors import LogDirectoryError
+from mlxp.errors import InvalidKeyError, LogDirectoryError
 
 LAYOUT_VERSION = 2
 """Version of the run directory's format; directories of MLXP 1 carry none."""
@@ -151,6 +151,28 @@ def create_run_directory(parent: Path) -> RunDirectory:
     except OSError as error:
         raise LogDirectoryError(f"cannot create a run's directory in {parent}: {error.strerror or error}") from error
     _remember_last_log_id(parent, log_id)
+    return RunDirectory(parent / str(log_id))
+
+
+def claim_run_directory(parent: Path, log_id: int) -> RunDirectory:
+    """Return the directory of the run `log_id` in `parent`, after creating it if it is not there.
+
+    Raises
+    ------
+    InvalidKeyError
+        If no run can have that id.
+    LogDirectoryError
+        If the directory cannot be created.
+    """
+    if log_id < 1:
+        raise InvalidKeyError(f"the id of a run is a whole number from 1, not {log_id}")
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        is_new = _create(parent / str(log_id))
+    except OSError as error:
+        raise LogDirectoryError(f"cannot create {parent / str(log_id)}: {error.strerror or error}") from error
+    if is_new and log_id > _last_log_id(parent):
+        _remember_last_log_id(parent, max(log_id, _highest_log_id(parent)))
     return RunDirectory(parent / str(log_id))
 
 
