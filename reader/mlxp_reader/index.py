@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -183,7 +184,7 @@ def _table(records: Sequence[Record]) -> pa.Table:
         "settled": [record.settled for record in records],
         "metrics": [_json(record.metrics) for record in records],
         "artifacts": [_json(record.artifacts) for record in records],
-        "problems": [_json(record.problems) for record in records],
+        "problems": [_json([list(problem) for problem in record.problems]) for record in records],
     }
     fields = [pa.field(name, kind) for name, kind in _OWN.items()]
     arrays = [_array(own[name], kind) for name, kind in _OWN.items()]
@@ -196,7 +197,10 @@ def _table(records: Sequence[Record]) -> pa.Table:
 
 
 def _json(content: Any) -> str:
-    return json.dumps(content, separators=(",", ":"))
+    try:
+        return orjson.dumps(content).decode()
+    except orjson.JSONEncodeError:  # names of files that are no text
+        return json.dumps(content, separators=(",", ":"))
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.ChunkedArray:
