@@ -87,9 +87,12 @@ def decoded(field: pa.Field, column: pa.ChunkedArray) -> list[Any]:
         )
     found: list[Any] = []
     for chunk in column.chunks:
-        # Each run gets its own list, though many share the text.
         texts = chunk.dictionary.to_pylist()
-        found += [MISSING if at is None else from_text(texts[at]) for at in chunk.indices.to_pylist()]
+        values = [from_text(text) for text in texts]
+        # Each run gets its own list, though many share the text.
+        shared = [not isinstance(value, list | dict | set) for value in values]
+        for at in chunk.indices.to_pylist():
+            found.append(MISSING if at is None else values[at] if shared[at] else from_text(texts[at]))  # noqa: PERF401
     return found
 
 

@@ -99,7 +99,10 @@ class DataFrame(pd.DataFrame):
         return [name for name in names if _varies(self[name])]
 
     def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
-        """Return a plain `pandas.DataFrame`; with ``lazy=False``, one of plain columns in which all is loaded."""
+        """Return a plain `pandas.DataFrame`; with ``lazy=False``, one of plain columns in which all is loaded.
+
+        Metrics are arrays there, read-only since they share the reader's memory.
+        """
         frame = pd.DataFrame(self)
         if lazy:
             return frame
@@ -263,7 +266,7 @@ def _varies(column: "pd.Series[Any]") -> bool:
 
 def _loaded(column: "pd.Series[Any]") -> Any:
     if isinstance(column.dtype, MetricDtype):
-        return column.array.to_lists()
+        return column.array.to_arrays()
     if isinstance(column.dtype, MixedDtype | ArtifactDtype):
         return np.asarray(column.array, dtype=object)
     return column

@@ -6,6 +6,7 @@ in a plain `pandas.DataFrame` too; what is loaded of a column is recorded in the
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, overload
 
 import numpy as np
@@ -38,7 +39,7 @@ class MetricColumn:
         self.name = name
         self._load = load
         self._values: Objects = np.empty(rows, dtype=object)
-        self._loaded = np.zeros(rows, dtype=np.bool_)
+        self._loaded = bytearray(rows)
         self._lock = threading.RLock()
 
     def is_loaded(self, row: int) -> bool:
@@ -48,7 +49,7 @@ class MetricColumn:
     @property
     def loaded(self) -> int:
         """How many rows are in memory."""
-        return int(np.count_nonzero(self._loaded))
+        return sum(self._loaded)
 
     def values(self, row: int) -> Values:
         """Return the values of `row`."""
@@ -57,15 +58,15 @@ class MetricColumn:
         values: Values = self._values[row]
         return values
 
-    def load(self, rows: Sequence[int]) -> None:
+    def load(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> None:
         """Load those of `rows` that are not in memory yet."""
         with self._lock:
             wanted = np.unique(np.asarray(rows, dtype=np.intp))
-            missing = wanted[~self._loaded[wanted]]
+            missing = wanted[np.frombuffer(self._loaded, dtype=np.bool_)[wanted] == 0]
             if len(missing):
                 for row, values in zip(missing, self._load(missing), strict=True):
                     self._values[row] = values
-                self._loaded[missing] = True
+                    self._loaded[row] = True
 
 
 class _Given:
@@ -312,16 +313,23 @@ class MetricArray(CellArray):
         counts = np.array([len(cell) for cell in cells], dtype=np.uint64)
         return flat.array if not isinstance(flat.dtype, np.dtype) else flat.to_numpy(), counts
 
+    @classmethod
+    def of_rows(cls, column: MetricColumn, rows: npt.NDArray[np.intp], total: int) -> "MetricArray":
+        """Return an array of `total` runs, of which those at `rows` have the metric."""
+        cells = np.full(total, np.nan, dtype=object)
+        cells[rows] = np.fromiter(map(MetricValues, repeat(column), rows.tolist()), dtype=object, count=len(rows))
+        return cls(cells)
+
     def memory_usage(self, deep: bool = False) -> int:  # noqa: ARG002 - what is loaded belongs to the reader
         """Return the bytes of the references to the values."""
         return self.nbytes
 
-    def to_lists(self) -> Objects:
-        """Return the cells as Python's lists, for a plain column of objects."""
-        return objects([cell if is_missing(cell) else cell.tolist() for cell in self.load()])
+    def to_arrays(self) -> Objects:
+        """Return what the cells hold, for a plain column of objects: read-only arrays, which share their memory."""
+        return objects([cell if is_missing(cell) else cell.loaded for cell in self.load().cells])
 
     def _values_for_json(self) -> Objects:
-        return self.to_lists()
+        return objects([cell if is_missing(cell) else cell.tolist() for cell in self.load().cells])
 
     def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:  # noqa: A002 - Arrow's name
         cells = [None if is_missing(cell) else cell.loaded for cell in self.load()]
@@ -330,7 +338,8 @@ class MetricArray(CellArray):
             return pa.array(cells, type=pa.list_(pa.int64() if kinds == {np.dtype(np.int64)} else pa.float64()))
         from mlxp_reader.encoding import to_text
 
-        return pa.array([None if cell is None else to_text(list(cell)) for cell in cells], type=pa.string())
+        texts = [None if is_missing(cell) else to_text(cell.tolist()) for cell in self.cells]
+        return pa.array(texts, type=pa.string())
 
 
 MetricDtype.array_type = MetricArray

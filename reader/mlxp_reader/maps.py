@@ -84,9 +84,11 @@ def as_maps(argument: Any, columns: Collection[Any]) -> list[Map] | None:
 
 
 def _has_form(item: Any) -> bool:
-    if not isinstance(item, tuple) or len(item) not in {2, 3} or not callable(item[0]):
-        return False
-    return isinstance(item[1], str) or (isinstance(item[1], tuple) and all(isinstance(name, str) for name in item[1]))
+    return isinstance(item, tuple) and len(item) in {2, 3} and callable(item[0]) and _are_names(item[1])
+
+
+def _are_names(names: Any) -> bool:
+    return isinstance(names, str) or (isinstance(names, tuple) and all(isinstance(name, str) for name in names))
 
 
 def _strings(names: Any) -> tuple[str, ...]:
@@ -96,10 +98,9 @@ def _strings(names: Any) -> tuple[str, ...]:
 def _names(item: tuple[Any, ...]) -> tuple[str, ...] | None:
     if len(item) == 2 or item[2] is None:
         return None
-    names = _strings(item[2])
-    if not all(isinstance(name, str) for name in names):
+    if not _are_names(item[2]):
         raise InvalidMapError(f"the third element of a map is a name or a tuple of names, not {item[2]!r}")
-    return names
+    return _strings(item[2])
 
 
 def aggregated(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:

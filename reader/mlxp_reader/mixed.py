@@ -81,9 +81,10 @@ class MixedArray(CellArray):
 
     @classmethod
     def _hash_text(cls, cell: Any) -> str:
-        if isinstance(cell, _NUMBERS) and cell // 1 == cell:
-            return str(int(cell))  # 1, 1.0 and True are equal
-        return repr(cell)
+        if not isinstance(cell, _NUMBERS):
+            return repr(cell)
+        number: Any = cell
+        return str(int(number)) if number // 1 == number else str(number)  # 1, 1.0 and True are equal
 
     @classmethod
     def _is_one_cell(cls, value: Any) -> bool:

@@ -1,6 +1,5 @@
 """The reader: a directory of runs, asked by a query, answers with a frame of runs."""
 
-import json
 import logging
 import os
 import time
@@ -54,7 +53,8 @@ class Reader:
 
     Examples
     --------
-    >>> reader = Reader("tests/data/mlxp-1.0.5-logs/logs")
+    >>> import tempfile
+    >>> reader = Reader("tests/data/mlxp-1.0.5-logs/logs", dst_dir=tempfile.mkdtemp())
     >>> len(reader), len(reader.filter("info.status == 'COMPLETE' & optimizer.lr < 1"))
     (12, 4)
     """
@@ -86,7 +86,7 @@ class Reader:
         self._warn()
 
     def _warn(self) -> None:
-        count = sum(len(problems) for problems in self._json("problems"))
+        count = len(self._problems())
         if count:
             _log.warning("%d problems in the runs of %s: Reader.problems lists them", count, self.src_dir)
 
@@ -100,12 +100,6 @@ class Reader:
 
     def _counts(self) -> tuple[int, int, int]:
         return self._changes.cached, self._changes.changed, self._changes.new
-
-    def _json(self, name: str) -> list[Any]:
-        """Return the JSON texts of a column of the index, read."""
-        column = self._table[name].combine_chunks()
-        contents = [json.loads(text) for text in column.dictionary.to_pylist()]
-        return [contents[at] for at in column.indices.to_pylist()]
 
     @property
     def log_ids(self) -> list[int]:
@@ -137,14 +131,16 @@ class Reader:
         """
         import pandas as pd
 
-        rows = [
-            (log_id, *problem)
-            for log_id, problems in zip(self.log_ids, self._json("problems"), strict=True)
-            for problem in problems
-        ]
-        rows += [tuple(problem) for problem in self._metric_problems]
+        rows = [*self._problems(), *map(tuple, self._metric_problems)]
         table = pd.DataFrame(rows, columns=pd.Index(["log_id", "file", "line", "error"]))
         return table.astype({"log_id": "int64", "line": "Int64"})
+
+    def _problems(self) -> list[tuple[Any, ...]]:
+        problems = index.shared(self._table, "problems")
+        if not any(problems.contents):
+            return []
+        of_runs = (problems.contents[at] for at in problems.of_run.tolist())
+        return [(log_id, *one) for log_id, several in zip(self.log_ids, of_runs, strict=True) for one in several]
 
     @overload
     def filter(
@@ -188,8 +184,7 @@ class Reader:
         if self._made is None:
             from mlxp_reader.runs_frame import FrameBuilder
 
-            metrics, artifacts = self._json("metrics"), self._json("artifacts")
-            self._made = FrameBuilder(self._table, metrics, artifacts, Path(self.src_dir), self._load)
+            self._made = FrameBuilder(self._table, self.src_dir, self._load)
         return self._made
 
     def _load(self, log_name: str, key: str, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> list[Any]:

@@ -1,6 +1,6 @@
 """From the index to a frame: which columns there are, of which types, and what a query asks them for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from mlxp_reader import encoding
+from mlxp_reader import encoding, index
 from mlxp_reader.artifacts import ArtifactArray, ArtifactFolder
 from mlxp_reader.expressions import MISSING
 from mlxp_reader.frame import DataFrame
-from mlxp_reader.lazy import MetricArray, MetricColumn, MetricValues
+from mlxp_reader.lazy import MetricArray, MetricColumn
 from mlxp_reader.mixed import MixedArray
 from mlxp_reader.names import is_metadata, split_statistic
 from mlxp_reader.statistics import statistic
@@ -23,6 +23,7 @@ __all__ = ["FrameBuilder"]
 
 Load = Callable[[str, str, npt.NDArray[np.intp]], list[Any]]
 Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
 
 _EXACT_IN_FLOAT = 2**53
 
@@ -34,20 +35,18 @@ class FrameBuilder:
     ----------
     table
         The index.
-    metrics, artifacts
-        Of each run, what its record says; see `mlxp_reader.crawl.Record`.
+    source
+        The directory that holds the directories of the runs.
     load
         Returns the values of a metric, given the log name, the key and rows of the index.
     """
 
-    def __init__(
-        self, table: pa.Table, metrics: Sequence[Any], artifacts: Sequence[Any], source: Path, load: Load
-    ) -> None:
+    def __init__(self, table: pa.Table, source: str, load: Load) -> None:
         self._table = table
-        self._source = source
+        self._source = Path(source)
         self._load = load
-        self._metrics = _runs_by_metric(metrics)
-        self._artifacts = _runs_by_folder(artifacts)
+        self._metrics = _runs_by_metric(index.shared(table, "metrics"))
+        self._artifacts = _runs_by_folder(index.shared(table, "artifacts"))
         metadata = [name for name in table.schema.names if is_metadata(name)]
         self.fields = dict.fromkeys(
             [
@@ -107,11 +106,7 @@ class FrameBuilder:
         return _typed(column) if not encoding.holds_text(field) else _tightest(self._decoded_values(name))
 
     def _metric_array(self, name: str) -> MetricArray:
-        column = self._column(name)
-        cells = np.full(len(self._table), np.nan, dtype=object)
-        for row in self._metrics[name][1]:
-            cells[row] = MetricValues(column, row)
-        return MetricArray(cells)
+        return MetricArray.of_rows(self._column(name), self._metrics[name][1], len(self._table))
 
     def _column(self, name: str) -> MetricColumn:
         if name not in self._loaded:
@@ -122,8 +117,9 @@ class FrameBuilder:
     def _artifact_array(self, name: str) -> ArtifactArray:
         ids = self._table["log_id"].to_pylist()
         cells = np.full(len(self._table), np.nan, dtype=object)
-        for row, artifact_type, folder, names in self._artifacts[name]:
-            cells[row] = ArtifactFolder(self._source / str(ids[row]), artifact_type, folder, names)
+        for rows, artifact_type, folder, names in self._artifacts[name]:
+            for row in rows.tolist():
+                cells[row] = ArtifactFolder(self._source / str(ids[row]), artifact_type, folder, names)
         return ArtifactArray(cells)
 
     def _statistic(self, metric: str, name: str) -> Any:
@@ -131,32 +127,41 @@ class FrameBuilder:
         column = self._column(metric)
         column.load(rows)
         runs: list[Any] = [None] * len(self._table)
-        for row in rows:
+        for row in rows.tolist():
             runs[row] = column.values(row)
         return statistic(name, runs)
 
 
-def _runs_by_metric(metrics: Sequence[Any]) -> dict[str, tuple[tuple[str, str], list[int]]]:
+def _runs_by_metric(metrics: index.Shared) -> dict[str, tuple[tuple[str, str], Rows]]:
     """Return for each metric its log name and key, and the rows of the runs that have it."""
-    found: dict[str, tuple[tuple[str, str], list[int]]] = {}
-    for row, logs in enumerate(metrics):
+    found: dict[str, tuple[tuple[str, str], list[Rows]]] = {}
+    for logs, rows in _with_rows(metrics):
         for log_name, keys in logs.items():
             for key in keys:
-                found.setdefault(f"{log_name}.{key}", ((log_name, key), []))[1].append(row)
-    return found
+                found.setdefault(f"{log_name}.{key}", ((log_name, key), []))[1].append(rows)
+    return {name: (where, np.unique(np.concatenate(rows))) for name, (where, rows) in found.items()}
 
 
-def _runs_by_folder(artifacts: Sequence[Any]) -> dict[str, list[tuple[int, str, str, tuple[str, ...]]]]:
+def _runs_by_folder(artifacts: index.Shared) -> dict[str, list[tuple[Rows, str, str, tuple[str, ...]]]]:
     """Return for each type and folder of artifacts the rows of the runs that have it, and the names there."""
-    found: dict[str, list[tuple[int, str, str, tuple[str, ...]]]] = {}
-    for row, types in enumerate(artifacts):
+    found: dict[str, list[tuple[Rows, str, str, tuple[str, ...]]]] = {}
+    for types, rows in _with_rows(artifacts):
         for artifact_type, folders in types.items():
             for folder, names in folders.items():
                 # The names of MLXP 1: artifact.pickle. and artifact.pickle..plots.final
                 dotted = f".{folder.replace('/', '.')}" if folder else ""
                 column = found.setdefault(f"artifact.{artifact_type}.{dotted}", [])
-                column.append((row, artifact_type, folder, tuple(names)))
+                column.append((rows, artifact_type, folder, tuple(names)))
     return found
+
+
+def _with_rows(shared: index.Shared) -> Iterator[tuple[Any, Rows]]:
+    """Yield each content with the rows of the runs that have it."""
+    order = np.argsort(shared.of_run, kind="stable")
+    ends = np.cumsum(np.bincount(shared.of_run, minlength=len(shared.contents)))
+    for content, rows in zip(shared.contents, np.split(order, ends[:-1]), strict=False):
+        if content and len(rows):
+            yield content, rows
 
 
 def _typed(column: pa.ChunkedArray) -> Any:
