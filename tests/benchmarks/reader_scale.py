@@ -9,9 +9,10 @@ import argparse
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-from reader_compare import HERE, forget, run
+from reader_compare import HERE, SETTLED, forget, run
 from synthetic_logs import write_logs
 
 _LINE = "| {:>8} | {:>16} | {:>16} | {:>12} | {:>12} |"
@@ -29,6 +30,7 @@ def main() -> None:
         logs = folder / f"{runs}x1"
         if not logs.exists():
             write_logs(logs, runs, records=1)
+            time.sleep(SETTLED)
         forget(logs)
         first, again, query = (
             run([sys.executable, HERE / "reader_tasks.py", task, logs]) for task in ("open", "open", "filter")
