@@ -35,10 +35,12 @@ VERSION_BASE: dict[str, Any] = {"version_base": "1.3"} if _HYDRA_VERSION < (1, 4
 
 _STORE_OPTIONS: dict[str, Any] = {"replace": True} if _HYDRA_VERSION >= (1, 4) else {}
 
-_LOCAL_LAUNCHERS = (
-    "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
-    "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
-)
+_LEAVE_NO_FILES = {
+    "hydra/sweeper": ("mlxp",),
+    "hydra/launcher": ("basic", "joblib"),
+    "hydra/job_logging": ("disabled", "none", "stdout"),
+}
+"""The choices with which Hydra's directory of a launch holds nothing that anybody needs."""
 
 
 @contextlib.contextmanager
@@ -112,9 +114,7 @@ def _hydra_node(original: DictConfig, launch_directory: Path, base_dir: Path, ha
     defaults = [_replaced(item, own) for item in node.defaults if item not in added]
     node.defaults = defaults + (added if has_file else added[:-1])
     node.output_subdir = None
-    node.run.dir = str(launch_directory)
-    node.sweep.dir = f"${{mlxp_sweep_dir:{_quoted(launch_directory)},{_quoted(base_dir)}}}"
-    node.sweep.subdir = "."
+    node.run.dir = node.sweep.dir = f"${{mlxp_launch_dir:{_quoted(launch_directory)},{_quoted(base_dir)}}}"
     return node
 
 
@@ -129,19 +129,21 @@ def _quoted(path: Path) -> str:
     return f"'{text}'"
 
 
-def _sweep_dir(launch_directory: str, base_dir: str, *, _root_: DictConfig) -> str:
+def _launch_dir(launch_directory: str, base_dir: str, *, _root_: DictConfig) -> str:
     """Return where Hydra's plug-ins may leave files: beside the runs, if there is anything to keep or to share."""
-    if _root_.hydra.sweeper._target_ == TARGET and _root_.hydra.launcher._target_ in _LOCAL_LAUNCHERS:
+    config = _root_.hydra
+    keeps_files = config.output_subdir is not None or config.job.chdir
+    if not keeps_files and all(config.runtime.choices[group] in names for group, names in _LEAVE_NO_FILES.items()):
         return launch_directory
     parent = Path(base_dir, _root_.mlxp.logger.parent_log_dir).expanduser()
     return str(parent / SWEEPS_DIR / Path(launch_directory).name)
 
 
 def register_resolver() -> None:
-    """Make the resolver of ``hydra.sweep.dir`` known; the processes of a parallel launcher need it, too."""
+    """Make the resolver of Hydra's directories known; the processes of a parallel launcher need it, too."""
     # OmegaConf 2.4 gives the old name a new meaning, and deprecates the one of 2.3.
     name = "register_resolver" if _version(omegaconf) >= (2, 4) else "register_new_resolver"
-    getattr(OmegaConf, name)("mlxp_sweep_dir", _sweep_dir, replace=True)
+    getattr(OmegaConf, name)("mlxp_launch_dir", _launch_dir, replace=True)
 
 
 register_resolver()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlxp.errors import LogDirectoryError
+from mlxp.errors import InvalidKeyError, LogDirectoryError
 
 LAYOUT_VERSION = 2
 """Version of the run directory's format; directories of MLXP 1 carry none."""
@@ -157,6 +157,28 @@ def create_run_directory(parent: Path) -> RunDirectory:
 def next_log_id(parent: Path) -> int:
     """Return the id that the next run in `parent` gets, as far as is known."""
     return max(_highest_log_id(parent), _last_log_id(parent)) + 1 if parent.is_dir() else 1
+
+
+def claim_run_directory(parent: Path, log_id: int) -> RunDirectory:
+    """Return the directory of the run `log_id` in `parent`, after creating it if it is not there.
+
+    Raises
+    ------
+    InvalidKeyError
+        If no run can have that id.
+    LogDirectoryError
+        If the directory cannot be created.
+    """
+    if log_id < 1:
+        raise InvalidKeyError(f"the id of a run is a whole number from 1, not {log_id}")
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        is_new = _create(parent / str(log_id))
+    except OSError as error:
+        raise LogDirectoryError(f"cannot create {parent / str(log_id)}: {error.strerror or error}") from error
+    if is_new and log_id > _last_log_id(parent):
+        _remember_last_log_id(parent, max(log_id, _highest_log_id(parent)))
+    return RunDirectory(parent / str(log_id))
 
 
 def _highest_log_id(parent: Path) -> int:

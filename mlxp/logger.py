@@ -24,6 +24,7 @@ from mlxp.errors import InvalidArtifactError, InvalidKeyError, LogDirectoryError
 from mlxp.layout import (
     RESERVED_LOG_NAMES,
     RunDirectory,
+    claim_run_directory,
     create_run_directory,
     read_yaml,
     write_atomically,
@@ -69,13 +70,10 @@ class Logger:
         self, parent_log_dir: str | os.PathLike[str], forced_log_id: int = -1, log_streams_to_file: bool = False
     ) -> None:
         parent = Path(os.path.abspath(parent_log_dir))  # noqa: PTH100 - resolve() would follow a user's symbolic links
-        if forced_log_id < 0:
-            self._run = create_run_directory(parent)
-        else:
-            self._run = RunDirectory(parent / str(forced_log_id))
+        self._run = create_run_directory(parent) if forced_log_id < 0 else claim_run_directory(parent, forced_log_id)
         try:
             for folder in (self._run.metadata, self._run.metrics, self._run.artifacts):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(exist_ok=True)
         except OSError as error:
             raise LogDirectoryError(f"cannot create {self._run.path}: {error.strerror or error}") from error
         self._custom_types: dict[str, ArtifactType] = {}

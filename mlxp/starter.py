@@ -1,10 +1,13 @@
 """What Hydra calls for each run, in this process or in another one: starts the run and records what became of it."""
 
+import contextlib
 import inspect
 import os
 import pickle
 import sys
 import traceback
+from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -85,6 +88,10 @@ class RunStarter:
         number, overrides = _number_and_overrides()
         overrides = [override for override in overrides if override not in self.own_overrides]
         run = self._prepared(number, overrides, composed)
+        with _output_directory_removed_if_empty():
+            return self._executed(number, overrides, run)
+
+    def _executed(self, number: int, overrides: list[str], run: Run) -> Any:
         try:
             value = run.execute()
         except BaseException as error:  # noqa: BLE001 - recorded, then raised again in every case
@@ -143,6 +150,20 @@ class RunStarter:
         while inner is not None and inner.tb_frame.f_code is not code:
             inner = inner.tb_next
         return inner or trace
+
+
+@contextlib.contextmanager
+def _output_directory_removed_if_empty() -> Iterator[None]:
+    """Remove the directory that Hydra makes for each run, beside our own, unless something was put into it."""
+    from hydra.core.hydra_config import HydraConfig
+
+    config = HydraConfig.get()
+    try:
+        yield
+    finally:
+        if not config.job.chdir:
+            with contextlib.suppress(OSError):
+                Path(config.runtime.output_dir).rmdir()
 
 
 def _number_and_overrides() -> tuple[int, list[str]]:

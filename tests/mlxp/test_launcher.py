@@ -111,6 +111,18 @@ def test_hydras_settings_of_the_user_win(actions):
     assert {"mine/0/.hydra/config.yaml", "mine/1/.hydra/hydra.yaml"} <= set(actions.files())
 
 
+def test_what_hydra_writes_on_request_is_kept_beside_the_runs(actions):
+    actions.run("number=1,2", "hydra/job_logging=default", "hydra.output_subdir=.hydra")
+    kept = [name.split("/", 3)[3] for name in actions.files() if name.startswith("logs/.launch/")]
+    files = (".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", "main.log")
+    assert kept == [f"{number}/{name}" for number in (0, 1) for name in files]
+
+
+def test_files_of_a_task_that_changes_directory_are_kept(actions):
+    assert actions.run("action=say", "hydra.job.chdir=true", "number=1,2").returncode == 0
+    assert sorted(path.name for path in (actions.directory / "logs/.launch").glob("*/*")) == ["0", "1"]
+
+
 def test_hydras_settings_in_the_configuration_win(actions):
     with (actions.directory / "configs/config.yaml").open("a", encoding="utf-8") as file:
         file.write("hydra:\n  sweeper:\n    params:\n      number: 5,6\n")

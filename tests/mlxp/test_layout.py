@@ -5,8 +5,15 @@ import sys
 
 import pytest
 
-from mlxp.errors import LogDirectoryError
-from mlxp.layout import create_run_directory, read_yaml, run_directories, write_atomically, write_yaml
+from mlxp.errors import InvalidKeyError, LogDirectoryError
+from mlxp.layout import (
+    claim_run_directory,
+    create_run_directory,
+    read_yaml,
+    run_directories,
+    write_atomically,
+    write_yaml,
+)
 
 
 def test_ids_count_from_one(tmp_path):
@@ -23,6 +30,19 @@ def test_id_of_a_removed_run_is_not_used_again(tmp_path):
 def test_gap_is_not_filled(tmp_path):
     (tmp_path / "7").mkdir()
     assert create_run_directory(tmp_path).log_id == 8
+
+
+def test_forced_id_counts_for_the_next_one(tmp_path):
+    create_run_directory(tmp_path)
+    claim_run_directory(tmp_path, 50)
+    assert create_run_directory(tmp_path).log_id == 51
+
+
+@pytest.mark.parametrize("log_id", [0, -3])
+def test_impossible_forced_id_is_refused(tmp_path, log_id):
+    with pytest.raises(InvalidKeyError, match="the id of a run is a whole number from 1"):
+        claim_run_directory(tmp_path / "logs", log_id)
+    assert not (tmp_path / "logs").exists()
 
 
 @pytest.mark.parametrize("name", ["notes", "003", "²", "1.5", "-4", "1 "])

@@ -202,7 +202,7 @@ def test_removed_directory_is_noticed_while_logging(logger, monkeypatch):
 
 def test_directory_that_cannot_be_created_is_one_clear_error(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(LogDirectoryError, match=r"cannot create .*file/3: Not a directory"):
+    with pytest.raises(LogDirectoryError, match=r"cannot create .*file/3: File exists"):
         Logger(tmp_path / "file", forced_log_id=3)
 
 
