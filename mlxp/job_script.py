@@ -168,7 +168,7 @@ def _command_words(plan: Plan, step: Step, run: PlannedRun, local: frozenset[str
 
 
 def _flags(arguments: list[str], flag_is_open: bool) -> tuple[list[str], bool]:
-    """Return the options of Hydra among the program's `arguments`, and whether the last one's value is still to come."""
+    """Return the options of Hydra among the program's `arguments`, and whether a value is still to come."""
     kept = []
     for argument in arguments:
         if flag_is_open:

@@ -77,7 +77,7 @@ _SLURM = {
 
 
 def slurm(ids: Sequence[str]) -> dict[str, JobState]:
-    """Return the states of Slurm jobs: those that it still holds from squeue, older ones from the accounting, if any."""
+    """Return the states of Slurm jobs: recent ones from squeue, older ones from the accounting, if any."""
     jobs = ",".join(sorted({one.partition("_")[0] for one in ids}))
     answer = asked(["squeue", "-h", "-r", "-t", "all", "-j", jobs, "-o", "%i|%T|%r"])
     if answer is None or (answer.returncode and "Invalid job id" not in answer.stderr):
@@ -255,7 +255,7 @@ def lsf(ids: Sequence[str]) -> dict[str, JobState]:
 
 
 def moab(ids: Sequence[str]) -> dict[str, JobState]:
-    """Return the states of Moab jobs. It does not say how one ended: those that are not queued any more are forgotten."""
+    """Return the states of Moab jobs. It does not say how one ended: those not queued any more are forgotten."""
     answer = asked(["showq", "--xml"])
     if answer is None or answer.returncode:
         return _all(ids, Phase.UNKNOWN, answer.stderr.strip() if answer else "showq does not answer")

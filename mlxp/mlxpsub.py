@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from mlxp.batch import Batch, Packing
 from mlxp.errors import InvalidSchedulerError, MLXPError
 from mlxp.layout import RunDirectory, next_log_id
 from mlxp.plan import make_plan
 from mlxp.scheduler import SCHEDULERS, problem_with
 from mlxp.script import read_script
-from mlxp.submission import SUBMITTED, Batch, Submission, Submitter, chosen_scheduler
+from mlxp.submission import SUBMITTED, Submission, Submitter, chosen_scheduler
 
 __all__ = ["main"]
 
@@ -47,9 +48,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dry-run", action="store_true", help="print what would be submitted; create nothing")
     parser.add_argument("--scheduler", metavar="NAME", help=f"one of {', '.join(SCHEDULERS)}; by default the script's")
     parser.add_argument(
+        "--array", action="store_true", help="submit job arrays instead of single jobs, where the scheduler has them"
+    )
+    parser.add_argument(
+        "--max-parallel", metavar="N", type=_count, help="how many tasks of an array may run at once (with --array)"
+    )
+    parser.add_argument("--per-job", metavar="K", type=_count, default=1, help="do K runs after one another in each job")
+    parser.add_argument(
         "--plugin", metavar="MODULE", action="append", default=[], help="import a module that registers a scheduler"
     )
     return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def _submit(options: argparse.Namespace) -> int:
@@ -59,14 +74,15 @@ def _submit(options: argparse.Namespace) -> int:
     if problem is not None and not options.dry_run:
         raise InvalidSchedulerError(f"{problem}; nothing was submitted")
     submitter = Submitter(make_plan(script), scheduler)
-    for note in submitter.notes:
+    packing = Packing(options.per_job, options.array, options.max_parallel)
+    for note in [*submitter.notes, *packing.notes(scheduler)]:
         print(f"mlxpsub: {options.script}: {note}", file=sys.stderr)
     if options.dry_run:
         _print_plan(submitter)
         if problem is not None:
             print(f"mlxpsub: {problem}", file=sys.stderr)
         return 0
-    return _submit_all(submitter)
+    return _submit_all(submitter, packing)
 
 
 def _print_plan(submitter: Submitter) -> None:
@@ -78,8 +94,8 @@ def _print_plan(submitter: Submitter) -> None:
     _print("\n".join(lines) + "\n" + submitter.script_for(*runs[0], directories[0]).rstrip("\n"))
 
 
-def _submit_all(submitter: Submitter) -> int:
-    batch = Batch(submitter)
+def _submit_all(submitter: Submitter, packing: Packing) -> int:
+    batch = Batch(submitter, packing)
     if batch.is_resumed:
         print("mlxpsub: finishing the submission that was cut short", file=sys.stderr)
     try:

@@ -64,7 +64,7 @@ class PythonCommand:
     start
         The interpreter, or the script where a launcher takes it without one. What stands before is the launcher's.
     program
-        The script, the module after ``-m`` or the code after ``-c``. What stands behind are the program's own arguments.
+        The script, the module after ``-m`` or the code after ``-c``. Behind it are the program's own arguments.
     has_interpreter, is_module
         Whether there is an interpreter, and whether the program is a module.
     """

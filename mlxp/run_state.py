@@ -123,7 +123,7 @@ def _status_of_job(run: RunState, job: JobState, scheduler: str) -> tuple[str, s
 
 def _status_of_unstarted(run: RunState, job: JobState, scheduler: str) -> tuple[str, str]:
     says = f"{scheduler} says {job.words or job.phase}"
-    look = f"see {run.directory.stderr}"
+    look = f"see {_stderr(run)}"
     match job.phase:
         case Phase.FAILED | Phase.DONE:
             return Status.FAILED.value, f"{says}; the run never started, {look}"
@@ -134,6 +134,14 @@ def _status_of_unstarted(run: RunState, job: JobState, scheduler: str) -> tuple[
         case Phase.RUNNING:
             return Status.SUBMITTED.value, "its job is running; the program has not started yet"
     return Status.SUBMITTED.value, says if job.words else f"{scheduler} cannot be asked"
+
+
+def _stderr(run: RunState) -> str:
+    """Return where to look for errors; what a task of an array says before its run starts goes elsewhere."""
+    stderr = str(run.directory.stderr)
+    if run.submission is None or run.directory.stderr.exists():
+        return stderr
+    return str(run.submission.content.get("stderr") or stderr)
 
 
 def _status_of_process(run: RunState) -> tuple[str, str]:

@@ -4,13 +4,12 @@ Everything about a run is on disk before its job is submitted; afterwards only `
 job writes. A submission that is cut short can be finished from there.
 """
 
-import contextlib
 import hashlib
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,11 +18,9 @@ from typing import Any
 from mlxp.errors import InvalidSchedulerError, JobSubmissionError
 from mlxp.job_script import JobWriter, command_line, quoted
 from mlxp.layout import (
-    SWEEPS_DIR,
     RunDirectory,
     create_run_directory,
     read_yaml,
-    run_directories,
     write_atomically,
     write_yaml,
 )
@@ -32,7 +29,21 @@ from mlxp.plan_report import PlannedRun
 from mlxp.scheduler import SCHEDULERS, Scheduler, problem_with, scheduler_named
 from mlxp.script import Script
 
-__all__ = ["Batch", "Submission", "Submitter", "cancel", "chosen_scheduler", "directives_of", "resubmit", "submit"]
+__all__ = [
+    "PREPARED",
+    "REFUSED",
+    "SUBMITTED",
+    "Submission",
+    "Submitter",
+    "cancel",
+    "chosen_scheduler",
+    "directives_of",
+    "job_ids",
+    "now",
+    "resubmit",
+    "submission_command",
+    "submit",
+]
 
 PREPARED = "PREPARED"
 """The run's files are there; its job has not been submitted."""
@@ -40,9 +51,6 @@ SUBMITTED = "SUBMITTED"
 """The scheduler has accepted the job."""
 REFUSED = "REFUSED"
 """The scheduler has not accepted the job; its words are under ``error``."""
-
-_UNFINISHED = "unfinished"
-"""Name of the file that is there as long as a submission is under way, beside what else belongs to it."""
 
 
 @dataclass
@@ -80,7 +88,7 @@ class Submission:
 
 
 def directives_of(script: Script, scheduler: Scheduler) -> list[tuple[int, str]]:
-    """Return the lines with options of `scheduler`, each with its number: those that the scheduler itself would obey."""
+    """Return the lines with options of `scheduler`, each with its number: those that it would obey."""
     return [
         (line, text)
         for line, text in script.comments
@@ -179,14 +187,15 @@ class Submitter:
 
     def header(self, name: str, stdout: Path, stderr: Path) -> list[str]:
         """Return the lines with the options of a job: MLXP's, then the user's."""
-        values = _values(self.scheduler, name, stdout, stderr, shell=self._shell)
+        values = _values(self.scheduler, name, stdout, stderr, shell=self.shell)
         if self.scheduler.quotes_in_header:
             values = {key: quoted(value) for key, value in values.items()}
         own = [f"{self.scheduler.directive} {filled(option, values)}" for option in self.scheduler.header]
         return [*own, *(text for _, text in self.directives)]
 
     @property
-    def _shell(self) -> str:
+    def shell(self) -> str:
+        """The path of the shell that the script is written for."""
         return shell_path(self.plan.script.interpreter)
 
     def prepare(self, number: int, batch: str) -> Submission:
@@ -205,7 +214,7 @@ class Submitter:
             attempt=1,
             run=command_line(self.plan, step, run),
             overrides=run.overrides,
-            shell=self._shell,
+            shell=self.shell,
             version_manager=run.version_manager,
             batch=batch,
             number=number,
@@ -222,15 +231,15 @@ def submit(submission: Submission) -> None:
         If the scheduler does not accept the job; that is recorded, too.
     """
     directory = submission.directory
-    files = (directory.stdout, directory.stderr)
-    values = _values(submission.scheduler, job_name(directory), *files, shell=submission.content["shell"])
-    command = [filled(word, values) for word in submission.scheduler.submit]
+    command = submission_command(
+        submission.scheduler, job_name(directory), directory.stdout, directory.stderr, shell=submission.content["shell"]
+    )
     try:
         ids = job_ids(submission.scheduler, command, directory.script)
     except JobSubmissionError as error:
-        submission.write(status=REFUSED, error=str(error), command=command, submitted_at=_now())
+        submission.write(status=REFUSED, error=str(error), command=command, submitted_at=now())
         raise
-    submission.write(status=SUBMITTED, scheduler_job_id=ids[0], error=None, command=command, submitted_at=_now())
+    submission.write(status=SUBMITTED, scheduler_job_id=ids[0], error=None, command=command, submitted_at=now())
 
 
 def resubmit(submission: Submission) -> None:
@@ -263,6 +272,18 @@ def cancel(scheduler: Scheduler, jobs: Sequence[str]) -> str | None:
         return f"{scheduler.cancel[0]}: {error.strerror}"
     said = (answer.stderr or answer.stdout).strip()
     return (said or f"{scheduler.cancel[0]} ended with exit code {answer.returncode}") if answer.returncode else None
+
+
+def submission_command(
+    scheduler: Scheduler, name: str, stdout: Path, stderr: Path, *, shell: str, extra: Sequence[str] = ()
+) -> list[str]:
+    """Return the words of the command that submits a script; `extra` options replace those of the same name."""
+    values = _values(scheduler, name, stdout, stderr, shell)
+    words = list(scheduler.submit)
+    if extra and extra[0] in words:
+        position = words.index(extra[0])
+        del words[position : position + 2]
+    return [filled(word, values) for word in [*words, *extra]]
 
 
 def job_ids(scheduler: Scheduler, command: Sequence[str], script: Path) -> list[str]:
@@ -349,70 +370,6 @@ def check_path(scheduler: Scheduler, path: Path) -> None:
         )
 
 
-class Batch:
-    """The runs of one submission, from their directories to their jobs; one that was cut short is taken up again.
-
-    Parameters
-    ----------
-    submitter
-        What is submitted.
-    """
-
-    def __init__(self, submitter: Submitter) -> None:
-        self.submitter = submitter
-        earlier = _unfinished(submitter)
-        self.is_resumed = bool(earlier)
-        self._earlier = {one.content["number"]: one for one in earlier}
-        self.name = earlier[0].content["batch"] if earlier else _new_name()
-        self.submissions: list[Submission] = []
-
-    def prepare(self, before_each: Callable[[], None]) -> None:
-        """Create the directory of each run and write what is in it."""
-        for mark in self._marks:
-            mark.parent.mkdir(parents=True, exist_ok=True)
-            mark.write_text(self.submitter.digest, encoding="utf-8")
-        for number in range(len(self.submitter.plan.runs)):
-            before_each()
-            done = self._earlier.get(number)
-            self.submissions.append(done if done is not None else self.submitter.prepare(number, self.name))
-
-    def submit(self, before_each: Callable[[], None], told: Callable[[Submission], None]) -> None:
-        """Submit the jobs one after another; `told` is called with each one, whatever became of it."""
-        for submission in self.submissions:
-            before_each()
-            if submission.status != SUBMITTED:
-                with contextlib.suppress(JobSubmissionError):  # recorded; the others are submitted all the same
-                    submit(submission)
-            told(submission)
-        self._close()
-
-    def _close(self) -> None:
-        for mark in self._marks:
-            mark.unlink()
-            with contextlib.suppress(OSError):  # there is more in it
-                mark.parent.rmdir()
-                mark.parent.parent.rmdir()
-
-    @property
-    def _marks(self) -> list[Path]:
-        return [parent / SWEEPS_DIR / self.name / _UNFINISHED for parent in self.submitter.parents]
-
-
-def _unfinished(submitter: Submitter) -> list[Submission]:
-    """Return the runs of an earlier submission that was the same and was cut short."""
-    digest = submitter.digest
-    marks = [mark for parent in submitter.parents for mark in sorted((parent / SWEEPS_DIR).glob(f"*/{_UNFINISHED}"))]
-    names = [mark.parent.name for mark in marks if mark.read_text(encoding="utf-8") == digest]
-    if not names:
-        return []
-    found = [Submission.of(directory) for parent in submitter.parents for directory in run_directories(parent)]
-    return [one for one in found if one is not None and one.content.get("batch") == names[-1]]
-
-
-def _new_name() -> str:
-    return f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"
-
-
 def _working_directory() -> str:
     # As the shell calls it, where that is the same directory: a symbolic link is how users see a path.
     logical = os.environ.get("PWD", "")
@@ -420,5 +377,6 @@ def _working_directory() -> str:
     return logical if logical and os.path.realpath(logical) == os.path.realpath(current) else current
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time, with its zone."""
     return datetime.now().astimezone().isoformat(timespec="milliseconds")

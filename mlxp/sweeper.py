@@ -152,11 +152,9 @@ class MLXPSweeper(Sweeper):
         """Compose the configuration of each run before any starts; a single one has been composed already."""
         try:
             checked = plan.check(self._composed)
-            if len(runs) > 1 or self.params:
-                checks = (plan.check(self._loader.compose_ahead(self._composed, overrides)) for overrides in runs)
-            else:
-                checks = iter([checked])
-            for overrides, checked in zip(runs, checks, strict=True):
+            for overrides in runs:
+                if len(runs) > 1 or self.params:
+                    checked = plan.check(self._loader.compose_ahead(self._composed, overrides))
                 if plan.report is not None:
                     plan.report(overrides, checked)
         except MLXPError as error:

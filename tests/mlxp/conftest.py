@@ -72,7 +72,9 @@ class Desk:
 
     def commands(self):
         """The line of each job that starts Python."""
-        return [next(line for line in job.splitlines() if "main" in line and "export" not in line) for job in self.jobs()]
+        return [
+            next(line for line in job.splitlines() if "main" in line and "export" not in line) for job in self.jobs()
+        ]
 
     def run_job(self, log_id, **env):
         """Do what a job does: run the script, somewhere else."""

@@ -119,7 +119,9 @@ def test_loop_becomes_one_command_per_turn(words):
 
 
 def test_command_in_a_loop_gets_the_values_of_its_turn(words):
-    body = 'for s in 1 2; do\n  export SEED=$s; CUDA_VISIBLE_DEVICES=$s nice -n "$s" python main.py seed=$s > out_$s\ndone'
+    body = (
+        'for s in 1 2; do\n  export SEED=$s; CUDA_VISIBLE_DEVICES=$s nice -n "$s" python main.py seed=$s > out_$s\ndone'
+    )
     words.submit(script(body))
     facts = ran(words, 2)
     assert (facts["env"]["SEED"], facts["env"]["CUDA_VISIBLE_DEVICES"], facts["words"]) == ("2", "2", ["seed=2"])
@@ -157,7 +159,9 @@ echo POST"""
 
 
 def test_module_with_python_in_its_name_is_loaded_in_the_jobs(words):
-    words.submit(script('module() { echo "loading $2"; }\nmodule load python/3.11\nmodule load python\npython main.py a=1'))
+    words.submit(
+        script('module() { echo "loading $2"; }\nmodule load python/3.11\nmodule load python\npython main.py a=1')
+    )
     assert words.run_job(1).stdout == "loading python/3.11\nloading python\n"
 
 
@@ -223,7 +227,7 @@ def test_options_after_the_first_command_are_comments_to_slurm(words):
 
 def test_directory_with_spaces_and_quotes_is_no_problem(make_desk):
     desk = make_desk("words", "SLURM")
-    strange = desk.directory.parent / "it's a \"place\" & more"
+    strange = desk.directory.parent / 'it\'s a "place" & more'
     desk.directory.rename(strange)
     desk.directory = desk.app.directory = strange
     desk.submit(script("python main.py a=1"))

@@ -124,14 +124,6 @@ def test_array_of_the_users_own_is_refused(any_desk):
     assert not (any_desk.directory / "logs").exists()
 
 
-def test_script_started_by_hand_does_the_same_run(any_desk):
-    any_desk.submit(sweep(any_desk))
-    assert any_desk.run_job(7).returncode == 0
-    assert any_desk.app.info(7)["status"] == "COMPLETE"
-    assert any_desk.app.config(7)["model"]["num_units"] == 200
-    assert any_desk.app.log_ids() == list(range(1, 9))
-
-
 def test_path_that_a_scheduler_cannot_take_is_said_before_anything_is_created(any_desk):
     bad = {"SLURM": "back\\slash", "OAR": "quote'", "LSF": "new\nline", "SGE": "com,ma"}.get(any_desk.scheduler, "a:b")
     any_desk.write(json.dumps({"logger": {"parent_log_dir": bad}}), "configs/mlxp.yaml")
@@ -206,7 +198,9 @@ def test_users_own_scheduler_is_another_row(desk):
 
 def test_interrupted_submission_is_finished_by_the_same_command(desk):
     slow = desk.home / "bin/sbatch"
-    slow.write_text('#!/bin/sh\nsleep 0.7\nexec FAKE "$@"\n'.replace("FAKE", desk.env["PATH"].split(":")[0] + "/sbatch"))
+    slow.write_text(
+        '#!/bin/sh\nsleep 0.7\nexec FAKE "$@"\n'.replace("FAKE", desk.env["PATH"].split(":")[0] + "/sbatch")
+    )
     slow.chmod(0o755)
     script = desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py seed=1,2,3,4,5,6\n").name
     env = desk.env | {"PATH": f"{desk.home / 'bin'}:{desk.env['PATH']}"}

@@ -1,4 +1,4 @@
-"""A program that starts at once: it plans one run per combination of its words, and, as a job, writes its words down."""
+"""A program that starts at once: it plans a run per combination of its words; as a job, it writes its words down."""
 
 import itertools
 import json
