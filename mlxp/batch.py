@@ -62,7 +62,9 @@ class Packing:
         if not self.array:
             return []
         if scheduler.array is None:
-            return [f"{scheduler.name} has no arrays that work in the same way on every site: single jobs are submitted"]
+            return [
+                f"{scheduler.name} has no arrays that work in the same way on every site: single jobs are submitted"
+            ]
         if self.at_once is not None and not scheduler.array.limit:
             return [f"{scheduler.name} cannot limit how many tasks of an array run at once: all may"]
         return []
@@ -131,7 +133,12 @@ class Batch:
         self._write_script(script, name, jobs)
         scheduler = self.submitter.scheduler
         command = submission_command(
-            scheduler, name, stdout, stderr, shell=self.submitter.shell, extra=self._array_option(name, script, len(jobs))
+            scheduler,
+            name,
+            stdout,
+            stderr,
+            shell=self.submitter.shell,
+            extra=self._array_option(name, script, len(jobs)),
         )
         submissions = [one for job in jobs for one in job]
         try:
@@ -148,11 +155,15 @@ class Batch:
     def _write_script(self, script: Path, name: str, jobs: list[list[Submission]]) -> None:
         paths = [[str(one.directory.path) for one in job] for job in jobs]
         if any("\t" in path for job in paths for path in job):
-            raise InvalidSchedulerError(f"a job cannot do several runs in directories with a tab in their names: {paths[0][0]}")
+            raise InvalidSchedulerError(
+                f"a job cannot do several runs in directories with a tab in their names: {paths[0][0]}"
+            )
         listed = script.with_suffix(".txt")
         write_atomically(listed, "".join("\t".join(job) + "\n" for job in paths))
         if self._array is not None and self._array.task_variable == "1":  # its number is an argument of the task
-            write_atomically(script.with_suffix(".parameters"), "".join(f"{task}\n" for task in range(1, len(jobs) + 1)))
+            write_atomically(
+                script.with_suffix(".parameters"), "".join(f"{task}\n" for task in range(1, len(jobs) + 1))
+            )
         plan_script = self.submitter.plan.script
         header = self.submitter.header(name, script.with_suffix(".stdout"), script.with_suffix(".stderr"))
         body = _SCRIPT.format(
@@ -174,9 +185,7 @@ class Batch:
             if word == "{limit}":
                 words += limit.split()
             else:
-                words.append(
-                    word.format(first=1, last=tasks, limit=limit, name=scheduler_name, parameters=parameters)
-                )
+                words.append(word.format(first=1, last=tasks, limit=limit, name=scheduler_name, parameters=parameters))
         return words
 
     def _task_ids(self, ids: list[str], tasks: int) -> list[str]:

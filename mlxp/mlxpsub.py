@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-parallel", metavar="N", type=_count, help="how many tasks of an array may run at once (with --array)"
     )
-    parser.add_argument("--per-job", metavar="K", type=_count, default=1, help="do K runs after one another in each job")
+    parser.add_argument(
+        "--per-job", metavar="K", type=_count, default=1, help="do K runs after one another in each job"
+    )
     parser.add_argument(
         "--plugin", metavar="MODULE", action="append", default=[], help="import a module that registers a scheduler"
     )
