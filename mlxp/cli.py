@@ -75,7 +75,8 @@ def _parser() -> argparse.ArgumentParser:
 def _runs(options: argparse.Namespace) -> list[RunState]:
     if not options.logs.is_dir():
         raise LogDirectoryError(f"there is no directory {options.logs}; name the runs' directory with --logs")
-    runs = run_states(options.logs)
+    # Absolute, since a job that is submitted again starts elsewhere.
+    runs = run_states(options.logs.absolute())
     if not getattr(options, "query", None):
         return runs
     from mlxp.run_query import matching
@@ -115,8 +116,7 @@ def _cancel(options: argparse.Namespace) -> int:
     submissions = [run.submission for run in runs if run.submission is not None]
     code = 0
     for scheduler in {one.scheduler.name: one.scheduler for one in submissions}.values():
-        jobs = [str(one.job_id) for one in submissions if one.scheduler.name == scheduler.name]
-        error = cancel(scheduler, jobs)
+        error = cancel(scheduler, [one for one in submissions if one.scheduler.name == scheduler.name])
         if error:
             print(f"mlxp: {error}", file=sys.stderr)
             code = 1

@@ -110,6 +110,9 @@ def _status_of(run: RunState) -> tuple[str, str]:
 
 def _status_of_job(run: RunState, job: JobState, scheduler: str) -> tuple[str, str]:
     says = f"{scheduler} says {job.words}"
+    cancelled_at = run.submission.content.get("cancelled_at") if run.submission is not None else None
+    if cancelled_at is not None and job.phase in {Phase.ENDED, Phase.FORGOTTEN}:
+        return Status.KILLED.value, f"its job was cancelled at {cancelled_at}"
     if run.says is None:
         return _status_of_unstarted(run, job, scheduler)
     if job.phase is Phase.ENDED:

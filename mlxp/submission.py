@@ -260,12 +260,23 @@ def resubmit(submission: Submission) -> None:
         earlier = [*content.get("earlier", []), {"attempt": attempt, **facts}]
         # The program counts its attempts itself, those that the scheduler started again included.
         begun = (read_yaml(submission.directory.info_file) or {}).get("attempt", attempt)
-        submission.write(status=PREPARED, scheduler_job_id=None, attempt=max(attempt, begun) + 1, earlier=earlier)
+        submission.write(
+            status=PREPARED,
+            scheduler_job_id=None,
+            attempt=max(attempt, begun) + 1,
+            earlier=earlier,
+            cancelled_at=None,
+            stderr=None,
+        )
     submit(submission)
 
 
-def cancel(scheduler: Scheduler, jobs: Sequence[str]) -> str | None:
-    """Cancel jobs and return what the scheduler says against it, if anything."""
+def cancel(scheduler: Scheduler, submissions: Sequence[Submission]) -> str | None:
+    """Cancel the jobs of runs, and return what the scheduler says against it, if anything."""
+    jobs = dict.fromkeys(str(one.job_id) for one in submissions)
+    for one in submissions:
+        # Grid Engine keeps no record of a job that never started.
+        one.write(cancelled_at=now())
     try:
         answer = subprocess.run([*scheduler.cancel, *jobs], capture_output=True, text=True, check=False)
     except OSError as error:

@@ -84,8 +84,8 @@ def test_sweep_of_two_commands_completes(quickstart):
 
 
 def test_every_end_gets_its_state(cluster):
-    cluster.submit("python main.py action=value,fail,exit number=3\n[ ! -e crash ] || exit 4\npython main.py seed=8")
-    (cluster.app.directory / "crash").touch()
+    crash_in_the_job = '[ -z "$SLURM_JOB_ID$JOB_ID$OAR_JOB_ID" ] || exit 4'
+    cluster.submit(f"python main.py action=value,fail,exit number=3\n{crash_in_the_job}\npython main.py seed=8")
     printed = cluster.wait(["COMPLETE", "FAILED", "FAILED", "FAILED"])
     assert "ZeroDivisionError: division by zero" in printed
     assert "sys.exit(3)" in printed
