@@ -4,11 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlxp_reader.expressions import MISSING, Column, Expression, Mask
-from mlxp_reader.query import parse
-
 from mlxp.run_state import RunState
 from mlxp_reader import Reader
+from mlxp_reader.expressions import MISSING, Column, Expression, Mask
+from mlxp_reader.query import parse
 
 __all__ = ["matching"]
 

@@ -31,7 +31,7 @@ class Name:
         Examples
         --------
         >>> Name(refused=re.compile("[^a-z0-9]"), length=8, starts_with_letter=True).adapted("2024/long/12")
-        'g-12'
+        'long-12'
         """
         prefix, _, last = name.rpartition("/")
         room = self.length - len(last) - 1

@@ -285,7 +285,7 @@ def cancel(scheduler: Scheduler, submissions: Sequence[Submission]) -> str | Non
     return (said or f"{scheduler.cancel[0]} ended with exit code {answer.returncode}") if answer.returncode else None
 
 
-def submission_command(
+def submission_command(  # noqa: PLR0913 - what a job is given
     scheduler: Scheduler, name: str, stdout: Path, stderr: Path, *, shell: str, extra: Sequence[str] = ()
 ) -> list[str]:
     """Return the words of the command that submits a script; `extra` options replace those of the same name."""

@@ -26,6 +26,7 @@ from omegaconf import DictConfig
 from mlxp.errors import MLXPError
 from mlxp.spelling import spelled_values
 from mlxp.starter import RunExitedError
+from mlxp.value_composer import ValueComposer
 
 __all__ = ["TARGET", "MLXPSweeper", "Plan", "planned", "registered"]
 
@@ -151,12 +152,14 @@ class MLXPSweeper(Sweeper):
     def _check(self, runs: list[list[str]], plan: Plan) -> None:
         """Compose the configuration of each run before any starts; a single one has been composed already."""
         try:
-            checked = plan.check(self._composed)
-            for overrides in runs:
-                if len(runs) > 1 or self.params:
-                    checked = plan.check(self._loader.compose_ahead(self._composed, overrides))
-                if plan.report is not None:
-                    plan.report(overrides, checked)
+            plan.check(self._composed)
+            if plan.report is not None:
+                composer = ValueComposer(self._loader, self._composed)
+                for overrides in runs:
+                    plan.report(overrides, plan.check(composer.compose(overrides)))
+            elif len(runs) > 1:
+                for overrides in runs:
+                    plan.check(self._loader.compose_ahead(self._composed, overrides))
         except MLXPError as error:
             raise CompactHydraException(str(error)) from error
 
