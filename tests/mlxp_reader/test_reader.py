@@ -192,7 +192,7 @@ def test_broken_runs_are_shown_and_counted(sweep, write_run, caplog):
     reader = Reader(sweep)
     assert ids(reader.filter()) == [1, 2, 3, 4]
     assert reader.problems[["log_id", "file"]].to_numpy().tolist() == [[2, "metadata/config.yaml"]]
-    assert caplog.messages == [f"1 problems in the runs of {sweep}: Reader.problems lists them"]
+    assert caplog.messages == [f"1 problem in the runs of {sweep}: Reader.problems lists them"]
 
 
 def test_problems_are_remembered_by_the_index(sweep):
