@@ -307,6 +307,18 @@ def test_any_config_comes_back_from_the_frame(tmp_path_factory, given_configs):
             assert same(frame[row][name], expected, frame[name].dtype), (name, frame[row][name], expected)
 
 
+def test_two_metrics_of_one_name_keep_the_values_of_their_runs(logs, write_run):
+    write_run(1, metrics={"train": [{"a.b": 1}]})
+    write_run(2, metrics={"train.a": [{"b": 2}]})
+    frame = Reader(logs).filter("train.a.b.last > 0")
+    assert frame["train.a.b"].map(list).tolist() == [[1], [2]]
+
+
+def test_a_log_called_info_does_not_hide_the_info(logs, write_run):
+    write_run(1, metrics={"info": [{"status": 1}]})
+    assert Reader(logs).filter()["info.status"].tolist() == ["COMPLETE"]
+
+
 def test_metrics_that_json_lacks_are_kept(logs, write_run):
     write_run(1, metrics={"train": [{"x": 1}, {"x": float("nan")}, {"x": float("inf")}]})
     write_run(2, metrics={"train": [{"x": 1}, {"x": None}, {"x": "warm"}]})
