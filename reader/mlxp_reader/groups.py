@@ -193,6 +193,7 @@ class GroupedDataFrame:
         found = maps.as_maps(args[0] if args else kwargs.get(keyword), self.columns)
         if found is None:
             return getattr(self._as_pandas(), name)(*args, **kwargs)
+        maps.load((group for group in self.grouped_dict.values() if isinstance(group, pd.DataFrame)), found)
         return self._each(name, args, kwargs, ungroup)
 
     @property
