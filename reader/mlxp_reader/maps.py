@@ -3,7 +3,7 @@
 What pandas would understand is left to pandas: only a tuple of this form whose columns exist is a map.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence, Sized
+from collections.abc import Callable, Collection, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,10 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError, InvalidMapError
 from mlxp_reader.cells import objects
-from mlxp_reader.lazy import MetricArray, MetricValues, load_cells
+from mlxp_reader.lazy import MetricArray, MetricValues
 from mlxp_reader.names import suggestion
 
-__all__ = ["MAP_TYPES", "Map", "aggregated", "applied", "as_maps", "mapped", "selected", "transformed"]
+__all__ = ["MAP_TYPES", "Map", "aggregated", "applied", "as_maps", "load", "mapped", "selected", "transformed"]
 
 MAP_TYPES = ("Generic", "Columnwise", "Rowwise", "Pointwise")
 """What the function of a map takes: some columns; one column; the values of one run; one value."""
@@ -101,13 +101,6 @@ def _names(item: tuple[Any, ...]) -> tuple[str, ...] | None:
     if not _are_names(item[2]):
         raise InvalidMapError(f"the third element of a map is a name or a tuple of names, not {item[2]!r}")
     return _strings(item[2])
-
-
-def load(frames: Iterable[pd.DataFrame], maps: Sequence[Map]) -> None:
-    """Load the metrics that `maps` need of all `frames` at once, which is faster than of one after the other."""
-    names = {name for one in maps for name in one.columns}
-    arrays = (frame[name].array for frame in frames for name in names)
-    load_cells(cell for array in arrays if isinstance(array, MetricArray) for cell in array)
 
 
 def aggregated(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
@@ -212,9 +205,18 @@ def _rowwise(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
     return {name: column(values) for name, values in results.items()}
 
 
+def load(frame: pd.DataFrame, maps: Sequence[Map]) -> None:
+    """Load the metrics that maps take, each in one go."""
+    for name in {name for one in maps for name in one.columns}:
+        if isinstance(frame[name].array, MetricArray):
+            frame[name].array.load()
+
+
 def _values(frame: pd.DataFrame, name: str) -> list[Any]:
-    values = frame[name].tolist()
-    load_cells(values)
+    column = frame[name].array
+    if isinstance(column, MetricArray):
+        column.load()
+    values: list[Any] = frame[name].tolist()
     return values
 
 

@@ -6,7 +6,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, overload
 
 import numpy as np
@@ -17,8 +16,8 @@ __all__ = ["Batch", "MetricColumn", "MetricValues", "Values", "load_cells", "sho
 Values = npt.NDArray[Any] | list[Any]
 """The values of one metric in one run: a read-only array of integers, floats or booleans, or a list of anything."""
 
-_AHEAD = (1, 32)
-"""How many are loaded when cells are looked at one after the other, the first and the second time; then it is all."""
+_READ_AHEAD = 32
+"""By how much more is loaded each time that cells are looked at one after the other."""
 
 
 class MetricColumn:
@@ -191,7 +190,7 @@ def shortened(cell: MetricValues) -> str:
 
 
 class Batch:
-    """Values that are likely to be looked at one after the other: soon all of them are loaded at once.
+    """Values that are likely to be looked at one after the other: ever more of them are loaded at once.
 
     Parameters
     ----------
@@ -201,16 +200,18 @@ class Batch:
 
     def __init__(self, cells: Callable[[], Iterable[Any]]) -> None:
         self._cells = cells
-        self._looks = 0
+        self._ahead = 1
 
     def load(self, cell: MetricValues) -> None:
         """Load `cell`, and some of the others if it is not the first."""
-        most = _AHEAD[self._looks] if self._looks < len(_AHEAD) else None
-        self._looks += 1
-        load_cells([cell] if most == 1 else [cell, *islice(self._missing(), most)])
-
-    def _missing(self) -> Iterator[MetricValues]:
-        return (cell for cell in self._cells() if isinstance(cell, MetricValues) and not cell.is_loaded)
+        cells = [cell]
+        for other in self._cells() if self._ahead > 1 else ():
+            if len(cells) == self._ahead:
+                break
+            if isinstance(other, MetricValues) and not other.is_loaded:
+                cells.append(other)
+        self._ahead *= _READ_AHEAD
+        load_cells(cells)
 
 
 def load_cells(cells: Iterable[Any]) -> None:

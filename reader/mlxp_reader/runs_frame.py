@@ -173,7 +173,7 @@ def _with_rows(shared: index.Shared) -> Iterator[tuple[Any, Rows]]:
 def _typed(column: pa.ChunkedArray) -> Any:
     """Return values of one kind as an array of pandas; a null is a missing value."""
     if pa.types.is_string(column.type):
-        return pd.array(column.to_pandas(), dtype="str")
+        return column.to_pandas().array
     if pa.types.is_floating(column.type) or not column.null_count:
         return column.to_numpy()
     missing = np.asarray(column.is_null())
