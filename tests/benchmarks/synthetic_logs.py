@@ -1,7 +1,9 @@
 """Write run directories in the exact format of MLXP 1.0.5, the same ones for the same seed.
 
 Each run has 20 configuration keys on three levels, a checkpoint, and two metric files of three keys: ``train`` and
-``test``, with ``loss``, ``epoch`` and ``acc``. As a script: ``python synthetic_logs.py FOLDER --runs 1000 --records 100``.
+``test``, with ``loss``, ``epoch`` and ``acc``.
+
+As a script: ``python synthetic_logs.py FOLDER --runs 1000 --records 100``.
 """
 
 import argparse
