@@ -105,6 +105,8 @@ class _Reading:
                 self._report(result.job.run, None, result.error)
             else:
                 self._add_read(column, *result)
+        # Arrow keeps what it needed to decode the pages: as much again as the column, or more.
+        pa.default_memory_pool().release_unused()
         return column.build(self._sorted_problems())
 
     def _jobs(self, states: npt.NDArray[np.int64], found: Found) -> Iterator[Job]:
