@@ -137,8 +137,8 @@ class ArtifactFolder(Mapping[str, Artifact]):
 
     __slots__ = ("_folder", "_names", "_run", "_type")
 
-    def __init__(self, run: Path, artifact_type: str, folder: str, names: tuple[str, ...]) -> None:
-        self._run = run
+    def __init__(self, run: str, artifact_type: str, folder: str, names: tuple[str, ...]) -> None:
+        self._run = run  # not a Path, since making ten thousand of them takes longer than a query
         self._type = artifact_type
         self._folder = folder
         self._names = names
@@ -148,7 +148,7 @@ class ArtifactFolder(Mapping[str, Artifact]):
         found = name if name in self._names else name.removesuffix(".pkl")
         if found not in self._names:
             raise InvalidKeyError(f"there is no artifact '{name}'; there are: {', '.join(self._names)}")
-        return Artifact(self._run, self._type, f"{self._folder}/{found}" if self._folder else found)
+        return Artifact(Path(self._run), self._type, f"{self._folder}/{found}" if self._folder else found)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -184,9 +184,7 @@ class ArtifactDtype(CellDtype):
     @staticmethod
     def __from_arrow__(array: pa.Array | pa.ChunkedArray) -> "ArtifactArray":
         cells = [
-            np.nan
-            if cell is None
-            else ArtifactFolder(Path(cell["run"]), cell["type"], cell["folder"], tuple(cell["names"]))
+            np.nan if cell is None else ArtifactFolder(cell["run"], cell["type"], cell["folder"], tuple(cell["names"]))
             for cell in array.to_pylist()
         ]
         return ArtifactArray(objects(cells))
@@ -235,7 +233,7 @@ class ArtifactArray(CellArray):
 
 def _as_dict(cell: ArtifactFolder) -> dict[str, Any]:
     run, artifact_type, folder, names = cell.identity
-    return {"run": str(run), "type": artifact_type, "folder": folder, "names": list(names)}
+    return {"run": run, "type": artifact_type, "folder": folder, "names": list(names)}
 
 
 ArtifactDtype.array_type = ArtifactArray

@@ -1,8 +1,8 @@
 """From the index to a frame: which columns there are, of which types, and what a query asks them for."""
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +50,7 @@ class FrameBuilder:
 
     def __init__(self, table: pa.Table, source: str, load: Load) -> None:
         self._table = table
-        self._source = Path(source)
+        self._source = source
         self._load = load
         # A field of the info keeps its name, should a log be called info.
         metrics = _runs_by_metric(index.shared(table, "metrics")).items()
@@ -139,11 +139,14 @@ class FrameBuilder:
         return [found[row] for row in rows.tolist()]
 
     def _artifact_array(self, name: str) -> ArtifactArray:
-        ids = self._table["log_id"].to_pylist()
+        ids = self._table["log_id"].to_numpy()
         cells = np.full(len(self._table), np.nan, dtype=object)
         for rows, artifact_type, folder, names in self._artifacts[name]:
-            for row in rows.tolist():
-                cells[row] = ArtifactFolder(self._source / str(ids[row]), artifact_type, folder, names)
+            folders = (
+                ArtifactFolder(f"{self._source}{os.sep}{log_id}", artifact_type, folder, names)
+                for log_id in ids[rows].tolist()
+            )
+            cells[rows] = np.fromiter(folders, dtype=object, count=len(rows))
         return ArtifactArray(cells)
 
     def _statistic(self, metric: str, name: str) -> Any:
