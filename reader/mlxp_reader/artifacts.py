@@ -3,6 +3,7 @@
 Nothing is opened, and nothing that a log directory holds is executed, before somebody calls `Artifact.load`.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -139,7 +140,7 @@ class ArtifactFolder(Mapping[str, Artifact]):
 
     __slots__ = ("_folder", "_names", "_run", "_type")
 
-    def __init__(self, run: Path, artifact_type: str, folder: str, names: Names) -> None:
+    def __init__(self, run: str, artifact_type: str, folder: str, names: Names) -> None:
         self._run = run
         self._type = artifact_type
         self._folder = folder
@@ -150,7 +151,7 @@ class ArtifactFolder(Mapping[str, Artifact]):
         found = name if name in self._names else name.removesuffix(".pkl")
         if found not in self._names:
             raise InvalidKeyError(f"there is no artifact '{name}'; there are: {', '.join(self._names)}")
-        return Artifact(self._run, self._type, f"{self._folder}/{found}" if self._folder else found)
+        return Artifact(Path(self._run), self._type, f"{self._folder}/{found}" if self._folder else found)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -210,7 +211,7 @@ class ArtifactColumn:
     def cell(self, row: int) -> ArtifactFolder:
         """Return the artifacts of a run."""
         one = self._recorded[self._which[row]]
-        return ArtifactFolder(Path(self._source) / str(self._log_ids[row]), one.type, one.folder, one.names)
+        return ArtifactFolder(f"{self._source}{os.sep}{self._log_ids[row]}", one.type, one.folder, one.names)
 
 
 @register_extension_dtype
@@ -223,9 +224,7 @@ class ArtifactDtype(CellDtype):
     @staticmethod
     def __from_arrow__(array: pa.Array | pa.ChunkedArray) -> "ArtifactArray":
         cells = [
-            np.nan
-            if cell is None
-            else ArtifactFolder(Path(cell["run"]), cell["type"], cell["folder"], tuple(cell["names"]))
+            np.nan if cell is None else ArtifactFolder(cell["run"], cell["type"], cell["folder"], tuple(cell["names"]))
             for cell in array.to_pylist()
         ]
         return ArtifactArray(objects(cells))
@@ -274,7 +273,7 @@ class ArtifactArray(LazyCellArray):
 
 def _as_dict(cell: ArtifactFolder) -> dict[str, Any]:
     run, artifact_type, folder, names = cell.identity
-    return {"run": str(run), "type": artifact_type, "folder": folder, "names": list(names)}
+    return {"run": run, "type": artifact_type, "folder": folder, "names": list(names)}
 
 
 ArtifactDtype.array_type = ArtifactArray
