@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlxp.errors import InvalidConfigFileError
 from mlxp.plan_report import VARIABLE, PlannedRun
-from mlxp.run import work_dir_of
+from mlxp.run import Program, resolved_configuration, work_dir_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -14,19 +14,23 @@ if TYPE_CHECKING:
 __all__ = ["planned_run"]
 
 
-def planned_run(overrides: list[str], checked: tuple["DictConfig", dict[str, Any]]) -> PlannedRun:
-    """Return the run with these overrides; `checked` holds its configuration and its settings.
+def planned_run(program: Program, overrides: list[str], composed: "DictConfig") -> PlannedRun:
+    """Return the run of `program` with these overrides, whose configuration Hydra composed.
 
     Raises
     ------
     InvalidConfigFileError
-        If the run would have no directory of its own.
+        If a setting is wrong, or if the run would have no directory of its own.
     MLXPError
         If the version manager fails.
     """
+    from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    config, settings = checked
+    if "hydra" in composed:  # values of it are used in the configuration
+        HydraConfig.instance().set_config(composed)
+    config, settings = resolved_configuration(program, composed)
+    config.pop("hydra", None)
     _check_has_directory(settings)
     work_dir, version_manager = _work_dir(settings)
     return PlannedRun(

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +10,10 @@ import pandas as pd
 import pyarrow as pa
 
 from mlxp_reader import encoding, index
-from mlxp_reader.artifacts import ArtifactArray, ArtifactFolder
+from mlxp_reader.artifacts import ArtifactArray, ArtifactColumn, Recorded
 from mlxp_reader.frame import DataFrame
 from mlxp_reader.lazy import MetricArray, MetricColumn
+from mlxp_reader.lazy_cells import Rows
 from mlxp_reader.mixed import MixedArray
 from mlxp_reader.names import is_metadata, split_statistic
 from mlxp_reader.statistics import statistic
@@ -22,9 +22,16 @@ __all__ = ["FrameBuilder"]
 
 Load = Callable[[str, str, npt.NDArray[np.intp]], list[Any]]
 Mask = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.intp]
 
 _EXACT_IN_FLOAT = 2**53
+
+
+class _Source(NamedTuple):
+    """A metrics file and a key in it, and the runs that have it; a dot in either may give two of them one name."""
+
+    log_name: str
+    key: str
+    rows: Rows
 
 
 class FrameBuilder:
@@ -42,9 +49,11 @@ class FrameBuilder:
 
     def __init__(self, table: pa.Table, source: str, load: Load) -> None:
         self._table = table
-        self._source = Path(source)
+        self._source = source
         self._load = load
-        self._metrics = _runs_by_metric(index.shared(table, "metrics"))
+        # A field of the info keeps its name, should a log be called info.
+        metrics = _runs_by_metric(index.shared(table, "metrics")).items()
+        self._metrics = {name: sources for name, sources in metrics if name not in table.schema.names}
         self._artifacts = _runs_by_folder(index.shared(table, "artifacts"))
         metadata = [name for name in table.schema.names if is_metadata(name)]
         self.fields = dict.fromkeys(
@@ -110,26 +119,30 @@ class FrameBuilder:
 
     def _metric_array(self, name: str) -> MetricArray:
         rows = np.full(len(self._table), -1, dtype=np.intp)
-        there = self._metrics[name][1]
-        rows[there] = there
+        for source in self._metrics[name]:
+            rows[source.rows] = source.rows
         return MetricArray.of_rows(self._column(name), rows)
 
     def _column(self, name: str) -> MetricColumn:
         if name not in self._loaded:
-            (log_name, key), _ = self._metrics[name]
-            self._loaded[name] = MetricColumn(name, len(self._table), partial(self._load, log_name, key))
+            self._loaded[name] = MetricColumn(name, len(self._table), partial(self._values_at, self._metrics[name]))
         return self._loaded[name]
 
+    def _values_at(self, sources: list[_Source], rows: Rows) -> list[Any]:
+        if len(sources) == 1:
+            return self._load(sources[0].log_name, sources[0].key, rows)
+        found: dict[int, Any] = {}
+        for source in sources:
+            here = np.intersect1d(rows, source.rows)
+            found |= zip(here.tolist(), self._load(source.log_name, source.key, here), strict=True)
+        return [found[row] for row in rows.tolist()]
+
     def _artifact_array(self, name: str) -> ArtifactArray:
-        ids = self._table["log_id"].to_pylist()
-        cells = np.full(len(self._table), np.nan, dtype=object)
-        for rows, artifact_type, folder, names in self._artifacts[name]:
-            for row in rows.tolist():
-                cells[row] = ArtifactFolder(self._source / str(ids[row]), artifact_type, folder, names)
-        return ArtifactArray(cells)
+        column = ArtifactColumn(self._source, self._table["log_id"].to_pylist(), self._artifacts[name])
+        return ArtifactArray.of_rows(column, column.rows)
 
     def _statistic(self, metric: str, name: str) -> Any:
-        rows = self._metrics[metric][1]
+        rows = np.concatenate([source.rows for source in self._metrics[metric]])
         column = self._column(metric)
         column.load(rows)
         runs: list[Any] = [None] * len(self._table)
@@ -138,26 +151,30 @@ class FrameBuilder:
         return statistic(name, runs)
 
 
-def _runs_by_metric(metrics: index.Shared) -> dict[str, tuple[tuple[str, str], Rows]]:
-    """Return for each metric its log name and key, and the rows of the runs that have it."""
-    found: dict[str, tuple[tuple[str, str], list[Rows]]] = {}
+def _runs_by_metric(metrics: index.Shared) -> dict[str, list[_Source]]:
+    """Return for each metric where its values are."""
+    rows_by_source: dict[tuple[str, str], list[Rows]] = {}
     for logs, rows in _with_rows(metrics):
         for log_name, keys in logs.items():
             for key in keys:
-                found.setdefault(f"{log_name}.{key}", ((log_name, key), []))[1].append(rows)
-    return {name: (where, np.sort(np.concatenate(rows))) for name, (where, rows) in found.items()}
+                rows_by_source.setdefault((log_name, key), []).append(rows)
+    found: dict[str, list[_Source]] = {}
+    for (log_name, key), rows_of_source in rows_by_source.items():
+        source = _Source(log_name, key, np.sort(np.concatenate(rows_of_source)))
+        found.setdefault(f"{log_name}.{key}", []).append(source)
+    return found
 
 
-def _runs_by_folder(artifacts: index.Shared) -> dict[str, list[tuple[Rows, str, str, tuple[str, ...]]]]:
-    """Return for each type and folder of artifacts the rows of the runs that have it, and the names there."""
-    found: dict[str, list[tuple[Rows, str, str, tuple[str, ...]]]] = {}
+def _runs_by_folder(artifacts: index.Shared) -> dict[str, list[Recorded]]:
+    """Return for each column of artifacts what the runs have there."""
+    found: dict[str, list[Recorded]] = {}
     for types, rows in _with_rows(artifacts):
         for artifact_type, folders in types.items():
             for folder, names in folders.items():
                 # The names of MLXP 1: artifact.pickle. and artifact.pickle..plots.final
                 dotted = f".{folder.replace('/', '.')}" if folder else ""
                 column = found.setdefault(f"artifact.{artifact_type}.{dotted}", [])
-                column.append((rows, artifact_type, folder, tuple(names)))
+                column.append(Recorded(artifact_type, folder, tuple(names), rows))
     return found
 
 
