@@ -2,8 +2,8 @@
 
 Start Slurm first (tests/schedulers/slurm.sh up), then: python tests/benchmarks/submission.py PYTHON_OF_1.0.5 [RUNS]
 
-Measured is the CPU time of the submitting command and of all that it starts, jobs not included, and the wall time. MLXP
-1.0.5 submits fewer runs, since each of them costs the same; the jobs are held back by a partition that is down.
+Measured is the CPU time of the submitting command and of all that it starts, and the wall time. The jobs are held, so
+that they do not run. MLXP 1.0.5 submits an eighth of the runs: it takes a second for each.
 """
 
 import os
@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+TRIES = 1
 
 MAIN = """
 import mlxp
@@ -34,9 +36,9 @@ SCRIPT = """#!/bin/bash
 
 
 def measured(command, runs, python, earlier=False):
-    """Return CPU and wall seconds per run of submitting `runs` runs, least of two tries."""
+    """Return CPU and wall seconds per run of submitting `runs` runs."""
     best = (float("inf"), float("inf"))
-    for _ in range(2):
+    for _ in range(TRIES):
         with tempfile.TemporaryDirectory() as name:
             directory = Path(name)
             (directory / "configs").mkdir()
@@ -54,7 +56,7 @@ def measured(command, runs, python, earlier=False):
                 [*command, "script.sh"], cwd=directory, env=environment, check=True, stdout=subprocess.DEVNULL
             )
             wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run(["scancel", "--user", str(os.getuid())], check=False)
+            cancel_held()
             logs = [path for path in (directory / "logs").iterdir() if path.name.isdigit()]
             assert len(logs) == runs, f"{len(logs)} of {runs}"
             cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -62,11 +64,19 @@ def measured(command, runs, python, earlier=False):
     return best
 
 
+def cancel_held():
+    """Cancel the jobs that this script has submitted: they are held."""
+    answer = subprocess.run(["squeue", "-h", "-o", "%A %r"], capture_output=True, text=True, check=True).stdout
+    held = {line.split()[0] for line in answer.splitlines() if line.endswith("JobHeldUser")}
+    if held:
+        subprocess.run(["scancel", *held], check=True)
+
+
 def main():
     python_of_105 = Path(sys.argv[1]).absolute()
     runs = int(sys.argv[2]) if len(sys.argv) > 2 else 200
     own = [sys.executable, "-c", "import sys; from mlxp.mlxpsub import main; sys.exit(main())"]
-    earlier = measured([str(python_of_105.with_name("mlxpsub"))], 20, python_of_105, earlier=True)
+    earlier = measured([str(python_of_105.with_name("mlxpsub"))], max(runs // 8, 1), python_of_105, earlier=True)
     single = measured(own, runs, sys.executable)
     array = measured([*own, "--array"], runs, sys.executable)
     print(f"{'':12}{'CPU/run':>10}{'wall/run':>10}{'ratio':>9}{'ratio':>9}")
