@@ -1,0 +1,82 @@
+"""Every code block of the documentation runs, and prints what the page says; run_page.py tells how."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md") if "_build" not in path.parts)
+
+README_TAKES_FOR_GRANTED = {
+    "### Logging": """
+import types
+import matplotlib
+matplotlib.use("agg")
+import matplotlib.figure
+import mlxp
+ctx = types.SimpleNamespace(logger=mlxp.DefaultLogger("own_logs"))
+loss, epoch, model, figure = 0.5, 0, None, matplotlib.figure.Figure()
+""",
+    "### From Python and Jupyter": "\nfrom main import my_task\n",
+}
+"""What the fragments under each heading use without saying where it is from."""
+
+
+@pytest.fixture
+def run_page(tmp_path):
+    """Runs a page in a directory of its own, which has a copy of the examples."""
+    shutil.copytree(ROOT / "docs/examples", tmp_path / "docs/examples", ignore=shutil.ignore_patterns("logs"))
+
+    def run(page):
+        environment = os.environ | {"PYTHONWARNINGS": "default", "MPLBACKEND": "agg", "COLUMNS": "120"}
+        command = [sys.executable, str(Path(__file__).with_name("run_page.py")), str(page)]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_code_of_the_page_runs(run_page, page):
+    result = run_page(ROOT / page)
+    assert result.returncode == 0, result.stderr
+
+
+def test_code_of_the_readme_runs(run_page, tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for heading, code in README_TAKES_FOR_GRANTED.items():
+        assert heading in text
+        text = text.replace(heading, f"{heading}\n\n<!-- python{code}-->\n")
+    # Installing takes minutes, and is done elsewhere.
+    text = text.replace("```bash\npython3 -m venv", "<!-- not run: installs -->\n\n```bash\npython3 -m venv")
+    (tmp_path / "README.md").write_text(text, encoding="utf-8")
+    result = run_page(tmp_path / "README.md")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("page", "complaint"),
+    [
+        ("```python\nprint(1)\n```\n\n```text\n2\n```\n", "printed:\n1"),
+        ("```pycon\n>>> 1 + 1\n3\n```\n", "Got:\n    2"),
+        ("```bash\nfalse\ntrue\n```\n", "exit code 1"),
+        ("text\n\n```yaml\na: [1\n```\n", "expected ',' or ']'"),
+        ("Write `a/b.py`:\n\n```python\nx = 1\n```\n\n```python\nimport a.b\nassert a.b.x == 2\n```\n", "page.md:7"),
+    ],
+)
+def test_page_that_is_wrong_is_noticed(run_page, tmp_path, page, complaint):
+    (tmp_path / "page.md").write_text(page, encoding="utf-8")
+    result = run_page("page.md")
+    assert result.returncode == 1
+    assert complaint in result.stderr
+
+
+def test_hidden_and_skipped_blocks(run_page, tmp_path):
+    page = "<!-- python\nx = 3\n-->\n\n```pycon\n>>> x\n3\n```\n\n<!-- not run: wrong -->\n\n```python\n1 / 0\n```\n"
+    (tmp_path / "page.md").write_text(page, encoding="utf-8")
+    assert run_page("page.md").returncode == 0
