@@ -3,7 +3,7 @@
 ``python run_page.py PAGE.md``. A page is a story: a block may use what the ones before it made. What happens to a block
 depends on its language, and on the line of text before it:
 
-- after a line that ends with a name in backticks and a colon (``write `main.py`:``), the block is that file's content;
+- after a line that ends with a file's name in backticks and a colon (``write `main.py`:``), it is the file's content;
 - after a line ``<!-- not run: why -->``, nothing is done with it;
 - ``python`` is executed, in one namespace for the whole page, and ``pycon`` is checked as a doctest in it;
 - ``bash`` is given to bash, which stops at the first command that fails;
@@ -33,7 +33,7 @@ _BLOCK = re.compile(
     r"^<!-- (?P<hidden>python|bash)\n(?P<hidden_code>.*?)^-->$|^```(?P<language>\w+)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-_FILE = re.compile(r"`([^`\s]+)`:$")
+_FILE = re.compile(r"`([\w./-]+\.(?:py|yaml|sh|txt))`:$")
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,9 @@ class Page:
             self.printed = action(block) if action else None
 
     def _run_python(self, block: Block) -> str:
-        # Empty lines before the code make the traceback show the line of the page.
-        code = compile("\n" * block.line + block.code, self.name, "exec")
+        # Empty lines before the code make a traceback show the line of the page. The name must not be that of the file,
+        # else a task that a page defines would take the page's folder for its own.
+        code = compile("\n" * block.line + block.code, f"<{self.name}>", "exec")
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(code, self.namespace)
         return printed.getvalue()

@@ -32,7 +32,7 @@ def run_page(tmp_path):
     shutil.copytree(ROOT / "docs/examples", tmp_path / "docs/examples", ignore=shutil.ignore_patterns("logs"))
 
     def run(page):
-        environment = os.environ | {"PYTHONWARNINGS": "default", "MPLBACKEND": "agg", "COLUMNS": "120"}
+        environment = os.environ | {"PYTHONWARNINGS": "default", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
         command = [sys.executable, str(Path(__file__).with_name("run_page.py")), str(page)]
         return subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
