@@ -100,6 +100,7 @@ class RunStarter:
     def _prepared(self, number: int, overrides: list[str], composed: "DictConfig") -> Run:
         from hydra.errors import CompactHydraException
 
+        self._resume_if_requeued(number, composed)
         try:
             run = Run(self.program, composed, overrides)
         except MLXPError as error:
@@ -114,6 +115,14 @@ class RunStarter:
             number, overrides=overrides, log_dir=log_dir, hostname=host["hostname"], process_id=host["process_id"]
         )
         return run
+
+    def _resume_if_requeued(self, number: int, composed: "DictConfig") -> None:
+        """Let a run that submitit has preempted, and starts again, go on in its own directory."""
+        if "submitit" not in sys.modules:
+            return
+        earlier = next((run for run in self.record.runs() if run.number == number), None)
+        if earlier is not None and earlier.log_id is not None:
+            composed.mlxp.logger.forced_log_id = earlier.log_id
 
     def _record_end(self, number: int, run: Run, **facts: Any) -> None:
         self.record.add(number, status=run.info.status, duration=run.info.duration, **facts)

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -181,20 +180,16 @@ def test_run_with_damaged_metadata_can_be_resumed(actions):
     assert actions.info()["attempt"] == 2
 
 
-def test_preemption_by_submitit_is_left_to_submitit(actions):
-    # submitit's handler saves the run and requeues it; for that it must get back the exit that it raised.
-    code = (
-        "import types, sys; sys.path.insert(0, '.'); import main\n"
-        "frame = compile('import sys; sys.exit(-1)', 'submitit/core/job_environment.py', 'exec')\n"
-        "main.ACTIONS['value'] = lambda ctx: exec(frame, {'__name__': 'submitit.core.job_environment'})\n"
-        "main.task()"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=actions.directory, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 255
-    assert actions.info()["status"] == "KILLED"
-    assert "submitit" in actions.info()["exit"]["reason"]
+def test_run_preempted_by_submitit_is_requeued_and_goes_on_in_its_directory(actions):
+    process = actions.start("action=sleep-at-first", "number=1,2", "hydra/launcher=submitit_local")
+    process_id, _ = actions.wait_for("started-1", "started-2")
+    time.sleep(0.5)
+    os.kill(int(process_id), signal.SIGUSR2)
+    (actions.directory / "go-on").touch()
+    printed, errors = process.communicate(timeout=100)
+    assert (process.returncode, printed.splitlines()[-1]) == (0, "returned [1, 2]"), errors
+    assert actions.statuses() == ["COMPLETE", "COMPLETE"]
+    assert sorted(actions.info(log_id)["attempt"] for log_id in (1, 2)) == [1, 2]
 
 
 def test_unwritable_log_directory_is_one_clear_error(actions, without_privileges):

@@ -30,6 +30,15 @@ def sleep(ctx):
     time.sleep(60)
 
 
+def sleep_at_first(ctx):
+    Path(f"started-{ctx.config.number}").write_text(str(os.getpid()), encoding="utf-8")
+    while not Path("go-on").exists():
+        time.sleep(0.05)
+    if ctx.config.number == 1 and ctx.info.attempt == 1:
+        time.sleep(60)
+    return ctx.config.number
+
+
 def resume(ctx):
     try:
         epoch = ctx.logger.load_checkpoint("last_ckpt")["epoch"] + 1
@@ -54,6 +63,7 @@ ACTIONS = {
     "exit-with-words": lambda ctx: sys.exit("out of luck"),
     "signal": lambda ctx: os.kill(os.getpid(), getattr(signal, ctx.config.signal)),
     "sleep": sleep,
+    "sleep-at-first": sleep_at_first,
     "resume": resume,
     "say": say,
     "config": lambda ctx: print(type(ctx.config).__name__, type(ctx.config.model).__name__, "mlxp" in ctx.config),
