@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from mlxp_reader import encoding, index
 from mlxp_reader.artifacts import ArtifactArray, ArtifactFolder
-from mlxp_reader.expressions import MISSING
 from mlxp_reader.frame import DataFrame
 from mlxp_reader.lazy import MetricArray, MetricColumn
 from mlxp_reader.mixed import MixedArray
@@ -83,7 +82,11 @@ class FrameBuilder:
             return "METRIC"
         if name in self._artifacts:
             return "Artifact"
-        types = dict.fromkeys(type(value) for value in self._decoded_values(name) if value is not MISSING)
+        field = self._table.schema.field(name)
+        if encoding.holds_text(field):
+            types = dict.fromkeys(type(value) for value in encoding.distinct(self._table[name])[0])
+        else:
+            types = dict.fromkeys([encoding.python_type(field)])
         return " | ".join(str(kind) for kind in types)
 
     def _decoded_values(self, name: str) -> list[Any]:
@@ -103,10 +106,13 @@ class FrameBuilder:
             return self._artifact_array(name)
         field = self._table.schema.field(name)
         column = self._table[name]
-        return _typed(column) if not encoding.holds_text(field) else _tightest(self._decoded_values(name))
+        return _tightest(*encoding.distinct(column)) if encoding.holds_text(field) else _typed(column)
 
     def _metric_array(self, name: str) -> MetricArray:
-        return MetricArray.of_rows(self._column(name), self._metrics[name][1], len(self._table))
+        rows = np.full(len(self._table), -1, dtype=np.intp)
+        there = self._metrics[name][1]
+        rows[there] = there
+        return MetricArray.of_rows(self._column(name), rows)
 
     def _column(self, name: str) -> MetricColumn:
         if name not in self._loaded:
@@ -139,7 +145,7 @@ def _runs_by_metric(metrics: index.Shared) -> dict[str, tuple[tuple[str, str], R
         for log_name, keys in logs.items():
             for key in keys:
                 found.setdefault(f"{log_name}.{key}", ((log_name, key), []))[1].append(rows)
-    return {name: (where, np.unique(np.concatenate(rows))) for name, (where, rows) in found.items()}
+    return {name: (where, np.sort(np.concatenate(rows))) for name, (where, rows) in found.items()}
 
 
 def _runs_by_folder(artifacts: index.Shared) -> dict[str, list[tuple[Rows, str, str, tuple[str, ...]]]]:
@@ -176,17 +182,21 @@ def _typed(column: pa.ChunkedArray) -> Any:
     return pd.arrays.IntegerArray(column.fill_null(0).to_numpy(), missing)
 
 
-def _tightest(values: list[Any]) -> Any:
-    """Return values of several kinds as an array of numbers, if that loses nothing, else as they are."""
-    kinds = {type(value) for value in values if value is not None and value is not MISSING}
+def _tightest(values: list[Any], codes: Rows) -> Any:
+    """Return values of several kinds as an array of numbers, if that loses nothing, else as they are.
+
+    `codes` tells which of the `values` a run has; -1 stands for none.
+    """
+    kinds = {type(value) for value in values if value is not None}
     if float in kinds and kinds <= {int, float} and all(_is_exact(value) for value in values):
-        return np.array([np.nan if value is None or value is MISSING else value for value in values], dtype=np.float64)
+        # The last one is for the runs without a value, whose code is -1.
+        return np.array([np.nan if value is None else value for value in [*values, None]], dtype=np.float64)[codes]
     if len(kinds) == 1 and kinds <= {bool, int, float, str}:  # and both None and missing
         try:
-            return _typed(pa.chunked_array([pa.array([None if value is MISSING else value for value in values])]))
+            return _typed(pa.chunked_array([pa.array([None if at < 0 else values[at] for at in codes.tolist()])]))
         except (OverflowError, pa.ArrowInvalid, UnicodeEncodeError):
             pass  # a number or a text that no array but one of objects holds
-    return MixedArray.of([np.nan if value is MISSING else value for value in values])
+    return MixedArray(MixedArray.of([*values, np.nan]).cells[codes])
 
 
 def _is_exact(value: Any) -> bool:

@@ -16,7 +16,7 @@ __all__ = ["crawl_all"]
 _AT_ONCE = 250
 """Directories that make up one unit of work."""
 
-_PATIENCE = 3.0
+_PATIENCE = 5.0
 """Seconds after which what is left is worth other processes, which cost as much as some thousand directories."""
 
 

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import venv
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from pathlib import Path
 from synthetic_logs import write_logs
 
 _LINE = "| {:<56} | {:>11} | {:>18} | {:>8} | {:>6} | {:>3} |"
+SETTLED = 3
+"""Seconds after which a file's times tell whether it has changed: until then, a reader looks into it again."""
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
@@ -52,6 +56,7 @@ class Bench:
         logs = self.folder / f"{runs}x{records}"
         if not logs.exists():
             write_logs(logs, runs, records)
+            time.sleep(SETTLED)
         return logs
 
     def new(self, task: str, logs: Path, *, cold: bool = False) -> dict[str, float]:

@@ -186,8 +186,8 @@ def test_bad_lines_are_told_by_the_cache_too(run, cache):
         column = MetricStore(cache.parent, cache).read([1], "train", "x")
         assert column.cell(0).tolist() == [1, 2]
         assert [(p.log_id, p.file, p.line) for p in column.problems] == [
-            (1, os.path.join("metrics", "train.json"), 2),  # noqa: PTH118
-            (1, os.path.join("metrics", "train.json"), 3),  # noqa: PTH118
+            (1, os.path.join("metrics", "train.json"), 2),
+            (1, os.path.join("metrics", "train.json"), 3),
         ]
 
 

@@ -168,6 +168,16 @@ def test_mixed_values_compare_group_and_keep_their_values(logs, write_run):
     assert groups == [(0.1, 1), (True, 1), (10, 1), ("auto", 1), ([1, 2], 2), (None, 1)]
 
 
+def test_a_list_of_the_configuration_cannot_be_changed_for_all_runs_by_accident(logs, write_run):
+    write_run(1, {"layers": [64, {"a": 1}]})
+    layers = Reader(logs).filter()[0]["config.layers"]
+    assert layers == [64, {"a": 1}]
+    with pytest.raises(TypeError, match="change a copy"):
+        layers.append(1)
+    with pytest.raises(TypeError, match="change a copy"):
+        layers[1]["a"] = 2
+
+
 def test_yaml_scalars_of_mlxp_1_come_out_as_they_went_in(recorded):
     config = recorded / "1/metadata/config.yaml"
     config.write_text("a: 10.\nb: 1e-3\nc: on\nd: null\ne: 2026-11-22\nf: 014\n")
