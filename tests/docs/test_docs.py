@@ -1,12 +1,16 @@
 """Every code block of the documentation runs, and prints what the page says; run_page.py tells how."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import mlxp
+from mlxp.settings import DEFAULTS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md") if "_build" not in path.parts)
@@ -80,3 +84,23 @@ def test_hidden_and_skipped_blocks(run_page, tmp_path):
     page = "<!-- python\nx = 3\n-->\n\n```pycon\n>>> x\n3\n```\n\n<!-- not run: wrong -->\n\n```python\n1 / 0\n```\n"
     (tmp_path / "page.md").write_text(page, encoding="utf-8")
     assert run_page("page.md").returncode == 0
+
+
+def leaves(settings, prefix=""):
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+@pytest.mark.parametrize(("name", "default"), list(leaves(DEFAULTS)))
+def test_every_setting_is_documented_with_its_default(name, default):
+    shown = str(default).lower() if isinstance(default, bool) else f"{default:g}" if type(default) is float else default
+    assert f"| `{name}` | `{shown}` |" in (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", mlxp.__all__)
+def test_every_public_name_is_in_the_reference(name):
+    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "docs/reference").glob("*.md"))
+    assert re.search(rf"^\.\. auto\w+:: mlxp\.{name}$", "".join(pages), re.MULTILINE)
