@@ -45,8 +45,12 @@ if tags.has("online"):  # noqa: F821 - Sphinx puts it there
         "numpy": ("https://numpy.org/doc/stable", None),
     }
 
-# What is not MLXP's own has no page to link to offline; neither have parameters, nor what is private.
-nitpick_ignore_regex = [(r"py:.*", r"(?!mlxp).*"), (r"py:.*", r"mlxp.*\._.*")]
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!mlxp).*"),  # what is not MLXP's own has no page to link to offline; nor have parameters
+    (r"py:class", r"mlxp\.launcher\.Value"),  # stands for the type of what a task returns
+    (r"py:class", r"mlxp_reader\.metric_values\.(MetricColumn|Batch)"),  # what a cell is made of
+    (r"py:class", r"mlxp_reader\.expressions\.Place"),
+]
 
 html_theme = "furo"
 html_title = f"MLXP {release}"
