@@ -48,8 +48,7 @@ if tags.has("online"):  # noqa: F821 - Sphinx puts it there
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!mlxp).*"),  # what is not MLXP's own has no page to link to offline; nor have parameters
     (r"py:class", r"mlxp\.launcher\.Value"),  # stands for the type of what a task returns
-    (r"py:class", r"mlxp_reader\.metric_values\.(MetricColumn|Batch)"),  # what a cell is made of
-    (r"py:class", r"mlxp_reader\.expressions\.Place"),
+    (r"py:class", r"mlxp_reader\.\w+\.(_\w+|MetricColumn|Batch|Place)"),  # what only our own code makes
 ]
 
 html_theme = "furo"
@@ -60,4 +59,4 @@ html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
 pygments_style = "default"
-pygments_dark_style = "native"
+pygments_dark_style = "github-dark"
