@@ -12,17 +12,33 @@ if TYPE_CHECKING:
     from mlxp.launcher import Context, launch
     from mlxp.logger import DefaultLogger, Logger
     from mlxp.version_manager import GitVM, VersionManager
+    from mlxp_reader import DataFrame, GroupedDataFrame, Reader
 
-__all__ = ["ConfigDict", "Context", "DefaultLogger", "GitVM", "Logger", "VersionManager", "errors", "launch"]
+__all__ = [
+    "ConfigDict",
+    "Context",
+    "DataFrame",
+    "DefaultLogger",
+    "GitVM",
+    "GroupedDataFrame",
+    "Logger",
+    "Reader",
+    "VersionManager",
+    "errors",
+    "launch",
+]
 
 __version__ = "2.0.0.dev0"
 
 _HOMES = {
     "ConfigDict": "mlxp.config_dict",
     "Context": "mlxp.launcher",
+    "DataFrame": "mlxp_reader.frame",
     "DefaultLogger": "mlxp.logger",
     "GitVM": "mlxp.version_manager",
+    "GroupedDataFrame": "mlxp_reader.groups",
     "Logger": "mlxp.logger",
+    "Reader": "mlxp_reader.reader",
     "VersionManager": "mlxp.version_manager",
     "launch": "mlxp.launcher",
 }

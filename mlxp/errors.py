@@ -11,6 +11,7 @@ __all__ = [
     "LogDirectoryError",
     "MLXPError",
     "MissingFieldError",
+    "QuerySyntaxError",
     "SweepError",
     "UnknownSystemError",
 ]
@@ -42,6 +43,13 @@ class InvalidArtifactError(MLXPError, ValueError):
 
 class InvalidMapError(MLXPError, ValueError):
     """A map that is not of the form that a grouped data frame takes."""
+
+
+class QuerySyntaxError(MLXPError, SyntaxError, ValueError):
+    """A query that the reader's filter language does not allow; the message shows the place.
+
+    It is a `SyntaxError`, too, since MLXP 1 raised that.
+    """
 
 
 class InvalidSchedulerError(MLXPError, ValueError):

@@ -1,0 +1,333 @@
+"""Turns the directory of a run into one record: what its YAML files say, which metrics and artifacts it has.
+
+Directories of MLXP 1 are read as well as today's. Whatever is broken there becomes a problem of the record and never an
+exception, since one bad run must not hide the others. Metrics and artifacts themselves are left to those who load them.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from mlxp.layout import RunDirectory
+from mlxp_reader import yaml_lines
+
+__all__ = ["Problem", "Record", "crawl", "is_up_to_date", "parse_json_line"]
+
+_RUN = RunDirectory(Path())
+_INFO = _RUN.info_file.as_posix()
+_CONFIG = _RUN.config_file.as_posix()
+_SUBMISSION = _RUN.submission_file.as_posix()
+_METRICS = _RUN.metrics.as_posix()
+_METRICS_KEYS = _RUN.metrics_keys_file.parent.as_posix()
+_ARTIFACTS_KEYS = _RUN.artifacts_keys_file.as_posix()
+_FILES = (_INFO, _CONFIG, _SUBMISSION, _METRICS_KEYS, _ARTIFACTS_KEYS)
+
+_FINAL_STATES = frozenset({"COMPLETE", "FAILED", "KILLED"})
+_LARGEST_FILE = 16 * 2**20  # PyYAML needs some hundred times the size of a file in memory
+_MOST_VALUES = 100_000  # a few lines of aliases can stand for billions of values
+_RACY = 2.0  # seconds; a file changed again within one tick of the file system's clock keeps its stamp
+_YOUNG = 60.0  # seconds that a run may take to write its first files
+
+# What PyYAML's safe loader is known to raise, beside its own errors, on values that are not what their tag says.
+_YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+
+
+class Problem(NamedTuple):
+    """Something in the directory of a run that cannot be read."""
+
+    file: str
+    line: int | None
+    error: str
+
+
+@dataclass(slots=True)
+class Record:
+    """What is known of one run without loading its metrics and artifacts.
+
+    Attributes
+    ----------
+    values
+        The configuration and the info, flattened: ``{'config.optimizer.lr': 0.1, 'info.status': 'COMPLETE'}``.
+    metrics
+        The keys of each metrics file, by log name.
+    artifacts
+        The names of the artifacts, by type and folder.
+    files, stamp
+        The files that the record was made of, and their sizes, times and inodes.
+    settled
+        Whether an unchanged `stamp` proves that the record is still right.
+    """
+
+    log_id: int
+    values: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, list[str]] = field(default_factory=dict)
+    artifacts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    files: tuple[str, ...] = _FILES
+    stamp: str = ""
+    settled: bool = False
+    problems: list[Problem] = field(default_factory=list)
+
+
+def crawl(path: str | os.PathLike[str]) -> Record:
+    """Return the record of the run whose directory is `path`.
+
+    Examples
+    --------
+    >>> crawl("tests/data/mlxp-1.0.5-logs/logs/1").values["config.optimizer.lr"]
+    10.0
+    """
+    path = os.fspath(path)
+    record = Record(int(os.path.basename(path)))  # noqa: PTH119 - a pathlib.Path costs more than the files' reading
+    started = time.time()
+    # Of each file before it is read: what changes meanwhile is then looked at again next time.
+    marks = {_METRICS_KEYS: _mark(f"{path}/{_METRICS_KEYS}")}
+    key_files = _names_in(f"{path}/{_METRICS_KEYS}") if marks[_METRICS_KEYS].inode else []
+    record.files = (*_FILES, *(f"{_METRICS_KEYS}/{name}" for name in key_files if name.endswith(".yaml")))
+    _read_info(path, record, marks)
+    _read_config(path, record, marks)
+    _read_metric_keys(path, record, marks)
+    _read_artifact_names(path, record, marks)
+    record.stamp = _stamp(marks[name] for name in record.files)
+    is_final = record.values.get("info.status") in _FINAL_STATES
+    is_old = all(mark.mtime_ns < (started - _RACY) * 1e9 for mark in marks.values())
+    record.settled = is_final and is_old and not record.problems
+    return record
+
+
+def is_up_to_date(path: str, files: tuple[str, ...], stamp: str) -> bool:
+    """Tell whether the `files` of the run in `path` are still those that `stamp` was made of."""
+    return _stamp(_mark(f"{path}/{name}") for name in files) == stamp
+
+
+class _Mark(NamedTuple):
+    """What tells one state of a file from another; all zero where there is no such file."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+_Marks = dict[str, _Mark]
+_ABSENT = _Mark(0, 0, 0)
+
+
+def _mark(file: str | int) -> _Mark:
+    try:
+        status = os.stat(file)  # noqa: PTH116 - as above
+    except OSError:
+        return _ABSENT
+    return _Mark(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _stamp(marks: Iterable[_Mark]) -> str:
+    return "|".join([f"{size} {mtime_ns} {inode}" for size, mtime_ns, inode in marks])
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - as above
+    except OSError:
+        return []
+
+
+def _read_info(path: str, record: Record, marks: _Marks) -> None:
+    info = _mapping(path, _INFO, record, marks)
+    submission = _mapping(path, _SUBMISSION, record, marks)
+    if submission:
+        waiting = {"status": "SUBMITTED"} if marks[_INFO] is _ABSENT else {}
+        info = {**waiting, **(info or {}), "scheduler": submission}
+    # A directory that was copied or renamed is known by the name that it has now.
+    info = {**(info or {}), "logger": {**_logger_of(info), "log_id": record.log_id}}
+    _add_flattened(info, "info", _INFO, record)
+    if "info.status" not in record.values and not record.problems and not _is_young(path):
+        record.problems.append(Problem(_INFO, None, "there is no such file, or no status in it"))
+
+
+def _logger_of(info: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    logger = (info or {}).get("logger")
+    return logger if isinstance(logger, dict) else {}
+
+
+def _read_config(path: str, record: Record, marks: _Marks) -> None:
+    config = _mapping(path, _CONFIG, record, marks)
+    if config is not None:
+        _add_flattened(config, "config", _CONFIG, record)
+    elif marks[_CONFIG] is _ABSENT and record.values.get("info.status") != "SUBMITTED" and not _is_young(path):
+        record.problems.append(Problem(_CONFIG, None, "there is no such file"))
+
+
+def _is_young(path: str) -> bool:
+    """Tell whether the run may just be about to write its first files."""
+    try:
+        return time.time() - os.stat(path).st_mtime < _YOUNG  # noqa: PTH116 - as above
+    except OSError:
+        return True  # removed meanwhile
+
+
+def _mapping(path: str, name: str, record: Record, marks: _Marks) -> dict[Any, Any] | None:
+    content = _content(path, name, record, marks)
+    if content is None or isinstance(content, dict):
+        return content
+    record.problems.append(Problem(name, None, f"holds a {type(content).__name__} instead of a mapping"))
+    return None
+
+
+def _content(path: str, name: str, record: Record, marks: _Marks) -> Any:
+    """Return the content of a YAML file; None if there is no such file, or nothing that can be read in it."""
+    marks[name] = _ABSENT
+    try:
+        # Not blocking, since somebody may have left a pipe where a file should be.
+        descriptor = os.open(f"{path}/{name}", _READING)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        record.problems.append(Problem(name, None, error.strerror or str(error)))
+        return None
+    try:
+        marks[name] = _mark(descriptor)
+        return _parsed(_text(descriptor, marks[name].size), is_short="/.keys/" in name)
+    except OSError as error:
+        record.problems.append(Problem(name, None, error.strerror or str(error)))
+    except _YAML_ERRORS as error:
+        record.problems.append(Problem(name, _line_of(error), _sentence(error)))
+    finally:
+        os.close(descriptor)
+    return None
+
+
+_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def _text(descriptor: int, size: int) -> str:
+    if size > _LARGEST_FILE:
+        raise yaml.YAMLError(f"the file is larger than {_LARGEST_FILE // 2**20} MB")
+    text = os.read(descriptor, size).decode("utf-8")
+    if not text or text.isspace():
+        raise yaml.YAMLError("the file is empty")
+    return text
+
+
+def _parsed(text: str, *, is_short: bool) -> Any:
+    return _parsed_once(text) if is_short and len(text) < 10_000 else yaml_lines.load(text)
+
+
+# The same few keys are in every run of a sweep. What comes out is shared, hence read only.
+_parsed_once = lru_cache(maxsize=4096)(yaml_lines.load)
+
+
+def _line_of(error: Exception) -> int | None:
+    mark = getattr(error, "problem_mark", None)
+    return None if mark is None else mark.line + 1
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError):
+        return " ".join(part for part in (error.context, error.problem) if part)
+    return f"{error}" if isinstance(error, yaml.YAMLError) else f"{type(error).__name__}: {error}"
+
+
+def _add_flattened(mapping: Mapping[Any, Any], prefix: str, file: str, record: Record) -> None:
+    values: dict[str, Any] = {}
+    twice: list[str] = []
+    try:
+        _flatten(mapping, prefix, values, twice)
+    except (_TooManyError, RecursionError):
+        record.problems.append(Problem(file, None, f"stands for more than {_MOST_VALUES} values"))
+    record.problems += [Problem(file, None, f"several keys are called {name}; the last one counts") for name in twice]
+    record.values |= values
+
+
+class _TooManyError(Exception):
+    """More values than can be meant."""
+
+
+def _flatten(mapping: Mapping[Any, Any], prefix: str, values: dict[str, Any], twice: list[str]) -> None:
+    if len(values) > _MOST_VALUES:
+        raise _TooManyError
+    for key, value in mapping.items():
+        name = f"{prefix}.{key}"
+        if type(value) is dict and value:
+            _flatten(value, name, values, twice)
+            continue
+        if type(value) is list:
+            _check_size(value, _MOST_VALUES)
+        if name in values:
+            twice.append(name)
+        values[name] = value
+
+
+def _check_size(items: Iterable[Any], left: int) -> int:
+    """Return how many more values than those in `items`, and in what these hold, there may be."""
+    for item in items:
+        left -= 1
+        if left < 0:
+            raise _TooManyError
+        if isinstance(item, list | tuple | set):
+            left = _check_size(item, left)
+        elif isinstance(item, dict):
+            left = _check_size(item.values(), left)
+    return left
+
+
+def _read_metric_keys(path: str, record: Record, marks: _Marks) -> None:
+    for name in record.files[len(_FILES) :]:
+        content = _mapping(path, name, record, marks)
+        log_name = os.path.basename(name).removesuffix(".yaml")  # noqa: PTH119 - as above
+        for log, keys in (content or {}).items():
+            if isinstance(keys, list):  # today's one file: {train: [loss, epoch]}
+                record.metrics[str(log)] = [str(key) for key in keys]
+            else:  # one file per log of MLXP 1: {loss: '', epoch: ''}
+                record.metrics.setdefault(log_name, []).append(str(log))
+    if not record.metrics:
+        _recover_metric_keys(path, record)
+
+
+def _recover_metric_keys(path: str, record: Record) -> None:
+    """Find the keys in the first records, for a run that lost its list of keys."""
+    for name in _names_in(f"{path}/{_METRICS}"):
+        if name.endswith(".json"):
+            keys = dict.fromkeys(key for row in _first_records(f"{path}/{_METRICS}/{name}") for key in row)
+            if keys:
+                record.metrics[name.removesuffix(".json")] = list(keys)
+
+
+def _first_records(file: str) -> Iterator[dict[str, Any]]:
+    try:
+        with open(file, "rb") as opened:  # noqa: PTH123 - as above
+            lines = opened.read(2**16).split(b"\n")
+    except OSError:
+        return
+    for line in lines[:-1]:
+        row = parse_json_line(line)
+        if row is not None:
+            yield row
+
+
+def parse_json_line(line: bytes) -> dict[str, Any] | None:
+    """Return the record that a line of a metrics file holds, or None if it holds none."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _read_artifact_names(path: str, record: Record, marks: _Marks) -> None:
+    for artifact_type, folders in (_mapping(path, _ARTIFACTS_KEYS, record, marks) or {}).items():
+        if not isinstance(folders, dict):
+            record.problems.append(Problem(_ARTIFACTS_KEYS, None, f"the type {artifact_type} holds no folders"))
+            continue
+        names = {_folder(str(key)): [str(name) for name in found or ()] for key, found in folders.items()}
+        record.artifacts[str(artifact_type)] = names
+
+
+def _folder(key: str) -> str:
+    """Return the folder that `key` means: today's is a path, that of MLXP 1 like ``.plots.final``."""
+    return key[1:].replace(".", "/") if key.startswith(".") else key

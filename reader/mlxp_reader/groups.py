@@ -1,0 +1,221 @@
+"""Groups of runs: what `DataFrame.groupby` returns, MLXP's verbs on top of pandas' groups.
+
+By composition: `keys`, `sort` and `group_keys` mean other things to pandas' own class. What is not MLXP's is passed on
+to pandas.
+"""
+
+from collections.abc import ItemsView, Iterator, KeysView, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlxp.errors import InvalidKeyError
+from mlxp_reader import maps
+from mlxp_reader.cells import is_missing
+from mlxp_reader.frame import DataFrame
+
+__all__ = ["GroupedDataFrame"]
+
+Key = tuple[Any, ...]
+
+
+class GroupedDataFrame:
+    """Frames of runs by the values of some columns.
+
+    Parameters
+    ----------
+    group_keys
+        The names of these columns.
+    grouped_dict
+        The groups by these values, which are always a tuple.
+
+    Examples
+    --------
+    >>> runs = DataFrame({"config.lr": [0.1, 1.0, 1.0], "config.seed": [1, 1, 2]})
+    >>> groups = runs.groupby(["config.lr"])
+    >>> list(groups.keys()), len(groups[(1.0,)])
+    ([(0.1,), (1.0,)], 2)
+    >>> groups["config.seed"].sum().tolist()
+    [1, 3]
+    """
+
+    def __init__(self, group_keys: Sequence[str], grouped_dict: dict[Key, Any]) -> None:
+        self.group_keys = list(group_keys)
+        self._groups: dict[Key, Any] | None = dict(grouped_dict)
+        self._frame: pd.DataFrame | None = None
+        self._pandas: Any = None
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, groups: Any) -> "GroupedDataFrame":
+        """Return the groups that pandas made of `frame`."""
+        grouped = cls([str(name) for name in groups._grouper.names], {})  # noqa: SLF001 - has no public name
+        grouped._groups, grouped._frame, grouped._pandas = None, frame, groups
+        return grouped
+
+    @property
+    def grouped_dict(self) -> dict[Key, Any]:
+        """The groups by the values of the columns; a missing value is None."""
+        if self._groups is None:
+            self._groups = self._found_groups()
+        return self._groups
+
+    def _found_groups(self) -> dict[Key, Any]:
+        assert self._frame is not None  # noqa: S101 - only `of` leaves the groups to be found
+        groups = self._pandas
+        if all(name in self._frame.columns for name in self.group_keys):
+            # pandas leaves out the runs without a value, unless it is told not to.
+            groups = pd.DataFrame.groupby(self._frame, self.group_keys, dropna=False, observed=True, sort=groups.sort)
+        return {_as_key(key): group for key, group in groups}
+
+    @property
+    def group_vals(self) -> list[Key]:
+        """The values of the columns, one tuple per group."""
+        return list(self.grouped_dict)
+
+    @property
+    def groups_size(self) -> int:
+        """How many groups there are."""
+        return len(self.grouped_dict)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in {"_pandas", "_groups", "_frame"}:
+            raise AttributeError(name)
+        return getattr(self._as_pandas(), name)
+
+    def _as_pandas(self) -> Any:
+        if self._pandas is None:
+            self._frame = pd.DataFrame(self.ungroup())
+            self._pandas = self._frame.groupby(self.group_keys, dropna=False)
+        return self._pandas
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *dir(pd.api.typing.DataFrameGroupBy)})
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return the group with these values, or, for names of columns, pandas' groups of these columns."""
+        if not isinstance(key, tuple) or (self._frame is not None and key in self._frame.columns):
+            return self._as_pandas()[key]
+        normal = _as_key(key)
+        if normal not in self.grouped_dict:
+            raise InvalidKeyError(f"there is no group {key}; there are {_some(self.group_vals)}")
+        return self.grouped_dict[normal]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._as_pandas()) if self._pandas is not None else iter(self.grouped_dict.items())
+
+    def __len__(self) -> int:
+        return len(self._pandas) if self._groups is None else len(self._groups)
+
+    def __repr__(self) -> str:
+        return repr(self.toPandas())
+
+    def _repr_html_(self) -> str:
+        return self.toPandas().to_html()
+
+    def keys(self) -> KeysView[Key]:
+        """Return the values of the columns, one tuple per group."""
+        return self.grouped_dict.keys()
+
+    def items(self) -> ItemsView[Key, Any]:
+        """Return the groups with the values of the columns."""
+        return self.grouped_dict.items()
+
+    def select(self, key_list: Any) -> "GroupedDataFrame":
+        """Return the groups whose values are in `key_list`."""
+        wanted = {_as_key(key) for key in key_list}
+        return GroupedDataFrame(self.group_keys, {key: group for key, group in self.items() if key in wanted})
+
+    def ungroup(self) -> Any:
+        """Return all groups as one frame, in which the values that they were grouped by are columns."""
+        if all(isinstance(group, GroupedDataFrame) for group in self.grouped_dict.values()) and self.grouped_dict:
+            return GroupedDataFrame(self.group_keys, {key: group.ungroup() for key, group in self.items()})
+        frames = [self._with_keys(group, key) for key, group in self.items()]
+        return pd.concat(frames, ignore_index=True) if frames else DataFrame(columns=pd.Index(self.group_keys))
+
+    def _with_keys(self, group: Any, key: Key) -> Any:
+        missing = {
+            name: maps.column([value] * len(group))
+            for name, value in zip(self.group_keys, key, strict=True)
+            if name not in group.columns
+        }
+        return group.assign(**missing)
+
+    def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
+        """Return a plain `pandas.DataFrame` whose index tells the groups; see `DataFrame.toPandas`."""
+        frames: dict[Key, pd.DataFrame] = {key: group.toPandas(lazy=lazy) for key, group in self.items()}
+        if not frames:
+            return pd.DataFrame(columns=pd.Index(self.group_keys))
+        return pd.concat(list(frames.values()), keys=list(frames), names=self.group_keys)
+
+    def aggregate(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
+        """Return one row per group; see `DataFrame.aggregate`. Given no maps, what pandas returns."""
+        return self._verb("aggregate", args, kwargs, ungroup)
+
+    agg = aggregate
+
+    def apply(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
+        """Return what maps make of each group; see `DataFrame.apply`. Given no maps, what pandas returns."""
+        return self._verb("apply", args, kwargs, ungroup)
+
+    def transform(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
+        """Return one row per run; see `DataFrame.transform`. Given no maps, what pandas returns."""
+        return self._verb("transform", args, kwargs, ungroup)
+
+    def map(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
+        """Return one row per run; see `DataFrame.map`."""
+        return self._verb("map", args, kwargs, ungroup)
+
+    def filter(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
+        """Return the runs of each group that a map keeps; see `DataFrame.filter`.
+
+        With ``bygroups``, a column or several, the function is asked for each group of these columns instead. Given no
+        map, what pandas returns.
+        """
+        bygroups = kwargs.pop("bygroups", None)
+        if bygroups is None:
+            return self._verb("filter", args, kwargs, ungroup, keyword="filter_map")
+        filtered = self.ungroup().groupby(bygroups).filter(*args, ungroup=True, **kwargs)
+        return filtered if ungroup else filtered.groupby(self.group_keys)
+
+    def sort(self, by: str | list[str], ascending: bool = True, ungroup: bool = False) -> Any:
+        """Return the groups with their runs in the order of some columns."""
+        return self._each("sort", (by, ascending), {}, ungroup)
+
+    def groupby(self, group_keys: str | list[str]) -> "GroupedDataFrame":
+        """Return groups of groups."""
+        grouped: GroupedDataFrame = self._each("groupby", (group_keys,), {}, ungroup=False)
+        return grouped
+
+    def _verb(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], ungroup: bool, keyword: str = "maps"
+    ) -> Any:
+        found = maps.as_maps(args[0] if args else kwargs.get(keyword), self.columns)
+        if found is None:
+            return getattr(self._as_pandas(), name)(*args, **kwargs)
+        if self._frame is not None:
+            maps.load(self._frame, found)  # all groups at once
+        return self._each(name, args, kwargs, ungroup)
+
+    @property
+    def columns(self) -> Any:
+        """The names of the columns of the groups."""
+        if self._frame is not None:
+            return self._frame.columns
+        return next((group.columns for group in self.grouped_dict.values()), pd.Index([]))
+
+    def _each(self, verb: str, args: tuple[Any, ...], kwargs: dict[str, Any], ungroup: bool) -> Any:
+        results = {key: getattr(group, verb)(*args, **kwargs) for key, group in self.items()}
+        grouped = GroupedDataFrame(self.group_keys, results)
+        return grouped.ungroup() if ungroup else grouped
+
+
+def _as_key(key: Any) -> Key:
+    values = key if isinstance(key, tuple) else (key,)
+    return tuple(
+        None if is_missing(value) else value.item() if isinstance(value, np.generic) else value for value in values
+    )
+
+
+def _some(keys: list[Key], most: int = 5) -> str:
+    return f"{', '.join(map(str, keys[:most]))}{', ...' if len(keys) > most else ''}"

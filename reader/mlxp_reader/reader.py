@@ -1,0 +1,196 @@
+"""The reader: a directory of runs, asked by a query, answers with a frame of runs."""
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from mlxp.errors import InvalidKeyError
+from mlxp_reader import index, query
+from mlxp_reader.metrics import MetricStore
+from mlxp_reader.names import is_metadata
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from mlxp_reader.frame import DataFrame
+    from mlxp_reader.runs_frame import FrameBuilder
+
+__all__ = ["Reader"]
+
+_log = logging.getLogger("mlxp")
+
+_FORMATS = ("dataframe", "datadict", "pandas")
+
+
+class Reader:
+    """The runs in a directory.
+
+    The directory is crawled once: what it says is kept in an index beside it, and only what is new or changed is read
+    again. Metrics and artifacts are read when they are looked into.
+
+    Parameters
+    ----------
+    src_dir
+        The directory that holds the directories of the runs.
+    dst_dir
+        Where to keep the index; by default in `src_dir`, or, where that cannot be written, in the user's cache.
+    parser
+        What reads the queries, if they are not of the language of `mlxp_reader.query`: see `mlxp_reader.query.Parser`.
+    refresh
+        Whether to look for what changed; else the index is taken as it is, if there is one.
+    executor
+        What crawls the directories, any `concurrent.futures.Executor`; by default all cores of this computer.
+
+    Raises
+    ------
+    LogDirectoryError
+        If `src_dir` cannot be read, or `dst_dir` not be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> reader = Reader("tests/data/mlxp-1.0.5-logs/logs", dst_dir=tempfile.mkdtemp())
+    >>> len(reader), len(reader.filter("info.status == 'COMPLETE' & optimizer.lr < 1"))
+    (12, 4)
+    """
+
+    def __init__(
+        self,
+        src_dir: str | os.PathLike[str],
+        dst_dir: str | os.PathLike[str] | None = None,
+        parser: query.Parser | None = None,
+        refresh: bool = True,
+        *,
+        executor: Executor | None = None,
+    ) -> None:
+        started = time.perf_counter()
+        self.src_dir = os.path.abspath(Path(src_dir).expanduser())  # noqa: PTH100 - resolves no symbolic links
+        source = Path(self.src_dir)
+        self._cache = index.cache_directory(source, Path(dst_dir).expanduser().absolute() if dst_dir else None)
+        self.dst_dir = os.fspath(self._cache.parent)
+        self.parser = parser or query.DefaultParser()
+        known = index.opened(source, self._cache)
+        if known is not None and not refresh:
+            self._table, self._changes = known, index.Changes(known.num_rows, 0, 0)
+        else:
+            self._table, self._changes = index.refreshed(source, self._cache, known, executor)
+        self._store = MetricStore(source, self._cache)
+        self._metric_problems: dict[Any, None] = {}
+        self._made: FrameBuilder | None = None
+        self._seconds = time.perf_counter() - started
+        self._warn()
+
+    def _warn(self) -> None:
+        count = len(self._problems())
+        if count:
+            several = "s" if count > 1 else ""
+            _log.warning("%d problem%s in the runs of %s: Reader.problems lists them", count, several, self.src_dir)
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __repr__(self) -> str:
+        cached, changed, new = (f"{count:,}".replace(",", " ") for count in self._counts())
+        total = f"{len(self):,}".replace(",", " ")
+        return f"{total} runs · {cached} cached, {changed} changed, {new} new · {self._seconds:.1f} s"
+
+    def _counts(self) -> tuple[int, int, int]:
+        return self._changes.cached, self._changes.changed, self._changes.new
+
+    @property
+    def log_ids(self) -> list[int]:
+        """The ids of the runs."""
+        ids: list[int] = self._table["log_id"].to_pylist()
+        return ids
+
+    @property
+    def fields(self) -> "pd.DataFrame":
+        """A table of all fields and their types."""
+        return self._typed(list(self._builder.fields))
+
+    @property
+    def searchable(self) -> "pd.DataFrame":
+        """A table of the fields that a query can ask for by name; of metrics, it can ask for statistics."""
+        return self._typed([name for name in self._builder.fields if is_metadata(name)])
+
+    def _typed(self, names: Sequence[str]) -> "pd.DataFrame":
+        import pandas as pd
+
+        types = [self._builder.type_name(name) for name in sorted(names)]
+        return pd.DataFrame({"Type": types}, index=pd.Index(sorted(names), name="Fields"), dtype=object)
+
+    @property
+    def problems(self) -> "pd.DataFrame":
+        """A table of what could not be read: the run, the file, the line if known, and what is wrong.
+
+        Metrics are among them once they have been looked into.
+        """
+        import pandas as pd
+
+        rows = [*self._problems(), *map(tuple, self._metric_problems)]
+        table = pd.DataFrame(rows, columns=pd.Index(["log_id", "file", "line", "error"]))
+        return table.astype({"log_id": "int64", "line": "Int64"})
+
+    def _problems(self) -> list[tuple[Any, ...]]:
+        problems = index.shared(self._table, "problems")
+        if not any(problems.contents):
+            return []
+        of_runs = (problems.contents[at] for at in problems.of_run.tolist())
+        return [(log_id, *one) for log_id, several in zip(self.log_ids, of_runs, strict=True) for one in several]
+
+    @overload
+    def filter(
+        self, query_string: str = "", result_format: Literal["dataframe", "datadict"] = "dataframe"
+    ) -> "DataFrame": ...
+    @overload
+    def filter(self, query_string: str = "", *, result_format: Literal["pandas"]) -> "pd.DataFrame": ...
+    def filter(self, query_string: str = "", result_format: str = "dataframe") -> "pd.DataFrame":
+        """Return the runs that match a query, in the order of their ids.
+
+        Parameters
+        ----------
+        query_string
+            Such as ``"info.status == 'COMPLETE' & optimizer.lr < 1 & test.loss.min < 0.1"``; by default all runs.
+        result_format
+            ``"dataframe"`` for a lazy `DataFrame` (``"datadict"`` means the same), ``"pandas"`` for a plain
+            `pandas.DataFrame` in which everything is loaded.
+
+        Raises
+        ------
+        InvalidKeyError
+            If the query or `result_format` has a name that does not exist.
+        SyntaxError
+            If the query cannot be understood; the message shows the place.
+        """
+        if result_format not in _FORMATS:
+            raise InvalidKeyError(f"unknown result_format '{result_format}'; there are {', '.join(_FORMATS)}")
+        rows = self._matching(query_string)
+        frame = self._builder.frame(rows)
+        return frame.toPandas(lazy=False) if result_format == "pandas" else frame
+
+    def _matching(self, text: str) -> "np.ndarray[Any, np.dtype[np.bool_]] | None":
+        if not text.strip():
+            return None
+        expression = query.expression_of(self.parser.parse(text))
+        resolved = expression.resolved(self._builder.fields)
+        return resolved.mask(self._builder.values, len(self))
+
+    @property
+    def _builder(self) -> "FrameBuilder":
+        if self._made is None:
+            from mlxp_reader.runs_frame import FrameBuilder
+
+            self._made = FrameBuilder(self._table, self.src_dir, self._load)
+        return self._made
+
+    def _load(self, log_name: str, key: str, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> list[Any]:
+        """Return the values of a metric in the runs at `rows` of the index."""
+        ids = self._table["log_id"].to_numpy()[rows]
+        column = self._store.read(ids.tolist(), log_name, key)
+        self._metric_problems |= dict.fromkeys(column.problems)
+        return column.cells()
