@@ -174,11 +174,12 @@ def _number_and_overrides() -> tuple[int, list[str]]:
 
     config = HydraConfig.get()
     number = 0 if OmegaConf.is_missing(config.job, "num") else int(config.job.num)
-    return number, list(config.overrides.task)
+    overrides: Any = OmegaConf.to_container(config.overrides.task)  # as they were given, interpolations and all
+    return number, overrides
 
 
 def _first_line(error: BaseException) -> str:
-    return "".join(traceback.format_exception_only(error)).strip().split("\n")[0]
+    return f"{type(error).__name__}: {error}".strip().split("\n")[0]
 
 
 def _is_plain(value: Any) -> bool:

@@ -141,7 +141,8 @@ def _read_info(path: str, record: Record, marks: _Marks) -> None:
     info = _mapping(path, _INFO, record, marks)
     submission = _mapping(path, _SUBMISSION, record, marks)
     if submission:
-        info = {**(info or {}), "scheduler": submission}
+        waiting = {"status": "SUBMITTED"} if marks[_INFO] is _ABSENT else {}
+        info = {**waiting, **(info or {}), "scheduler": submission}
     # A directory that was copied or renamed is known by the name that it has now.
     info = {**(info or {}), "logger": {**_logger_of(info), "log_id": record.log_id}}
     _add_flattened(info, "info", _INFO, record)
@@ -158,7 +159,7 @@ def _read_config(path: str, record: Record, marks: _Marks) -> None:
     config = _mapping(path, _CONFIG, record, marks)
     if config is not None:
         _add_flattened(config, "config", _CONFIG, record)
-    elif not any(problem.file == _CONFIG for problem in record.problems) and not _is_young(path):
+    elif marks[_CONFIG] is _ABSENT and record.values.get("info.status") != "SUBMITTED" and not _is_young(path):
         record.problems.append(Problem(_CONFIG, None, "there is no such file"))
 
 

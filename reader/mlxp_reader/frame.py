@@ -260,7 +260,7 @@ class DataFrame(pd.DataFrame):
 
 
 def _varies(column: "pd.Series[Any]") -> bool:
-    codes, _ = pd.factorize(column.array, use_na_sentinel=True)
+    codes, _ = pd.factorize(column, use_na_sentinel=True)
     return len(codes) > 0 and bool((codes != codes[0]).any())
 
 

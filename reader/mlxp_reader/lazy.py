@@ -143,6 +143,10 @@ class MetricArray(CellArray):
             return np.array_equal(self.source[1], other.source[1]) or super().equals(other)
         return super().equals(other)
 
+    @classmethod
+    def _are_same(cls, a: Any, b: Any) -> bool:
+        return super()._are_same(a, b) or str(a) == str(b)  # as NaN is in pandas
+
     def isna(self) -> npt.NDArray[np.bool_]:
         """Tell for each run whether it lacks the metric; nothing is loaded."""
         if self.source is not None:

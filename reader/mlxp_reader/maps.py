@@ -12,10 +12,10 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError, InvalidMapError
 from mlxp_reader.cells import objects
-from mlxp_reader.lazy import MetricArray, MetricValues, load_cells
+from mlxp_reader.lazy import MetricArray, MetricValues
 from mlxp_reader.names import suggestion
 
-__all__ = ["MAP_TYPES", "Map", "aggregated", "applied", "as_maps", "mapped", "selected", "transformed"]
+__all__ = ["MAP_TYPES", "Map", "aggregated", "applied", "as_maps", "load", "mapped", "selected", "transformed"]
 
 MAP_TYPES = ("Generic", "Columnwise", "Rowwise", "Pointwise")
 """What the function of a map takes: some columns; one column; the values of one run; one value."""
@@ -205,9 +205,18 @@ def _rowwise(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
     return {name: column(values) for name, values in results.items()}
 
 
+def load(frame: pd.DataFrame, maps: Sequence[Map]) -> None:
+    """Load the metrics that maps take, each in one go."""
+    for name in {name for one in maps for name in one.columns}:
+        if isinstance(frame[name].array, MetricArray):
+            frame[name].array.load()
+
+
 def _values(frame: pd.DataFrame, name: str) -> list[Any]:
-    values = frame[name].tolist()
-    load_cells(values)
+    column = frame[name].array
+    if isinstance(column, MetricArray):
+        column.load()
+    values: list[Any] = frame[name].tolist()
     return values
 
 

@@ -88,7 +88,8 @@ class Reader:
     def _warn(self) -> None:
         count = len(self._problems())
         if count:
-            _log.warning("%d problems in the runs of %s: Reader.problems lists them", count, self.src_dir)
+            several = "s" if count > 1 else ""
+            _log.warning("%d problem%s in the runs of %s: Reader.problems lists them", count, several, self.src_dir)
 
     def __len__(self) -> int:
         return int(self._table.num_rows)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,14 @@ Rows = npt.NDArray[np.intp]
 _EXACT_IN_FLOAT = 2**53
 
 
+class _Source(NamedTuple):
+    """A metrics file and a key in it, and the runs that have it; a dot in either may give two of them one name."""
+
+    log_name: str
+    key: str
+    rows: Rows
+
+
 class FrameBuilder:
     """The columns of all runs of an index, each made on first use.
 
@@ -44,7 +52,9 @@ class FrameBuilder:
         self._table = table
         self._source = Path(source)
         self._load = load
-        self._metrics = _runs_by_metric(index.shared(table, "metrics"))
+        # A field of the info keeps its name, should a log be called info.
+        metrics = _runs_by_metric(index.shared(table, "metrics")).items()
+        self._metrics = {name: sources for name, sources in metrics if name not in table.schema.names}
         self._artifacts = _runs_by_folder(index.shared(table, "artifacts"))
         metadata = [name for name in table.schema.names if is_metadata(name)]
         self.fields = dict.fromkeys(
@@ -110,15 +120,23 @@ class FrameBuilder:
 
     def _metric_array(self, name: str) -> MetricArray:
         rows = np.full(len(self._table), -1, dtype=np.intp)
-        there = self._metrics[name][1]
-        rows[there] = there
+        for source in self._metrics[name]:
+            rows[source.rows] = source.rows
         return MetricArray.of_rows(self._column(name), rows)
 
     def _column(self, name: str) -> MetricColumn:
         if name not in self._loaded:
-            (log_name, key), _ = self._metrics[name]
-            self._loaded[name] = MetricColumn(name, len(self._table), partial(self._load, log_name, key))
+            self._loaded[name] = MetricColumn(name, len(self._table), partial(self._values_at, self._metrics[name]))
         return self._loaded[name]
+
+    def _values_at(self, sources: list[_Source], rows: Rows) -> list[Any]:
+        if len(sources) == 1:
+            return self._load(sources[0].log_name, sources[0].key, rows)
+        found: dict[int, Any] = {}
+        for source in sources:
+            here = np.intersect1d(rows, source.rows)
+            found |= zip(here.tolist(), self._load(source.log_name, source.key, here), strict=True)
+        return [found[row] for row in rows.tolist()]
 
     def _artifact_array(self, name: str) -> ArtifactArray:
         ids = self._table["log_id"].to_pylist()
@@ -129,7 +147,7 @@ class FrameBuilder:
         return ArtifactArray(cells)
 
     def _statistic(self, metric: str, name: str) -> Any:
-        rows = self._metrics[metric][1]
+        rows = np.concatenate([source.rows for source in self._metrics[metric]])
         column = self._column(metric)
         column.load(rows)
         runs: list[Any] = [None] * len(self._table)
@@ -138,14 +156,18 @@ class FrameBuilder:
         return statistic(name, runs)
 
 
-def _runs_by_metric(metrics: index.Shared) -> dict[str, tuple[tuple[str, str], Rows]]:
-    """Return for each metric its log name and key, and the rows of the runs that have it."""
-    found: dict[str, tuple[tuple[str, str], list[Rows]]] = {}
+def _runs_by_metric(metrics: index.Shared) -> dict[str, list[_Source]]:
+    """Return for each metric where its values are."""
+    rows_by_source: dict[tuple[str, str], list[Rows]] = {}
     for logs, rows in _with_rows(metrics):
         for log_name, keys in logs.items():
             for key in keys:
-                found.setdefault(f"{log_name}.{key}", ((log_name, key), []))[1].append(rows)
-    return {name: (where, np.sort(np.concatenate(rows))) for name, (where, rows) in found.items()}
+                rows_by_source.setdefault((log_name, key), []).append(rows)
+    found: dict[str, list[_Source]] = {}
+    for (log_name, key), rows_of_source in rows_by_source.items():
+        source = _Source(log_name, key, np.sort(np.concatenate(rows_of_source)))
+        found.setdefault(f"{log_name}.{key}", []).append(source)
+    return found
 
 
 def _runs_by_folder(artifacts: index.Shared) -> dict[str, list[tuple[Rows, str, str, tuple[str, ...]]]]:
@@ -173,7 +195,7 @@ def _with_rows(shared: index.Shared) -> Iterator[tuple[Any, Rows]]:
 def _typed(column: pa.ChunkedArray) -> Any:
     """Return values of one kind as an array of pandas; a null is a missing value."""
     if pa.types.is_string(column.type):
-        return pd.array(column.to_pandas(), dtype="str")
+        return column.to_pandas().array
     if pa.types.is_floating(column.type) or not column.null_count:
         return column.to_numpy()
     missing = np.asarray(column.is_null())

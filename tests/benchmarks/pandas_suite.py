@@ -22,7 +22,7 @@ FOLDERS = (
     "apply",
 )
 
-PLUGIN = '''
+PLUGIN = """
 import json, os
 import pandas as pd
 
@@ -49,7 +49,7 @@ def pytest_runtest_logreport(report):
 def pytest_sessionfinish():
     with open(os.environ["REPORT"], "w") as file:
         json.dump({"passed": passed, "failed": failed}, file)
-'''
+"""
 
 
 def outcome(kind: str, folders: list[str]) -> dict[str, object]:

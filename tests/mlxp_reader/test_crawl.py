@@ -49,6 +49,16 @@ def test_the_submission_is_part_of_the_info(write_run):
     assert "info.scheduler" not in record.values
 
 
+def test_a_run_that_waits_in_a_queue_is_submitted(logs, settle):
+    run = logs / "1"
+    (run / "metadata").mkdir(parents=True)
+    (run / "metadata/submission.yaml").write_text("name: SLURM\njob_id: 42\n")
+    settle(run, seconds=600)
+    record = crawl(run)
+    assert record.values["info.status"] == "SUBMITTED"
+    assert record.problems == []
+
+
 def test_a_copied_directory_is_known_by_its_new_name(write_run):
     path = write_run(1)
     record = crawl(path.rename(path.with_name("7")))

@@ -192,7 +192,7 @@ def test_broken_runs_are_shown_and_counted(sweep, write_run, caplog):
     reader = Reader(sweep)
     assert ids(reader.filter()) == [1, 2, 3, 4]
     assert reader.problems[["log_id", "file"]].to_numpy().tolist() == [[2, "metadata/config.yaml"]]
-    assert caplog.messages == [f"1 problems in the runs of {sweep}: Reader.problems lists them"]
+    assert caplog.messages == [f"1 problem in the runs of {sweep}: Reader.problems lists them"]
 
 
 def test_problems_are_remembered_by_the_index(sweep):
@@ -236,6 +236,12 @@ def test_deleting_the_index_loses_nothing(sweep):
     before = Reader(sweep).filter(result_format="pandas")
     shutil.rmtree(sweep / ".mlxp")
     pd.testing.assert_frame_equal(Reader(sweep).filter(result_format="pandas"), before)
+
+
+def test_a_whole_frame_survives_parquet(recorded, tmp_path):
+    frame = pd.DataFrame(Reader(recorded).filter())
+    frame.to_parquet(tmp_path / "frame.parquet")
+    assert pd.read_parquet(tmp_path / "frame.parquet").equals(frame)
 
 
 def test_one_frame_does_not_change_another(sweep):
@@ -305,6 +311,18 @@ def test_any_config_comes_back_from_the_frame(tmp_path_factory, given_configs):
     for row, config in enumerate(given_configs):
         for name, expected in flattened(config):
             assert same(frame[row][name], expected, frame[name].dtype), (name, frame[row][name], expected)
+
+
+def test_two_metrics_of_one_name_keep_the_values_of_their_runs(logs, write_run):
+    write_run(1, metrics={"train": [{"a.b": 1}]})
+    write_run(2, metrics={"train.a": [{"b": 2}]})
+    frame = Reader(logs).filter("train.a.b.last > 0")
+    assert frame["train.a.b"].map(list).tolist() == [[1], [2]]
+
+
+def test_a_log_called_info_does_not_hide_the_info(logs, write_run):
+    write_run(1, metrics={"info": [{"status": 1}]})
+    assert Reader(logs).filter()["info.status"].tolist() == ["COMPLETE"]
 
 
 def test_metrics_that_json_lacks_are_kept(logs, write_run):
