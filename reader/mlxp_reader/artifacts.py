@@ -3,11 +3,12 @@
 Nothing is opened, and nothing that a log directory holds is executed, before somebody calls `Artifact.load`.
 """
 
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +17,13 @@ from pandas.api.extensions import register_extension_dtype
 from mlxp.artifacts import ARTIFACT_TYPES, imported
 from mlxp.errors import InvalidArtifactError, InvalidKeyError
 from mlxp.layout import RunDirectory, read_yaml
-from mlxp_reader.cells import CellArray, CellDtype, is_missing, objects
+from mlxp_reader.cells import CellDtype, is_missing, objects
+from mlxp_reader.lazy_cells import LazyCellArray, Rows
 
-__all__ = ["Artifact", "ArtifactArray", "ArtifactDtype", "ArtifactFolder"]
+__all__ = ["Artifact", "ArtifactArray", "ArtifactColumn", "ArtifactDtype", "ArtifactFolder", "Recorded"]
 
 Loader = Callable[[str], Any]
+Names = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +140,8 @@ class ArtifactFolder(Mapping[str, Artifact]):
 
     __slots__ = ("_folder", "_names", "_run", "_type")
 
-    def __init__(self, run: str, artifact_type: str, folder: str, names: tuple[str, ...]) -> None:
-        self._run = run  # not a Path, since making ten thousand of them takes longer than a query
+    def __init__(self, run: str, artifact_type: str, folder: str, names: Names) -> None:
+        self._run = run
         self._type = artifact_type
         self._folder = folder
         self._names = names
@@ -174,6 +177,43 @@ class ArtifactFolder(Mapping[str, Artifact]):
         return f"{{{', '.join(map(repr, self._names))}}}"
 
 
+class Recorded(NamedTuple):
+    """Artifacts of one type in one folder that some runs have."""
+
+    type: str
+    folder: str
+    names: Names
+    rows: Rows
+
+
+class ArtifactColumn:
+    """The artifacts of all runs of a reader that one column shows.
+
+    Parameters
+    ----------
+    source
+        The directory that holds the directories of the runs.
+    log_ids
+        The id of each run.
+    """
+
+    def __init__(self, source: str, log_ids: Sequence[int], recorded: Sequence[Recorded]) -> None:
+        self._source = source
+        self._log_ids = log_ids
+        self._recorded = recorded
+        self.rows: Rows = np.full(len(log_ids), -1, dtype=np.intp)
+        """The row of each run that has some, -1 for the others."""
+        self._which = np.zeros(len(log_ids), dtype=np.intp)
+        for number, one in enumerate(recorded):
+            self.rows[one.rows] = one.rows
+            self._which[one.rows] = number
+
+    def cell(self, row: int) -> ArtifactFolder:
+        """Return the artifacts of a run."""
+        one = self._recorded[self._which[row]]
+        return ArtifactFolder(f"{self._source}{os.sep}{self._log_ids[row]}", one.type, one.folder, one.names)
+
+
 @register_extension_dtype
 class ArtifactDtype(CellDtype):
     """The type of a column of artifacts."""
@@ -195,7 +235,7 @@ _ARROW_TYPE = pa.struct(
 )
 
 
-class ArtifactArray(CellArray):
+class ArtifactArray(LazyCellArray):
     """A column of artifacts, one mapping per run; NaN where a run has none there."""
 
     _cell_dtype = ArtifactDtype()

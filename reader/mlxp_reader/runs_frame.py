@@ -1,6 +1,5 @@
 """From the index to a frame: which columns there are, of which types, and what a query asks them for."""
 
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,9 +10,10 @@ import pandas as pd
 import pyarrow as pa
 
 from mlxp_reader import encoding, index
-from mlxp_reader.artifacts import ArtifactArray, ArtifactFolder
+from mlxp_reader.artifacts import ArtifactArray, ArtifactColumn, Recorded
 from mlxp_reader.frame import DataFrame
 from mlxp_reader.lazy import MetricArray, MetricColumn
+from mlxp_reader.lazy_cells import Rows
 from mlxp_reader.mixed import MixedArray
 from mlxp_reader.names import is_metadata, split_statistic
 from mlxp_reader.statistics import statistic
@@ -22,7 +22,6 @@ __all__ = ["FrameBuilder"]
 
 Load = Callable[[str, str, npt.NDArray[np.intp]], list[Any]]
 Mask = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.intp]
 
 _EXACT_IN_FLOAT = 2**53
 
@@ -139,15 +138,8 @@ class FrameBuilder:
         return [found[row] for row in rows.tolist()]
 
     def _artifact_array(self, name: str) -> ArtifactArray:
-        ids = self._table["log_id"].to_numpy()
-        cells = np.full(len(self._table), np.nan, dtype=object)
-        for rows, artifact_type, folder, names in self._artifacts[name]:
-            folders = (
-                ArtifactFolder(f"{self._source}{os.sep}{log_id}", artifact_type, folder, names)
-                for log_id in ids[rows].tolist()
-            )
-            cells[rows] = np.fromiter(folders, dtype=object, count=len(rows))
-        return ArtifactArray(cells)
+        column = ArtifactColumn(self._source, self._table["log_id"].to_pylist(), self._artifacts[name])
+        return ArtifactArray.of_rows(column, column.rows)
 
     def _statistic(self, metric: str, name: str) -> Any:
         rows = np.concatenate([source.rows for source in self._metrics[metric]])
@@ -173,16 +165,16 @@ def _runs_by_metric(metrics: index.Shared) -> dict[str, list[_Source]]:
     return found
 
 
-def _runs_by_folder(artifacts: index.Shared) -> dict[str, list[tuple[Rows, str, str, tuple[str, ...]]]]:
-    """Return for each type and folder of artifacts the rows of the runs that have it, and the names there."""
-    found: dict[str, list[tuple[Rows, str, str, tuple[str, ...]]]] = {}
+def _runs_by_folder(artifacts: index.Shared) -> dict[str, list[Recorded]]:
+    """Return for each column of artifacts what the runs have there."""
+    found: dict[str, list[Recorded]] = {}
     for types, rows in _with_rows(artifacts):
         for artifact_type, folders in types.items():
             for folder, names in folders.items():
                 # The names of MLXP 1: artifact.pickle. and artifact.pickle..plots.final
                 dotted = f".{folder.replace('/', '.')}" if folder else ""
                 column = found.setdefault(f"artifact.{artifact_type}.{dotted}", [])
-                column.append((rows, artifact_type, folder, tuple(names)))
+                column.append(Recorded(artifact_type, folder, tuple(names), rows))
     return found
 
 
