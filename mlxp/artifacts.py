@@ -41,7 +41,9 @@ def _save_pickle(artifact: object, path: str) -> None:
             # The standard pickle is fast, but stores what a script defines by a name that no other program can import.
             file.write(dill.dumps(artifact))
         except (pickle.PicklingError, TypeError, AttributeError) as error:
-            raise InvalidArtifactError(f"an object of type {type(artifact).__name__} cannot be pickled: {error}") from error
+            raise InvalidArtifactError(
+                f"an object of type {type(artifact).__name__} cannot be pickled: {error}"
+            ) from error
 
 
 def _load_pickle(path: str) -> object:

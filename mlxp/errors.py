@@ -83,7 +83,9 @@ class SweepError(MLXPError, RuntimeError):
         The id of each run; ``None`` where the logger is disabled.
     """
 
-    def __init__(self, message: str, results: list[object] | None = None, log_ids: list[int | None] | None = None) -> None:
+    def __init__(
+        self, message: str, results: list[object] | None = None, log_ids: list[int | None] | None = None
+    ) -> None:
         super().__init__(message)
         self.results = results or []
         self.log_ids = log_ids or []

@@ -225,7 +225,9 @@ def to_yaml(content: Any) -> str:
     import yaml
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return yaml.dump(content, Dumper=dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**31 - 1)
+    return yaml.dump(
+        content, Dumper=dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**31 - 1
+    )
 
 
 def read_yaml(path: Path) -> Any:

@@ -13,6 +13,7 @@ from pandas.api.types import is_integer
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader import maps, tables
+from mlxp_reader.analysis import Analysis
 from mlxp_reader.artifacts import ArtifactDtype
 from mlxp_reader.lazy import MetricDtype
 from mlxp_reader.mixed import MixedDtype
@@ -56,7 +57,7 @@ class Run(Mapping[str, Any]):
         return self._frame.iloc[[self._row]].to_html()
 
 
-class DataFrame(pd.DataFrame):
+class DataFrame(Analysis, pd.DataFrame):
     """Runs, one per row: all that pandas offers, the verbs of MLXP, and columns that load when they are touched.
 
     Examples

@@ -36,6 +36,8 @@ class MetricColumn:
 
     def __init__(self, name: str, rows: int, load: Callable[[npt.NDArray[np.intp]], Sequence[Values]]) -> None:
         self.name = name
+        self.records: dict[int, npt.NDArray[np.int64]] = {}
+        """For each loaded row whose values are not those of records 0, 1, 2, ...: the number of each value's record."""
         self._load = load
         self._values: Objects = np.empty(rows, dtype=object)
         self._loaded = np.zeros(rows, dtype=np.bool_)
@@ -49,6 +51,10 @@ class MetricColumn:
     def loaded(self) -> int:
         """How many rows are in memory."""
         return int(np.count_nonzero(self._loaded))
+
+    def record_numbers(self, row: int) -> npt.NDArray[np.int64] | None:
+        """Return the number of the record that holds each value of a loaded `row`; None stands for 0, 1, 2, ..."""
+        return self.records.get(row)
 
     def values(self, row: int) -> Values:
         """Return the values of `row`."""
@@ -79,6 +85,9 @@ class _Given:
 
     def values(self, row: int) -> Values:  # noqa: ARG002
         return self._given
+
+    def record_numbers(self, row: int) -> None:
+        return None
 
 
 class MetricValues(Sequence[Any]):
@@ -116,6 +125,11 @@ class MetricValues(Sequence[Any]):
         if self._batch is not None and not self.is_loaded:
             self._batch.load(self)
         return self.column.values(self.row)
+
+    @property
+    def record_numbers(self) -> npt.NDArray[np.int64] | None:
+        """The number of the record in the metrics file that holds each of the loaded values; None for 0, 1, 2, ..."""
+        return self.column.record_numbers(self.row)
 
     def tolist(self) -> list[Any]:
         """Return the values as a list of Python's numbers."""

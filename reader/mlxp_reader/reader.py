@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlxp_reader.frame import DataFrame
+    from mlxp_reader.lists import Column
     from mlxp_reader.runs_frame import FrameBuilder
 
 __all__ = ["Reader"]
@@ -193,10 +194,10 @@ class Reader:
             self._made = FrameBuilder(self._table, metrics, artifacts, Path(self.src_dir), self._load)
         return self._made
 
-    def _load(self, log_name: str, key: str, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> list[Any]:
+    def _load(self, log_name: str, key: str, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> "Column":
         """Return the values of a metric in the runs at `rows` of the index."""
         ids = self._table["log_id"].to_numpy()[rows]
         runs = [RunDirectory(Path(self.src_dir) / str(log_id)) for log_id in ids.tolist()]
         column = self._store.read(runs, log_name, key)
         self._metric_problems |= dict.fromkeys(column.problems)
-        return column.cells()
+        return column

@@ -15,13 +15,14 @@ from mlxp_reader.artifacts import ArtifactArray, ArtifactFolder
 from mlxp_reader.expressions import MISSING
 from mlxp_reader.frame import DataFrame
 from mlxp_reader.lazy import MetricArray, MetricColumn, MetricValues
+from mlxp_reader.lists import Column
 from mlxp_reader.mixed import MixedArray
 from mlxp_reader.names import is_metadata, split_statistic
 from mlxp_reader.statistics import statistic
 
 __all__ = ["FrameBuilder"]
 
-Load = Callable[[str, str, npt.NDArray[np.intp]], list[Any]]
+Load = Callable[[str, str, npt.NDArray[np.intp]], Column]
 Mask = npt.NDArray[np.bool_]
 
 _EXACT_IN_FLOAT = 2**53
@@ -115,9 +116,14 @@ class FrameBuilder:
 
     def _column(self, name: str) -> MetricColumn:
         if name not in self._loaded:
-            (log_name, key), _ = self._metrics[name]
-            self._loaded[name] = MetricColumn(name, len(self._table), partial(self._load, log_name, key))
+            self._loaded[name] = MetricColumn(name, len(self._table), partial(self._cells, name))
         return self._loaded[name]
+
+    def _cells(self, name: str, rows: npt.NDArray[np.intp]) -> list[Any]:
+        (log_name, key), _ = self._metrics[name]
+        column = self._load(log_name, key, rows)
+        self._loaded[name].records |= {int(rows[run]): numbers for run, numbers in column.records.items()}
+        return column.cells()
 
     def _artifact_array(self, name: str) -> ArtifactArray:
         ids = self._table["log_id"].to_pylist()
