@@ -1,8 +1,12 @@
 """What a frame of runs can be asked for that pandas does not know; each method's work is done in a file of its own."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from mlxp_reader.seeds import SeedGroups
 
 __all__ = ["Analysis"]
 
@@ -47,3 +51,29 @@ class Analysis:
         from mlxp_reader.history import history
 
         return history(self, metrics, step, wide)
+
+    def over(self, *keys: str, exclude: str | Iterable[str] | None = None) -> "SeedGroups":
+        """Return the runs in groups by all keys of the configuration that vary, except some, such as the seed.
+
+        Parameters
+        ----------
+        keys
+            Such as ``"seed"``; ``config.`` may be left out.
+        exclude
+            Patterns such as ``"paths.*"`` of further keys that make no groups. By default, texts that differ in nothing
+            but the values of `keys` within them, such as an output directory; a warning names them.
+
+        Raises
+        ------
+        InvalidKeyError
+            If there is no such key.
+
+        Examples
+        --------
+        >>> from mlxp_reader import DataFrame
+        >>> DataFrame({"config.lr": [0.1, 0.1, 1.0, 1.0], "config.seed": [1, 2, 1, 2]}).over("seed")
+        2 groups of 2 runs by lr, over seed
+        """
+        from mlxp_reader.seeds import SeedGroups
+
+        return SeedGroups(self, keys, exclude)

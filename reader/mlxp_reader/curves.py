@@ -38,13 +38,13 @@ class Curves:
         For each row, the position of its run in the frame; ascending.
     step
         For each row, its step; NaN where a record does not tell it though others of the same run do.
-    values
+    columns
         For each metric, its values; NaN, or None among texts, where it has none at that step.
     """
 
     run: Integers
     step: Array
-    values: dict[str, Array]
+    columns: dict[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class _Flat:
     """The values of one metric in all runs; `records` is None where these are simply 0, 1, 2, ... in each run."""
 
     counts: Integers
-    values: Array
+    array: Array
     records: Integers | None
 
     @property
@@ -90,7 +90,7 @@ def curves(frame: pd.DataFrame, metrics: Sequence[str], step: str | None = None)
         by_log.setdefault(log_name_of(frame, name), []).append(name)
     logs = [_of_one_log(frame, log_name, names, step) for log_name, names in by_log.items()]
     joined = logs[0] if len(logs) == 1 else _joined(logs)
-    return Curves(joined.run, joined.step, {name: joined.values[name] for name in dict.fromkeys(metrics)})
+    return Curves(joined.run, joined.step, {name: joined.columns[name] for name in dict.fromkeys(metrics)})
 
 
 def run_ids(frame: pd.DataFrame) -> "pd.Series[Any]":
@@ -164,12 +164,12 @@ def _of_one_log(frame: pd.DataFrame, log_name: str, names: list[str], step: str 
     first = flats[names[0]]
     step_name = _step_name(frame, log_name, step)
     steps = None if step_name is None else flats.get(step_name) or _flat(frame, step_name)
-    if steps is not None and steps.values.dtype == object:
+    if steps is not None and steps.array.dtype == object:
         raise InvalidKeyError(f"the values of {step_name} are no numbers; name the key of the steps by step=")
     if all(first.is_like(other) for other in [*flats.values(), *([steps] if steps is not None else [])]):
         # The usual case, in which nothing has to be looked for.
-        told = first.record if steps is None else steps.values
-        return Curves(first.run, told, {name: flat.values for name, flat in flats.items()})
+        told = first.record if steps is None else steps.array
+        return Curves(first.run, told, {name: flat.array for name, flat in flats.items()})
     keys = _Keys(list(flats.values()))
     told = keys.record if steps is None else _steps_at(keys, steps, log_name)
     return Curves(keys.run, told, {name: keys.placed(flat) for name, flat in flats.items()})
@@ -187,7 +187,7 @@ class _Keys:
     """The records that hold any of some metrics of one file, in all runs, in their order."""
 
     def __init__(self, flats: list[_Flat]) -> None:
-        self._base = 1 + max((int(flat.record.max()) for flat in flats if len(flat.values)), default=0)
+        self._base = 1 + max((int(flat.record.max()) for flat in flats if len(flat.array)), default=0)
         self._keys = np.unique(np.concatenate([self._of(flat) for flat in flats]))
         self.run, self.record = np.divmod(self._keys, self._base)
 
@@ -196,24 +196,22 @@ class _Keys:
 
     def placed(self, flat: _Flat) -> Array:
         """Return the values of a metric at these records."""
-        return _placed(self._of(flat), flat.values, self._keys)
+        return _placed(self._of(flat), flat.array, self._keys)
 
     def steps(self, steps: _Flat) -> Array:
         """Return the steps that these records tell; those of other records are passed over."""
         there = steps.record < self._base
         keys = self._of(steps)[there]
         wanted = np.isin(keys, self._keys)
-        return _placed(keys[wanted], steps.values[there][wanted], self._keys)
+        return _placed(keys[wanted], steps.array[there][wanted], self._keys)
 
 
 def _placed(keys: Integers, values: Array, among: Integers) -> Array:
     """Return `values` at the places of their `keys` in `among`, which is sorted; NaN elsewhere."""
     if len(keys) == len(among):
         return values
-    if values.dtype == object:
-        placed = np.full(len(among), None, dtype=object)
-    else:
-        placed = np.full(len(among), np.nan)
+    is_text = values.dtype == object
+    placed = np.full(len(among), None if is_text else np.nan, dtype=object if is_text else np.float64)
     placed[np.searchsorted(among, keys)] = values
     return placed
 
@@ -245,11 +243,11 @@ def _joined(logs: list[Curves]) -> Curves:
     keys = [place * base + times for place, times in zip(places, repeats, strict=True)]
     union = np.unique(np.concatenate(keys))
     run, rank = np.divmod(union // base, len(steps)) if len(steps) else (union, union)
-    values = {}
+    columns: dict[str, Array] = {}
     for log, of_log in zip(logs, keys, strict=True):
         order = np.argsort(of_log, kind="stable")
-        values |= {name: _placed(of_log[order], column[order], union) for name, column in log.values.items()}
-    return Curves(run, steps[rank], values)
+        columns |= {name: _placed(of_log[order], column[order], union) for name, column in log.columns.items()}
+    return Curves(run, steps[rank], columns)
 
 
 def _occurrences(places: Integers) -> Integers:

@@ -23,7 +23,7 @@ def _all_metrics(frame: pd.DataFrame) -> list[str]:
 
 
 def _long(frame: Any, found: Curves) -> pd.DataFrame:
-    columns = {"log_id": run_ids(frame).array.take(found.run), "step": found.step, **found.values}
+    columns = {"log_id": run_ids(frame).array.take(found.run), "step": found.step, **found.columns}
     for key in frame.diff():
         columns[key] = frame[key].array.take(found.run)
     return pd.DataFrame(columns, copy=False)
@@ -32,11 +32,11 @@ def _long(frame: Any, found: Curves) -> pd.DataFrame:
 def _wide(frame: pd.DataFrame, found: Curves) -> pd.DataFrame:
     ids = run_ids(frame)
     columns = {}
-    for name, values in found.values.items():
+    for name, values in found.columns.items():
         there = ~(pd.isna(values) | pd.isna(found.step))
         long = pd.DataFrame({"run": found.run[there], "step": found.step[there], name: values[there]})
         # A run that was resumed logs some steps again: what it logged last holds.
-        last = long.drop_duplicates(["run", "step"], keep="last").pivot(index="step", columns="run", values=name)
+        last = long.drop_duplicates(["run", "step"], keep="last").set_index(["step", "run"])[name].unstack()  # noqa: PD010 - no values are put together here
         columns[name] = last.set_axis(pd.Index(ids.iloc[last.columns], name="log_id"), axis=1)
     if len(columns) == 1:
         return next(iter(columns.values()))

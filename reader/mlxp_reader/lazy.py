@@ -86,7 +86,7 @@ class _Given:
     def values(self, row: int) -> Values:  # noqa: ARG002
         return self._given
 
-    def record_numbers(self, row: int) -> None:
+    def record_numbers(self, row: int) -> None:  # noqa: ARG002
         return None
 
 

@@ -1,7 +1,8 @@
 """How long it takes to make a tidy table of the curves of many runs, from the cache.
 
-``python history.py FOLDER --runs 10000 --records 1000`` writes runs into FOLDER unless they are there, reads them once to
-fill the cache, and prints the CPU seconds of `DataFrame.history` of a new reader, beside those of copying as many numbers.
+``python history.py FOLDER --runs 10000 --records 1000`` writes runs into FOLDER unless they are there, reads them once
+to fill the cache, and prints the CPU seconds of `DataFrame.history` of a new reader, beside those of a copy of the
+numbers.
 """
 
 import argparse
@@ -34,7 +35,9 @@ def main():
     cpu, wall, found = cpu_seconds(lambda: runs.history("train.loss"))
     numbers = [np.asarray(found[name]) for name in ("log_id", "step", "train.loss")]
     copying = min(cpu_seconds(lambda: [column.copy() for column in numbers])[0] for _ in range(3))
-    print(f"{len(found):,} values, {found.shape[1]} columns: {cpu:.2f} s CPU, {wall:.2f} s wall, {cpu / copying:.0f} x a copy")
+    print(
+        f"{len(found):,} values, {found.shape[1]} columns: {cpu:.2f} s CPU, {wall:.2f} s wall, {cpu / copying:.0f} x a copy"
+    )
     print(found.dtypes.to_string())
 
 
