@@ -37,6 +37,9 @@ class SeedGroups:
         Patterns such as ``"paths.*"`` of further keys that make no groups. By default, those that only follow the keys
         of `over`: texts, such as an output directory, that differ in nothing but the seed within them.
 
+    by
+        Keys that tell the groups apart even if they do not vary.
+
     Attributes
     ----------
     over, keys, following
@@ -57,20 +60,28 @@ class SeedGroups:
     {'config.lr': [0.1, 1.0], 'mean': [2.0, 5.0], 'count': [2, 2]}
     """
 
-    def __init__(self, frame: Any, over: Iterable[str], exclude: str | Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        frame: Any,
+        over: Iterable[str],
+        exclude: str | Iterable[str] | None = None,
+        *,
+        by: Sequence[str] = (),
+    ) -> None:
         self._frame = frame.reset_index(drop=True)
         self.over = resolve_columns(frame, over)
-        varying = [key for key in frame.diff() if key not in self.over]
+        varying = [key for key in frame.diff() if key not in self.over and key not in by]
         self.following = _following(self._frame, self.over, varying) if exclude is None else _matching(varying, exclude)
-        self.keys = [key for key in varying if key not in self.following]
+        self.keys = [*by, *(key for key in varying if key not in self.following)]
         self._number = _group_numbers(self._frame, self.keys)
         _, first = np.unique(self._number, return_index=True)
         self.settings = pd.DataFrame(self._frame[self.keys]).iloc[first].reset_index(drop=True).rename_axis("group")
-        self._tell_keys(exclude is None)
+        self._is_following_found = exclude is None
 
-    def _tell_keys(self, is_found: bool) -> None:
+    def tell_keys(self) -> None:
+        """Warn about keys that were found to follow others, and about groups that are all of one run."""
         over = " and ".join(map(short, self.over))
-        if is_found and self.following:
+        if self._is_following_found and self.following:
             following = some(list(map(short, self.following)))
             notice(f"{following} only follows {over} and makes no groups; exclude=[] makes them")
         if len(self) == len(self._frame) > 1 and any(key in self._frame.diff() for key in self.over):
@@ -134,7 +145,7 @@ class SeedGroups:
             return self._aggregated_curves(what, as_names(how), align, step)
         values = numbers_of(self._frame, what)
         self._tell_irregularities(values, what)
-        return self._with_settings(spread(self._table(values), as_names(how)))
+        return self._with_settings(spread(self.spread_out(values), as_names(how)))
 
     def best(
         self, what: str, per: str | Sequence[str] = (), report: str | None = None, direction: str | None = None
@@ -163,14 +174,14 @@ class SeedGroups:
 
     def summary(self, what: str) -> pd.DataFrame:
         """Return mean, std and count of each group without telling irregularities; `best` and tables tell their own."""
-        return pd.DataFrame(spread(self._table(numbers_of(self._frame, what)), ["mean", "std", "count"]))
+        return pd.DataFrame(spread(self.spread_out(numbers_of(self._frame, what)), ["mean", "std", "count"]))
 
     def sizes(self) -> npt.NDArray[np.intp]:
         """Return how many runs each group has."""
         return np.bincount(self._number, minlength=len(self))
 
-    def _table(self, values: Numbers) -> Numbers:
-        """Return a table of the values: a column per group, as many rows as the largest group has runs."""
+    def spread_out(self, values: Numbers) -> Numbers:
+        """Return one value per run as a table: a column per group, as many rows as the largest group has runs."""
         place = pd.Series(self._number).groupby(self._number).cumcount().to_numpy()
         table = np.full((self.sizes().max(initial=0), len(self)), np.nan)
         table[place, self._number] = values
@@ -200,10 +211,11 @@ class SeedGroups:
         return setting(self.settings.iloc[group].to_dict()) or "all runs"
 
     def _tell_irregularities(self, values: Numbers, what: str) -> None:
-        self._tell_repeated()
+        self.tell_repeated()
         self._tell_unequal(~np.isnan(values), what)
 
-    def _tell_repeated(self) -> None:
+    def tell_repeated(self) -> None:
+        """Warn about runs of the same group with the same values of the keys `over`."""
         if not self.over or not len(self._frame):
             return
         ids = _group_numbers(self._frame, self.over)

@@ -35,10 +35,8 @@ def main():
     cpu, wall, found = cpu_seconds(lambda: runs.history("train.loss"))
     numbers = [np.asarray(found[name]) for name in ("log_id", "step", "train.loss")]
     copying = min(cpu_seconds(lambda: [column.copy() for column in numbers])[0] for _ in range(3))
-    print(
-        f"{len(found):,} values, {found.shape[1]} columns: {cpu:.2f} s CPU, {wall:.2f} s wall, {cpu / copying:.0f} x a copy"
-    )
-    print(found.dtypes.to_string())
+    size = f"{len(found):,} values, {found.shape[1]} columns"
+    print(f"{size}: {cpu:.2f} s CPU, {wall:.2f} s wall, {cpu / copying:.0f} times a copy")
 
 
 if __name__ == "__main__":
