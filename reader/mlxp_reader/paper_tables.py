@@ -124,10 +124,11 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     numbers = _numbers(frame, groups, layout, list(wanted))
     marks = _marks(numbers, layout, best, second, ties, best_in)
     cells = _cells(numbers, layout, formats, marks)
-    return Table(
-        _data(numbers, layout, isinstance(value, str)),
-        _grid(layout, cells, groups.over, int(numbers["count"].max(initial=0)), labels or {}),
-    )
+    about = f"over {', '.join(map(short, groups.over)) or 'no key'}"
+    if best and ties:
+        about += "; bold: the best, and what the 95 % intervals do not separate from it"
+    most = int(numbers["count"].max(initial=0))
+    return Table(_data(numbers, layout, isinstance(value, str)), _grid(layout, cells, about, most, labels or {}))
 
 
 def _choice(of: str | Mapping[str, str] | None, name: str) -> str | None:
@@ -276,8 +277,7 @@ def _data(numbers: dict[str, Numbers], layout: _Layout, is_one_value: bool) -> p
 def _index(labels: list[Label], names: list[str]) -> pd.Index:
     if len(names) == 1:
         return pd.Index([label[0] for label in labels], name=names[0])
-    index: pd.Index = pd.DataFrame(labels, columns=pd.Index(names), dtype=object).set_index(names).index
-    return index
+    return pd.MultiIndex.from_frame(pd.DataFrame(labels, columns=pd.Index(names), dtype=object))
 
 
 def _grid(layout: _Layout, cells: list[list[Cell]], about: str, most: int, labels: Mapping[Any, str]) -> Grid:

@@ -104,13 +104,13 @@ def to_html(grid: Grid) -> str:
 
 def _html_row(names: list[str], cells: list[Cell]) -> str:
     heads = "".join(f'<th style="text-align:left">{html.escape(name)}</th>' for name in names)
-    return f"<tr>{heads}{''.join(f'<td style="white-space:nowrap">{_html_cell(cell)}</td>' for cell in cells)}</tr>"
+    return f"<tr>{heads}{''.join(map(_html_cell, cells))}</tr>"
 
 
 def _html_cell(cell: Cell) -> str:
     text = html.escape(cell.text or MISSING)
     text = f"<b>{text}</b>" if cell.mark == BEST else f"<u>{text}</u>" if cell.mark == SECOND else text
-    return f"{text}<sup>†</sup>" if cell.has_fewer else text
+    return f'<td style="white-space:nowrap">{text}{"<sup>†</sup>" * cell.has_fewer}</td>'
 
 
 def to_latex(grid: Grid, caption: str | None, label: str | None) -> str:
