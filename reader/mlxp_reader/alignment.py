@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.curves import Curves
 
-__all__ = ["ALIGNMENTS", "Curve", "align", "curves_by_run"]
+__all__ = ["ALIGNMENTS", "Curve", "align", "curves_by_run", "in_order"]
 
 Curve = tuple[npt.NDArray[Any], npt.NDArray[np.float64]]
 """Ascending steps, each of them once, and the value at each."""
@@ -27,10 +27,11 @@ def curves_by_run(found: Curves, metric: str, runs: int) -> list[Curve]:
     edges = np.searchsorted(found.run, np.arange(runs + 1))
     steps, numbers = found.step, values.astype(np.float64, copy=False)
     pieces = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-    return [_in_order(steps[start:end], numbers[start:end]) for start, end in pieces]
+    return [in_order(steps[start:end], numbers[start:end]) for start, end in pieces]
 
 
-def _in_order(steps: npt.NDArray[Any], values: npt.NDArray[np.float64]) -> Curve:
+def in_order(steps: npt.NDArray[Any], values: npt.NDArray[np.float64]) -> Curve:
+    """Return steps and values as a curve: the steps in their order, without NaN, and of a repeated one the last."""
     if steps.dtype.kind == "f" and np.isnan(steps).any():
         there = ~np.isnan(steps)
         steps, values = steps[there], values[there]

@@ -158,3 +158,96 @@ class Analysis:
             labels=labels,
             exclude=exclude,
         )
+
+    def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
+        self,
+        metric: str,
+        *,
+        hue: str | None = None,
+        style: str | None = None,
+        col: str | None = None,
+        over: str | Sequence[str] = (),
+        band: str | None = "std",
+        x: str = "step",
+        step: str | None = None,
+        align: str | None = None,
+        smooth: float = 0.0,
+        logx: bool = False,
+        logy: bool = False,
+        max_points: int = 2000,
+        exclude: str | Iterable[str] | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Draw the curves of a metric by matplotlib: a line per run, or the mean over some runs and a band around it.
+
+        Where runs end early, the label of the line says how many there are at its start and at its end: ``n=5→3``.
+
+        Parameters
+        ----------
+        hue, style, col
+            Keys whose values have a colour, a dash, or a picture of their own.
+        over
+            The keys that the runs behind one line differ in, such as ``"seed"``; see `over`.
+        band
+            How far the band reaches: ``"std"``, ``"sem"``, ``"ci95"`` or ``"bootstrap"`` around the mean,
+            ``"min-max"``, ``"iqr"`` (the quartiles, around the median), or None.
+        x
+            What the curves are drawn against: ``"step"``, or another metric, of the same file if it is only a key, such
+            as ``"time"``; it is joined as `history` does.
+        step
+            The key that tells the step; see `history`.
+        align
+            How curves of one group are brought together; see `SeedGroups.aggregate`. By default ``"union"``, or
+            ``"interpolate"`` if `x` is another metric.
+        smooth
+            From 0 to less than 1: the weight of what came before in the moving average of each run.
+        logx, logy
+            Whether the axes are logarithmic.
+        max_points
+            Lines of more points are drawn by this many, which keep their ups and downs.
+        exclude
+            Patterns of keys that do not matter although they vary; see `over`.
+        ax
+            Axes to draw into, a cell of a grid say; by default new ones.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            With `col`, an array of them.
+
+        Raises
+        ------
+        InvalidKeyError
+            If there is no such metric, key or choice.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from mlxp_reader import DataFrame
+        >>> curves = pd.array([[3.0, 2.0, 1.0], [5.0, 4.0]], dtype="metric")
+        >>> runs = DataFrame({"config.seed": [1, 2], "val.loss": curves})
+        >>> axes = runs.plot_metric("val.loss", over="seed")
+        >>> axes.get_legend().get_texts()[0].get_text()
+        'n=2→1'
+        """
+        from mlxp_reader.plots import plot_metric
+
+        return plot_metric(
+            self,
+            metric,
+            hue=hue,
+            style=style,
+            col=col,
+            over=over,
+            band=band,
+            x=x,
+            step=step,
+            align=align,
+            smooth=smooth,
+            logx=logx,
+            logy=logy,
+            max_points=max_points,
+            exclude=exclude,
+            ax=ax,
+        )

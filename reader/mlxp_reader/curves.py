@@ -17,7 +17,7 @@ from mlxp_reader.lazy import MetricArray, MetricDtype, MetricValues
 from mlxp_reader.names import suggestion
 from mlxp_reader.notices import notice, some
 
-__all__ = ["STEP_KEYS", "Curves", "curves", "log_name_of", "run_ids"]
+__all__ = ["STEP_KEYS", "Curves", "curves", "log_name_of", "run_ids", "step_name"]
 
 STEP_KEYS = ("step", "epoch", "iteration")
 """The keys that tell the step of a record, the first one that there is."""
@@ -162,10 +162,10 @@ def _numbered(counts: Integers) -> Integers:
 def _of_one_log(frame: pd.DataFrame, log_name: str, names: list[str], step: str | None) -> Curves:
     flats = {name: _flat(frame, name) for name in names}
     first = flats[names[0]]
-    step_name = _step_name(frame, log_name, step)
-    steps = None if step_name is None else flats.get(step_name) or _flat(frame, step_name)
+    told_by = step_name(frame, log_name, step)
+    steps = None if told_by is None else flats.get(told_by) or _flat(frame, told_by)
     if steps is not None and steps.array.dtype == object:
-        raise InvalidKeyError(f"the values of {step_name} are no numbers; name the key of the steps by step=")
+        raise InvalidKeyError(f"the values of {told_by} are no numbers; name the key of the steps by step=")
     if all(first.is_like(other) for other in [*flats.values(), *([steps] if steps is not None else [])]):
         # The usual case, in which nothing has to be looked for.
         told = first.record if steps is None else steps.array
@@ -175,7 +175,14 @@ def _of_one_log(frame: pd.DataFrame, log_name: str, names: list[str], step: str 
     return Curves(keys.run, told, {name: keys.placed(flat) for name, flat in flats.items()})
 
 
-def _step_name(frame: pd.DataFrame, log_name: str, step: str | None) -> str | None:
+def step_name(frame: pd.DataFrame, log_name: str, step: str | None) -> str | None:
+    """Return the metric that tells the steps of a metrics file; None if the numbers of the records do.
+
+    Raises
+    ------
+    InvalidKeyError
+        If `step` is given, and there is no such key.
+    """
     if step is None:
         return next((name for key in STEP_KEYS if _is_metric(frame, name := f"{log_name}.{key}")), None)
     name = step if step.startswith(f"{log_name}.") else f"{log_name}.{step}"

@@ -276,8 +276,10 @@ def _data(numbers: dict[str, Numbers], layout: _Layout, is_one_value: bool) -> p
 
 def _index(labels: list[Label], names: list[str]) -> pd.Index:
     if len(names) == 1:
-        return pd.Index([label[0] for label in labels], name=names[0])
-    return pd.MultiIndex.from_frame(pd.DataFrame(labels, columns=pd.Index(names), dtype=object))
+        values: list[Any] = [label[0] for label in labels]
+        return pd.Index(values, name=names[0])
+    index: pd.MultiIndex = pd.MultiIndex.from_frame(pd.DataFrame(labels, columns=pd.Index(names), dtype=object))
+    return index
 
 
 def _grid(layout: _Layout, cells: list[list[Cell]], about: str, most: int, labels: Mapping[Any, str]) -> Grid:

@@ -110,6 +110,10 @@ class SeedGroups:
             raise InvalidKeyError(f"there is no group {group}; there are {len(self)}, from 0")
         return self._frame[self._number == group].reset_index(drop=True)
 
+    def places(self, group: int) -> list[int]:
+        """Return the places in the frame of the runs of one group."""
+        return np.flatnonzero(self._number == group).tolist()
+
     def aggregate(
         self,
         what: str,
@@ -195,7 +199,7 @@ class SeedGroups:
         self._tell_irregularities(np.array([np.nan if len(steps) == 0 else 1.0 for steps, _ in by_run]), metric)
         groups, steps, parts = [], [], []
         for group in range(len(self)):
-            mine = [by_run[run] for run in np.flatnonzero(self._number == group) if len(by_run[run][0])]
+            mine = [by_run[run] for run in self.places(group) if len(by_run[run][0])]
             at, table = align(mine, alignment)
             if mine and not len(at):
                 notice(f"the curves of {metric} have no step in common: {self._name(group)}")
