@@ -276,8 +276,8 @@ def _data(numbers: dict[str, Numbers], layout: _Layout, is_one_value: bool) -> p
 
 def _index(labels: list[Label], names: list[str]) -> pd.Index:
     if len(names) == 1:
-        values: list[Any] = [label[0] for label in labels]
-        return pd.Index(values, name=names[0])
+        flat: pd.Index = pd.Index([label[0] for label in labels], name=names[0])
+        return flat
     index: pd.MultiIndex = pd.MultiIndex.from_frame(pd.DataFrame(labels, columns=pd.Index(names), dtype=object))
     return index
 

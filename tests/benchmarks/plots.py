@@ -1,6 +1,7 @@
 """How long it takes to draw the mean and the band of many curves, beside seaborn on the same numbers.
 
-``python plots.py --curves 200 --steps 10000`` prints CPU seconds and their ratio; without seaborn, ours alone. Both draw
+``python plots.py --curves 200 --steps 10000`` prints CPU seconds and their ratio; without seaborn, ours alone. Both
+draw
 40 settings of 5 seeds each, mean and standard deviation, and render the picture.
 """
 
@@ -14,9 +15,9 @@ import pandas as pd
 
 mpl.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402 - after the choice of the backend
+import matplotlib.pyplot as plt
 
-from mlxp_reader import DataFrame  # noqa: E402
+from mlxp_reader import DataFrame
 
 SEEDS = 5
 
@@ -49,15 +50,15 @@ def main():
     ours, wall = min(cpu_seconds(lambda: runs.plot_metric("val.loss", hue="lr", over="seed")) for _ in range(3))
     print(f"{options.curves} curves of {options.steps} steps: {ours:.2f} s CPU, {wall:.2f} s wall")
     try:
-        import seaborn
+        import seaborn as sns
     except ImportError:
         print("seaborn is not installed: nothing to compare with")
         return
     long = runs.history("val.loss")
     theirs, wall = cpu_seconds(
-        lambda: seaborn.lineplot(long, x="step", y="val.loss", hue="config.lr", errorbar="sd", palette="viridis")
+        lambda: sns.lineplot(long, x="step", y="val.loss", hue="config.lr", errorbar="sd", palette="viridis")
     )
-    print(f"seaborn {seaborn.__version__}: {theirs:.2f} s CPU, {wall:.2f} s wall: {theirs / ours:.0f} times ours")
+    print(f"seaborn {sns.__version__}: {theirs:.2f} s CPU, {wall:.2f} s wall: {theirs / ours:.0f} times ours")
 
 
 if __name__ == "__main__":
