@@ -28,6 +28,8 @@ __all__ = [
     "launch",
 ]
 
+__version__ = "2.0.0.dev0"
+
 _HOMES = {
     "ConfigDict": "mlxp.config_dict",
     "Context": "mlxp.launcher",
@@ -43,10 +45,6 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("mlxp")
     if name == "errors":
         return importlib.import_module("mlxp.errors")
     if name not in _HOMES:

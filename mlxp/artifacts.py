@@ -38,12 +38,10 @@ def _save_pickle(artifact: object, path: str) -> None:
 
     with Path(path).open("wb") as file:
         try:
-            # The standard pickle is fast, but stores what a script defines by a name that no other program can import.
             file.write(dill.dumps(artifact))
         except (pickle.PicklingError, TypeError, AttributeError) as error:
-            raise InvalidArtifactError(
-                f"an object of type {type(artifact).__name__} cannot be pickled: {error}"
-            ) from error
+            kind = type(artifact).__name__
+            raise InvalidArtifactError(f"an object of type {kind} cannot be pickled: {error}") from error
 
 
 def _load_pickle(path: str) -> object:
@@ -120,8 +118,10 @@ ARTIFACT_TYPES: dict[str, ArtifactType] = {
     "torch": ArtifactType(_save_torch, _load_torch),
     "image": ArtifactType(_save_image, _load_image),
 }
-"""The built-in types: ``pickle`` (any object, by dill), ``numpy`` (an array, or a dict of arrays), ``torch``, and ``image``
-(a matplotlib figure, a PIL image or an array with values in [0, 255] or [0., 1.]; loaded as matplotlib's ``imread`` does).
+"""The built-in types.
+
+``pickle`` takes any object (by dill), ``numpy`` an array or a dict of arrays, ``torch`` what torch saves, and ``image``
+a matplotlib figure, a PIL image or an array with values in [0, 255] or [0., 1.]; matplotlib's ``imread`` loads it.
 """
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlxp.errors import LogDirectoryError
+from mlxp.errors import InvalidKeyError, LogDirectoryError
 
 LAYOUT_VERSION = 2
 """Version of the run directory's format; directories of MLXP 1 carry none."""
@@ -132,8 +132,8 @@ def log_id_of(name: str) -> int | None:
 def create_run_directory(parent: Path) -> RunDirectory:
     """Create the directory of a new run in `parent` and return it.
 
-    The id is one more than the highest one ever used there, as far as is known: creating a directory succeeds for one
-    process only, so that any number of them, on any number of hosts, may do this at once.
+    Its id follows the last one created there, or the highest one found. Creating a directory succeeds for one process
+    only, so that any number of them, on any number of hosts, may do this at once.
 
     Raises
     ------
@@ -142,17 +142,42 @@ def create_run_directory(parent: Path) -> RunDirectory:
     """
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        log_id = max(_highest_log_id(parent), _last_log_id(parent)) + 1
-        while not _create(parent / str(log_id)):
-            log_id += 1
+        # Remembering spares a look at every name in a directory that may hold many thousands.
+        log_id = (_last_log_id(parent) or _highest_log_id(parent)) + 1
+        if not _create(parent / str(log_id)):
+            log_id = max(_highest_log_id(parent), log_id) + 1
+            while not _create(parent / str(log_id)):
+                log_id += 1
     except OSError as error:
         raise LogDirectoryError(f"cannot create a run's directory in {parent}: {error.strerror or error}") from error
     _remember_last_log_id(parent, log_id)
     return RunDirectory(parent / str(log_id))
 
 
+def claim_run_directory(parent: Path, log_id: int) -> RunDirectory:
+    """Return the directory of the run `log_id` in `parent`, after creating it if it is not there.
+
+    Raises
+    ------
+    InvalidKeyError
+        If no run can have that id.
+    LogDirectoryError
+        If the directory cannot be created.
+    """
+    if log_id < 1:
+        raise InvalidKeyError(f"the id of a run is a whole number from 1, not {log_id}")
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        is_new = _create(parent / str(log_id))
+    except OSError as error:
+        raise LogDirectoryError(f"cannot create {parent / str(log_id)}: {error.strerror or error}") from error
+    if is_new and log_id > _last_log_id(parent):
+        _remember_last_log_id(parent, max(log_id, _highest_log_id(parent)))
+    return RunDirectory(parent / str(log_id))
+
+
 def _highest_log_id(parent: Path) -> int:
-    return max((log_id_of(name) or 0 for name in os.listdir(parent)), default=0)  # noqa: PTH208 - twice as fast
+    return max((log_id_of(entry.name) or 0 for entry in os.scandir(parent)), default=0)
 
 
 def _create(path: Path) -> bool:
@@ -164,7 +189,6 @@ def _create(path: Path) -> bool:
 
 
 def _last_log_id(parent: Path) -> int:
-    # Only a removed run's id is known from here and not from the directories themselves.
     try:
         return int((parent / CACHE_DIR / "last_id").read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -172,7 +196,7 @@ def _last_log_id(parent: Path) -> int:
 
 
 def _remember_last_log_id(parent: Path, log_id: int) -> None:
-    # A lost update is harmless: the file matters only once the highest run has been removed.
+    # If it is lost, or an older one wins, the next run finds its id by looking.
     with contextlib.suppress(OSError, LogDirectoryError):
         (parent / CACHE_DIR).mkdir(exist_ok=True)
         write_atomically(parent / CACHE_DIR / "last_id", str(log_id))

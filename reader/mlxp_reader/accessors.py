@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlxp_reader.lazy import MetricArray, MetricValues
+from mlxp_reader.lazy import MetricArray
 from mlxp_reader.statistics import statistic
 
 __all__ = ["MetricAccessor"]
@@ -70,17 +70,14 @@ class MetricAccessor:
         ValueError
             If the runs have different numbers of values.
         """
-        cells = [np.asarray(cell) for cell in self._cells() if cell is not None]
+        cells = [np.asarray(values) for values in self._array.runs() if values is not None]
         lengths = {len(cell) for cell in cells}
         if len(lengths) > 1:
             raise ValueError(f"the runs have from {min(lengths)} to {max(lengths)} values: they do not stack")
         return np.stack(cells) if cells else np.empty((0, 0))
 
-    def _cells(self) -> list[Any]:
-        return [cell.loaded if isinstance(cell, MetricValues) else None for cell in self._array.load()]
-
     def _statistic(self, name: str) -> "pd.Series[Any]":
-        found = statistic(name, self._cells())
+        found = statistic(name, self._array.runs())
         return pd.Series(_plain(found), index=self._series.index, name=f"{self._series.name}.{name}")
 
 

@@ -120,7 +120,8 @@ class CellArray(ExtensionArray):
     def __setitem__(self, key: Any, value: Any) -> None:
         if self._readonly:
             raise ValueError("Cannot modify read-only array")
-        key = check_array_indexer(self, key)
+        # pandas gives one place as a tuple, too.
+        key = check_array_indexer(self, key[0] if isinstance(key, tuple) and len(key) == 1 else key)
         if is_integer(key):
             if isinstance(value, CellArray):
                 raise ValueError("setting an array element with a sequence.")

@@ -141,7 +141,8 @@ def _read_info(path: str, record: Record, marks: _Marks) -> None:
     info = _mapping(path, _INFO, record, marks)
     submission = _mapping(path, _SUBMISSION, record, marks)
     if submission:
-        info = {**(info or {}), "scheduler": submission}
+        waiting = {"status": "SUBMITTED"} if marks[_INFO] is _ABSENT else {}
+        info = {**waiting, **(info or {}), "scheduler": submission}
     # A directory that was copied or renamed is known by the name that it has now.
     info = {**(info or {}), "logger": {**_logger_of(info), "log_id": record.log_id}}
     _add_flattened(info, "info", _INFO, record)
@@ -158,7 +159,7 @@ def _read_config(path: str, record: Record, marks: _Marks) -> None:
     config = _mapping(path, _CONFIG, record, marks)
     if config is not None:
         _add_flattened(config, "config", _CONFIG, record)
-    elif not any(problem.file == _CONFIG for problem in record.problems) and not _is_young(path):
+    elif marks[_CONFIG] is _ABSENT and record.values.get("info.status") != "SUBMITTED" and not _is_young(path):
         record.problems.append(Problem(_CONFIG, None, "there is no such file"))
 
 
@@ -233,43 +234,46 @@ def _sentence(error: Exception) -> str:
 
 
 def _add_flattened(mapping: Mapping[Any, Any], prefix: str, file: str, record: Record) -> None:
+    values: dict[str, Any] = {}
+    twice: list[str] = []
     try:
-        for name, value in _flattened(mapping, prefix, _Budget(_MOST_VALUES)):
-            if name in record.values:
-                record.problems.append(Problem(file, None, f"several keys are called {name}; the last one counts"))
-            record.values[name] = value
-    except (_BudgetError, RecursionError):
+        _flatten(mapping, prefix, values, twice)
+    except (_TooManyError, RecursionError):
         record.problems.append(Problem(file, None, f"stands for more than {_MOST_VALUES} values"))
+    record.problems += [Problem(file, None, f"several keys are called {name}; the last one counts") for name in twice]
+    record.values |= values
 
 
-class _BudgetError(Exception):
+class _TooManyError(Exception):
     """More values than can be meant."""
 
 
-class _Budget:
-    def __init__(self, values: int) -> None:
-        self._left = values
-
-    def spend(self, value: Any) -> None:
-        self._left -= 1
-        if self._left < 0:
-            raise _BudgetError
-        if type(value) is list:
-            for item in value:
-                self.spend(item)
-        elif type(value) is dict:
-            for item in value.values():
-                self.spend(item)
-
-
-def _flattened(mapping: Mapping[Any, Any], prefix: str, budget: _Budget) -> Iterator[tuple[str, Any]]:
+def _flatten(mapping: Mapping[Any, Any], prefix: str, values: dict[str, Any], twice: list[str]) -> None:
+    if len(values) > _MOST_VALUES:
+        raise _TooManyError
     for key, value in mapping.items():
         name = f"{prefix}.{key}"
         if type(value) is dict and value:
-            yield from _flattened(value, name, budget)
-        else:
-            budget.spend(value)
-            yield name, value
+            _flatten(value, name, values, twice)
+            continue
+        if type(value) is list:
+            _check_size(value, _MOST_VALUES)
+        if name in values:
+            twice.append(name)
+        values[name] = value
+
+
+def _check_size(items: Iterable[Any], left: int) -> int:
+    """Return how many more values than those in `items`, and in what these hold, there may be."""
+    for item in items:
+        left -= 1
+        if left < 0:
+            raise _TooManyError
+        if isinstance(item, list | tuple | set):
+            left = _check_size(item, left)
+        elif isinstance(item, dict):
+            left = _check_size(item.values(), left)
+    return left
 
 
 def _read_metric_keys(path: str, record: Record, marks: _Marks) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.lazy import MetricArray, MetricDtype, MetricValues
+from mlxp_reader.lazy import MetricArray, MetricDtype
 from mlxp_reader.names import suggestion
 from mlxp_reader.notices import notice, some
 
@@ -126,13 +126,11 @@ def _check_metric(frame: pd.DataFrame, name: str) -> None:
 def _flat(frame: pd.DataFrame, name: str) -> _Flat:
     array = frame[name].array
     assert isinstance(array, MetricArray)  # noqa: S101 - `_check_metric` has seen it
-    cells = [cell if isinstance(cell, MetricValues) else None for cell in array.load().cells]
-    loaded = [None if cell is None else cell.loaded for cell in cells]
+    loaded = array.runs()
     counts = np.array([0 if values is None else len(values) for values in loaded], dtype=np.int64)
     arrays = [_as_array(values) for values in loaded if values is not None and len(values)]
     values = np.concatenate(arrays) if arrays else np.empty(0)
-    numbers = [None if cell is None else cell.record_numbers for cell in cells]
-    return _Flat(counts, values, _all_records(numbers, counts))
+    return _Flat(counts, values, _all_records(array.record_numbers(), counts))
 
 
 def _as_array(values: Any) -> Array:

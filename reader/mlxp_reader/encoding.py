@@ -8,6 +8,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from mlxp_reader.expressions import MISSING
@@ -85,12 +87,20 @@ def decoded(field: pa.Field, column: pa.ChunkedArray) -> list[Any]:
         return (
             [null if value is None else value for value in values] if column.null_count and null is not None else values
         )
-    found: list[Any] = []
-    for chunk in column.chunks:
-        # Each run gets its own list, though many share the text.
-        texts = chunk.dictionary.to_pylist()
-        found += [MISSING if at is None else from_text(texts[at]) for at in chunk.indices.to_pylist()]
-    return found
+    found, codes = distinct(column)
+    return [MISSING if code < 0 else found[code] for code in codes.tolist()]
+
+
+def distinct(column: pa.ChunkedArray) -> tuple[list[Any], npt.NDArray[np.intp]]:
+    """Return the different values of a column of JSON text, and which of them each run has; -1 stands for none."""
+    combined = column.combine_chunks()
+    values = [from_text(text) for text in combined.dictionary.to_pylist()]
+    return values, combined.indices.fill_null(-1).to_numpy().astype(np.intp)
+
+
+def python_type(field: pa.Field) -> type[Any]:
+    """Return the type of the values of a column that does not hold JSON text."""
+    return next(kind for kind, arrow_type in _TYPES.items() if arrow_type == field.type)
 
 
 def to_text(value: Any) -> str:

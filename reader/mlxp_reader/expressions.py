@@ -41,7 +41,7 @@ __all__ = [
 
 Mask = npt.NDArray[np.bool_]
 Column = Callable[[str], Any]
-"""Gives a field's values, one per run: a numpy array, an extension array of pandas, an Arrow array or a list.
+"""Gives a field's values, one per run: an array of numpy, pandas or Arrow, or a list.
 
 A run without the key is ``pandas.NA`` or `MISSING`; a null in a masked, string or Arrow array is such a run, too.
 ``None`` in a list or an object array is a null that the configuration holds.
@@ -304,6 +304,9 @@ def _values(column: Any) -> _Values:
     column = getattr(column, "array", column)  # of a Series
     if hasattr(column, "is_valid"):
         return _values_of_arrow(column)
+    if isinstance(column, np.ma.MaskedArray):
+        values = _values_of_numpy(column.data)
+        return replace(values, present=values.present & ~np.ma.getmaskarray(column))
     if isinstance(column, np.ndarray):
         return _values_of_numpy(column)
     if hasattr(column, "isna"):

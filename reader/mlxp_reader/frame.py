@@ -100,7 +100,10 @@ class DataFrame(Analysis, pd.DataFrame):
         return [name for name in names if _varies(self[name])]
 
     def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
-        """Return a plain `pandas.DataFrame`; with ``lazy=False``, one of plain columns in which all is loaded."""
+        """Return a plain `pandas.DataFrame`; with ``lazy=False``, one of plain columns in which all is loaded.
+
+        Metrics are arrays there, read-only since they share the reader's memory.
+        """
         frame = pd.DataFrame(self)
         if lazy:
             return frame
@@ -258,13 +261,13 @@ class DataFrame(Analysis, pd.DataFrame):
 
 
 def _varies(column: "pd.Series[Any]") -> bool:
-    codes, _ = pd.factorize(column.array, use_na_sentinel=True)
+    codes, _ = pd.factorize(column, use_na_sentinel=True)
     return len(codes) > 0 and bool((codes != codes[0]).any())
 
 
 def _loaded(column: "pd.Series[Any]") -> Any:
     if isinstance(column.dtype, MetricDtype):
-        return column.array.to_lists()
+        return column.array.to_arrays()
     if isinstance(column.dtype, MixedDtype | ArtifactDtype):
         return np.asarray(column.array, dtype=object)
     return column

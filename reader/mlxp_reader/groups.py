@@ -193,6 +193,8 @@ class GroupedDataFrame:
         found = maps.as_maps(args[0] if args else kwargs.get(keyword), self.columns)
         if found is None:
             return getattr(self._as_pandas(), name)(*args, **kwargs)
+        if self._frame is not None:
+            maps.load(self._frame, found)  # all groups at once
         return self._each(name, args, kwargs, ungroup)
 
     @property

@@ -9,13 +9,16 @@ import hashlib
 import json
 import logging
 import os
+import zlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -26,11 +29,10 @@ from mlxp_reader.crawl import Record, is_up_to_date
 from mlxp_reader.expressions import MISSING
 from mlxp_reader.workers import crawl_all
 
-__all__ = ["FILE_NAME", "Changes", "cache_directory", "opened", "refreshed"]
+__all__ = ["FILE_NAME", "Changes", "Shared", "cache_directory", "opened", "refreshed", "shared"]
 
 FILE_NAME = "index.parquet"
 _VERSION = b"1"
-_ABOUT_VERSION, _ABOUT_SOURCE = b"mlxp.index", b"mlxp.source"
 
 _OWN = {
     "log_id": pa.int64(),
@@ -53,6 +55,21 @@ class Changes:
     cached: int
     changed: int
     new: int
+
+
+class Shared(NamedTuple):
+    """What the runs say of something, read once for all runs that say the same."""
+
+    contents: list[Any]
+    of_run: npt.NDArray[np.intp]
+    """Which of the contents is each run's."""
+
+
+def shared(table: pa.Table, name: str) -> Shared:
+    """Return the column `name` of an index, which is one of JSON texts."""
+    column = table[name].combine_chunks()
+    contents = [json.loads(text) for text in column.dictionary.to_pylist()]
+    return Shared(contents, column.indices.to_numpy().astype(np.intp))
 
 
 def cache_directory(source: Path, destination: Path | None) -> Path:
@@ -94,9 +111,7 @@ def opened(source: Path, cache: Path) -> pa.Table | None:
             table = file.read()
     except (OSError, ValueError, pa.ArrowException):
         return None
-    about = table.schema.metadata or {}
-    is_ours = about.get(_ABOUT_VERSION) == _VERSION and about.get(_ABOUT_SOURCE) == _source(source, cache)
-    return table if is_ours and table.schema.names[: len(_OWN)] == list(_OWN) else None
+    return table if table.schema.metadata == _about(table.schema, source, cache) else None
 
 
 def refreshed(
@@ -121,14 +136,21 @@ def refreshed(
     table = _table(records)
     if known is not None and rows:
         table = _merged(known.take(pa.array(rows.values(), type=pa.int64())), table)
-    table = table.replace_schema_metadata({_ABOUT_VERSION: _VERSION, _ABOUT_SOURCE: _source(source, cache)})
+    table = table.replace_schema_metadata(_about(table.schema, source, cache))
     _write(table, cache / FILE_NAME)
     return table, changes
 
 
-def _source(source: Path, cache: Path) -> bytes:
-    # Beside the runs, the index moves with them.
-    return b"." if cache.parent == source else os.fsencode(source)
+def _about(schema: pa.Schema, source: Path, cache: Path) -> dict[bytes, bytes]:
+    """Return what an index with these columns says of itself."""
+    columns = [(field.name, str(field.type), sorted((field.metadata or {}).items())) for field in schema]
+    return {
+        b"mlxp.index": _VERSION,
+        # Beside the runs, the index moves with them.
+        b"mlxp.source": b"." if cache.parent == source else os.fsencode(source),
+        # Parquet has checksums of its pages only.
+        b"mlxp.columns": f"{zlib.crc32(repr(columns).encode()):08x}".encode(),
+    }
 
 
 def _still_right(known: pa.Table | None, paths: dict[int, str]) -> tuple[dict[int, int], dict[int, str]]:
@@ -162,7 +184,7 @@ def _table(records: Sequence[Record]) -> pa.Table:
         "settled": [record.settled for record in records],
         "metrics": [_json(record.metrics) for record in records],
         "artifacts": [_json(record.artifacts) for record in records],
-        "problems": [_json(record.problems) for record in records],
+        "problems": [_json([list(problem) for problem in record.problems]) for record in records],
     }
     fields = [pa.field(name, kind) for name, kind in _OWN.items()]
     arrays = [_array(own[name], kind) for name, kind in _OWN.items()]
@@ -175,7 +197,10 @@ def _table(records: Sequence[Record]) -> pa.Table:
 
 
 def _json(content: Any) -> str:
-    return json.dumps(content, separators=(",", ":"))
+    try:
+        return orjson.dumps(content).decode()
+    except orjson.JSONEncodeError:  # names of files that are no text
+        return json.dumps(content, separators=(",", ":"))
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.ChunkedArray:

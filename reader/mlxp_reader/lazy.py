@@ -1,238 +1,26 @@
 """Columns of metrics: pandas arrays whose cells are loaded when somebody looks into them.
 
-A cell is a sequence that knows *where* its values are. Operations of pandas that only move cells around load nothing,
-in a plain `pandas.DataFrame` too; what is loaded of a column is recorded in the `MetricColumn` that its cells share.
+Operations of pandas that only move cells around load nothing, in a plain `pandas.DataFrame` too. As long as all cells
+come from one metric of one reader, not even they are made: the rows tell where they are.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from pandas.api.extensions import register_extension_dtype
+from pandas.api.extensions import register_extension_dtype, take
+from pandas.api.indexers import check_array_indexer
+from pandas.api.types import is_integer
 
 from mlxp_reader.cells import CellArray, CellDtype, Objects, is_missing, objects
+from mlxp_reader.metric_values import Batch, MetricColumn, MetricValues, load_cells, shortened
 
-__all__ = ["MetricArray", "MetricColumn", "MetricDtype", "MetricValues"]
+__all__ = ["MetricArray", "MetricColumn", "MetricDtype", "MetricValues", "load_cells"]
 
-Values = npt.NDArray[Any] | list[Any]
-"""The values of one metric in one run: a read-only array of integers, floats or booleans, or a list of anything."""
-
-_READ_AHEAD = 8
-"""By how much more is loaded each time that cells are looked at one after the other."""
-
-
-class MetricColumn:
-    """The values of one metric in all runs of a reader, loaded once, where touched.
-
-    Parameters
-    ----------
-    load
-        Returns the values for an ascending array of rows.
-    """
-
-    def __init__(self, name: str, rows: int, load: Callable[[npt.NDArray[np.intp]], Sequence[Values]]) -> None:
-        self.name = name
-        self.records: dict[int, npt.NDArray[np.int64]] = {}
-        """For each loaded row whose values are not those of records 0, 1, 2, ...: the number of each value's record."""
-        self._load = load
-        self._values: Objects = np.empty(rows, dtype=object)
-        self._loaded = np.zeros(rows, dtype=np.bool_)
-        self._lock = threading.RLock()
-
-    def is_loaded(self, row: int) -> bool:
-        """Tell whether the values of `row` are in memory."""
-        return bool(self._loaded[row])
-
-    @property
-    def loaded(self) -> int:
-        """How many rows are in memory."""
-        return int(np.count_nonzero(self._loaded))
-
-    def record_numbers(self, row: int) -> npt.NDArray[np.int64] | None:
-        """Return the number of the record that holds each value of a loaded `row`; None stands for 0, 1, 2, ..."""
-        return self.records.get(row)
-
-    def values(self, row: int) -> Values:
-        """Return the values of `row`."""
-        if not self._loaded[row]:
-            self.load([row])
-        values: Values = self._values[row]
-        return values
-
-    def load(self, rows: Sequence[int]) -> None:
-        """Load those of `rows` that are not in memory yet."""
-        with self._lock:
-            wanted = np.unique(np.asarray(rows, dtype=np.intp))
-            missing = wanted[~self._loaded[wanted]]
-            if len(missing):
-                for row, values in zip(missing, self._load(missing), strict=True):
-                    self._values[row] = values
-                self._loaded[missing] = True
-
-
-class _Given:
-    """Values that a user puts into a column."""
-
-    def __init__(self, values: Values) -> None:
-        self._given = values
-
-    def is_loaded(self, row: int) -> bool:  # noqa: ARG002 - there is one row only
-        return True
-
-    def values(self, row: int) -> Values:  # noqa: ARG002
-        return self._given
-
-    def record_numbers(self, row: int) -> None:  # noqa: ARG002
-        return None
-
-
-class MetricValues(Sequence[Any]):
-    """The values of one metric in one run, loaded on first use; equal to the list of them.
-
-    ``numpy.asarray`` gives them as a read-only array, `tolist` as a list of Python's numbers.
-
-    Examples
-    --------
-    >>> values = MetricValues.of([0.5, 0.25])
-    >>> values[-1], len(values), values == [0.5, 0.25]
-    (0.25, 2, True)
-    """
-
-    __slots__ = ("_batch", "column", "row")
-
-    def __init__(self, column: MetricColumn | _Given, row: int, batch: "_Batch | None" = None) -> None:
-        self.column = column
-        self.row = row
-        self._batch = batch
-
-    @classmethod
-    def of(cls, values: Any) -> "MetricValues":
-        """Return a cell that holds `values`."""
-        return values if isinstance(values, cls) else cls(_Given(_as_values(values)), 0)
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the values are in memory."""
-        return self.column.is_loaded(self.row)
-
-    @property
-    def loaded(self) -> Values:
-        """The values, as a read-only array if they are numbers of one kind, else as a list."""
-        if self._batch is not None and not self.is_loaded:
-            self._batch.load(self)
-        return self.column.values(self.row)
-
-    @property
-    def record_numbers(self) -> npt.NDArray[np.int64] | None:
-        """The number of the record in the metrics file that holds each of the loaded values; None for 0, 1, 2, ..."""
-        return self.column.record_numbers(self.row)
-
-    def tolist(self) -> list[Any]:
-        """Return the values as a list of Python's numbers."""
-        values = self.loaded
-        return values.tolist() if isinstance(values, np.ndarray) else list(values)
-
-    def __len__(self) -> int:
-        return len(self.loaded)
-
-    @overload
-    def __getitem__(self, at: int) -> Any: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[Any]: ...
-    def __getitem__(self, at: Any) -> Any:
-        found = self.loaded[at]
-        return found.tolist() if isinstance(found, np.ndarray | np.generic) else found
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.tolist())
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        array = np.asarray(self.loaded, dtype=dtype)
-        return array.copy() if copy else array
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, MetricValues):
-            return self._is(other) or self.tolist() == other.tolist()
-        return self.tolist() == list(other) if isinstance(other, list | tuple | np.ndarray) else NotImplemented
-
-    def _is(self, other: "MetricValues") -> bool:
-        return self.column is other.column and self.row == other.row
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.tolist()))
-
-    def __copy__(self) -> "MetricValues":
-        return self
-
-    def __deepcopy__(self, memo: Any) -> "MetricValues":
-        return self  # it cannot be changed
-
-    def __reduce__(self) -> Any:
-        return _unpickled, (self.loaded,)
-
-    def __str__(self) -> str:
-        return str(self.tolist())
-
-    def __repr__(self) -> str:
-        return repr(self.tolist())
-
-    def __format__(self, spec: str) -> str:
-        # What tabulate, and with it DataFrame.to_markdown, puts into a table.
-        return format(_shortened(self), spec)
-
-
-def _unpickled(values: Values) -> MetricValues:
-    return MetricValues.of(values)
-
-
-def _as_values(values: Any) -> Values:
-    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "bif":
-        array: npt.NDArray[Any] = values.view()
-    else:
-        values = list(values)
-        kinds = set(map(type, values))
-        if not kinds or not kinds <= {int, float} or (kinds == {int} and any(abs(value) >= 2**63 for value in values)):
-            return list(values)
-        array = np.array(values, dtype=np.int64 if kinds == {int} else np.float64)
-    array.flags.writeable = False
-    return array
-
-
-def _shortened(cell: MetricValues) -> str:
-    shown = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in cell[:3]]
-    return f"[{', '.join(shown)}{', ...' if len(cell) > 3 else ''}]"
-
-
-class _Batch:
-    """Cells that are likely to be looked at one after the other: ever more of them are loaded at once."""
-
-    def __init__(self, cells: Objects) -> None:
-        self.cells = cells
-        self._ahead = 1
-
-    def load(self, cell: MetricValues) -> None:
-        cells = [cell]
-        for other in self.cells if self._ahead > 1 else ():
-            if len(cells) == self._ahead:
-                break
-            if isinstance(other, MetricValues) and not other.is_loaded:
-                cells.append(other)
-        self._ahead *= _READ_AHEAD
-        load_cells(cells)
-
-
-def load_cells(cells: Sequence[Any] | Objects) -> None:
-    """Load what is missing of `cells`, each column's in one go."""
-    rows: dict[MetricColumn, list[int]] = {}
-    for cell in cells:
-        if isinstance(cell, MetricValues) and isinstance(cell.column, MetricColumn):
-            rows.setdefault(cell.column, []).append(cell.row)
-    for column, of_column in rows.items():
-        column.load(of_column)
+_Rows = npt.NDArray[np.intp]
 
 
 @register_extension_dtype
@@ -261,9 +49,130 @@ class MetricArray(CellArray):
 
     _cell_dtype = MetricDtype()
 
-    def __init__(self, cells: Objects, batch: _Batch | None = None) -> None:
-        super().__init__(cells)
+    def __init__(self, cells: Objects | None, batch: Batch | None = None) -> None:
+        self._made = cells
+        # The column and the rows in it, -1 for none, as long as nothing else is among the cells.
+        self.source: tuple[MetricColumn, _Rows] | None = None
         self._batch = batch
+
+    @classmethod
+    def of_rows(cls, column: MetricColumn, rows: _Rows, batch: Batch | None = None) -> "MetricArray":
+        """Return an array of the values in some rows of `column`; -1 stands for a run without them."""
+        array = cls(None, batch)
+        array.source = column, rows
+        return array
+
+    @property
+    def cells(self) -> Objects:
+        """The cells; looking at them here loads nothing."""
+        if self._made is None:
+            self._made = objects(list(self._each(None)))
+        # Whoever has the cells may change them.
+        self.source = None
+        return self._made
+
+    @cells.setter
+    def cells(self, cells: Objects) -> None:
+        self._made, self.source = cells, None
+
+    def _each(self, batch: Batch | None) -> Iterator[Any]:
+        """Yield the cells; those of a `batch` are loaded together."""
+        if self.source is not None:
+            column, rows = self.source
+            for row in rows.tolist():
+                yield np.nan if row < 0 else MetricValues(column, row, batch)
+            return
+        for cell in self.cells:
+            yield MetricValues(cell.column, cell.row, batch) if isinstance(cell, MetricValues) else cell
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._each(self._shared_batch())
+
+    def __len__(self) -> int:
+        return len(self.cells if self.source is None else self.source[1])
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the references to the values; what is loaded belongs to the reader."""
+        return 8 * len(self)
+
+    def __getitem__(self, item: Any) -> Any:
+        if self.source is None:
+            return super().__getitem__(item)
+        column, rows = self.source
+        if is_integer(item):
+            return np.nan if rows[item] < 0 else MetricValues(column, int(rows[item]))
+        item = check_array_indexer(self, item)
+        if not isinstance(item, slice):
+            return self.of_rows(column, rows[item])
+        # pandas cuts a column into groups by slices: those look ahead together.
+        result = self.of_rows(column, rows[item], self._shared_batch())
+        result._readonly = self._readonly  # noqa: SLF001 - of our own class
+        return result
+
+    def _like(self, cells: Objects) -> "MetricArray":
+        return MetricArray(cells, self._shared_batch()) if cells.base is not None else MetricArray(cells)
+
+    def _shared_batch(self) -> Batch:
+        if self._batch is None:
+            self._batch = Batch(lambda: self._each(None))
+        return self._batch
+
+    def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> "MetricArray":
+        """Return the cells at `indices`."""
+        if self.source is None or not (self._is_one_cell(fill_value) and is_missing(fill_value)):
+            return super().take(indices, allow_fill=allow_fill, fill_value=fill_value)
+        column, rows = self.source
+        taken: Any = take(rows, np.asarray(indices, dtype=np.intp), allow_fill=allow_fill, fill_value=-1)
+        return self.of_rows(column, taken)
+
+    def copy(self) -> "MetricArray":
+        """Return a column that can be changed by itself; the values are shared."""
+        return super().copy() if self.source is None else self.of_rows(*self.source)
+
+    @classmethod
+    def _concat_same_type(cls, to_concat: Sequence["MetricArray"]) -> "MetricArray":
+        sources = [array.source for array in to_concat if array.source is not None]
+        if len(sources) < len(to_concat) or any(column is not sources[0][0] for column, _ in sources):
+            return super()._concat_same_type(to_concat)
+        return cls.of_rows(sources[0][0], np.concatenate([rows for _, rows in sources]))
+
+    def equals(self, other: object) -> bool:
+        """Tell whether `other` is a column of the same values; nothing is loaded where they are the same anyway."""
+        if isinstance(other, MetricArray) and self.source and other.source and self.source[0] is other.source[0]:
+            return np.array_equal(self.source[1], other.source[1]) or super().equals(other)
+        return super().equals(other)
+
+    def isna(self) -> npt.NDArray[np.bool_]:
+        """Tell for each run whether it lacks the metric; nothing is loaded."""
+        if self.source is not None:
+            return np.asarray(self.source[1] < 0)
+        return np.fromiter((type(cell) is float for cell in self.cells), np.bool_, len(self.cells))
+
+    def load(self) -> "MetricArray":
+        """Load all values at once, and return the column itself."""
+        if self.source is None:
+            load_cells(self.cells)
+        else:
+            column, rows = self.source
+            column.load(rows[rows >= 0])
+        return self
+
+    def runs(self) -> list[Any]:
+        """Return the values of each run, a read-only array or a list, and None for a run without them."""
+        self.load()
+        if self.source is None:
+            return [None if is_missing(cell) else cell.loaded for cell in self.cells]
+        column, rows = self.source
+        return [None if row < 0 else column.values(row) for row in rows.tolist()]
+
+    def record_numbers(self) -> list[npt.NDArray[np.int64] | None]:
+        """Return for each run the records that hold its values; None where these are 0, 1, 2, ... or there are none."""
+        self.load()
+        if self.source is None:
+            return [None if is_missing(cell) else cell.column.record_numbers(cell.row) for cell in self.cells]
+        column, rows = self.source
+        return [column.record_numbers(row) for row in rows.tolist()]
 
     def __reduce__(self) -> Any:
         return MetricArray, (self.load().cells,)
@@ -286,32 +195,8 @@ class MetricArray(CellArray):
     def _fits(cls, values: list[Any]) -> bool:
         return bool(values) and all(isinstance(value, MetricValues) for value in values)
 
-    def isna(self) -> npt.NDArray[np.bool_]:
-        """Tell for each run whether it lacks the metric; nothing is loaded."""
-        return np.fromiter((type(cell) is float for cell in self.cells), np.bool_, len(self.cells))
-
-    def load(self) -> "MetricArray":
-        """Load all cells at once, and return the column itself."""
-        load_cells(self.cells)
-        return self
-
-    def _like(self, cells: Objects) -> "MetricArray":
-        # pandas cuts a column into groups by slices: those look ahead together.
-        return MetricArray(cells, self._shared_batch()) if cells.base is not None else MetricArray(cells)
-
-    def _shared_batch(self) -> _Batch:
-        if self._batch is None:
-            self._batch = _Batch(self.cells)
-        return self._batch
-
-    def __iter__(self) -> Iterator[Any]:
-        batch = self._shared_batch()
-        for cell in self.cells:
-            is_proxy = isinstance(cell, MetricValues)
-            yield MetricValues(cell.column, cell.row, batch) if is_proxy else cell
-
     def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:  # noqa: ARG002
-        return lambda cell: str(cell) if is_missing(cell) else _shortened(cell) if cell.is_loaded else "METRIC"
+        return lambda cell: str(cell) if is_missing(cell) else shortened(cell) if cell.is_loaded else "METRIC"
 
     @classmethod
     def _sort_key(cls, cell: MetricValues) -> Any:
@@ -330,21 +215,22 @@ class MetricArray(CellArray):
         """Return the bytes of the references to the values."""
         return self.nbytes
 
-    def to_lists(self) -> Objects:
-        """Return the cells as Python's lists, for a plain column of objects."""
-        return objects([cell if is_missing(cell) else cell.tolist() for cell in self.load()])
+    def to_arrays(self) -> Objects:
+        """Return what the cells hold, for a plain column of objects: read-only arrays, which share their memory."""
+        return objects([np.nan if values is None else values for values in self.runs()])
 
     def _values_for_json(self) -> Objects:
-        return self.to_lists()
+        return objects([cell if is_missing(cell) else cell.tolist() for cell in self.load().cells])
 
     def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:  # noqa: A002 - Arrow's name
-        cells = [None if is_missing(cell) else cell.loaded for cell in self.load()]
+        cells = self.runs()
         kinds = {cell.dtype if isinstance(cell, np.ndarray) else object for cell in cells if cell is not None}
         if kinds <= {np.dtype(np.int64), np.dtype(np.float64)}:
             return pa.array(cells, type=pa.list_(pa.int64() if kinds == {np.dtype(np.int64)} else pa.float64()))
         from mlxp_reader.encoding import to_text
 
-        return pa.array([None if cell is None else to_text(list(cell)) for cell in cells], type=pa.string())
+        texts = [None if is_missing(cell) else to_text(cell.tolist()) for cell in self.cells]
+        return pa.array(texts, type=pa.string())
 
 
 MetricDtype.array_type = MetricArray

@@ -12,10 +12,10 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError, InvalidMapError
 from mlxp_reader.cells import objects
-from mlxp_reader.lazy import MetricArray, MetricValues, load_cells
+from mlxp_reader.lazy import MetricArray, MetricValues
 from mlxp_reader.names import suggestion
 
-__all__ = ["MAP_TYPES", "Map", "aggregated", "applied", "as_maps", "mapped", "selected", "transformed"]
+__all__ = ["MAP_TYPES", "Map", "aggregated", "applied", "as_maps", "load", "mapped", "selected", "transformed"]
 
 MAP_TYPES = ("Generic", "Columnwise", "Rowwise", "Pointwise")
 """What the function of a map takes: some columns; one column; the values of one run; one value."""
@@ -84,9 +84,11 @@ def as_maps(argument: Any, columns: Collection[Any]) -> list[Map] | None:
 
 
 def _has_form(item: Any) -> bool:
-    if not isinstance(item, tuple) or len(item) not in {2, 3} or not callable(item[0]):
-        return False
-    return isinstance(item[1], str) or (isinstance(item[1], tuple) and all(isinstance(name, str) for name in item[1]))
+    return isinstance(item, tuple) and len(item) in {2, 3} and callable(item[0]) and _are_names(item[1])
+
+
+def _are_names(names: Any) -> bool:
+    return isinstance(names, str) or (isinstance(names, tuple) and all(isinstance(name, str) for name in names))
 
 
 def _strings(names: Any) -> tuple[str, ...]:
@@ -96,10 +98,9 @@ def _strings(names: Any) -> tuple[str, ...]:
 def _names(item: tuple[Any, ...]) -> tuple[str, ...] | None:
     if len(item) == 2 or item[2] is None:
         return None
-    names = _strings(item[2])
-    if not all(isinstance(name, str) for name in names):
+    if not _are_names(item[2]):
         raise InvalidMapError(f"the third element of a map is a name or a tuple of names, not {item[2]!r}")
-    return names
+    return _strings(item[2])
 
 
 def aggregated(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
@@ -204,9 +205,18 @@ def _rowwise(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
     return {name: column(values) for name, values in results.items()}
 
 
+def load(frame: pd.DataFrame, maps: Sequence[Map]) -> None:
+    """Load the metrics that maps take, each in one go."""
+    for name in {name for one in maps for name in one.columns}:
+        if isinstance(frame[name].array, MetricArray):
+            frame[name].array.load()
+
+
 def _values(frame: pd.DataFrame, name: str) -> list[Any]:
-    values = frame[name].tolist()
-    load_cells(values)
+    column = frame[name].array
+    if isinstance(column, MetricArray):
+        column.load()
+    values: list[Any] = frame[name].tolist()
     return values
 
 

@@ -6,7 +6,7 @@ values are the same. See `mlxp_reader.shards` for the cache, and `mlxp_reader.js
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -19,10 +19,10 @@ from mlxp.layout import RunDirectory
 from mlxp_reader.json_lines import Kind, Values, typed
 from mlxp_reader.lists import Cell, Column, Lists, Problem, flat
 from mlxp_reader.metric_files import Job, Unreadable, read_files
-from mlxp_reader.parts import FileState, Found, find
+from mlxp_reader.parts import FileState, Found, find, states_of
 from mlxp_reader.shards import Shard, ShardFolder
 
-__all__ = ["Column", "FileState", "MetricStore", "Problem"]
+__all__ = ["Column", "MetricStore", "Problem"]
 
 
 class MetricStore:
@@ -30,6 +30,8 @@ class MetricStore:
 
     Parameters
     ----------
+    logs
+        The directory that has the runs' directories.
     cache_dir
         Where to keep what was read, for this and later processes; None keeps nothing. A folder that cannot be written
         is as good as none.
@@ -40,42 +42,28 @@ class MetricStore:
     >>> run = RunDirectory(Path(tempfile.mkdtemp()) / "1")
     >>> run.metrics.mkdir(parents=True)
     >>> _ = run.metrics_file("train").write_text('{"loss": 0.5}\n{"loss": 0.25}\n')
-    >>> MetricStore(None).read([run], "train", "loss").cells()
+    >>> MetricStore(run.path.parent, None).read([1], "train", "loss").cells()
     [array([0.5 , 0.25])]
     """
 
-    def __init__(self, cache_dir: Path | None) -> None:
+    def __init__(self, logs: Path, cache_dir: Path | None) -> None:
+        self._logs = logs
         self._cache_dir = cache_dir
         self._folders: dict[str, ShardFolder] = {}
         self._lock = threading.Lock()
 
-    def read(
-        self, runs: Sequence[RunDirectory], log_name: str, key: str, states: Sequence[FileState | None] | None = None
-    ) -> Column:
-        """Return the values of the metric `key` of the file `log_name` in each of `runs`.
+    def read(self, log_ids: Iterable[int], log_name: str, key: str) -> Column:
+        """Return the values of the metric `key` of the file `log_name` in each of some runs, in their order.
 
-        Parameters
-        ----------
-        runs
-            The runs, each of them once.
-        log_name
-            The name of the metrics file.
-        key
-            The key in its records.
-        states
-            The state in which to read each run's file, where that is known already, and None where there is no such
-            file. A file is read up to the size it had in that state. By default, the files are looked at now.
-
-        Raises
-        ------
-        Nothing for what is in the files: what cannot be read is told by ``problems`` of the result.
+        A file is read up to the size that it had when it was looked at first. What cannot be read is told by
+        ``problems`` of the result. `log_ids` has each run once.
         """
+        ids = np.fromiter(log_ids, np.int64)
         with self._lock:
             folder = self._folders.get(log_name) or self._folders.setdefault(log_name, self._folder(log_name))
             while True:
-                reading = _Reading(runs, log_name, key, folder)
                 try:
-                    return reading.column(states)
+                    return _Reading(self._logs, ids, log_name, key, folder).column()
                 except _LostShardError as error:  # damaged, or merged by another process: then there is a new one
                     folder.drop(error.shard)
 
@@ -93,17 +81,19 @@ class _LostShardError(Exception):
 class _Reading:
     """One call of `MetricStore.read`."""
 
-    def __init__(self, runs: Sequence[RunDirectory], log_name: str, key: str, folder: ShardFolder) -> None:
-        self._runs = runs
-        self._log_ids = np.array([run.log_id for run in runs], dtype=np.int64)
+    def __init__(
+        self, logs: Path, log_ids: npt.NDArray[np.int64], log_name: str, key: str, folder: ShardFolder
+    ) -> None:
+        self._log_ids = log_ids
         self._file = str(RunDirectory(Path()).metrics_file(log_name))
+        # Not made by RunDirectory, which takes as long as looking at the file.
+        self._paths = [f"{logs}{os.sep}{log_id}{os.sep}{self._file}" for log_id in log_ids.tolist()]
         self._folder = folder
         self._key = key
         self._problems: dict[int, list[Problem]] = {}
 
-    def column(self, states: Sequence[FileState | None] | None) -> Column:
-        if states is None:
-            states = [self._state(run) for run in range(len(self._runs))]
+    def column(self) -> Column:
+        states = states_of(self._paths)
         shards = self._folder.shards()
         found = find([shard.parts for shard in shards], self._log_ids, states)
         column = _ColumnBuilder(self._key, _is_chained(found))
@@ -115,21 +105,12 @@ class _Reading:
                 self._report(result.job.run, None, result.error)
             else:
                 self._add_read(column, *result)
-        return column.build([problem for problems in self._problems.values() for problem in problems])
+        return column.build(self._sorted_problems())
 
-    def _path(self, run: int) -> str:
-        return f"{self._runs[run].path}{os.sep}{self._file}"
-
-    def _state(self, run: int) -> FileState | None:
-        try:
-            return FileState.of(os.stat(self._path(run)))  # noqa: PTH116 - ten thousand times, twice as fast
-        except OSError:
-            return None
-
-    def _jobs(self, states: Sequence[FileState | None], found: Found) -> Iterator[Job]:
-        for run in np.flatnonzero(~found.is_current).tolist():
-            if (state := states[run]) is not None:
-                yield Job(run, int(self._log_ids[run]), self._path(run), state, found.last.get(run))
+    def _jobs(self, states: npt.NDArray[np.int64], found: Found) -> Iterator[Job]:
+        for run in np.flatnonzero(~found.is_current & (states[:, 0] >= 0)).tolist():
+            state = FileState(*states[run].tolist())
+            yield Job(run, int(self._log_ids[run]), self._paths[run], state, found.last.get(run))
 
     def _add_read(self, column: "_ColumnBuilder", jobs: list[Job], shard: Shard) -> None:
         for job in jobs:
@@ -149,6 +130,12 @@ class _Reading:
         for run, row in zip(runs.tolist(), rows.tolist(), strict=True) if shard.problems else ():
             for line, message in shard.problems.get(row, ()):
                 self._report(run, line, message)
+
+    def _sorted_problems(self) -> list[Problem]:
+        by_line = [
+            sorted(problems, key=lambda problem: problem.line or 0) for _, problems in sorted(self._problems.items())
+        ]
+        return [problem for problems in by_line for problem in problems]
 
     def _report(self, run: int, line: int | None, error: str) -> None:
         self._problems.setdefault(run, []).append(Problem(int(self._log_ids[run]), self._file, line, error))

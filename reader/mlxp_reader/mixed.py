@@ -21,8 +21,15 @@ __all__ = ["MixedArray", "MixedDtype"]
 _NUMBERS = (bool, int, float, np.number, np.bool_)
 
 
+def _refuse(self: Any, *args: object, **kwargs: object) -> Any:  # noqa: ARG001 - takes what any method takes
+    raise TypeError("a value of a column cannot be changed in place, since runs share it; change a copy")
+
+
 class ListValue(list[Any]):
-    """A list that can be a key: of a group, of a dict."""
+    """A list that can be a key, of a group or of a dict, and hence cannot be changed."""
+
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]  # of a list there is none
         return hash(tuple(self))
@@ -32,7 +39,10 @@ class ListValue(list[Any]):
 
 
 class DictValue(dict[Any, Any]):
-    """A dict that can be a key."""
+    """A dict that can be a key, and hence cannot be changed."""
+
+    update = setdefault = pop = popitem = clear = _refuse
+    __setitem__ = __delitem__ = __ior__ = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]  # of a dict there is none
         return hash(frozenset(self.items()))
@@ -81,9 +91,10 @@ class MixedArray(CellArray):
 
     @classmethod
     def _hash_text(cls, cell: Any) -> str:
-        if isinstance(cell, _NUMBERS) and cell // 1 == cell:
-            return str(int(cell))  # 1, 1.0 and True are equal
-        return repr(cell)
+        if not isinstance(cell, _NUMBERS):
+            return repr(cell)
+        number: Any = cell
+        return str(int(number)) if number // 1 == number else str(number)  # 1, 1.0 and True are equal
 
     @classmethod
     def _is_one_cell(cls, value: Any) -> bool:

@@ -1,6 +1,5 @@
 """The reader: a directory of runs, asked by a query, answers with a frame of runs."""
 
-import json
 import logging
 import os
 import time
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from mlxp.errors import InvalidKeyError
-from mlxp.layout import RunDirectory
 from mlxp_reader import index, query
 from mlxp_reader.metrics import MetricStore
 from mlxp_reader.names import is_metadata
@@ -56,7 +54,8 @@ class Reader:
 
     Examples
     --------
-    >>> reader = Reader("tests/data/mlxp-1.0.5-logs/logs")
+    >>> import tempfile
+    >>> reader = Reader("tests/data/mlxp-1.0.5-logs/logs", dst_dir=tempfile.mkdtemp())
     >>> len(reader), len(reader.filter("info.status == 'COMPLETE' & optimizer.lr < 1"))
     (12, 4)
     """
@@ -81,16 +80,17 @@ class Reader:
             self._table, self._changes = known, index.Changes(known.num_rows, 0, 0)
         else:
             self._table, self._changes = index.refreshed(source, self._cache, known, executor)
-        self._store = MetricStore(self._cache)
+        self._store = MetricStore(source, self._cache)
         self._metric_problems: dict[Any, None] = {}
         self._made: FrameBuilder | None = None
         self._seconds = time.perf_counter() - started
         self._warn()
 
     def _warn(self) -> None:
-        count = sum(len(problems) for problems in self._json("problems"))
+        count = len(self._problems())
         if count:
-            _log.warning("%d problems in the runs of %s: Reader.problems lists them", count, self.src_dir)
+            several = "s" if count > 1 else ""
+            _log.warning("%d problem%s in the runs of %s: Reader.problems lists them", count, several, self.src_dir)
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -102,12 +102,6 @@ class Reader:
 
     def _counts(self) -> tuple[int, int, int]:
         return self._changes.cached, self._changes.changed, self._changes.new
-
-    def _json(self, name: str) -> list[Any]:
-        """Return the JSON texts of a column of the index, read."""
-        column = self._table[name].combine_chunks()
-        contents = [json.loads(text) for text in column.dictionary.to_pylist()]
-        return [contents[at] for at in column.indices.to_pylist()]
 
     @property
     def log_ids(self) -> list[int]:
@@ -139,14 +133,16 @@ class Reader:
         """
         import pandas as pd
 
-        rows = [
-            (log_id, *problem)
-            for log_id, problems in zip(self.log_ids, self._json("problems"), strict=True)
-            for problem in problems
-        ]
-        rows += [tuple(problem) for problem in self._metric_problems]
+        rows = [*self._problems(), *map(tuple, self._metric_problems)]
         table = pd.DataFrame(rows, columns=pd.Index(["log_id", "file", "line", "error"]))
         return table.astype({"log_id": "int64", "line": "Int64"})
+
+    def _problems(self) -> list[tuple[Any, ...]]:
+        problems = index.shared(self._table, "problems")
+        if not any(problems.contents):
+            return []
+        of_runs = (problems.contents[at] for at in problems.of_run.tolist())
+        return [(log_id, *one) for log_id, several in zip(self.log_ids, of_runs, strict=True) for one in several]
 
     @overload
     def filter(
@@ -190,14 +186,12 @@ class Reader:
         if self._made is None:
             from mlxp_reader.runs_frame import FrameBuilder
 
-            metrics, artifacts = self._json("metrics"), self._json("artifacts")
-            self._made = FrameBuilder(self._table, metrics, artifacts, Path(self.src_dir), self._load)
+            self._made = FrameBuilder(self._table, self.src_dir, self._load)
         return self._made
 
     def _load(self, log_name: str, key: str, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> "Column":
         """Return the values of a metric in the runs at `rows` of the index."""
         ids = self._table["log_id"].to_numpy()[rows]
-        runs = [RunDirectory(Path(self.src_dir) / str(log_id)) for log_id in ids.tolist()]
-        column = self._store.read(runs, log_name, key)
+        column = self._store.read(ids.tolist(), log_name, key)
         self._metric_problems |= dict.fromkeys(column.problems)
         return column

@@ -1,20 +1,19 @@
 """From the index to a frame: which columns there are, of which types, and what a query asks them for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from mlxp_reader import encoding
+from mlxp_reader import encoding, index
 from mlxp_reader.artifacts import ArtifactArray, ArtifactFolder
-from mlxp_reader.expressions import MISSING
 from mlxp_reader.frame import DataFrame
-from mlxp_reader.lazy import MetricArray, MetricColumn, MetricValues
+from mlxp_reader.lazy import MetricArray, MetricColumn
 from mlxp_reader.lists import Column
 from mlxp_reader.mixed import MixedArray
 from mlxp_reader.names import is_metadata, split_statistic
@@ -24,8 +23,17 @@ __all__ = ["FrameBuilder"]
 
 Load = Callable[[str, str, npt.NDArray[np.intp]], Column]
 Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
 
 _EXACT_IN_FLOAT = 2**53
+
+
+class _Source(NamedTuple):
+    """A metrics file and a key in it, and the runs that have it; a dot in either may give two of them one name."""
+
+    log_name: str
+    key: str
+    rows: Rows
 
 
 class FrameBuilder:
@@ -35,20 +43,20 @@ class FrameBuilder:
     ----------
     table
         The index.
-    metrics, artifacts
-        Of each run, what its record says; see `mlxp_reader.crawl.Record`.
+    source
+        The directory that holds the directories of the runs.
     load
         Returns the values of a metric, given the log name, the key and rows of the index.
     """
 
-    def __init__(
-        self, table: pa.Table, metrics: Sequence[Any], artifacts: Sequence[Any], source: Path, load: Load
-    ) -> None:
+    def __init__(self, table: pa.Table, source: str, load: Load) -> None:
         self._table = table
-        self._source = source
+        self._source = Path(source)
         self._load = load
-        self._metrics = _runs_by_metric(metrics)
-        self._artifacts = _runs_by_folder(artifacts)
+        # A field of the info keeps its name, should a log be called info.
+        metrics = _runs_by_metric(index.shared(table, "metrics")).items()
+        self._metrics = {name: sources for name, sources in metrics if name not in table.schema.names}
+        self._artifacts = _runs_by_folder(index.shared(table, "artifacts"))
         metadata = [name for name in table.schema.names if is_metadata(name)]
         self.fields = dict.fromkeys(
             [
@@ -85,7 +93,11 @@ class FrameBuilder:
             return "METRIC"
         if name in self._artifacts:
             return "Artifact"
-        types = dict.fromkeys(type(value) for value in self._decoded_values(name) if value is not MISSING)
+        field = self._table.schema.field(name)
+        if encoding.holds_text(field):
+            types = dict.fromkeys(type(value) for value in encoding.distinct(self._table[name])[0])
+        else:
+            types = dict.fromkeys([encoding.python_type(field)])
         return " | ".join(str(kind) for kind in types)
 
     def _decoded_values(self, name: str) -> list[Any]:
@@ -105,70 +117,92 @@ class FrameBuilder:
             return self._artifact_array(name)
         field = self._table.schema.field(name)
         column = self._table[name]
-        return _typed(column) if not encoding.holds_text(field) else _tightest(self._decoded_values(name))
+        return _tightest(*encoding.distinct(column)) if encoding.holds_text(field) else _typed(column)
 
     def _metric_array(self, name: str) -> MetricArray:
-        column = self._column(name)
-        cells = np.full(len(self._table), np.nan, dtype=object)
-        for row in self._metrics[name][1]:
-            cells[row] = MetricValues(column, row)
-        return MetricArray(cells)
+        rows = np.full(len(self._table), -1, dtype=np.intp)
+        for source in self._metrics[name]:
+            rows[source.rows] = source.rows
+        return MetricArray.of_rows(self._column(name), rows)
 
     def _column(self, name: str) -> MetricColumn:
         if name not in self._loaded:
-            self._loaded[name] = MetricColumn(name, len(self._table), partial(self._cells, name))
+            self._loaded[name] = MetricColumn(name, len(self._table), partial(self._values_at, name))
         return self._loaded[name]
 
-    def _cells(self, name: str, rows: npt.NDArray[np.intp]) -> list[Any]:
-        (log_name, key), _ = self._metrics[name]
-        column = self._load(log_name, key, rows)
+    def _values_at(self, name: str, rows: Rows) -> list[Any]:
+        sources = self._metrics[name]
+        if len(sources) == 1:
+            return self._values_in(sources[0], name, rows)
+        found: dict[int, Any] = {}
+        for source in sources:
+            here = np.intersect1d(rows, source.rows)
+            found |= zip(here.tolist(), self._values_in(source, name, here), strict=True)
+        return [found[row] for row in rows.tolist()]
+
+    def _values_in(self, source: _Source, name: str, rows: Rows) -> list[Any]:
+        column = self._load(source.log_name, source.key, rows)
         self._loaded[name].records |= {int(rows[run]): numbers for run, numbers in column.records.items()}
         return column.cells()
 
     def _artifact_array(self, name: str) -> ArtifactArray:
         ids = self._table["log_id"].to_pylist()
         cells = np.full(len(self._table), np.nan, dtype=object)
-        for row, artifact_type, folder, names in self._artifacts[name]:
-            cells[row] = ArtifactFolder(self._source / str(ids[row]), artifact_type, folder, names)
+        for rows, artifact_type, folder, names in self._artifacts[name]:
+            for row in rows.tolist():
+                cells[row] = ArtifactFolder(self._source / str(ids[row]), artifact_type, folder, names)
         return ArtifactArray(cells)
 
     def _statistic(self, metric: str, name: str) -> Any:
-        rows = self._metrics[metric][1]
+        rows = np.concatenate([source.rows for source in self._metrics[metric]])
         column = self._column(metric)
         column.load(rows)
         runs: list[Any] = [None] * len(self._table)
-        for row in rows:
+        for row in rows.tolist():
             runs[row] = column.values(row)
         return statistic(name, runs)
 
 
-def _runs_by_metric(metrics: Sequence[Any]) -> dict[str, tuple[tuple[str, str], list[int]]]:
-    """Return for each metric its log name and key, and the rows of the runs that have it."""
-    found: dict[str, tuple[tuple[str, str], list[int]]] = {}
-    for row, logs in enumerate(metrics):
+def _runs_by_metric(metrics: index.Shared) -> dict[str, list[_Source]]:
+    """Return for each metric where its values are."""
+    rows_by_source: dict[tuple[str, str], list[Rows]] = {}
+    for logs, rows in _with_rows(metrics):
         for log_name, keys in logs.items():
             for key in keys:
-                found.setdefault(f"{log_name}.{key}", ((log_name, key), []))[1].append(row)
+                rows_by_source.setdefault((log_name, key), []).append(rows)
+    found: dict[str, list[_Source]] = {}
+    for (log_name, key), rows_of_source in rows_by_source.items():
+        source = _Source(log_name, key, np.sort(np.concatenate(rows_of_source)))
+        found.setdefault(f"{log_name}.{key}", []).append(source)
     return found
 
 
-def _runs_by_folder(artifacts: Sequence[Any]) -> dict[str, list[tuple[int, str, str, tuple[str, ...]]]]:
+def _runs_by_folder(artifacts: index.Shared) -> dict[str, list[tuple[Rows, str, str, tuple[str, ...]]]]:
     """Return for each type and folder of artifacts the rows of the runs that have it, and the names there."""
-    found: dict[str, list[tuple[int, str, str, tuple[str, ...]]]] = {}
-    for row, types in enumerate(artifacts):
+    found: dict[str, list[tuple[Rows, str, str, tuple[str, ...]]]] = {}
+    for types, rows in _with_rows(artifacts):
         for artifact_type, folders in types.items():
             for folder, names in folders.items():
                 # The names of MLXP 1: artifact.pickle. and artifact.pickle..plots.final
                 dotted = f".{folder.replace('/', '.')}" if folder else ""
                 column = found.setdefault(f"artifact.{artifact_type}.{dotted}", [])
-                column.append((row, artifact_type, folder, tuple(names)))
+                column.append((rows, artifact_type, folder, tuple(names)))
     return found
+
+
+def _with_rows(shared: index.Shared) -> Iterator[tuple[Any, Rows]]:
+    """Yield each content with the rows of the runs that have it."""
+    order = np.argsort(shared.of_run, kind="stable")
+    ends = np.cumsum(np.bincount(shared.of_run, minlength=len(shared.contents)))
+    for content, rows in zip(shared.contents, np.split(order, ends[:-1]), strict=False):
+        if content and len(rows):
+            yield content, rows
 
 
 def _typed(column: pa.ChunkedArray) -> Any:
     """Return values of one kind as an array of pandas; a null is a missing value."""
     if pa.types.is_string(column.type):
-        return pd.array(column.to_pandas(), dtype="str")
+        return column.to_pandas().array
     if pa.types.is_floating(column.type) or not column.null_count:
         return column.to_numpy()
     missing = np.asarray(column.is_null())
@@ -177,17 +211,21 @@ def _typed(column: pa.ChunkedArray) -> Any:
     return pd.arrays.IntegerArray(column.fill_null(0).to_numpy(), missing)
 
 
-def _tightest(values: list[Any]) -> Any:
-    """Return values of several kinds as an array of numbers, if that loses nothing, else as they are."""
-    kinds = {type(value) for value in values if value is not None and value is not MISSING}
+def _tightest(values: list[Any], codes: Rows) -> Any:
+    """Return values of several kinds as an array of numbers, if that loses nothing, else as they are.
+
+    `codes` tells which of the `values` a run has; -1 stands for none.
+    """
+    kinds = {type(value) for value in values if value is not None}
     if float in kinds and kinds <= {int, float} and all(_is_exact(value) for value in values):
-        return np.array([np.nan if value is None or value is MISSING else value for value in values], dtype=np.float64)
+        # The last one is for the runs without a value, whose code is -1.
+        return np.array([np.nan if value is None else value for value in [*values, None]], dtype=np.float64)[codes]
     if len(kinds) == 1 and kinds <= {bool, int, float, str}:  # and both None and missing
         try:
-            return _typed(pa.chunked_array([pa.array([None if value is MISSING else value for value in values])]))
+            return _typed(pa.chunked_array([pa.array([None if at < 0 else values[at] for at in codes.tolist()])]))
         except (OverflowError, pa.ArrowInvalid, UnicodeEncodeError):
             pass  # a number or a text that no array but one of objects holds
-    return MixedArray.of([np.nan if value is MISSING else value for value in values])
+    return MixedArray(MixedArray.of([*values, np.nan]).cells[codes])
 
 
 def _is_exact(value: Any) -> bool:

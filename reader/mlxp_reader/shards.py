@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,8 +68,10 @@ class Shard:
     def _read(self, names: list[str]) -> dict[str, Lists]:
         if not names:
             return {}
-        with pq.ParquetFile(self.path) as file:
+        with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
             table = file.read(columns=names, use_threads=False)
+        if len(table) != len(self.parts):
+            raise OSError(f"{self.path} is damaged")
         kinds: dict[str, Kind] = {f"values{name}": kind for (_, kind), name in self.columns.items()}
         return {name: Lists.from_arrow(kinds.get(name, "int"), table[name]) for name in table.column_names}
 
@@ -224,16 +227,29 @@ def _segments(key: str, kind: Kind, lists: Lists, records: Lists | None, rows: l
             yield Segment(key, kind, position, counts, lists[row], numbers)
 
 
+# Noise does not compress, and nobody asks a shard for its statistics.
+_WRITING = {"compression": "none", "use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
+
+
 def _write(folder: Path, shard: Shard) -> None:
     """Write `shard`, of the lists in memory, into `folder`: it is there as a whole or not at all."""
     name = os.urandom(8).hex()
     temporary = folder / f".{name}"
     try:
-        pq.write_table(_table(shard), temporary, compression="none", use_dictionary=False, write_statistics=False)
-        temporary.replace(folder / f"{name}.parquet")
+        pq.write_table(_table(shard), temporary, **_WRITING)
+        temporary.replace(folder / f"{name}-{_checksum_of_footer(temporary)}.parquet")
     except OSError:
         _remove(temporary)
         raise
+
+
+def _checksum_of_footer(path: Path) -> str:
+    """Return the checksum of a Parquet file's footer, which has none of its own, unlike the pages."""
+    with path.open("rb") as file:
+        file.seek(-8, os.SEEK_END)
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(-8 - length, os.SEEK_END)
+        return f"{zlib.crc32(file.read()):08x}"
 
 
 def _table(shard: Shard) -> pa.Table:
@@ -258,7 +274,9 @@ def _integers(values: npt.NDArray[np.int64]) -> pa.Array:
 def _opened(path: Path) -> Shard | None:
     """Return the shard in the file at `path`, or None if it is damaged, of another version, or gone."""
     try:
-        with pq.ParquetFile(path) as file:
+        if not path.stem.endswith(f"-{_checksum_of_footer(path)}"):
+            return None
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             description = json.loads(file.metadata.metadata[_METADATA])
             if description["version"] != VERSION:
                 return None

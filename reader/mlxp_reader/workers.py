@@ -1,9 +1,10 @@
-"""Crawls many run directories: here, in other processes, or by an executor that the user gives."""
+"""Crawls many run directories: here, on all cores if that takes long, or by an executor that the user gives."""
 
 import os
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
@@ -12,11 +13,11 @@ from mlxp_reader.crawl import Record, crawl
 
 __all__ = ["crawl_all"]
 
-_AT_ONCE = 500
+_AT_ONCE = 250
 """Directories that make up one unit of work."""
 
-_FEW = 4_000
-"""Directories that are read sooner than other processes are started."""
+_PATIENCE = 5.0
+"""Seconds after which what is left is worth other processes, which cost as much as some thousand directories."""
 
 
 def crawl_all(paths: Sequence[str], executor: Executor | None = None) -> list[Record]:
@@ -25,48 +26,93 @@ def crawl_all(paths: Sequence[str], executor: Executor | None = None) -> list[Re
     Parameters
     ----------
     executor
-        What reads the directories; by default this process, and further ones on all cores where there are many.
-        Whatever is given must be able to import ``mlxp_reader`` and to see the directories.
+        What reads the directories; by default this process, and soon further ones on all cores. Whatever is given must
+        be able to import ``mlxp_reader`` and to see the directories.
     """
     chunks = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
-    if executor is not None:
-        return _gathered(executor.map(_crawl_each, chunks), len(paths))
-    processes = min(_usable_cores(), len(chunks))
-    if processes == 1 or len(paths) < _FEW:
-        return _gathered(map(_crawl_each, chunks), len(paths))
-    with ThreadPoolExecutor(processes) as threads:
-        return _gathered(threads.map(_crawl_elsewhere, chunks_of_some(chunks)), len(paths))
+    results = executor.map(_crawl_each, chunks) if executor is not None else _crawl_here_first(chunks)
+    return [record for chunk in _with_progress(results, len(paths)) for record in chunk]
 
 
-def chunks_of_some(chunks: list[Sequence[str]], some: int = 4) -> list[Sequence[str]]:
-    """Return the same directories in larger chunks, each of which is worth a process of its own."""
-    return [[path for chunk in chunks[at : at + some] for path in chunk] for at in range(0, len(chunks), some)]
-
-
-def _usable_cores() -> int:
-    count: Callable[[int], Any] | None = getattr(os, "sched_getaffinity", None)
-    return len(count(0)) if count else os.cpu_count() or 1
+def _crawl_here_first(chunks: Sequence[Sequence[str]]) -> Iterator[list[Record]]:
+    deadline = time.monotonic() + _PATIENCE
+    for number, chunk in enumerate(chunks):
+        if time.monotonic() > deadline:
+            yield from _crawl_elsewhere(chunks[number:])
+            return
+        yield _crawl_each(chunk)
 
 
 def _crawl_each(paths: Sequence[str]) -> list[Record]:
     return [crawl(path) for path in paths]
 
 
-def _crawl_elsewhere(paths: Sequence[str]) -> list[Record]:
-    # Not by multiprocessing: it imports the user's script again where that has no `if __name__ == "__main__"`, and
-    # forking a process that has threads, as any that uses Arrow, may end in a deadlock.
-    command = [sys.executable, "-m", "mlxp_reader.workers"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+def _crawl_elsewhere(chunks: Sequence[Sequence[str]]) -> Iterator[list[Record]]:
+    workers = [_Worker() for _ in range(min(_usable_cores(), len(chunks)))]
     try:
-        answer = subprocess.run(command, input=pickle.dumps(paths), capture_output=True, check=True, env=environment)
-        records: list[Record] = pickle.loads(answer.stdout)  # noqa: S301 - from our own process
-    except (OSError, subprocess.CalledProcessError, pickle.PickleError, EOFError):
-        return _crawl_each(paths)
-    return records
+        with ThreadPoolExecutor(len(workers)) as threads:
+            # Each thread talks to one process at a time.
+            idle = list(workers)
+
+            def crawled(chunk: Sequence[str]) -> list[Record]:
+                worker = idle.pop()
+                try:
+                    return worker.crawled(chunk)
+                finally:
+                    idle.append(worker)
+
+            yield from threads.map(crawled, chunks)
+    finally:
+        for worker in workers:
+            worker.close()
 
 
-def _gathered(chunks: Iterable[list[Record]], total: int) -> list[Record]:
-    return [record for chunk in _with_progress(chunks, total) for record in chunk]
+def _usable_cores() -> int:
+    affinity: Callable[[int], Any] | None = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+class _Worker:
+    """A process that crawls.
+
+    Not one of multiprocessing: that imports the user's script again where it has no ``if __name__ == "__main__"``, and
+    forking a process that has threads, as any that uses Arrow, may end in a deadlock.
+    """
+
+    def __init__(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "mlxp_reader.workers"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
+
+    def crawled(self, paths: Sequence[str]) -> list[Record]:
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        assert self._process.stdout is not None  # noqa: S101 - as above
+        try:
+            pickle.dump(list(paths), self._process.stdin)
+            self._process.stdin.flush()
+            records: list[Record] = pickle.load(self._process.stdout)  # noqa: S301 - from our own process
+        except (OSError, EOFError, pickle.PickleError):
+            return _crawl_each(paths)  # the process could not start, or was killed
+        return records
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+def _serve() -> None:
+    """Crawl what comes in, until nothing does."""
+    while True:
+        try:
+            paths = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
+        except EOFError:
+            return
+        pickle.dump(_crawl_each(paths), sys.stdout.buffer)
+        sys.stdout.buffer.flush()
 
 
 def _with_progress(chunks: Iterable[list[Record]], total: int) -> Iterator[list[Record]]:
@@ -83,4 +129,4 @@ def _with_progress(chunks: Iterable[list[Record]], total: int) -> Iterator[list[
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(pickle.dumps(_crawl_each(pickle.load(sys.stdin.buffer))))  # noqa: S301 - from our own process
+    _serve()

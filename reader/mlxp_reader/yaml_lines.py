@@ -5,6 +5,7 @@ remembered; any file with a line, or an arrangement of lines, that is not of thi
 """
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -21,7 +22,7 @@ _Line = tuple[int, Any, Any]
 # Line breaks other than \n, tabs and control characters are left to PyYAML, as are anchors, tags, block scalars and
 # flow collections: the first character of a value tells.
 _SIMPLE = r"[^\s!&*|>%@`\[{?,#][^\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]*"
-_KEY_LINE = re.compile(rf"([A-Za-z0-9_][\w.\-/]{{0,200}}):(?: ({_SIMPLE}))?")
+_KEY_LINE = re.compile(rf"([A-Za-z0-9_][\w.\-/]{{0,200}}):(?: ({_SIMPLE}|\[\]|\{{\}}))?")
 _ITEM_LINE = re.compile(rf"- ({_SIMPLE})")
 
 _DECIMAL_INT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})", re.ASCII)
@@ -122,13 +123,12 @@ def _understood(body: str) -> _Line:
 
 
 def _parsed(body: str) -> _Line:
-    name, _, rest = body.partition(": ")
     try:
-        if rest in _EMPTY and _KEY_LINE.fullmatch(f"{name}:"):
-            return _VALUE, _scalar(name), _EMPTY[rest]
         if match := _KEY_LINE.fullmatch(body):
             key, value = match.groups()
-            return (_SECTION, _scalar(key), None) if value is None else (_VALUE, _scalar(key), _scalar(value))
+            if value is None:
+                return _SECTION, _key(key), None
+            return _VALUE, _key(key), _EMPTY.get(value) or _scalar(value)
         if match := _ITEM_LINE.fullmatch(body):
             return _ITEM, None, _scalar(match[1])
     except (yaml.YAMLError, _NotSimpleError, ValueError):
@@ -137,14 +137,14 @@ def _parsed(body: str) -> _Line:
 
 
 def _scalar(text: str) -> Any:
-    if _DECIMAL_INT.fullmatch(text):
-        return int(text)
-    if _DECIMAL_FLOAT.fullmatch(text):
-        return float(text)
     if _SURELY_TEXT.fullmatch(text):
         return text
     if quoted := _QUOTED_TEXT.fullmatch(text):
         return quoted[1]
+    if _DECIMAL_INT.fullmatch(text):
+        return int(text)
+    if _DECIMAL_FLOAT.fullmatch(text):
+        return float(text)
     if text.startswith("- "):
         raise _NotSimpleError
     # As an item, since a text such as --- means something else at the start of a document.
@@ -152,3 +152,6 @@ def _scalar(text: str) -> Any:
     if isinstance(value, dict | list | set | bytes):
         raise _NotSimpleError
     return value
+
+
+_key = lru_cache(maxsize=10_000)(_scalar)

@@ -67,7 +67,7 @@ def write_logs(folder: Path, runs: int, records: int, seed: int = 0) -> None:
     curves = [_curve(chance, records) for _ in range(min(runs, max(16, 200_000 // records)))]
     for log_id in range(1, runs + 1):
         run = folder / str(log_id)
-        for name in ("metadata", "metrics/.keys", "artifacts/.keys"):
+        for name in ("metadata", "metrics/.keys"):
             (run / name).mkdir(parents=True)
         values = _choices(chance, log_id, records)
         (run / "metadata/config.yaml").write_text(CONFIG.format_map(values))

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -37,3 +38,44 @@ def log_runs(tmp_path):
         return Reader(tmp_path / name).filter()
 
     return write
+
+
+@pytest.fixture
+def logs(tmp_path):
+    """A directory for runs."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def write_run(logs):
+    """Writes a run's directory in today's layout and returns its path."""
+
+    def write(log_id=1, config=None, status="COMPLETE", metrics=None, artifacts=None, info=None):
+        run = RunDirectory(logs / str(log_id))
+        for folder in (run.metadata, run.metrics_keys_file.parent, run.artifacts_keys_file.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_yaml(run.config_file, config or {})
+        write_yaml(run.info_file, {"status": status, "layout": 2, "logger": {"log_id": log_id}, **(info or {})})
+        for log_name, records in (metrics or {}).items():
+            lines = (f"{json.dumps(record)}\n" for record in records)
+            run.metrics_file(log_name).write_text("".join(lines), encoding="utf-8")
+        keys = {name: list(dict.fromkeys(key for row in rows for key in row)) for name, rows in (metrics or {}).items()}
+        write_yaml(run.metrics_keys_file, keys)
+        write_yaml(run.artifacts_keys_file, artifacts or {})
+        return run.path
+
+    return write
+
+
+@pytest.fixture
+def settle():
+    """Makes the files of runs old enough for their times to be trusted."""
+
+    def age(folder, seconds=60):
+        for path in [folder, *folder.rglob("*")]:
+            status = path.stat()
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns - seconds * 10**9))
+
+    return age

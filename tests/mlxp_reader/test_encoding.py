@@ -44,9 +44,3 @@ def test_any_list_of_values_survives_as_a_column(column):
 def test_a_column_of_one_kind_survives_with_its_gaps(kind, gap, data):
     column = data.draw(st.lists(kind | st.just(gap)))
     assert repr(decoded(*encoded("x", column))) == repr(column)
-
-
-def test_lists_are_not_shared_between_runs():
-    first, second = decoded(*encoded("x", [[1], [1]]))
-    first.append(2)
-    assert second == [1]

@@ -7,18 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlxp_reader.cells import objects
 from mlxp_reader.frame import DataFrame
-from mlxp_reader.lazy import MetricArray, MetricColumn, MetricValues
+from mlxp_reader.lazy import MetricArray, MetricColumn
 
 T, E = "train.loss", "train.epoch"
 
 
 def metric_column(rows=8, missing=()):
     column = MetricColumn("metric", rows, lambda rows: [np.arange(row + 1) / 2 for row in rows])
-    return column, MetricArray(
-        objects([np.nan if row in missing else MetricValues(column, row) for row in range(rows)])
-    )
+    return column, MetricArray.of_rows(column, np.array([-1 if row in missing else row for row in range(rows)]))
 
 
 def frame_of_metrics(kind=pd.DataFrame, missing=()):
@@ -193,6 +190,17 @@ def test_nothing_is_read_where_metrics_are_missing(operation):
     assert loaded() == 0
 
 
+@pytest.mark.parametrize(
+    "operation", [pytest.param(run, id=name) for name, run in LAZY.items() if name not in NEEDS_NO_FILLING]
+)
+def test_nothing_is_read_of_cells_that_were_put_together(operation):
+    frame, loaded = frame_of_metrics()
+    frame.loc[0, T] = None
+    other, _ = frame_of_metrics()
+    operation(pd.concat([frame, other.head(1)], ignore_index=True).assign(seed=range(9)))
+    assert loaded() == 0
+
+
 TOUCHING = {
     "last value": (lambda df: df[T].iloc[2][-1], 1),
     "length": (lambda df: len(df[T].iloc[2]), 1),
@@ -221,8 +229,7 @@ def test_only_what_is_touched_is_read(operation, cells):
 def test_curves_of_many_small_groups_are_read_in_few_steps():
     calls = []
     column = MetricColumn("loss", 1000, lambda rows: calls.append(rows) or [np.arange(3.0)] * len(rows))
-    cells = MetricArray(objects([MetricValues(column, row) for row in range(1000)]))
-    frame = pd.DataFrame({"lr": np.arange(1000) // 2, T: cells})
+    frame = pd.DataFrame({"lr": np.arange(1000) // 2, T: MetricArray.of_rows(column, np.arange(1000))})
     frame.groupby("lr")[T].agg(lambda curves: np.mean([curve[-1] for curve in curves]))
     assert len(calls) <= 5
 

@@ -1,0 +1,104 @@
+"""The command line of a task, before Hydra reads it: Hydra's own flags are kept, MLXP's conveniences are added.
+
+Hydra 1.3 takes overrides on one side of the flags only, refuses ``+`` before a key that exists, and needs ``-m`` for a
+sweep. Rewritten arguments are given to Hydra, which alone decides what they mean.
+"""
+
+import argparse
+from dataclasses import dataclass
+from typing import NoReturn
+
+__all__ = ["Arguments", "parsed", "without_plus"]
+
+_SWITCHES = (
+    ("--help", "-h"),
+    ("--hydra-help",),
+    ("--version",),
+    ("--resolve",),
+    ("--run", "-r"),
+    ("--multirun", "-m"),
+    ("--shell-completion", "-sc"),
+)
+_OPTIONS = (
+    ("--cfg", "-c"),
+    ("--package", "-p"),
+    ("--config-path", "-cp"),
+    ("--config-name", "-cn"),
+    ("--config-dir", "-cd"),
+    ("--experimental-rerun",),
+)
+_LOOKS = ("help", "hydra_help", "version", "cfg", "shell_completion", "experimental_rerun", "info")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """A command line of Hydra, taken apart."""
+
+    flags: dict[str, str | bool]
+    overrides: list[str]
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether Hydra is asked to show something instead of running the task."""
+        return any(name in self.flags for name in _LOOKS)
+
+    @property
+    def is_plain_run(self) -> bool:
+        """Whether Hydra's mode without launcher and sweeper is asked for."""
+        return "run" in self.flags or "hydra.mode=RUN" in self.overrides
+
+    def option(self, name: str) -> str | None:
+        """Return the value of an option, such as ``config_name``; None if it is not given."""
+        value = self.flags.get(name)
+        return value if isinstance(value, str) else None
+
+    def to_argv(self) -> list[str]:
+        """Return the arguments for Hydra: flags first, every ``mlxp`` override without plus, a multirun by default."""
+        flags = []
+        for name, value in self.flags.items():
+            flag = f"--{name.replace('_', '-')}"
+            flags.append(flag if value is True else f"{flag}={value}")
+        overrides = [without_plus(override) for override in self.overrides]
+        chosen = "run" in self.flags or any(override.startswith("hydra.mode=") for override in overrides)
+        if not (self.only_looks or chosen):
+            # Hydra's plain mode ignores launcher and sweeper, so that a single submitted run would start here.
+            overrides.append("hydra.mode=MULTIRUN")
+        return flags + overrides
+
+
+def without_plus(override: str) -> str:
+    """Return an override of a setting without the ``+`` that MLXP 1 asked for; any other one as it is.
+
+    Examples
+    --------
+    >>> without_plus("+mlxp.use_logger=false"), without_plus("+model.depth=3")
+    ('mlxp.use_logger=false', '+model.depth=3')
+    """
+    bare = override.lstrip("+")
+    return bare if bare.startswith("mlxp.") else override
+
+
+class _UnreadableError(Exception):
+    pass
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _UnreadableError(message)
+
+
+def parsed(argv: list[str]) -> Arguments | None:
+    """Take the arguments after the program's name apart; None if Hydra does not know them, which then says so."""
+    parser = _Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    for names in _SWITCHES:
+        parser.add_argument(*names, action="store_true")
+    for names in _OPTIONS:
+        parser.add_argument(*names)
+    parser.add_argument("--info", "-i", nargs="?", const="all")
+    parser.add_argument("overrides", nargs="*")
+    try:
+        found = vars(parser.parse_intermixed_args(argv))
+    except _UnreadableError:
+        return None
+    overrides = found.pop("overrides", [])
+    return Arguments(found, overrides)

@@ -1,0 +1,376 @@
+"""``@mlxp.launch``: makes a program of a function; its command line is Hydra's, and Python can call it, too.
+
+A thin shell: it finds the configuration, starts Hydra, and tells what became of the runs. What happens inside a run
+is in run.py.
+"""
+
+import contextlib
+import functools
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from mlxp.arguments import Arguments, parsed, without_plus
+from mlxp.errors import InvalidConfigFileError, MLXPError, SweepError
+from mlxp.run import Context, Program, checked_configuration
+from mlxp.status import Status, Terminated, exit_code, signal_of, signals_raised
+
+if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
+    from omegaconf import DictConfig
+
+__all__ = ["Context", "SweepResults", "Task", "launch"]
+
+Value = TypeVar("Value")
+
+
+def launch(
+    config_path: str | os.PathLike[str] = "configs", seeding_function: Callable[[Any], Any] | None = None
+) -> Callable[[Callable[[Context], Value]], "Task[Value]"]:
+    """Return a decorator that makes a program of a function that takes a `Context`.
+
+    Parameters
+    ----------
+    config_path
+        The directory of ``config.yaml`` and, if you have one, ``mlxp.yaml``, relative to the file that defines the
+        function. Directory and ``config.yaml`` are created, empty, if they are missing.
+    seeding_function
+        Called with ``config.seed`` before the function.
+
+    Examples
+    --------
+    In a file ``main.py``, run by ``python main.py seed=1,2``:
+
+    .. code-block:: python
+
+        import mlxp
+
+
+        @mlxp.launch(config_path="./configs")
+        def my_task(ctx: mlxp.Context) -> None:
+            print(ctx.config)
+
+
+        if __name__ == "__main__":
+            my_task()
+    """
+
+    def decorator(function: Callable[[Context], Value]) -> "Task[Value]":
+        return Task(function, os.fspath(config_path), seeding_function)
+
+    return decorator
+
+
+class SweepResults(list[Any]):
+    """What the task returned in each run of a sweep, in the order of the sweep, with the ids of the runs.
+
+    Attributes
+    ----------
+    log_ids
+        The id of each run; None where the logger is disabled.
+    """
+
+    def __init__(self, values: Sequence[Any], log_ids: list[int | None]) -> None:
+        super().__init__(values)
+        self.log_ids = log_ids
+
+
+class Task(Generic[Value]):
+    """A function decorated with `launch`.
+
+    Called without arguments it is a command line program, which reads ``sys.argv``. From Python, `run` and `sweep`
+    start it.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Context], Value],
+        config_path: str,
+        seeding_function: Callable[[Any], Any] | None = None,
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.config_path = config_path
+        self.seeding_function = seeding_function
+
+    @property
+    def _program(self) -> Program:
+        file = Path(inspect.unwrap(self.function).__code__.co_filename)
+        namespace = getattr(self.function, "__globals__", {})
+        if file.is_file():
+            directory = Path(os.path.abspath(file)).parent  # noqa: PTH100 - a symbolic link is where the user sees it
+        else:  # a notebook says where it was started; a console, or a program read from a pipe, runs where it is
+            directory = Path(namespace.get("_dh", [Path.cwd()])[0])
+        return Program(self.function, self.seeding_function, str(file), directory)
+
+    def __call__(self) -> Any:
+        """Run what the command line asks for.
+
+        Returns
+        -------
+        Any
+            The task's value; a list of them for a sweep. In a notebook, the value of one run without overrides.
+
+        Raises
+        ------
+        SystemExit
+            If a run failed, with code 1 or the code that a single run exited with.
+        """
+        if _is_interactive():
+            return self.run()
+        with _Launch(self._program, self.config_path) as launched:
+            return launched.from_command_line()
+
+    def run(self, overrides: Sequence[str] = ()) -> Value | None:
+        """Run the task once, with the overrides given as on the command line, and return its value.
+
+        Raises
+        ------
+        Exception
+            What the task raised.
+        MLXPError
+            If a setting or the configuration is wrong, if `overrides` hold a sweep, or if the task exits with an error.
+        """
+        with _Launch(self._program, self.config_path) as launched:
+            results = launched.from_python(list(overrides), one_run_only=True)
+        return results[0] if results else None
+
+    def sweep(self, overrides: Sequence[str] = ()) -> SweepResults:
+        """Run the task for every combination of the overrides, and return its values in the order of the sweep.
+
+        Raises
+        ------
+        SweepError
+            If a run failed; the others have run, and their values and ids are in the error.
+        """
+        with _Launch(self._program, self.config_path) as launched:
+            return launched.from_python(list(overrides), one_run_only=False)
+
+
+def _is_interactive() -> bool:
+    """Whether the command line belongs to a notebook or console, and not to a program that it runs."""
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:
+        return False
+    return Path(sys.argv[0]).name.startswith(("ipykernel", "ipython", "jupyter", "colab"))
+
+
+class _Launch:
+    """One launch: what is needed to start Hydra, and to tell afterwards what became of the runs."""
+
+    def __init__(self, program: Program, config_path: str) -> None:
+        from mlxp.launch_record import LaunchRecord
+        from mlxp.starter import RunStarter
+
+        self.program = program
+        self.config = _ConfigDirectory(program, config_path)
+        self.record = LaunchRecord.create()
+        self.starter = RunStarter(program, self.record)
+        self.results: list[JobReturn] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.record.remove()
+
+    def from_command_line(self) -> Any:
+        arguments = parsed(sys.argv[1:])
+        if arguments is not None and arguments.is_plain_run:
+            self.starter.planned = 1
+        try:
+            with self._under_way(arguments, one_run_only=False):
+                self._hydra_main(arguments)
+        except MLXPError as error:
+            sys.exit(f"{type(error).__name__}: {error}")
+        except (KeyboardInterrupt, Terminated) as error:
+            self._print_summary()
+            number = signal_of(error)
+            print(f"stopped by {number.name}", file=sys.stderr)  # noqa: T201 - the command line's answer
+            sys.exit(exit_code(number))
+        except SystemExit:
+            self._print_summary()
+            raise
+        if arguments is not None and arguments.only_looks:
+            return None
+        return self._value_of_program()
+
+    def _value_of_program(self) -> Any:
+        if self.starter.is_single:
+            return self.results[0].return_value if self.results else self.record.runs()[0].value
+        self._print_summary()
+        failures = self._failures()
+        if failures:
+            sys.stdout.flush()
+            sys.exit(failures)
+        return self._sweep_results()
+
+    def from_python(self, overrides: list[str], *, one_run_only: bool) -> SweepResults:
+        from hydra.errors import CompactHydraException
+
+        arguments = Arguments({}, [without_plus(override) for override in overrides])
+        try:
+            with self._under_way(arguments, one_run_only=one_run_only):
+                self._hydra_multirun(arguments.overrides)
+        except CompactHydraException as error:
+            if isinstance(error.__cause__, MLXPError):
+                raise error.__cause__ from None
+            raise
+        except SystemExit as error:
+            from mlxp.starter import RunExitedError
+
+            raise RunExitedError(error.code) from None
+        except Terminated as error:
+            # The program that called us decides what a signal does to it.
+            signal.raise_signal(error.signal_number)
+            raise
+        results = self._sweep_results()
+        failures = self._failures()
+        if failures:
+            raise SweepError(failures, list(results), results.log_ids)
+        return results
+
+    @contextlib.contextmanager
+    def _under_way(self, arguments: Arguments | None, *, one_run_only: bool) -> Iterator[None]:
+        from mlxp.hydra_app import prepared
+        from mlxp.sweeper import Plan, planned
+
+        check = functools.partial(checked_configuration, self.program)
+        plan = Plan(check, self.starter.on_planned, one_run_only, self.results)
+        hydra_ready = prepared(self.record.directory, self.program.directory, self.config.directories(arguments))
+        try:
+            with signals_raised(), hydra_ready, planned(plan):
+                yield
+        except BaseException:
+            # Runs of other processes are ended with us; one that died, of lack of memory perhaps, could not say so.
+            self.record.ask_to_stop()
+            self.record.end_runs_under_way()
+            raise
+
+    def _hydra_main(self, arguments: Arguments | None) -> None:
+        import hydra
+
+        from mlxp.hydra_app import VERSION_BASE
+
+        self.starter.argv = argv = list(sys.argv)
+        if arguments is not None:
+            sys.argv = [argv[0], *arguments.to_argv()]
+        try:
+            main = hydra.main(config_path=self.config.hydra_path, config_name="config", **VERSION_BASE)
+            main(self._hydra_function())()
+        finally:
+            sys.argv = argv
+
+    def _hydra_multirun(self, overrides: list[str]) -> None:
+        from mlxp.hydra_app import initialized
+
+        with initialized(self.config.hydra_path, self.config.package, self.program.task.__name__) as hydra:
+            hydra.multirun(
+                config_name="config",
+                task_function=self._hydra_function(),
+                overrides=overrides,
+                with_log_configuration=False,
+            )
+
+    def _hydra_function(self) -> Callable[["DictConfig"], Any]:
+        starter = self.starter
+
+        # Hydra names the program after the function that this one wraps.
+        @functools.wraps(self.program.task)
+        def run(composed: "DictConfig") -> Any:
+            return starter(composed)
+
+        return run
+
+    def _sweep_results(self) -> SweepResults:
+        runs = self.record.runs()
+        if not self.results:  # another sweeper was chosen, which keeps them to itself
+            return SweepResults([run.value for run in runs], [run.log_id for run in runs])
+        ids = {run.number: run.log_id for run in runs}
+        values = [None if _has_failed(result) else result.return_value for result in self.results]
+        return SweepResults(values, [ids.get(number) for number in range(len(values))])
+
+    def _failures(self) -> str | None:
+        """Return a line for each run that has failed or was not started; None if there is none."""
+        runs = {run.number: run for run in self.record.runs()}
+        total = max(len(self.results), len(runs))
+        failed = [run for run in runs.values() if run.status != Status.COMPLETE]
+        missing = [
+            number for number in range(len(self.results)) if number not in runs and _has_failed(self.results[number])
+        ]
+        if not failed and not missing:
+            return None
+        lines = [f"{len(failed)} of {total} runs failed" + (f", {len(missing)} not started" * bool(missing)) + ":"]
+        return "\n".join(
+            [*lines, *(f"  run {run.log_id or '-'}: {' '.join(run.overrides)}: {run.error}" for run in failed)]
+        )
+
+    def _print_summary(self) -> None:
+        from mlxp.launch_record import summary
+
+        runs = self.record.runs()
+        if runs and not self.starter.is_single:
+            print(summary(runs), flush=True)  # noqa: T201 - the command line's answer
+
+
+def _has_failed(result: "JobReturn") -> bool:
+    from hydra.core.utils import JobStatus
+
+    return result.status is not JobStatus.COMPLETED
+
+
+class _ConfigDirectory:
+    """Where a task's configuration lies: a directory, relative to the task's file, or ``pkg://`` and a package."""
+
+    def __init__(self, program: Program, config_path: str) -> None:
+        self.base = program.directory
+        self.path = config_path
+
+    @property
+    def package(self) -> str | None:
+        prefix = "pkg://"
+        return self.path.removeprefix(prefix).replace("/", ".") if self.path.startswith(prefix) else None
+
+    @property
+    def hydra_path(self) -> str:
+        # Absolute, since Hydra takes a relative one as a package's when the task is defined in an imported module.
+        return self.path if self.package is not None else os.path.normpath(self.base / self.path)
+
+    def directories(self, arguments: Arguments | None) -> list[Path]:
+        """Return the directories that configurations come from, after creating what is missing of the task's own."""
+        from mlxp.settings import check_names
+
+        options = arguments.option if arguments is not None else lambda _: None
+        others = [Path(path).absolute() for name in ("config_path", "config_dir") if (path := options(name))]
+        own = [Path(self.hydra_path)] if self.package is None and not options("config_path") else []
+        for directory in own:
+            needs_file = not options("config_name") and not any((other / "config.yaml").exists() for other in others)
+            _create_config(directory, with_file=needs_file)
+        for directory in own + others:
+            if (directory / "mlxp.yaml").is_file():
+                check_names(_unresolved(directory / "mlxp.yaml"), where=str(directory / "mlxp.yaml"))
+        return own + others
+
+
+def _create_config(directory: Path, *, with_file: bool) -> None:
+    from hydra.core.config_store import ConfigStore
+
+    # Where nothing may be written, Hydra says what it misses.
+    with contextlib.suppress(OSError):
+        directory.mkdir(parents=True, exist_ok=True)
+        if with_file and "config.yaml" not in ConfigStore.instance().repo:
+            (directory / "config.yaml").touch()
+
+
+def _unresolved(file: Path) -> Any:
+    from omegaconf import OmegaConf
+    from yaml import YAMLError
+
+    try:
+        return OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    except YAMLError as error:
+        raise InvalidConfigFileError(f"{file} is not valid YAML: {error}") from error

@@ -1,0 +1,609 @@
+"""The logger: what a run writes into its directory while it runs.
+
+Metrics are appended: one record is one line is one write, so that a killed process loses at most the record that it was
+writing. Artifacts are saved beside their place and renamed, so that a crash leaves the previous one.
+"""
+
+import json
+import math
+import os
+import re
+import shutil
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, NoReturn, Self
+
+import orjson
+
+from mlxp.artifacts import ARTIFACT_TYPES, ArtifactType, import_path
+from mlxp.errors import InvalidArtifactError, InvalidKeyError, LogDirectoryError
+from mlxp.layout import (
+    RESERVED_LOG_NAMES,
+    RunDirectory,
+    claim_run_directory,
+    create_run_directory,
+    read_yaml,
+    write_atomically,
+    write_yaml,
+)
+
+__all__ = ["DefaultLogger", "Logger"]
+
+_CHECK_INTERVAL = 0.1
+"""Seconds between two looks at whether a metrics file that is being written still exists."""
+
+
+class Logger:
+    """Writes metrics and artifacts into a run's directory, ``<parent_log_dir>/<log_id>``, which it creates.
+
+    A task gets one as ``ctx.logger``. It can also be used by itself, as a context manager; a child class of it named in
+    the setting ``mlxp.logger.name`` is used instead of it.
+
+    Parameters
+    ----------
+    parent_log_dir
+        The directory of all runs; it is created if needed.
+    forced_log_id
+        The id of the run; if negative, a new one. The directory of an existing run is resumed: metrics are appended.
+    log_streams_to_file
+        If true, what the process and its children print also goes to ``log.stdout`` and ``log.stderr``.
+
+    Raises
+    ------
+    LogDirectoryError
+        If the directory cannot be created or written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with Logger(tempfile.mkdtemp()) as logger:
+    ...     logger.log_metrics({"loss": 0.5, "epoch": 0}, log_name="train")
+    ...     logger.log_id
+    1
+    """
+
+    def __init__(
+        self, parent_log_dir: str | os.PathLike[str], forced_log_id: int = -1, log_streams_to_file: bool = False
+    ) -> None:
+        parent = Path(os.path.abspath(parent_log_dir))  # noqa: PTH100 - resolve() would follow a user's symbolic links
+        self._run = create_run_directory(parent) if forced_log_id < 0 else claim_run_directory(parent, forced_log_id)
+        try:
+            for folder in (self._run.metadata, self._run.metrics, self._run.artifacts):
+                folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise LogDirectoryError(f"cannot create {self._run.path}: {error.strerror or error}") from error
+        self._custom_types: dict[str, ArtifactType] = {}
+        self._open()
+        if log_streams_to_file:
+            self._copy_streams()
+
+    def _open(self) -> None:
+        self._lock = threading.RLock()
+        self._files: dict[str, _MetricsFile] = {}
+        self._metric_keys = _KeysFile(self._run.metrics_keys_file)
+        self._artifact_names = _KeysFile(self._run.artifacts_keys_file)
+        self._copies: list[Any] = []
+        self._stop = weakref.finalize(self, _close_all, self._files, self._copies)
+
+    def _copy_streams(self) -> None:
+        from mlxp.streams import Copy
+
+        self._copies += [Copy("stdout", self._run.stdout), Copy("stderr", self._run.stderr)]
+
+    def close(self) -> None:
+        """Close the metrics files and stop copying the streams; called when the run ends.
+
+        Raises
+        ------
+        LogDirectoryError
+            If a metrics file that was written has meanwhile been removed.
+        """
+        vanished = [file.path for file in self._files.values() if file.is_gone()]
+        self._stop()
+        if vanished:
+            raise LogDirectoryError(f"{vanished[0]} has been removed while run {self.log_id} was writing it")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy in another process opens the files for itself; one line is one write there, too.
+        own = ("_lock", "_files", "_metric_keys", "_artifact_names", "_stop", "_copies")
+        return {name: value for name, value in vars(self).items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._open()
+
+    @property
+    def log_id(self) -> int:
+        """The id of the run."""
+        return self._run.log_id
+
+    @property
+    def log_dir(self) -> str:
+        """The absolute path of the run's directory."""
+        return str(self._run.path)
+
+    @property
+    def parent_log_dir(self) -> str:
+        """The absolute path of the directory of all runs."""
+        return str(self._run.path.parent)
+
+    @property
+    def metrics_dir(self) -> str:
+        """The absolute path of the folder of the metrics."""
+        return str(self._run.metrics)
+
+    @property
+    def artifacts_dir(self) -> str:
+        """The absolute path of the folder of the artifacts."""
+        return str(self._run.artifacts)
+
+    @property
+    def metadata_dir(self) -> str:
+        """The absolute path of the folder of configuration, status and settings."""
+        return str(self._run.metadata)
+
+    def get_info(self) -> dict[str, Any]:
+        """Return what info.yaml says about the logger: the id and the directories."""
+        names = ("log_id", "log_dir", "metrics_dir", "metadata_dir", "artifacts_dir")
+        return {name: getattr(self, name) for name in names}
+
+    def log_metrics(self, metrics_dict: Mapping[str, Any], log_name: str) -> None:
+        """Append one record to ``metrics/<log_name>.json``.
+
+        It is on disk, as far as the operating system is concerned, when this returns. Threads may log at once.
+
+        Parameters
+        ----------
+        metrics_dict
+            Value by name. A value is an int, float, bool, str or None, a numpy scalar or a tensor of one element, or
+            a list of such. NaN and infinities are kept.
+        log_name
+            The name of the file, without its suffix: ``train``, ``test``, ...
+
+        Raises
+        ------
+        TypeError
+            If a value is of another type; the message names its key. Nothing is written then.
+        InvalidKeyError
+            If `log_name` is reserved (``info``, ``config``, ``mlxp``, ``artifacts``) or contains a path.
+        LogDirectoryError
+            If the file cannot be written, for instance because the disk is full. What was written before stays.
+        """
+        line = _encoded(metrics_dict)
+        file = self._files.get(log_name)
+        if file is None:
+            file = self._metrics_file(log_name)
+        file.append(line)
+        if not metrics_dict.keys() <= file.keys:
+            self._add_keys(file, log_name, list(metrics_dict))
+
+    def _metrics_file(self, log_name: str) -> "_MetricsFile":
+        _check_log_name(log_name)
+        with self._lock:
+            if log_name not in self._files:
+                self._files[log_name] = _MetricsFile(self._run.metrics_file(log_name))
+            return self._files[log_name]
+
+    def _add_keys(self, file: "_MetricsFile", log_name: str, keys: list[str]) -> None:
+        with self._lock:
+            self._metric_keys.add((log_name,), keys)
+            file.keys.update(keys)
+
+    def log_artifacts(self, artifact: object, artifact_name: str, artifact_type: str) -> None:
+        """Save an object as ``artifacts/<artifact_type>/<artifact_name>``, in place of the one of that name.
+
+        Parameters
+        ----------
+        artifact
+            The object.
+        artifact_name
+            The name of the file; it may contain folders: ``plots/final/accuracy.png``.
+        artifact_type
+            ``pickle``, ``numpy``, ``torch``, ``image``, or a type given to `register_artifact_type`.
+
+        Raises
+        ------
+        InvalidArtifactError
+            If the type is unknown, cannot save the object, or needs a package that is not installed.
+        InvalidKeyError
+            If the name leaves the folder of the artifacts.
+        LogDirectoryError
+            If the file cannot be written; the previous artifact of that name is then still there.
+        """
+        functions = self._artifact_type(artifact_type)
+        name = _checked_artifact_name(artifact_name)
+        target = self._run.artifact(artifact_type, str(name))
+        try:
+            with tempfile.TemporaryDirectory(prefix=".saving-", dir=self._run.artifacts) as folder:
+                temporary = os.path.join(folder, name.name)  # noqa: PTH118 - what save functions have always been given
+                functions.save(artifact, temporary)
+                _move(_only_file(folder, artifact_name), target)
+        except OSError as error:
+            raise LogDirectoryError(f"cannot save the artifact {artifact_name} in {self.log_dir}: {error}") from error
+        folder_name = "" if name.parent == PurePosixPath() else str(name.parent)
+        with self._lock:
+            self._artifact_names.add((artifact_type, folder_name), [name.name])
+
+    def load_artifacts(
+        self, artifact_name: str, artifact_type: str | None = None, root: str | os.PathLike[str] | None = None
+    ) -> Any:
+        """Load an artifact of this run, or of another one.
+
+        Parameters
+        ----------
+        artifact_name
+            The name that it was saved under.
+        artifact_type
+            Its type; by default the one that has an artifact of that name.
+        root
+            The directory of the run that saved it; by default this run's own.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such artifact.
+        InvalidArtifactError
+            If the type is unknown, or several types have an artifact of that name.
+        """
+        run = self._run if root is None else RunDirectory(Path(root))
+        name = str(_checked_artifact_name(artifact_name))
+        if artifact_type is None:
+            artifact_type = _type_of(run, name)
+        functions = self._artifact_type(artifact_type)
+        path = run.artifact(artifact_type, name)
+        if not path.exists():
+            raise FileNotFoundError(f"there is no artifact {name} of type {artifact_type} in {run.path}")
+        return functions.load(str(path))
+
+    def register_artifact_type(self, name: str, save: Callable[[Any, str], Any], load: Callable[[str], Any]) -> None:
+        """Make a type of artifacts known by the functions that save and load it, for this run.
+
+        They are recorded by their import path, so that a reader finds them: each must be at the top level of a module.
+
+        Parameters
+        ----------
+        name
+            The name of the type, and of the folder of its artifacts.
+        save
+            Called with the object and the path to save it to.
+        load
+            Called with the path; returns the object.
+
+        Raises
+        ------
+        InvalidArtifactError
+            If the name is that of a built-in type, or if a function cannot be imported.
+        """
+        if name in ARTIFACT_TYPES:
+            raise InvalidArtifactError(f"'{name}' is a built-in artifact type; choose another name")
+        if len(_checked_artifact_name(name).parts) > 1:
+            raise InvalidArtifactError(f"an artifact type has a plain name, not {name!r}")
+        record = {"save": import_path(save), "load": import_path(load)}
+        record["path"] = os.path.dirname(os.path.abspath(load.__code__.co_filename))  # noqa: PTH100, PTH120
+        with self._lock:
+            self._custom_types[name] = ArtifactType(save, load)
+            self._run.artifact_types_file.parent.mkdir(exist_ok=True)
+            known = read_yaml(self._run.artifact_types_file) or {}
+            write_yaml(self._run.artifact_types_file, {**known, name: record})
+
+    def _artifact_type(self, name: str) -> ArtifactType:
+        found = self._custom_types.get(name) or ARTIFACT_TYPES.get(name)
+        if found is None:
+            known = ", ".join([*ARTIFACT_TYPES, *self._custom_types])
+            raise InvalidArtifactError(
+                f"unknown artifact type '{name}'; the types are: {known}; add your own with register_artifact_type"
+            )
+        return found
+
+
+class DefaultLogger(Logger):
+    """The logger that a task gets by default: a `Logger` that also saves and loads checkpoints.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with DefaultLogger(tempfile.mkdtemp()) as logger:
+    ...     logger.log_checkpoint({"epoch": 3}, "last_ckpt")
+    ...     logger.load_checkpoint("last_ckpt")
+    {'epoch': 3}
+    """
+
+    def log_checkpoint(self, checkpoint: object, log_name: str = "checkpoint") -> None:
+        """Save any picklable object as ``artifacts/pickle/<log_name>.pkl``, in place of the previous one.
+
+        Raises
+        ------
+        InvalidArtifactError
+            If the object cannot be pickled.
+        LogDirectoryError
+            If the file cannot be written; the previous checkpoint is then still there.
+        """
+        self.log_artifacts(checkpoint, _with_suffix(log_name), "pickle")
+
+    def load_checkpoint(self, log_name: str = "checkpoint", root: str | os.PathLike[str] | None = None) -> Any:
+        """Load a checkpoint of this run, or of another one.
+
+        Parameters
+        ----------
+        log_name
+            The name that it was saved under.
+        root
+            The directory of the run that saved it, or the folder that holds the file; by default this run's own.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such checkpoint.
+        """
+        run = self._run if root is None else RunDirectory(Path(root))
+        folders = (run.artifacts / "pickle", run.path, run.artifacts)
+        # Without the suffix, and elsewhere, are the places of MLXP 1.
+        for path in (folder / name for folder in folders for name in (_with_suffix(log_name), log_name)):
+            if path.is_file():
+                return ARTIFACT_TYPES["pickle"].load(str(path))
+        raise FileNotFoundError(f"there is no checkpoint {log_name} in {run.path}")
+
+
+def _with_suffix(log_name: str) -> str:
+    return log_name if log_name.endswith(".pkl") else f"{log_name}.pkl"
+
+
+# --- records ---------------------------------------------------------------------------------------------------------
+
+
+class _MetricsFile:
+    """One metrics file, kept open for appending."""
+
+    __slots__ = ("checked_at", "descriptor", "keys", "path")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.keys: set[str] = set()
+        self.checked_at = time.monotonic()
+        try:
+            _drop_torn_line(path)
+            self.descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise LogDirectoryError(f"cannot open {path}: {error.strerror or error}") from error
+
+    def append(self, line: bytes) -> None:
+        try:
+            written = os.write(self.descriptor, line)
+        except OSError as error:
+            self.fail(error)
+        if written < len(line):
+            self.finish(line[written:])
+        now = time.monotonic()
+        if now - self.checked_at > _CHECK_INTERVAL:
+            self.checked_at = now
+            if self.is_gone():
+                raise LogDirectoryError(f"{self.path} has been removed while the run was writing it")
+
+    def finish(self, rest: bytes) -> None:
+        # A write is cut short when a disk becomes full; what follows says why.
+        try:
+            while rest:
+                rest = rest[os.write(self.descriptor, rest) :]
+        except OSError as error:
+            _drop_torn_line(self.path)
+            self.fail(error)
+
+    def fail(self, error: OSError) -> NoReturn:
+        raise LogDirectoryError(
+            f"cannot write to {self.path}: {error.strerror or error}; the records before this one are there"
+        ) from error
+
+    def is_gone(self) -> bool:
+        return os.fstat(self.descriptor).st_nlink == 0
+
+
+def _close_all(files: dict[str, _MetricsFile], copies: list[Any]) -> None:
+    for file in files.values():
+        os.close(file.descriptor)
+    files.clear()
+    for copy in copies:
+        copy.stop()
+    copies.clear()
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off a last line that a killed process, or a full disk, left without its end."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return
+    with path.open("rb+") as file:
+        start = size
+        while start > 0:
+            start = max(0, start - 4096)
+            file.seek(start)
+            end_of_line = file.read(4096).rfind(b"\n")
+            if end_of_line >= 0:
+                start += end_of_line + 1
+                break
+        if start < size:
+            file.truncate(start)
+
+
+_PLAIN = frozenset({str, int, bool, type(None)})
+_FLOATS_OF_JSON = json.JSONEncoder().encode
+
+
+def _encoded(metrics: Mapping[str, Any]) -> bytes:
+    """Return a record as one line of JSON, with NaN and infinities spelled as the json module does."""
+    isfinite = math.isfinite
+    for value in metrics.values():
+        kind = type(value)
+        if not (isfinite(value) if kind is float else kind in _PLAIN):
+            break
+    else:
+        try:
+            return orjson.dumps(metrics, option=orjson.OPT_APPEND_NEWLINE)
+        except TypeError:  # a key that is no string, an int beyond 64 bits, half of a surrogate pair
+            pass
+    return _encoded_slowly(metrics)
+
+
+def _encoded_slowly(metrics: Mapping[str, Any]) -> bytes:
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"log_metrics takes a dict of values by name, not {type(metrics).__name__}")
+    plain = {}
+    for key, value in metrics.items():
+        if not isinstance(key, str):
+            raise TypeError(f"the name of a metric is a str, not {key!r}")
+        plain[key] = _plain_value(value, key)
+    return (_FLOATS_OF_JSON(plain) + "\n").encode("ascii")
+
+
+def _plain_value(value: Any, key: str) -> Any:
+    if type(value) in _PLAIN or type(value) is float:
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain_value(item, key) for item in value]
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # numpy scalars, tensors of any library
+        value = value.item()
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    raise TypeError(
+        f"the metric {key!r} is {_described(value)}; a value is an int, float, bool, str or None, "
+        "a numpy scalar or 0-d tensor, or a list of such"
+    )
+
+
+def _described(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"of type {type(value).__name__}" + (f" and shape {tuple(shape)}" if shape else "")
+
+
+def _check_log_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise InvalidKeyError(f"a log name is a str, not {name!r}")
+    if name in RESERVED_LOG_NAMES:
+        raise InvalidKeyError(f"the log name '{name}' is reserved; the reserved names are {sorted(RESERVED_LOG_NAMES)}")
+    if not name or name.startswith(".") or re.search(r"[/\\\0]", name):
+        raise InvalidKeyError(f"a log name is a plain file name that does not start with a dot, not {name!r}")
+
+
+# --- artifacts and keys ----------------------------------------------------------------------------------------------
+
+
+def _checked_artifact_name(name: str) -> PurePosixPath:
+    parts = re.split(r"[/\\]", name) if isinstance(name, str) else [""]
+    if any(part in ("", ".", "..") or part.startswith(".") or "\0" in part or part.endswith(":") for part in parts):
+        raise InvalidKeyError(
+            f"the name of an artifact is a relative path inside its folder, without hidden parts, not {name!r}"
+        )
+    return PurePosixPath(*parts)
+
+
+def _only_file(folder: str, artifact_name: str) -> Path:
+    # Save functions may append their own suffix to the name they were given; the artifact keeps the name asked for.
+    found = list(Path(folder).iterdir())
+    if len(found) != 1:
+        names = ", ".join(sorted(path.name for path in found)) or "nothing"
+        raise InvalidArtifactError(
+            f"saving the artifact {artifact_name} must write one file or folder; it wrote {names}"
+        )
+    return found[0]
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_file():
+        with source.open("rb+") as file:
+            os.fsync(file.fileno())  # else a power cut may leave neither the new artifact nor the previous one
+    if target.is_dir():
+        shutil.rmtree(target)
+    source.replace(target)
+
+
+def _type_of(run: RunDirectory, name: str) -> str:
+    types = [folder.name for folder in run.artifacts.glob("[!.]*") if (folder / name).exists()]
+    if not types:
+        raise FileNotFoundError(f"there is no artifact {name} in {run.path}")
+    if len(types) > 1:
+        raise InvalidArtifactError(
+            f"{' and '.join(sorted(types))} have an artifact {name} in {run.path}; give the artifact_type"
+        )
+    return types[0]
+
+
+class _KeysFile:
+    """A YAML file that lists, under nested names, every key seen so far; in memory and on disk alike."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.content: dict[str, Any] = {}
+        self.stamp: tuple[int, int] | None = None
+
+    def add(self, names: tuple[str, ...], keys: list[str]) -> None:
+        """Add `keys` to the list under `names`; the file is rewritten only if one of them is new."""
+        self._reread_if_changed()
+        content = self.content
+        for name in names[:-1]:
+            content = content.setdefault(name, {})
+        known = content.setdefault(names[-1], {})
+        new = [key for key in keys if key not in known]
+        if new:
+            known.update(dict.fromkeys(new))
+            self.path.parent.mkdir(exist_ok=True)
+            write_atomically(self.path, "".join(_lines(self.content)))
+            self.stamp = self._stamp()
+
+    def _reread_if_changed(self) -> None:
+        # An earlier attempt of the run, or another process that logs into it, has its keys in the file.
+        stamp = self._stamp()
+        if stamp != self.stamp:
+            _merge(self.content, read_yaml(self.path))
+            self.stamp = stamp
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino
+
+
+def _merge(content: dict[str, Any], stored: Any) -> None:
+    for name, keys in stored.items() if isinstance(stored, dict) else ():
+        if isinstance(keys, dict):
+            _merge(content.setdefault(str(name), {}), keys)
+        elif isinstance(keys, list):
+            content.setdefault(str(name), {}).update(dict.fromkeys(map(str, keys)))
+
+
+def _lines(content: Mapping[str, Any], indent: str = "") -> Any:
+    """Yield the lines of the YAML of nested dicts; the innermost ones, whose values are None, are lists."""
+    for name, keys in content.items():
+        yield f"{indent}{_scalar(name)}:\n"
+        if next(iter(keys.values()), None) is None:
+            yield from [f"{indent}- {_scalar(key)}\n" for key in keys]
+        else:
+            yield from _lines(keys, f"{indent}  ")
+
+
+_scalars: dict[str, str] = {}
+_PLAIN_SCALAR = re.compile(r"[A-Za-z_][A-Za-z0-9_/.-]*", re.ASCII)
+_YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+
+
+def _scalar(text: str) -> str:
+    if _PLAIN_SCALAR.fullmatch(text) and text.lower() not in _YAML_WORDS:
+        return text
+    if text not in _scalars:
+        import yaml
+
+        _scalars[text] = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=2**31 - 1).rstrip("\n")
+    return _scalars[text]

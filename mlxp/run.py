@@ -1,0 +1,335 @@
+"""One run, from its composed configuration to its last status: what happens inside, whoever launches it.
+
+A run is prepared first (settings checked, directory created, metadata written), then executed. Nothing here knows how
+Hydra is started.
+"""
+
+import contextlib
+import os
+import platform
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlxp import settings as mlxp_settings
+from mlxp.config_dict import ConfigDict
+from mlxp.errors import LogDirectoryError, MissingFieldError
+from mlxp.layout import LAYOUT_VERSION, RunDirectory, read_yaml, write_atomically, write_yaml
+from mlxp.provenance import git_state, packages, process_info
+from mlxp.status import Status, Terminated, exit_code, heartbeat, signal_of, signals_held, signals_raised
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from mlxp.logger import Logger
+
+__all__ = ["Context", "Program", "Run", "checked_configuration"]
+
+_TRACEBACK_LINES = 20
+"""How many of a traceback's last lines go to info.yaml."""
+
+
+@dataclass
+class Context:
+    """What a task is called with.
+
+    Attributes
+    ----------
+    config
+        The user's configuration; an OmegaConf ``DictConfig`` if the setting ``as_ConfigDict`` is false.
+    mlxp
+        The settings of MLXP in force.
+    info
+        What is known about the run: status, host, process, times, directories, versions.
+    logger
+        Writes metrics and artifacts; None if the setting ``use_logger`` is false.
+    """
+
+    config: Any
+    mlxp: ConfigDict
+    info: ConfigDict
+    logger: Any = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the user wrote: the task, how to seed it, and where it is defined."""
+
+    task: Callable[[Context], Any]
+    seeding_function: Callable[[Any], Any] | None
+    file: str
+    directory: Path
+
+
+def checked_configuration(program: Program, composed: "DictConfig") -> tuple["DictConfig", dict[str, Any]]:
+    """Split what Hydra composed into the user's configuration and the settings, and check both.
+
+    Raises
+    ------
+    InvalidConfigFileError
+        If a setting is unknown or ill-typed.
+    MissingFieldError
+        If there is a seeding function, but no key ``seed``.
+    """
+    from omegaconf import OmegaConf, open_dict
+
+    given: Any = OmegaConf.to_container(composed.mlxp, resolve=True)
+    settings = mlxp_settings.checked(given, program.directory)
+    config = composed.copy()
+    OmegaConf.set_readonly(config, None)
+    if settings["resolve"]:
+        OmegaConf.resolve(config)
+    with open_dict(config):
+        for key in ("mlxp", "hydra"):
+            config.pop(key, None)
+    OmegaConf.set_struct(config, None)
+    if program.seeding_function is not None and "seed" not in config:
+        raise MissingFieldError(
+            "the configuration has no key 'seed', which the seeding_function is called with; "
+            "add 'seed: 0' to config.yaml, or +seed=0 on the command line"
+        )
+    return config, settings
+
+
+class Run:
+    """A run that has been prepared: its directory is there, and the status is STARTING.
+
+    Parameters
+    ----------
+    program
+        What to run.
+    composed
+        The configuration as Hydra composed it, with the settings under ``mlxp``.
+    overrides
+        The overrides that the user gave for this run, for the record.
+
+    Raises
+    ------
+    MLXPError
+        If a setting is wrong, or the directory cannot be written; see `checked_configuration`.
+    """
+
+    def __init__(self, program: Program, composed: "DictConfig", overrides: list[str]) -> None:
+        self.program = program
+        config, self.settings = checked_configuration(program, composed)
+        self.work_dir, version_manager = self._work_dir()
+        self.logger: Logger | None = None
+        self.directory: RunDirectory | None = None
+        if self.settings["use_logger"]:
+            _refuse_if_alive(self.settings["logger"])
+            self.logger = mlxp_settings.created("logger", self.settings["logger"])
+            self.directory = RunDirectory(Path(self.logger.log_dir))
+        self.info = ConfigDict(self._first_info(overrides, version_manager))
+        self.context = Context(self._as_set(config), ConfigDict(self.settings), self.info, self.logger)
+        if self.directory is not None:
+            self._write_metadata(self.directory, config)
+
+    def _work_dir(self) -> tuple[str, Any]:
+        if not self.settings["use_version_manager"]:
+            return str(Path.cwd()), None
+        manager = mlxp_settings.created("version_manager", self.settings["version_manager"])
+        manager.interactive_mode = self.settings["interactive_mode"]
+        work_dir = manager.make_working_directory()
+        return str(work_dir), manager.get_info()
+
+    def _as_set(self, config: "DictConfig") -> Any:
+        from omegaconf import OmegaConf
+
+        if not self.settings["as_ConfigDict"]:
+            return config
+        content: Any = OmegaConf.to_container(config, resolve=True)
+        return ConfigDict(content)
+
+    def _first_info(self, overrides: list[str], version_manager: Any) -> dict[str, Any]:
+        import mlxp
+
+        earlier = _earlier_info(self.directory)
+        now = datetime.now().astimezone()
+        return {
+            "status": Status.STARTING.value,
+            "current_file_path": self.program.file,
+            **process_info(),
+            "start_date": now.strftime("%d/%m/%Y"),
+            "start_time": now.strftime("%H:%M:%S"),
+            "end_date": "",
+            "end_time": "",
+            "work_dir": self.work_dir,
+            "logger": self.logger.get_info() if self.logger else None,
+            "scheduler": earlier.get("scheduler"),
+            "version_manager": version_manager,
+            "mlxp_version": mlxp.__version__,
+            "layout": LAYOUT_VERSION,
+            "started_at": now.isoformat(timespec="milliseconds"),
+            "ended_at": None,
+            "duration": None,
+            "attempt": earlier.get("attempt", 1) + 1 if earlier else 1,
+            "overrides": overrides,
+            "exit": None,
+            "git": git_state(self.program.directory),
+            "python": platform.python_version(),
+            "packages": packages(),
+            "heartbeat": self.settings["heartbeat"],
+        }
+
+    def _write_metadata(self, directory: RunDirectory, config: "DictConfig") -> None:
+        from omegaconf import OmegaConf
+
+        write_atomically(directory.config_file, OmegaConf.to_yaml(config, resolve=True))
+        write_yaml(directory.mlxp_file, self.settings)
+        self._write_info()
+
+    def _write_info(self) -> None:
+        if self.directory is not None:
+            write_yaml(self.directory.info_file, self.info.to_dict())
+
+    def execute(self) -> Any:
+        """Call the task and return its value; whatever happens, the status tells the truth afterwards.
+
+        Raises
+        ------
+        BaseException
+            What the task raised; `Terminated` or KeyboardInterrupt if a signal ended the run.
+        LogDirectoryError
+            If the task ended well, but its status could not be written.
+        """
+        try:
+            with signals_raised(), self._heartbeat(), _working_directory(self.work_dir):
+                value = self._call_task()
+        except BaseException as error:
+            with signals_held():
+                self._end(error)
+            if isinstance(error, SystemExit) and self.info.status == Status.COMPLETE:
+                return None
+            raise
+        with signals_held():
+            self._end(None)
+        return value
+
+    def _heartbeat(self) -> contextlib.AbstractContextManager[None]:
+        if self.directory is None:
+            return contextlib.nullcontext()
+        return heartbeat(self.directory.info_file, self.settings["heartbeat"])
+
+    def _call_task(self) -> Any:
+        if self.program.seeding_function is not None:
+            self.program.seeding_function(self.context.config["seed"])
+        self.info.status = Status.RUNNING.value
+        self._write_info()
+        return self.program.task(self.context)
+
+    def _end(self, error: BaseException | None) -> None:
+        end = _ending(error)
+        now = datetime.now().astimezone()
+        self.info.update(
+            status=end.pop("status"),
+            end_date=now.strftime("%d/%m/%Y"),
+            end_time=now.strftime("%H:%M:%S"),
+            ended_at=now.isoformat(timespec="milliseconds"),
+            duration=round((now - datetime.fromisoformat(self.info.started_at)).total_seconds(), 3),
+            packages=packages(),
+        )
+        self.info["exit"] = end
+        try:
+            if self.logger is not None:
+                self.logger.close()
+            self._write_info()
+        except LogDirectoryError as problem:
+            if error is None:
+                raise
+            error.add_note(f"its status could not be written either: {problem}")
+
+
+def _refuse_if_alive(logger_settings: dict[str, Any]) -> None:
+    forced = logger_settings["forced_log_id"]
+    if forced < 0:
+        return
+    directory = RunDirectory(Path(logger_settings["parent_log_dir"], str(forced)))
+    info = _earlier_info(directory)
+    under_way = info.get("status") in (Status.STARTING, Status.RUNNING)
+    here = info.get("hostname") == process_info()["hostname"]
+    if under_way and here and info.get("process_id") != os.getpid() and _is_process(info.get("process_id")):
+        raise LogDirectoryError(
+            f"run {forced} in {directory.path.parent} is still running, as process {info['process_id']}; "
+            "wait until it has ended, or stop it"
+        )
+
+
+def _is_process(process_id: Any) -> bool:
+    if not isinstance(process_id, int) or process_id <= 0 or os.name != "posix":
+        return False
+    try:
+        os.kill(process_id, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True
+
+
+def _earlier_info(directory: RunDirectory | None) -> dict[str, Any]:
+    if directory is None:
+        return {}
+    try:
+        info = read_yaml(directory.info_file)
+    except Exception:  # noqa: BLE001 - a damaged file of an earlier attempt must not stop the next one
+        return {"attempt": 1}
+    return info if isinstance(info, dict) else {}
+
+
+@contextlib.contextmanager
+def _working_directory(path: str) -> Iterator[None]:
+    before = Path.cwd()
+    if Path(path) == before:
+        yield
+        return
+    os.chdir(path)
+    sys.path.insert(0, path)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        with contextlib.suppress(ValueError):
+            sys.path.remove(path)
+
+
+def _ending(error: BaseException | None) -> dict[str, Any]:
+    """Return the status that `error` stands for, and what info.yaml says about it."""
+    end: dict[str, Any] = {"status": Status.COMPLETE.value, "reason": "returned", "code": 0, "signal": None}
+    end["traceback"] = _last_lines(error) if error is not None else None
+    if error is None:
+        return end
+    if isinstance(error, Terminated | KeyboardInterrupt):
+        number = signal_of(error)
+        killed = {"status": Status.KILLED.value, "reason": number.name, "signal": number.name}
+        return {**end, **killed, "code": exit_code(number)}
+    if isinstance(error, SystemExit):
+        return {**end, **_ending_of_exit(error)}
+    reason = "".join(traceback.format_exception_only(error)).strip()
+    return {**end, "status": Status.FAILED.value, "reason": reason, "code": 1}
+
+
+def _ending_of_exit(error: SystemExit) -> dict[str, Any]:
+    if is_preemption(error):
+        return {
+            "status": Status.KILLED.value,
+            "reason": "preempted or timed out; handled by submitit",
+            "code": error.code,
+        }
+    if error.code is None or error.code == 0:
+        return {"reason": "sys.exit(0)", "traceback": None}
+    code = error.code if isinstance(error.code, int) else 1
+    return {"status": Status.FAILED.value, "reason": f"sys.exit({error.code!r})", "code": code}
+
+
+def is_preemption(error: BaseException) -> bool:
+    """Return whether submitit's own signal handler raised `error`, which it must get back to requeue its job."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    module = str(frames[-1].f_globals.get("__name__", "")) if frames else ""
+    return isinstance(error, SystemExit) and module.startswith("submitit.")
+
+
+def _last_lines(error: BaseException) -> str:
+    text = "".join(traceback.format_exception(error)).rstrip("\n")
+    return "\n".join(text.split("\n")[-_TRACEBACK_LINES:])

@@ -1,0 +1,173 @@
+"""The settings of MLXP: their defaults, and the check of what the user set.
+
+Hydra composes them as the key ``mlxp`` of the configuration: the defaults below, then ``mlxp.yaml``, then ``mlxp:``
+in the configuration, then the command line. Here they are only checked: names against `DEFAULTS`, types against its
+values.
+"""
+
+import difflib
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mlxp.artifacts import imported
+from mlxp.errors import InvalidConfigFileError
+
+__all__ = ["DEFAULTS", "check_names", "checked", "created"]
+
+DEFAULTS: dict[str, Any] = {
+    "logger": {
+        "name": "DefaultLogger",
+        "parent_log_dir": "./logs",
+        "forced_log_id": -1,
+        "log_streams_to_file": False,
+    },
+    "version_manager": {
+        "name": "GitVM",
+        "parent_work_dir": "./.work_dir",
+        "compute_requirements": False,
+    },
+    "use_version_manager": False,
+    "use_scheduler": False,
+    "use_logger": True,
+    "interactive_mode": True,
+    "resolve": True,
+    "as_ConfigDict": True,
+    "heartbeat": 30.0,
+}
+"""Every setting with its default. The type of the default is the type of the setting.
+
+``logger`` and ``version_manager`` may hold more: the options of a user's own class. ``heartbeat`` is the number of
+seconds between two signs of life of a run.
+"""
+
+PATHS = (("logger", "parent_log_dir"), ("version_manager", "parent_work_dir"))
+"""The settings that are paths; relative ones are relative to the file that defines the task."""
+
+_KINDS: dict[type, tuple[str, Callable[[Any], bool]]] = {
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    int: ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    float: ("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
+    str: ("a text", lambda value: isinstance(value, str)),
+    dict: ("a group of settings", lambda value: isinstance(value, Mapping)),
+}
+
+
+def checked(settings: Mapping[str, Any], base_dir: Path) -> dict[str, Any]:
+    """Return the settings with absolute paths, after a check of every name, type and class.
+
+    Parameters
+    ----------
+    settings
+        All settings, as Hydra composed them, without interpolations.
+    base_dir
+        What relative paths are relative to.
+
+    Raises
+    ------
+    InvalidConfigFileError
+        If a setting is unknown or of another type than its default, or if a class cannot be found.
+    """
+    checked_settings = _checked_group(settings, DEFAULTS, "mlxp")
+    for group, name in PATHS:
+        path = os.path.expanduser(checked_settings[group][name])  # noqa: PTH111 - a str in, a str out
+        checked_settings[group][name] = os.path.normpath(base_dir / path)
+    for group in ("logger", "version_manager"):
+        _check_options(group, checked_settings[group])
+    if checked_settings["use_scheduler"]:
+        raise InvalidConfigFileError(
+            "the setting mlxp.use_scheduler is true, but this version cannot submit to a scheduler; set it to false"
+        )
+    return checked_settings
+
+
+def check_names(settings: Any, where: str) -> None:
+    """Check the names alone, for a file whose values may still hold interpolations.
+
+    Raises
+    ------
+    InvalidConfigFileError
+        If `settings` is not a mapping, or holds an unknown name; the message says `where`.
+    """
+    if settings is None:
+        return
+    if not isinstance(settings, Mapping):
+        raise InvalidConfigFileError(f"{where} must hold settings of the form 'name: value', not {settings!r}")
+    for name in settings:
+        _check_known(name, DEFAULTS, "", where=f" in {where}")
+
+
+def _checked_group(given: Mapping[str, Any], defaults: Mapping[str, Any], path: str) -> dict[str, Any]:
+    result: dict[str, Any] = {**defaults, **given}
+    for name, value in result.items():
+        if name not in defaults:
+            if defaults is DEFAULTS:
+                _check_known(name, defaults, f"{path}.")
+            continue
+        default = defaults[name]
+        kind, is_kind = _KINDS[type(default)]
+        if not is_kind(value):
+            raise InvalidConfigFileError(f"the setting {path}.{name} must be {kind}, not {value!r}")
+        if isinstance(default, dict):
+            result[name] = _checked_group(value, default, f"{path}.{name}")
+    return result
+
+
+def _check_known(name: str, known: Mapping[str, Any], prefix: str, where: str = "") -> None:
+    if name in known:
+        return
+    near = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"did you mean {prefix}{near[0]}?" if near else f"the settings are: {', '.join(known)}"
+    raise InvalidConfigFileError(f"unknown setting {prefix}{name}{where}; {hint}")
+
+
+def _check_options(group: str, settings: Mapping[str, Any]) -> None:
+    options = _options(class_named(settings["name"], group))
+    if options is not None:
+        for name in settings:
+            _check_known(name, dict.fromkeys([*DEFAULTS[group], *options]), f"mlxp.{group}.")
+
+
+def _options(cls: type) -> list[str] | None:
+    """Return the names of the options that a class is created with; None if it takes any."""
+    parameters = inspect.signature(cls).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return [parameter.name for parameter in parameters]
+
+
+def created(group: str, settings: Mapping[str, Any]) -> Any:
+    """Return the object that the settings of `group` describe: an instance of the class they name."""
+    cls = class_named(settings["name"], group)
+    options = _options(cls)
+    taken = {name: value for name, value in settings.items() if name != "name" and (options is None or name in options)}
+    return cls(**taken)
+
+
+def class_named(name: str, group: str) -> Any:
+    """Return the class that the setting ``mlxp.<group>.name`` names.
+
+    `name` is a class of MLXP, such as ``DefaultLogger`` or ``mlxp.DefaultLogger``, or the import path of the user's
+    own: ``package.module.Class``.
+
+    Raises
+    ------
+    InvalidConfigFileError
+        If there is no such class, or if it is not one for that purpose.
+    """
+    import mlxp
+
+    base = {"logger": mlxp.Logger, "version_manager": mlxp.VersionManager}[group]
+    try:
+        found = imported(name if "." in name else f"mlxp.{name}")
+    except ImportError as error:
+        raise InvalidConfigFileError(
+            f"the setting mlxp.{group}.name is {name!r}, which cannot be imported: {error}"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise InvalidConfigFileError(
+            f"the setting mlxp.{group}.name is {name!r}, which is not a child of mlxp.{base.__name__}"
+        )
+    return found

@@ -1,0 +1,133 @@
+"""The states of a run, the signals that end it, and its heartbeat.
+
+Signal handlers are in place only while a run or a sweep is under way, in the main thread only, and only where no one
+else has set one: submitit's own handlers, for instance, stay.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+
+__all__ = ["Status", "Terminated", "exit_code", "heartbeat", "signals_raised"]
+
+
+class Status(StrEnum):
+    """The state of a run, as its info.yaml tells it."""
+
+    SUBMITTED = "SUBMITTED"
+    """Handed to a scheduler; not started yet."""
+    STARTING = "STARTING"
+    """The directory is there; the task has not been called yet."""
+    RUNNING = "RUNNING"
+    """The task is running, or its process was killed in a way that it could not see."""
+    COMPLETE = "COMPLETE"
+    """The task returned."""
+    FAILED = "FAILED"
+    """The task raised an exception, or exited with a code other than 0."""
+    KILLED = "KILLED"
+    """A signal ended the run."""
+
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+"""The signals that end a run; those that the system does not know are left out."""
+
+
+class Terminated(BaseException):
+    """A signal asked the process to end.
+
+    A BaseException, as KeyboardInterrupt is, so that ``except Exception`` in a task does not swallow it.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.signal_number = signal_number
+
+    def __str__(self) -> str:
+        return signal.Signals(self.signal_number).name
+
+
+def signal_of(error: Terminated | KeyboardInterrupt) -> signal.Signals:
+    """Return the signal that `error` stands for."""
+    return signal.Signals(error.signal_number) if isinstance(error, Terminated) else signal.SIGINT
+
+
+def exit_code(number: int) -> int:
+    """Return the exit code by which a shell knows that a signal ended a program.
+
+    Examples
+    --------
+    >>> exit_code(signal.SIGTERM)
+    143
+    """
+    return 128 + number
+
+
+@contextlib.contextmanager
+def signals_raised() -> Iterator[None]:
+    """Within this context, a signal that ends a run is raised as `Terminated`; handlers of others are respected.
+
+    SIGINT keeps Python's own handler, which raises KeyboardInterrupt.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+    free = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    try:
+        for number in free:
+            signal.signal(number, _raise_terminated)
+        yield
+    finally:
+        for number in free:
+            if signal.getsignal(number) is _raise_terminated:
+                signal.signal(number, signal.SIG_DFL)
+
+
+def _raise_terminated(number: int, _frame: FrameType | None) -> None:
+    raise Terminated(number)
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """Within this context, the signals that end a run wait until it is left, so that bookkeeping is not cut short."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {getattr(signal, name) for name in SIGNALS if hasattr(signal, name)}
+    )
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def heartbeat(file: Path, seconds: float) -> Iterator[None]:
+    """Set the modification time of `file` to now every so many `seconds`, until the context is left; never if 0.
+
+    A run whose file is old, while its status says RUNNING, may have been killed in a way that it could not see.
+    """
+    if seconds <= 0:
+        yield
+        return
+    done = threading.Event()
+    thread = threading.Thread(target=_beat, args=(file, seconds, done), name="mlxp-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _beat(file: Path, seconds: float, done: threading.Event) -> None:
+    while not done.wait(seconds):
+        # A log directory that is briefly out of reach must not end the run, nor its heartbeat.
+        with contextlib.suppress(OSError):
+            os.utime(file)

@@ -1,0 +1,152 @@
+"""Version managers: which copy of the code a run is executed from.
+
+GitVM comes with MLXP; a user's own is a child of VersionManager, named in the setting ``mlxp.version_manager.name``.
+"""
+
+import abc
+import contextlib
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mlxp.errors import MLXPError
+
+__all__ = ["GitVM", "VersionManager"]
+
+
+class VersionManager(abc.ABC):
+    """Chooses the directory that a run is executed in. Children are created with their options in the settings.
+
+    Attributes
+    ----------
+    interactive_mode
+        The setting of that name: whether questions may be asked, if a terminal is attached.
+    """
+
+    interactive_mode: bool = False
+
+    @abc.abstractmethod
+    def make_working_directory(self) -> str:
+        """Return the directory to execute the run in, after creating it if needed."""
+
+    @abc.abstractmethod
+    def get_info(self) -> dict[str, Any]:
+        """Return what info.yaml says about the version of the code."""
+
+
+class GitVM(VersionManager):
+    """Executes runs from a copy of the git repository at its latest commit, so that the code can be edited meanwhile.
+
+    The copy is made once per commit, in ``<parent_work_dir>/<repository>/<commit>``. With ``interactive_mode`` and a
+    terminal, it asks once per program whether to add untracked files and to commit changes; otherwise it warns that
+    they are not part of the copy.
+
+    Parameters
+    ----------
+    parent_work_dir
+        Where the copies go.
+    compute_requirements
+        If true, the versions of the installed packages are recorded; those of the repository's ``requirements.txt``, if
+        there is one.
+    """
+
+    def __init__(self, parent_work_dir: str, compute_requirements: bool = False) -> None:
+        super().__init__()
+        self.parent_work_dir = Path(os.path.abspath(parent_work_dir))  # noqa: PTH100 - follow no symbolic links
+        self.compute_requirements = compute_requirements
+        self.repo_path: str | None = None
+        self.commit_hash: str | None = None
+        self.requirements: list[str] = ["UNKNOWN"]
+
+    def make_working_directory(self) -> str:
+        """Return the directory inside the copy that corresponds to the current one, after making the copy if needed.
+
+        Raises
+        ------
+        MLXPError
+            If the current directory is in no git repository, or if git fails.
+        """
+        current = Path.cwd()
+        repository = Path(_git("rev-parse", "--show-toplevel", directory=current))
+        _offer_to_commit(repository, self.interactive_mode and _has_terminal())
+        self.repo_path = str(repository)
+        self.commit_hash = _git("rev-parse", "HEAD", directory=repository)
+        copy = self.parent_work_dir / repository.name / self.commit_hash
+        if not copy.is_dir():
+            _clone(repository, self.commit_hash, copy)
+        if self.compute_requirements:
+            self.requirements = _requirements(copy)
+        return str(copy / current.resolve().relative_to(repository.resolve()))
+
+    def get_info(self) -> dict[str, Any]:
+        """Return ``requirements``, ``commit_hash`` and ``repo_path``."""
+        return {"requirements": self.requirements, "commit_hash": self.commit_hash, "repo_path": self.repo_path}
+
+
+def _git(*arguments: str, directory: Path) -> str:
+    try:
+        answer = subprocess.run(["git", *arguments], cwd=directory, capture_output=True, text=True, check=True)
+    except FileNotFoundError as error:
+        raise MLXPError("the version manager GitVM needs the program git, which is not installed") from error
+    except subprocess.CalledProcessError as error:
+        raise MLXPError(
+            f"git {' '.join(arguments)} failed in {directory}: {error.stderr.strip()}; "
+            "the version manager GitVM needs a git repository with a commit"
+        ) from error
+    return answer.stdout.strip()
+
+
+def _clone(repository: Path, commit: str, copy: Path) -> None:
+    # Several runs may start at once: each clones beside, the first one to rename wins.
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    temporary = tempfile.mkdtemp(prefix=".cloning-", dir=copy.parent)
+    try:
+        _git("clone", "--quiet", "--no-checkout", str(repository), temporary, directory=repository)
+        _git("checkout", "--quiet", "--detach", commit, directory=Path(temporary))
+        with contextlib.suppress(FileExistsError, OSError):
+            Path(temporary).rename(copy)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    if not copy.is_dir():
+        raise MLXPError(f"cannot copy the code to {copy}")
+
+
+def _requirements(copy: Path) -> list[str]:
+    file = copy / "requirements.txt"
+    if file.is_file():
+        return file.read_text(encoding="utf-8").splitlines()
+    import importlib.metadata
+
+    installed = {(dist.name, dist.version) for dist in importlib.metadata.distributions()}
+    return sorted(f"{name}=={version}" for name, version in installed)
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+@functools.cache  # asked, or warned, once per program
+def _offer_to_commit(repository: Path, may_ask: bool) -> None:
+    untracked = _git("ls-files", "--others", "--exclude-standard", directory=repository).splitlines()
+    if untracked:
+        _say("Untracked files, which are not part of the code that is executed:", untracked)
+        if may_ask:
+            added = [name.strip() for name in input("Files to add, separated by commas (Enter for none): ").split(",")]
+            if any(added):
+                _git("add", "--", *filter(None, added), directory=repository)
+    changed = _git("diff", "--name-only", "HEAD", directory=repository).splitlines()
+    if changed:
+        _say("Uncommitted changes, which are not part of the code that is executed:", changed)
+        if may_ask and input("Commit them now? (y/n): ").strip().lower().startswith("y"):
+            _git(
+                "commit", "--quiet", "--all", "-m", "Commit before running experiments with MLXP", directory=repository
+            )
+
+
+def _say(title: str, names: list[str]) -> None:
+    print("\n  ".join([title, *names]), file=sys.stderr)  # noqa: T201 - part of the question

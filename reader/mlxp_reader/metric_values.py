@@ -1,0 +1,233 @@
+"""The values of metrics: loaded when somebody looks into them, and once for all who do.
+
+`MetricValues` is what a user holds, a sequence that knows where its values are. What is loaded is recorded in the
+`MetricColumn` that the values of all runs share. Nothing here knows pandas.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Batch", "MetricColumn", "MetricValues", "Values", "load_cells", "shortened"]
+
+Values = npt.NDArray[Any] | list[Any]
+"""The values of one metric in one run: a read-only array of integers, floats or booleans, or a list of anything."""
+
+_READ_AHEAD = 32
+"""By how much more is loaded each time that cells are looked at one after the other."""
+
+
+class MetricColumn:
+    """The values of one metric in all runs of a reader, loaded once, where touched.
+
+    Parameters
+    ----------
+    load
+        Returns the values for an ascending array of rows.
+    """
+
+    def __init__(self, name: str, rows: int, load: Callable[[npt.NDArray[np.intp]], Sequence[Values]]) -> None:
+        self.name = name
+        self.records: dict[int, npt.NDArray[np.int64]] = {}
+        """For each loaded row whose values are not those of records 0, 1, 2, ...: the number of each value's record."""
+        self._load = load
+        self._values: npt.NDArray[np.object_] = np.empty(rows, dtype=object)
+        self._loaded = bytearray(rows)
+        self._lock = threading.RLock()
+
+    def is_loaded(self, row: int) -> bool:
+        """Tell whether the values of `row` are in memory."""
+        return bool(self._loaded[row])
+
+    @property
+    def loaded(self) -> int:
+        """How many rows are in memory."""
+        return sum(self._loaded)
+
+    def values(self, row: int) -> Values:
+        """Return the values of `row`."""
+        if not self._loaded[row]:
+            self.load([row])
+        values: Values = self._values[row]
+        return values
+
+    def record_numbers(self, row: int) -> npt.NDArray[np.int64] | None:
+        """Return the number of the record that holds each value of a loaded `row`; None stands for 0, 1, 2, ..."""
+        return self.records.get(row)
+
+    def load(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> None:
+        """Load those of `rows` that are not in memory yet."""
+        with self._lock:
+            wanted = np.unique(np.asarray(rows, dtype=np.intp))
+            missing = wanted[np.frombuffer(self._loaded, dtype=np.bool_)[wanted] == 0]
+            if len(missing):
+                for row, values in zip(missing, self._load(missing), strict=True):
+                    self._values[row] = values
+                    self._loaded[row] = True
+
+
+class _Given:
+    """Values that a user puts into a column."""
+
+    def __init__(self, values: Values) -> None:
+        self._given = values
+
+    def is_loaded(self, row: int) -> bool:  # noqa: ARG002 - there is one row only
+        return True
+
+    def values(self, row: int) -> Values:  # noqa: ARG002
+        return self._given
+
+    def record_numbers(self, row: int) -> None:  # noqa: ARG002 - nobody knows
+        return None
+
+
+class MetricValues(Sequence[Any]):
+    """The values of one metric in one run, loaded on first use; equal to the list of them.
+
+    ``numpy.asarray`` gives them as a read-only array, `tolist` as a list of Python's numbers.
+
+    Examples
+    --------
+    >>> values = MetricValues.of([0.5, 0.25])
+    >>> values[-1], len(values), values == [0.5, 0.25]
+    (0.25, 2, True)
+    """
+
+    __slots__ = ("_batch", "column", "row")
+
+    def __init__(self, column: MetricColumn | _Given, row: int, batch: "Batch | None" = None) -> None:
+        self.column = column
+        self.row = row
+        self._batch = batch
+
+    @classmethod
+    def of(cls, values: Any) -> "MetricValues":
+        """Return a cell that holds `values`."""
+        return values if isinstance(values, cls) else cls(_Given(_as_values(values)), 0)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the values are in memory."""
+        return self.column.is_loaded(self.row)
+
+    @property
+    def loaded(self) -> Values:
+        """The values, as a read-only array if they are numbers of one kind, else as a list."""
+        if self._batch is not None and not self.is_loaded:
+            self._batch.load(self)
+        return self.column.values(self.row)
+
+    def tolist(self) -> list[Any]:
+        """Return the values as a list of Python's numbers."""
+        values = self.loaded
+        return values.tolist() if isinstance(values, np.ndarray) else list(values)
+
+    def __len__(self) -> int:
+        return len(self.loaded)
+
+    @overload
+    def __getitem__(self, at: int) -> Any: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Any]: ...
+    def __getitem__(self, at: Any) -> Any:
+        found = self.loaded[at]
+        return found.tolist() if isinstance(found, np.ndarray | np.generic) else found
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.tolist())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        array = np.asarray(self.loaded, dtype=dtype)
+        return array.copy() if copy else array
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, MetricValues):
+            return self._is(other) or self.tolist() == other.tolist()
+        return self.tolist() == list(other) if isinstance(other, list | tuple | np.ndarray) else NotImplemented
+
+    def _is(self, other: "MetricValues") -> bool:
+        return self.column is other.column and self.row == other.row
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.tolist()))
+
+    def __copy__(self) -> "MetricValues":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "MetricValues":
+        return self  # it cannot be changed
+
+    def __reduce__(self) -> Any:
+        return _unpickled, (self.loaded,)
+
+    def __str__(self) -> str:
+        return str(self.tolist())
+
+    def __repr__(self) -> str:
+        return repr(self.tolist())
+
+    def __format__(self, spec: str) -> str:
+        # What tabulate, and with it DataFrame.to_markdown, puts into a table.
+        return format(shortened(self), spec)
+
+
+def _unpickled(values: Values) -> MetricValues:
+    return MetricValues.of(values)
+
+
+def _as_values(values: Any) -> Values:
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "bif":
+        array: npt.NDArray[Any] = values.view()
+    else:
+        values = list(values)
+        kinds = set(map(type, values))
+        if not kinds or not kinds <= {int, float} or (kinds == {int} and any(abs(value) >= 2**63 for value in values)):
+            return list(values)
+        array = np.array(values, dtype=np.int64 if kinds == {int} else np.float64)
+    array.flags.writeable = False
+    return array
+
+
+def shortened(cell: MetricValues) -> str:
+    """Return the first few values as text."""
+    shown = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in cell[:3]]
+    return f"[{', '.join(shown)}{', ...' if len(cell) > 3 else ''}]"
+
+
+class Batch:
+    """Values that are likely to be looked at one after the other: ever more of them are loaded at once.
+
+    Parameters
+    ----------
+    cells
+        Returns all of them; something else stands for a run without the metric.
+    """
+
+    def __init__(self, cells: Callable[[], Iterable[Any]]) -> None:
+        self._cells = cells
+        self._ahead = 1
+
+    def load(self, cell: MetricValues) -> None:
+        """Load `cell`, and some of the others if it is not the first."""
+        cells = [cell]
+        for other in self._cells() if self._ahead > 1 else ():
+            if len(cells) == self._ahead:
+                break
+            if isinstance(other, MetricValues) and not other.is_loaded:
+                cells.append(other)
+        self._ahead *= _READ_AHEAD
+        load_cells(cells)
+
+
+def load_cells(cells: Iterable[Any]) -> None:
+    """Load what is missing of `cells`, each column's in one go."""
+    rows: dict[MetricColumn, list[int]] = {}
+    for cell in cells:
+        if isinstance(cell, MetricValues) and isinstance(cell.column, MetricColumn):
+            rows.setdefault(cell.column, []).append(cell.row)
+    for column, of_column in rows.items():
+        column.load(of_column)

@@ -1,0 +1,77 @@
+"""A task that does what its configuration says: return, fail, exit, sleep or send itself a signal."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlxp
+
+
+class StrangeError(Exception):
+    """An exception that cannot be unpickled."""
+
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+
+class MyLogger(mlxp.DefaultLogger):
+    def __init__(self, parent_log_dir, forced_log_id, log_streams_to_file=False, colour="red"):
+        super().__init__(parent_log_dir, forced_log_id, log_streams_to_file=log_streams_to_file)
+        self.colour = colour
+
+
+def sleep(ctx):
+    ctx.logger.log_metrics({"pid": os.getpid()}, "started")
+    Path(f"started-{ctx.config.number}").write_text(str(os.getpid()), encoding="utf-8")
+    time.sleep(60)
+
+
+def resume(ctx):
+    try:
+        epoch = ctx.logger.load_checkpoint("last_ckpt")["epoch"] + 1
+    except FileNotFoundError:
+        epoch = 0
+    ctx.logger.log_metrics({"epoch": epoch}, "train")
+    ctx.logger.log_checkpoint({"epoch": epoch}, "last_ckpt")
+
+
+def say(ctx):
+    print("said by python")
+    print("complained by python", file=sys.stderr)
+    subprocess.run(["sh", "-c", "echo said by a child; echo complained by a child >&2"], check=True)
+
+
+ACTIONS = {
+    "value": lambda ctx: ctx.config.number,
+    "random": lambda ctx: random.random(),
+    "fail": lambda ctx: 1 / 0,
+    "strange": lambda ctx: (_ for _ in ()).throw(StrangeError(1, 2)),
+    "exit": lambda ctx: sys.exit(ctx.config.number),
+    "exit-with-words": lambda ctx: sys.exit("out of luck"),
+    "signal": lambda ctx: os.kill(os.getpid(), getattr(signal, ctx.config.signal)),
+    "sleep": sleep,
+    "resume": resume,
+    "say": say,
+    "config": lambda ctx: print(type(ctx.config).__name__, type(ctx.config.model).__name__, "mlxp" in ctx.config),
+    "logger": lambda ctx: print(type(ctx.logger).__name__, getattr(ctx.logger, "colour", None)),
+    "settings": lambda ctx: print(ctx.mlxp.use_logger, ctx.mlxp.interactive_mode, ctx.mlxp.logger.forced_log_id),
+    "argv": lambda ctx: print(sys.argv[1:]),
+    "pid": lambda ctx: print("pid", os.getpid()),
+}
+
+
+def seeded(seed):
+    random.seed(seed)
+
+
+@mlxp.launch(config_path="configs", seeding_function=seeded)
+def task(ctx: mlxp.Context):
+    return ACTIONS[ctx.config.action](ctx)
+
+
+if __name__ == "__main__":
+    print("returned", task())

@@ -1,0 +1,62 @@
+"""Promises of the package as a whole."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mlxp
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(code):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout.split()
+
+
+def test_every_public_name_is_there():
+    assert all(getattr(mlxp, name) is not None for name in mlxp.__all__)
+    assert set(mlxp.__all__) <= set(dir(mlxp))
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'mlxp' has no attribute 'nothing'"):
+        _ = mlxp.nothing
+
+
+def test_importing_mlxp_loads_neither_hydra_nor_pandas():
+    heavy = "{'hydra', 'omegaconf', 'pandas', 'numpy', 'pyarrow', 'yaml', 'dill'}"
+    assert python(f"import mlxp, sys; print(*sorted({heavy} & set(sys.modules)))") == []
+
+
+def test_importing_mlxp_prints_nothing_and_installs_no_handler():
+    code = (
+        "import signal, atexit\n"
+        "def state(): return [signal.getsignal(n) for n in signal.valid_signals()], atexit._ncallbacks()\n"
+        "before = state(); import mlxp; assert state() == before"
+    )
+    assert python(code) == []
+
+
+def test_launching_loads_no_pandas(app):
+    quickstart = app("quickstart")
+    with (quickstart.directory / "main.py").open("a", encoding="utf-8") as file:
+        file.write("    import sys; print('pandas' in sys.modules, 'numpy' in sys.modules)\n")
+    assert quickstart.run().stdout.splitlines()[-1] == "False False"
+
+
+def test_every_module_opens_with_what_it_is_for():
+    for module in pkgutil.iter_modules(mlxp.__path__, "mlxp."):
+        assert importlib.import_module(module.name).__doc__, module.name
+
+
+def test_error_is_also_the_built_in_that_a_caller_would_catch():
+    for name in mlxp.errors.__all__:
+        error = getattr(mlxp.errors, name)
+        assert issubclass(error, mlxp.errors.MLXPError)
+        assert str(error("what happened")) == "what happened"
+        assert name == "MLXPError" or len(error.__mro__) > len(mlxp.errors.MLXPError.__mro__) + 1

@@ -1,0 +1,103 @@
+"""Running from a copy of the code."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mlxp import GitVM
+from mlxp.errors import MLXPError
+
+
+def git(directory, *arguments):
+    command = ["git", "-c", "user.name=me", "-c", "user.email=me@example.org", *arguments]
+    return subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def repository(actions):
+    """The program, in the folder of a git repository, with one commit."""
+    git(actions.directory, "init", "-q")
+    (actions.directory / ".gitignore").write_text("logs/\n.work_dir/\nstarted-*\n", encoding="utf-8")
+    git(actions.directory, "add", ".")
+    git(actions.directory, "commit", "-q", "-m", "start")
+    return actions
+
+
+def test_run_is_executed_from_a_copy_of_the_latest_commit(repository):
+    assert repository.run("mlxp.use_version_manager=true").returncode == 0
+    info = repository.info()
+    commit = git(repository.directory, "rev-parse", "HEAD")
+    assert info["work_dir"] == str(repository.directory / ".work_dir/actions" / commit)
+    assert info["version_manager"] == {
+        "requirements": ["UNKNOWN"],
+        "commit_hash": commit,
+        "repo_path": str(repository.directory),
+    }
+    assert Path(info["work_dir"], "main.py").is_file()
+
+
+def test_copy_is_made_once_per_commit_by_runs_that_start_together(repository):
+    started = [repository.start("mlxp.use_version_manager=true", "seed=1,2") for _ in range(3)]
+    for process in started:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    copies = list((repository.directory / ".work_dir/actions").iterdir())
+    assert len(copies) == 1
+    assert len({repository.info(log_id)["work_dir"] for log_id in repository.log_ids()}) == 1
+
+
+def test_changes_that_are_not_committed_are_named_and_no_question_is_asked_without_a_terminal(repository):
+    (repository.directory / "new.py").touch()
+    (repository.directory / "configs/config.yaml").write_text("seed: 1\naction: value\nnumber: 9\n", encoding="utf-8")
+    result = repository.run("mlxp.use_version_manager=true", "seed=1,2", stdin=subprocess.DEVNULL)
+    assert result.returncode == 0
+    assert result.stderr.count("new.py") == result.stderr.count("configs/config.yaml") == 1
+
+
+def test_questions_are_asked_on_a_terminal(repository):
+    (repository.directory / "new.py").touch()
+    command = " ".join(repository.command("mlxp.use_version_manager=true"))
+    env_git = "GIT_AUTHOR_NAME=me GIT_AUTHOR_EMAIL=me@x GIT_COMMITTER_NAME=me GIT_COMMITTER_EMAIL=me@x"
+    result = subprocess.run(
+        ["script", "-qec", f"{env_git} {command}", "/dev/null"],
+        cwd=repository.directory,
+        input="new.py\ny\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "Files to add, separated by commas" in result.stdout
+    assert "Commit them now? (y/n)" in result.stdout
+    assert Path(repository.info()["work_dir"], "new.py").exists()
+
+
+def test_requirements_are_recorded_on_request(repository):
+    repository.run("mlxp.use_version_manager=true", "mlxp.version_manager.compute_requirements=true")
+    assert any(line.startswith("hydra-core==") for line in repository.info()["version_manager"]["requirements"])
+
+
+def test_requirements_of_the_repository_are_taken(repository):
+    (repository.directory / "requirements.txt").write_text("numpy==1.0\n", encoding="utf-8")
+    git(repository.directory, "add", ".")
+    git(repository.directory, "commit", "-q", "-m", "requirements")
+    repository.run("mlxp.use_version_manager=true", "mlxp.version_manager.compute_requirements=true")
+    assert repository.info()["version_manager"]["requirements"] == ["numpy==1.0"]
+
+
+def test_code_that_is_in_no_repository_is_one_clear_error(actions):
+    result = actions.run("mlxp.use_version_manager=true")
+    assert result.returncode == 1
+    assert (
+        "the version manager GitVM needs a git repository with a commit"
+        in result.stderr.splitlines()[0] + result.stderr
+    )
+    assert not (actions.directory / "logs").exists()
+
+
+def test_missing_git_is_one_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MLXPError, match="needs the program git, which is not installed"):
+        GitVM(str(tmp_path)).make_working_directory()

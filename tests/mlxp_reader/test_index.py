@@ -1,0 +1,162 @@
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mlxp.errors import LogDirectoryError
+from mlxp_reader import index, workers
+from mlxp_reader.encoding import decoded
+from mlxp_reader.expressions import MISSING
+
+
+def refresh(logs, destination=None):
+    cache = index.cache_directory(logs, destination)
+    return index.refreshed(logs, cache, index.opened(logs, cache))
+
+
+def values(table, name):
+    return decoded(table.schema.field(name), table[name])
+
+
+@pytest.fixture
+def three_runs(logs, write_run, settle):
+    for log_id in (1, 2, 3):
+        write_run(log_id, config={"lr": log_id / 10})
+    settle(logs)
+    return logs
+
+
+def test_an_unchanged_directory_is_not_read_again(three_runs):
+    assert refresh(three_runs)[1] == index.Changes(cached=0, changed=0, new=3)
+    assert refresh(three_runs)[1] == index.Changes(cached=3, changed=0, new=0)
+
+
+def test_only_what_is_new_or_changed_is_read(three_runs, write_run):
+    refresh(three_runs)
+    write_run(2, config={"lr": 7})
+    write_run(4, config={"lr": 8})
+    table, changes = refresh(three_runs)
+    assert changes == index.Changes(cached=2, changed=1, new=1)
+    assert values(table, "config.lr") == [0.1, 7, 0.3, 8]
+
+
+def test_a_removed_run_disappears(three_runs):
+    refresh(three_runs)
+    (three_runs / "2").rename(three_runs / "removed")
+    assert refresh(three_runs)[0]["log_id"].to_pylist() == [1, 3]
+    assert index.opened(three_runs, three_runs / ".mlxp").num_rows == 2
+
+
+def test_a_file_replaced_within_one_tick_is_noticed(three_runs):
+    refresh(three_runs)
+    config = three_runs / "2/metadata/config.yaml"
+    times = config.stat()
+    replaced = config.with_name("new")
+    replaced.write_text("lr: 0.9\n")  # as long as it was
+    os.utime(replaced, ns=(times.st_atime_ns, times.st_mtime_ns))
+    replaced.replace(config)
+    assert values(refresh(three_runs)[0], "config.lr") == [0.1, 0.9, 0.3]
+
+
+def test_runs_that_go_on_are_looked_at_again(logs, write_run, settle):
+    write_run(1, status="RUNNING")
+    settle(logs)
+    refresh(logs)
+    assert refresh(logs)[1].changed == 1
+
+
+def test_an_index_that_says_the_same_is_not_written_again(logs, write_run, settle):
+    write_run(1, status="RUNNING")
+    settle(logs)
+    refresh(logs)
+    before = (logs / ".mlxp/index.parquet").stat()
+    refresh(logs)
+    assert (logs / ".mlxp/index.parquet").stat() == before
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 no more", None])
+def test_a_damaged_index_is_made_again(three_runs, damage):
+    refresh(three_runs)
+    file = three_runs / ".mlxp/index.parquet"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2] if damage is None else damage)
+    table, changes = refresh(three_runs)
+    assert changes.new == 3
+    assert values(table, "config.lr") == [0.1, 0.2, 0.3]
+
+
+def test_a_flipped_bit_is_noticed(three_runs):
+    expected = refresh(three_runs)[0]
+    file = three_runs / ".mlxp/index.parquet"
+    content = bytearray(file.read_bytes())
+    for at in range(4, len(content), 97):
+        file.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        assert refresh(three_runs)[0].equals(expected)
+
+
+def test_an_index_of_another_version_or_program_is_made_again(three_runs, monkeypatch):
+    refresh(three_runs)
+    monkeypatch.setattr(index, "_VERSION", b"next")
+    assert refresh(three_runs)[1].new == 3
+
+
+def test_the_index_of_another_directory_is_made_again(three_runs, recorded, tmp_path):
+    refresh(recorded, tmp_path / "index")
+    assert refresh(three_runs, tmp_path / "index")[1].new == 3
+
+
+def test_directories_that_are_no_runs_are_passed_over(three_runs):
+    for name in ("plots", "007", "-1", "1.5", "²"):
+        (three_runs / name).mkdir()
+    (three_runs / "8").write_text("a file")
+    assert refresh(three_runs)[0]["log_id"].to_pylist() == [1, 2, 3]
+
+
+def test_columns_that_change_their_kind_keep_their_values(three_runs, write_run):
+    refresh(three_runs)
+    write_run(2, config={"lr": "auto", "new": None})
+    table, _ = refresh(three_runs)
+    assert values(table, "config.lr") == [0.1, "auto", 0.3]
+    assert values(table, "config.new") == [MISSING, None, MISSING]
+
+
+def test_without_a_place_beside_the_runs_the_index_is_in_the_cache_of_the_user(
+    three_runs, tmp_path, monkeypatch, caplog
+):
+    (three_runs / ".mlxp").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with caplog.at_level("INFO", logger="mlxp"):
+        cache = index.cache_directory(three_runs, None)
+    assert cache.is_relative_to(tmp_path / "cache")
+    assert str(cache) in caplog.text
+
+
+def test_a_destination_that_cannot_be_written_is_an_error(three_runs, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LogDirectoryError, match="choose another dst_dir"):
+        index.cache_directory(three_runs, tmp_path / "file")
+
+
+def test_a_directory_that_does_not_exist_is_an_error(tmp_path):
+    with pytest.raises(LogDirectoryError, match="cannot read the directory"):
+        index.refreshed(tmp_path / "none", tmp_path, None)
+
+
+def test_the_last_id_of_the_launcher_is_left_alone(three_runs):
+    (three_runs / ".mlxp").mkdir()
+    (three_runs / ".mlxp/last_id").write_text("3")
+    refresh(three_runs)
+    assert (three_runs / ".mlxp/last_id").read_text() == "3"
+
+
+def test_any_executor_can_crawl(three_runs):
+    cache = index.cache_directory(three_runs, None)
+    with ThreadPoolExecutor(2) as executor:
+        assert index.refreshed(three_runs, cache, None, executor)[0].num_rows == 3
+
+
+def test_other_processes_read_the_same(recorded, monkeypatch):
+    here = index.refreshed(recorded, recorded / "none", None)[0]
+    monkeypatch.setattr(workers, "_PATIENCE", -1.0)
+    monkeypatch.setattr(workers, "_AT_ONCE", 3)
+    elsewhere = index.refreshed(recorded, recorded / "none", None)[0]
+    assert elsewhere.equals(here)
