@@ -15,6 +15,20 @@ __all__ = ["Analysis"]
 class Analysis:
     """The methods of `mlxp_reader.DataFrame` that lead from runs to curves, seeds, figures and tables."""
 
+    @property
+    def constants(self) -> dict[str, Any]:
+        """The keys of the configuration that have the same value in all runs, and these values.
+
+        Examples
+        --------
+        >>> from mlxp_reader import DataFrame
+        >>> DataFrame({"config.lr": [0.1, 1.0], "config.depth": [3, 3]}).constants
+        {'config.depth': 3}
+        """
+        from mlxp_reader.display import constants
+
+        return constants(self)
+
     def history(self, *metrics: str, step: str | None = None, wide: bool = False) -> pd.DataFrame:
         """Return the curves of the runs as a tidy table: one row per run and step.
 
