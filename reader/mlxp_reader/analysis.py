@@ -265,3 +265,104 @@ class Analysis:
             exclude=exclude,
             ax=ax,
         )
+
+    def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
+        self,
+        keys: str | Sequence[str],
+        value: str,
+        *,
+        over: str | Sequence[str] = (),
+        hue: str | None = None,
+        band: str | None = "std",
+        logy: bool = False,
+        exclude: str | Iterable[str] | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Draw what a number became along a key of the configuration, or over two keys as a heat map of means.
+
+        Parameters
+        ----------
+        keys
+            One key, whose axis is logarithmic if its values span two decades; or two, for the rows and the columns.
+        value
+            A statistic of a metric such as ``"test.acc.last"``, or a column of numbers.
+        over
+            The keys over which means are taken, such as ``"seed"``.
+        hue
+            A key for whose values there is a line each.
+        band
+            How far the error bars reach; see `plot_metric`.
+        logy
+            Whether the axis of the number is logarithmic.
+        exclude
+            Patterns of keys that do not matter although they vary; see `over`.
+        ax
+            Axes to draw into; by default new ones.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        InvalidKeyError
+            If there is no such key or metric, or if another key varies, too.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from mlxp_reader import DataFrame
+        >>> runs = DataFrame({"config.lr": [0.1, 0.1, 1.0], "config.seed": [1, 2, 1], "score": [1.0, 3.0, 5.0]})
+        >>> runs.plot_sweep("lr", "score", over="seed").get_lines()[0].get_ydata().tolist()
+        [2.0, 5.0]
+        """
+        from mlxp_reader.sweep_plots import plot_sweep
+
+        return plot_sweep(self, keys, value, over=over, hue=hue, band=band, logy=logy, exclude=exclude, ax=ax)
+
+    def plot_parallel(
+        self,
+        value: str,
+        *,
+        keys: str | Sequence[str] = (),
+        over: str | Sequence[str] = (),
+        exclude: str | Iterable[str] | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Draw each setting as a line through an axis per key that varies and one for a number, which colours it.
+
+        Parameters
+        ----------
+        value
+            A statistic of a metric such as ``"test.acc.last"``, or a column of numbers.
+        keys
+            The keys in their order; by default all that vary.
+        over
+            The keys over which means are taken, such as ``"seed"``.
+        exclude
+            Patterns of keys that do not matter although they vary; see `over`.
+        ax
+            Axes to draw into; by default new ones.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        InvalidKeyError
+            If there is no such key or metric, or if `keys` leaves out one that varies.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from mlxp_reader import DataFrame
+        >>> runs = DataFrame({"config.lr": [0.1, 1.0], "config.depth": [1, 2], "score": [1.0, 3.0]})
+        >>> [text.get_text() for text in runs.plot_parallel("score").get_xticklabels()]
+        ['lr', 'depth', 'score']
+        """
+        from mlxp_reader.sweep_plots import plot_parallel
+
+        return plot_parallel(self, value, keys=keys, over=over, exclude=exclude, ax=ax)

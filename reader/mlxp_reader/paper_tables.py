@@ -18,7 +18,6 @@ import pandas as pd
 from mlxp.errors import InvalidKeyError
 from mlxp_reader import table_formats
 from mlxp_reader.keys import as_names, resolve_columns, short, shown
-from mlxp_reader.notices import some
 from mlxp_reader.seeds import SeedGroups, numbers_of
 from mlxp_reader.spread import SPREADS, spread
 from mlxp_reader.table_formats import Cell, Grid
@@ -115,7 +114,7 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
         raise InvalidKeyError("a table needs a value, such as value='test.acc.last'")
     row_keys, column_keys = resolve_columns(frame, rows), resolve_columns(frame, columns)
     groups = SeedGroups(frame, as_names(over), exclude, by=[*row_keys, *column_keys])
-    _refuse_mixtures(groups, [*row_keys, *column_keys])
+    groups.refuse_mixtures([*row_keys, *column_keys])
     groups.tell_keys()
     groups.tell_repeated()
     layout = _laid_out(groups, row_keys, column_keys, as_names(value))
@@ -133,15 +132,6 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
 
 def _choice(of: str | Mapping[str, str] | None, name: str) -> str | None:
     return of.get(name) if isinstance(of, Mapping) else of
-
-
-def _refuse_mixtures(groups: SeedGroups, keys: list[str]) -> None:
-    others = [key for key in groups.keys if key not in keys]
-    if others:
-        raise InvalidKeyError(
-            f"{some(list(map(short, others)))} varies too, and a cell would be a mean of different settings:"
-            " name it in rows, columns or over, or filter the runs first"
-        )
 
 
 def _laid_out(groups: SeedGroups, row_keys: list[str], column_keys: list[str], values: list[str]) -> _Layout:

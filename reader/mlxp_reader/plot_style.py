@@ -8,7 +8,7 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 
-__all__ = ["DASHES", "check_choice", "colours", "is_numeric", "pyplot", "spans_decades", "viridis"]
+__all__ = ["DASHES", "check_choice", "colours", "is_numeric", "pyplot", "say_nothing", "spans_decades", "viridis"]
 
 _DISTINCT = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
 """Of Okabe and Ito, told apart by colour-blind people; without black and yellow, for light and dark pages."""
@@ -72,6 +72,11 @@ def spans_decades(values: Sequence[Any]) -> bool:
     (True, False, False)
     """
     return min(values, default=0) > 0 and max(values) / min(values) >= 100
+
+
+def say_nothing(axis: Any) -> None:
+    """Write into an empty picture why it is empty."""
+    axis.text(0.5, 0.5, "nothing was logged", transform=axis.transAxes, ha="center", va="center", color="gray")
 
 
 def check_choice(name: str, given: str | None, allowed: Sequence[str | None]) -> None:

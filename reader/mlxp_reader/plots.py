@@ -14,11 +14,11 @@ from mlxp_reader.alignment import Curve, align, curves_by_run, in_order
 from mlxp_reader.curves import curves, log_name_of, run_ids, step_name
 from mlxp_reader.keys import as_names, resolve_columns, setting, short, shown
 from mlxp_reader.notices import notice, some
-from mlxp_reader.plot_style import DASHES, check_choice, colours, pyplot
+from mlxp_reader.plot_style import DASHES, check_choice, colours, pyplot, say_nothing
 from mlxp_reader.seeds import SeedGroups
 from mlxp_reader.spread import spread
 
-__all__ = ["BANDS", "plot_metric"]
+__all__ = ["BANDS", "how_many", "plot_metric", "spread_around"]
 
 Array = npt.NDArray[Any]
 
@@ -149,26 +149,26 @@ def _averaged(  # noqa: PLR0913, PLR0917 - what is averaged, over what, and how
         if mine:
             x, table = align(mine, how)
             told = groups.settings.iloc[group].to_dict()
-            lines.append(_line({str(key): value for key, value in told.items()}, x, table, look.band))
+            lines.append(Line({str(key): value for key, value in told.items()}, x, *spread_around(table, look.band)))
     return lines
 
 
-def _line(told: dict[str, Any], x: Array, table: Array, band: str | None) -> Line:
+def spread_around(table: Array, band: str | None) -> tuple[Array, Array | None, Array | None, Array]:
+    """Return the middle of each column of `table`, the low and the high end of its band, and how many values it has."""
     middle, low, high = {
         "minmax": ("mean", "min", "max"),
         "min-max": ("mean", "min", "max"),
         "iqr": ("median", "q25", "q75"),
         "bootstrap": ("mean", "bootstrap_low", "bootstrap_high"),
-        None: ("mean", "mean", "mean"),
-    }.get(band, ("mean", band, band))
-    asked = ["bootstrap" if name.startswith("bootstrap") else str(name) for name in (middle, low or "", high or "")]
+    }.get(band or "", ("mean", band or "mean", band or "mean"))
+    asked = ["bootstrap" if name.startswith("bootstrap") else name for name in (middle, low, high)]
     numbers = spread(table, list(dict.fromkeys([*asked, "count"])))
-    centre = numbers[middle]
+    centre, counts = numbers[middle], numbers["count"]
     if band is None:
-        return Line(told, x, centre, None, None, numbers["count"])
+        return centre, None, None, counts
     if low == high:
-        return Line(told, x, centre, centre - numbers[str(low)], centre + numbers[str(high)], numbers["count"])
-    return Line(told, x, centre, numbers[str(low)], numbers[str(high)], numbers["count"])
+        return centre, centre - numbers[low], centre + numbers[high], counts
+    return centre, numbers[low], numbers[high], counts
 
 
 def _choose_looks(look: Look, lines: list[Line]) -> None:
@@ -236,7 +236,7 @@ def _draw(axis: Any, lines: list[Line], look: Look) -> None:
     elif len(lines) > 1 or (lines and look.is_averaged):
         axis.legend(title=short(look.hue) if look.hue and not look.style else None)
     if not lines:
-        axis.text(0.5, 0.5, "nothing was logged", transform=axis.transAxes, ha="center", va="center", color="gray")
+        say_nothing(axis)
 
 
 def _kept(values: Array, most: int) -> tuple[npt.NDArray[np.intp], int]:
@@ -267,15 +267,15 @@ def _label(line: Line, look: Look) -> str:
     text = shown(line.setting[look.hue or ""]) if is_bare else setting({key: line.setting[key] for key in keys})
     if not look.is_averaged:
         return text
-    return f"{text} ({_how_many(line.counts)})" if text else _how_many(line.counts)
+    return f"{text} ({how_many(line.counts)})" if text else how_many(line.counts)
 
 
-def _how_many(counts: Array) -> str:
+def how_many(counts: Array) -> str:
     """Return how many runs a line stands for, as text.
 
     Examples
     --------
-    >>> _how_many(np.array([5, 5])), _how_many(np.array([5, 4, 3])), _how_many(np.array([1, 2]))
+    >>> how_many(np.array([5, 5])), how_many(np.array([5, 4, 3])), how_many(np.array([1, 2]))
     ('n=5', 'n=5→3', 'n=1..2')
     """
     if counts.min() == counts.max():

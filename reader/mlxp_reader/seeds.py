@@ -89,6 +89,21 @@ class SeedGroups:
             hint = f"; leave out what differs in each of them by exclude={alone}" if alone else ""
             notice(f"no two runs differ in nothing but {over}{hint}")
 
+    def refuse_mixtures(self, keys: Sequence[str]) -> None:
+        """Raise an error if other keys than `keys` tell the groups apart.
+
+        Raises
+        ------
+        InvalidKeyError
+            Which names them.
+        """
+        others = [short(key) for key in self.keys if key not in keys]
+        if others:
+            raise InvalidKeyError(
+                f"{some(others)} varies too, and a mean would be one of different settings:"
+                " name it as well, or in over, or filter the runs first"
+            )
+
     def __len__(self) -> int:
         return len(self.settings)
 
