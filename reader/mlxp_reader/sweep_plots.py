@@ -73,7 +73,7 @@ def _draw_lines(axis: Any, groups: SeedGroups, table: Numbers, by: list[str], ba
 
 
 def _positions(values: list[Any]) -> tuple[list[Any], Numbers]:
-    """Return the different values of an axis, and the place of each of `values`: numbers as they are, others in a row."""
+    """Return the different values of an axis, and the place of each: numbers where they are, others in a row."""
     different = list({shown(value): value for value in values}.values())
     if is_numeric(different):
         return different, np.array(values, dtype=np.float64)
