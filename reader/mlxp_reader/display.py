@@ -107,7 +107,7 @@ def _summary(frame: Any) -> str:
 
 
 def _different(column: "pd.Series[Any]") -> int:
-    codes, _ = pd.factorize(column.array, use_na_sentinel=True)
+    codes, _ = pd.factorize(column, use_na_sentinel=True)
     return len(np.unique(codes))
 
 

@@ -290,7 +290,7 @@ def numbers_of(frame: Any, name: str) -> Numbers:
 
 
 def _is_unique(column: "pd.Series[Any]") -> bool:
-    codes, _ = pd.factorize(column.array)
+    codes, _ = pd.factorize(column)
     return len(np.unique(codes)) == len(codes)
 
 

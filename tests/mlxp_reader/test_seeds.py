@@ -212,7 +212,8 @@ def test_mean_curves_are_those_of_pandas(curves):
     found = (
         curves_of(*curves, seed=list(range(len(curves)))).over("seed").aggregate("val.loss", ["mean", "std", "count"])
     )
-    by_hand = pd.DataFrame(curves, dtype=float).T.sort_index().T.agg(["mean", "std", "count"]).T
+    table = pd.DataFrame(curves, columns=sorted(set().union(*curves)), dtype=float)
+    by_hand = pd.DataFrame({"mean": table.mean(), "std": table.std(), "count": table.count()})
     np.testing.assert_allclose(found.set_index("step")[["mean", "std", "count"]], by_hand, atol=1e-9)
 
 
@@ -261,3 +262,9 @@ def test_a_setting_without_any_value_is_not_the_best():
     with pytest.warns(UserWarning, match="1 settings have none at all"):
         found = two_models(None, None, None, 1.0, 2.0, 3.0).over("seed").best("test.acc.max", per="model")
     assert found["config.model"].tolist() == ["b"]
+
+
+def test_a_warning_points_at_the_line_of_the_user():
+    with pytest.warns(UserWarning, match="no two runs") as caught:
+        runs_of(range(2), lr=[0.1, 1.0], seed=[0, 1]).over("seed")
+    assert caught[0].filename == __file__
