@@ -3,11 +3,12 @@
 Nothing is opened, and nothing that a log directory holds is executed, before somebody calls `Artifact.load`.
 """
 
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +17,13 @@ from pandas.api.extensions import register_extension_dtype
 from mlxp.artifacts import ARTIFACT_TYPES, imported
 from mlxp.errors import InvalidArtifactError, InvalidKeyError
 from mlxp.layout import RunDirectory, read_yaml
-from mlxp_reader.cells import CellArray, CellDtype, is_missing, objects
+from mlxp_reader.cells import CellDtype, is_missing, objects
+from mlxp_reader.lazy_cells import LazyCellArray, Rows
 
-__all__ = ["Artifact", "ArtifactArray", "ArtifactDtype", "ArtifactFolder"]
+__all__ = ["Artifact", "ArtifactArray", "ArtifactColumn", "ArtifactDtype", "ArtifactFolder", "Recorded"]
 
 Loader = Callable[[str], Any]
+Names = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ class ArtifactFolder(Mapping[str, Artifact]):
 
     __slots__ = ("_folder", "_names", "_run", "_type")
 
-    def __init__(self, run: Path, artifact_type: str, folder: str, names: tuple[str, ...]) -> None:
+    def __init__(self, run: str, artifact_type: str, folder: str, names: Names) -> None:
         self._run = run
         self._type = artifact_type
         self._folder = folder
@@ -148,7 +151,7 @@ class ArtifactFolder(Mapping[str, Artifact]):
         found = name if name in self._names else name.removesuffix(".pkl")
         if found not in self._names:
             raise InvalidKeyError(f"there is no artifact '{name}'; there are: {', '.join(self._names)}")
-        return Artifact(self._run, self._type, f"{self._folder}/{found}" if self._folder else found)
+        return Artifact(Path(self._run), self._type, f"{self._folder}/{found}" if self._folder else found)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -174,6 +177,43 @@ class ArtifactFolder(Mapping[str, Artifact]):
         return f"{{{', '.join(map(repr, self._names))}}}"
 
 
+class Recorded(NamedTuple):
+    """Artifacts of one type in one folder that some runs have."""
+
+    type: str
+    folder: str
+    names: Names
+    rows: Rows
+
+
+class ArtifactColumn:
+    """The artifacts of all runs of a reader that one column shows.
+
+    Parameters
+    ----------
+    source
+        The directory that holds the directories of the runs.
+    log_ids
+        The id of each run.
+    """
+
+    def __init__(self, source: str, log_ids: Sequence[int], recorded: Sequence[Recorded]) -> None:
+        self._source = source
+        self._log_ids = log_ids
+        self._recorded = recorded
+        self.rows: Rows = np.full(len(log_ids), -1, dtype=np.intp)
+        """The row of each run that has some, -1 for the others."""
+        self._which = np.zeros(len(log_ids), dtype=np.intp)
+        for number, one in enumerate(recorded):
+            self.rows[one.rows] = one.rows
+            self._which[one.rows] = number
+
+    def cell(self, row: int) -> ArtifactFolder:
+        """Return the artifacts of a run."""
+        one = self._recorded[self._which[row]]
+        return ArtifactFolder(f"{self._source}{os.sep}{self._log_ids[row]}", one.type, one.folder, one.names)
+
+
 @register_extension_dtype
 class ArtifactDtype(CellDtype):
     """The type of a column of artifacts."""
@@ -184,9 +224,7 @@ class ArtifactDtype(CellDtype):
     @staticmethod
     def __from_arrow__(array: pa.Array | pa.ChunkedArray) -> "ArtifactArray":
         cells = [
-            np.nan
-            if cell is None
-            else ArtifactFolder(Path(cell["run"]), cell["type"], cell["folder"], tuple(cell["names"]))
+            np.nan if cell is None else ArtifactFolder(cell["run"], cell["type"], cell["folder"], tuple(cell["names"]))
             for cell in array.to_pylist()
         ]
         return ArtifactArray(objects(cells))
@@ -197,7 +235,7 @@ _ARROW_TYPE = pa.struct(
 )
 
 
-class ArtifactArray(CellArray):
+class ArtifactArray(LazyCellArray):
     """A column of artifacts, one mapping per run; NaN where a run has none there."""
 
     _cell_dtype = ArtifactDtype()
@@ -235,7 +273,7 @@ class ArtifactArray(CellArray):
 
 def _as_dict(cell: ArtifactFolder) -> dict[str, Any]:
     run, artifact_type, folder, names = cell.identity
-    return {"run": str(run), "type": artifact_type, "folder": folder, "names": list(names)}
+    return {"run": run, "type": artifact_type, "folder": folder, "names": list(names)}
 
 
 ArtifactDtype.array_type = ArtifactArray

@@ -39,6 +39,9 @@ class CellDtype(ExtensionDtype):
     kind = "O"
     array_type: ClassVar[type["CellArray"]]
 
+    def __repr__(self) -> str:
+        return self.name
+
     def construct_array_type(self) -> type["CellArray"]:
         """Return the class of the arrays of this type."""
         return self.array_type
@@ -187,7 +190,11 @@ class CellArray(ExtensionArray):
         if type(other) is not type(self) or len(self) != len(other):
             return False
         pairs = zip(self.cells, other.cells, strict=True)
-        return all(a is b or (is_missing(a) and is_missing(b)) or bool(a == b) for a, b in pairs)
+        return all(a is b or (is_missing(a) and is_missing(b)) or self._are_same(a, b) for a, b in pairs)
+
+    @classmethod
+    def _are_same(cls, a: Any, b: Any) -> bool:
+        return bool(a == b)
 
     def _compared(self, other: Any, compare: Callable[[Any, Any], bool], *, when_missing: bool) -> Any:
         if isinstance(other, pd.Series | pd.Index | pd.DataFrame):

@@ -6,6 +6,7 @@ blanks, which leaves one flat JSON list. Any other text is read line by line. Bo
 second one reports the lines that it cannot read.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -106,11 +107,12 @@ def typed(values: list[Any]) -> tuple[Kind, Values]:
     """
     types = set(map(type, values))
     if types == {float}:
-        return "float", np.array(values, dtype=np.float64)
-    if types == {int} and min(values) >= -(2**63) and max(values) < 2**63:
-        return "int", np.array(values, dtype=np.int64)
+        return "float", np.fromiter(values, np.float64, len(values))
+    if types == {int}:
+        with contextlib.suppress(OverflowError):
+            return "int", np.fromiter(values, np.int64, len(values))
     if types == {bool}:
-        return "bool", np.array(values, dtype=np.bool_)
+        return "bool", np.fromiter(values, np.bool_, len(values))
     if types == {str} and _is_encodable(values):
         return "string", values
     return "json", [json.dumps(value) for value in values]
@@ -232,18 +234,13 @@ def _blank_keys(buffer: bytearray, template: _Template) -> npt.NDArray[np.int64]
 
 def _replace(buffer: bytearray, positions: npt.NDArray[np.int64], old: bytes, new: bytes) -> bool:
     """Replace `old`, which should be at each of the ascending `positions`, by `new` of equal length; tell if it was."""
-    width = next(width for width in (8, 4, 2, 1) if width <= len(old))
-    last = len(old) - width
     if positions[0] < 0 or positions[-1] + len(old) > len(buffer):
         return False
-    # Several bytes at once: element i of this array is the number that the bytes from i on make.
-    windows = np.ndarray(len(buffer) - width + 1, dtype=f"u{width}", buffer=buffer, strides=(1,))
-    steps = sorted({*range(0, last, width), last})
-    for step in steps:
-        if not (windows[positions + step] == np.frombuffer(old, windows.dtype, 1, step)).all():
-            return False
-    for step in steps:
-        windows[positions + step] = np.frombuffer(new, windows.dtype, 1, step)
+    # Element i of this array is the bytes from i on.
+    windows = np.ndarray(len(buffer) - len(old) + 1, dtype=f"V{len(old)}", buffer=buffer, strides=(1,))
+    if windows[positions].tobytes() != old * len(positions):
+        return False
+    windows[positions] = np.void(new)
     return True
 
 

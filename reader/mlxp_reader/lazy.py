@@ -1,7 +1,6 @@
 """Columns of metrics: pandas arrays whose cells are loaded when somebody looks into them.
 
-Operations of pandas that only move cells around load nothing, in a plain `pandas.DataFrame` too. As long as all cells
-come from one metric of one reader, not even they are made: the rows tell where they are.
+Operations of pandas that only move cells around load nothing, in a plain `pandas.DataFrame` too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,16 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from pandas.api.extensions import register_extension_dtype, take
-from pandas.api.indexers import check_array_indexer
-from pandas.api.types import is_integer
+from pandas.api.extensions import register_extension_dtype
 
-from mlxp_reader.cells import CellArray, CellDtype, Objects, is_missing, objects
+from mlxp_reader.cells import CellDtype, Objects, is_missing, objects
+from mlxp_reader.lazy_cells import LazyCellArray, Rows
 from mlxp_reader.metric_values import Batch, MetricColumn, MetricValues, load_cells, shortened
 
 __all__ = ["MetricArray", "MetricColumn", "MetricDtype", "MetricValues", "load_cells"]
-
-_Rows = npt.NDArray[np.intp]
 
 
 @register_extension_dtype
@@ -44,110 +40,39 @@ def _cells_of_arrow(array: pa.Array) -> list[Any]:
     return [np.nan if values is None else values for values in array.to_numpy(zero_copy_only=False)]
 
 
-class MetricArray(CellArray):
+class MetricArray(LazyCellArray):
     """A column of metrics, one sequence of values per run; NaN where a run does not have the metric."""
 
     _cell_dtype = MetricDtype()
 
-    def __init__(self, cells: Objects | None, batch: Batch | None = None) -> None:
-        self._made = cells
-        # The column and the rows in it, -1 for none, as long as nothing else is among the cells.
-        self.source: tuple[MetricColumn, _Rows] | None = None
-        self._batch = batch
-
-    @classmethod
-    def of_rows(cls, column: MetricColumn, rows: _Rows, batch: Batch | None = None) -> "MetricArray":
-        """Return an array of the values in some rows of `column`; -1 stands for a run without them."""
-        array = cls(None, batch)
-        array.source = column, rows
-        return array
-
-    @property
-    def cells(self) -> Objects:
-        """The cells; looking at them here loads nothing."""
-        if self._made is None:
-            self._made = objects(list(self._each(None)))
-        # Whoever has the cells may change them.
-        self.source = None
-        return self._made
-
-    @cells.setter
-    def cells(self, cells: Objects) -> None:
-        self._made, self.source = cells, None
-
-    def _each(self, batch: Batch | None) -> Iterator[Any]:
-        """Yield the cells; those of a `batch` are loaded together."""
-        if self.source is not None:
-            column, rows = self.source
-            for row in rows.tolist():
-                yield np.nan if row < 0 else MetricValues(column, row, batch)
-            return
-        for cell in self.cells:
-            yield MetricValues(cell.column, cell.row, batch) if isinstance(cell, MetricValues) else cell
+    def __init__(self, cells: Objects | None) -> None:
+        super().__init__(cells)
+        self._batch: Batch | None = None
 
     def __iter__(self) -> Iterator[Any]:
-        return self._each(self._shared_batch())
+        batch = self._shared_batch()
+        for cell in self._each():
+            yield MetricValues(cell.column, cell.row, batch) if isinstance(cell, MetricValues) else cell
 
-    def __len__(self) -> int:
-        return len(self.cells if self.source is None else self.source[1])
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of the references to the values; what is loaded belongs to the reader."""
-        return 8 * len(self)
-
-    def __getitem__(self, item: Any) -> Any:
-        if self.source is None:
-            return super().__getitem__(item)
-        column, rows = self.source
-        if is_integer(item):
-            return np.nan if rows[item] < 0 else MetricValues(column, int(rows[item]))
-        item = check_array_indexer(self, item)
-        if not isinstance(item, slice):
-            return self.of_rows(column, rows[item])
+    def _slice(self, rows: Rows) -> "MetricArray":
         # pandas cuts a column into groups by slices: those look ahead together.
-        result = self.of_rows(column, rows[item], self._shared_batch())
-        result._readonly = self._readonly  # noqa: SLF001 - of our own class
-        return result
+        part = super()._slice(rows)
+        part._batch = self._shared_batch()  # noqa: SLF001 - of our own class
+        return part
 
     def _like(self, cells: Objects) -> "MetricArray":
-        return MetricArray(cells, self._shared_batch()) if cells.base is not None else MetricArray(cells)
+        part = MetricArray(cells)
+        part._batch = self._shared_batch() if cells.base is not None else None
+        return part
 
     def _shared_batch(self) -> Batch:
         if self._batch is None:
-            self._batch = Batch(lambda: self._each(None))
+            self._batch = Batch(self._each)
         return self._batch
 
-    def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> "MetricArray":
-        """Return the cells at `indices`."""
-        if self.source is None or not (self._is_one_cell(fill_value) and is_missing(fill_value)):
-            return super().take(indices, allow_fill=allow_fill, fill_value=fill_value)
-        column, rows = self.source
-        taken: Any = take(rows, np.asarray(indices, dtype=np.intp), allow_fill=allow_fill, fill_value=-1)
-        return self.of_rows(column, taken)
-
-    def copy(self) -> "MetricArray":
-        """Return a column that can be changed by itself; the values are shared."""
-        return super().copy() if self.source is None else self.of_rows(*self.source)
-
     @classmethod
-    def _concat_same_type(cls, to_concat: Sequence["MetricArray"]) -> "MetricArray":
-        sources = [array.source for array in to_concat if array.source is not None]
-        if len(sources) < len(to_concat) or any(column is not sources[0][0] for column, _ in sources):
-            return super()._concat_same_type(to_concat)
-        return cls.of_rows(sources[0][0], np.concatenate([rows for _, rows in sources]))
-
-    def equals(self, other: object) -> bool:
-        """Tell whether `other` is a column of the same values; nothing is loaded where they are the same anyway."""
-        if isinstance(other, MetricArray) and self.source and other.source and self.source[0] is other.source[0]:
-            return np.array_equal(self.source[1], other.source[1]) or super().equals(other)
-        return super().equals(other)
-
-    def isna(self) -> npt.NDArray[np.bool_]:
-        """Tell for each run whether it lacks the metric; nothing is loaded."""
-        if self.source is not None:
-            return np.asarray(self.source[1] < 0)
-        return np.fromiter((type(cell) is float for cell in self.cells), np.bool_, len(self.cells))
+    def _are_same(cls, a: Any, b: Any) -> bool:
+        return super()._are_same(a, b) or str(a) == str(b)  # as NaN is in pandas
 
     def load(self) -> "MetricArray":
         """Load all values at once, and return the column itself."""

@@ -1,9 +1,9 @@
 """Reading metric files: each from where reading stopped, up to the size it was seen to have, many at a time."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from io import FileIO
 from typing import NamedTuple
 
 import numpy as np
@@ -73,35 +73,43 @@ def read_files(jobs: Iterable[Job]) -> Iterator[tuple[list[Job], Shard] | Unread
 
 def _read(job: Job) -> _Text | Unreadable | None:
     try:
-        with FileIO(job.path) as file:
-            if job.last is not None:
-                text = _text_after(file, job.last, job.state.size)
-                if text is not None:
-                    return _Text(job, text)
-                file.seek(0)
-            return _Text(replace(job, last=None) if job.last is not None else job, _bytes(file, job.state.size))
+        descriptor = os.open(job.path, _READING)  # in half the time that a file object takes
+        try:
+            if job.last is None:
+                return _Text(job, _bytes(descriptor, job.state.size))
+            text = _text_after(descriptor, job.last, job.state.size)
+            if text is not None:
+                return _Text(job, text)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return _Text(replace(job, last=None), _bytes(descriptor, job.state.size))
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:  # removed since it was seen
         return None
     except OSError as error:
         return Unreadable(job, error.strerror or str(error))
 
 
-def _text_after(file: FileIO, last: np.void, size: int) -> bytes | None:
+# Not blocking, since somebody may have left a pipe where a file should be.
+_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def _text_after(descriptor: int, last: np.void, size: int) -> bytes | None:
     """Return what comes after the part `last`, or None if the file does not hold that part any more."""
     start = checked_from(last)
     length = int(last["end"]) - start
-    file.seek(start)
-    text = _bytes(file, size - start)
+    os.lseek(descriptor, start, os.SEEK_SET)
+    text = _bytes(descriptor, size - start)
     return text[length:] if checksum(text[:length]) == last["check"] else None
 
 
-def _bytes(file: FileIO, size: int) -> bytes:
-    data = file.read(size)
+def _bytes(descriptor: int, size: int) -> bytes:
+    data = os.read(descriptor, size)
     if len(data) == size:
         return data
     chunks = [data]
     while chunks[-1] and (missing := size - sum(map(len, chunks))) > 0:  # more than the system gives at once
-        chunks.append(file.read(missing))
+        chunks.append(os.read(descriptor, missing))
     return b"".join(chunks)
 
 

@@ -47,6 +47,10 @@ class MetricColumn:
         """How many rows are in memory."""
         return sum(self._loaded)
 
+    def cell(self, row: int) -> "MetricValues":
+        """Return the values of `row`, not loaded yet."""
+        return MetricValues(self, row)
+
     def values(self, row: int) -> Values:
         """Return the values of `row`."""
         if not self._loaded[row]:

@@ -105,12 +105,16 @@ class _Reading:
                 self._report(result.job.run, None, result.error)
             else:
                 self._add_read(column, *result)
+        # Arrow keeps what it needed to decode the pages: as much again as the column, or more.
+        pa.default_memory_pool().release_unused()
         return column.build(self._sorted_problems())
 
     def _jobs(self, states: npt.NDArray[np.int64], found: Found) -> Iterator[Job]:
-        for run in np.flatnonzero(~found.is_current & (states[:, 0] >= 0)).tolist():
-            state = FileState(*states[run].tolist())
-            yield Job(run, int(self._log_ids[run]), self._paths[run], state, found.last.get(run))
+        wanted = np.flatnonzero(~found.is_current & (states[:, 0] >= 0))
+        for run, log_id, state in zip(
+            wanted.tolist(), self._log_ids[wanted].tolist(), states[wanted].tolist(), strict=True
+        ):
+            yield Job(run, log_id, self._paths[run], FileState(*state), found.last.get(run))
 
     def _add_read(self, column: "_ColumnBuilder", jobs: list[Job], shard: Shard) -> None:
         for job in jobs:

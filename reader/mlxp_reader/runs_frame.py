@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +10,10 @@ import pandas as pd
 import pyarrow as pa
 
 from mlxp_reader import encoding, index
-from mlxp_reader.artifacts import ArtifactArray, ArtifactFolder
+from mlxp_reader.artifacts import ArtifactArray, ArtifactColumn, Recorded
 from mlxp_reader.frame import DataFrame
 from mlxp_reader.lazy import MetricArray, MetricColumn
+from mlxp_reader.lazy_cells import Rows
 from mlxp_reader.lists import Column
 from mlxp_reader.mixed import MixedArray
 from mlxp_reader.names import is_metadata, split_statistic
@@ -23,7 +23,6 @@ __all__ = ["FrameBuilder"]
 
 Load = Callable[[str, str, npt.NDArray[np.intp]], Column]
 Mask = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.intp]
 
 _EXACT_IN_FLOAT = 2**53
 
@@ -51,7 +50,7 @@ class FrameBuilder:
 
     def __init__(self, table: pa.Table, source: str, load: Load) -> None:
         self._table = table
-        self._source = Path(source)
+        self._source = source
         self._load = load
         # A field of the info keeps its name, should a log be called info.
         metrics = _runs_by_metric(index.shared(table, "metrics")).items()
@@ -146,12 +145,8 @@ class FrameBuilder:
         return column.cells()
 
     def _artifact_array(self, name: str) -> ArtifactArray:
-        ids = self._table["log_id"].to_pylist()
-        cells = np.full(len(self._table), np.nan, dtype=object)
-        for rows, artifact_type, folder, names in self._artifacts[name]:
-            for row in rows.tolist():
-                cells[row] = ArtifactFolder(self._source / str(ids[row]), artifact_type, folder, names)
-        return ArtifactArray(cells)
+        column = ArtifactColumn(self._source, self._table["log_id"].to_pylist(), self._artifacts[name])
+        return ArtifactArray.of_rows(column, column.rows)
 
     def _statistic(self, metric: str, name: str) -> Any:
         rows = np.concatenate([source.rows for source in self._metrics[metric]])
@@ -177,16 +172,16 @@ def _runs_by_metric(metrics: index.Shared) -> dict[str, list[_Source]]:
     return found
 
 
-def _runs_by_folder(artifacts: index.Shared) -> dict[str, list[tuple[Rows, str, str, tuple[str, ...]]]]:
-    """Return for each type and folder of artifacts the rows of the runs that have it, and the names there."""
-    found: dict[str, list[tuple[Rows, str, str, tuple[str, ...]]]] = {}
+def _runs_by_folder(artifacts: index.Shared) -> dict[str, list[Recorded]]:
+    """Return for each column of artifacts what the runs have there."""
+    found: dict[str, list[Recorded]] = {}
     for types, rows in _with_rows(artifacts):
         for artifact_type, folders in types.items():
             for folder, names in folders.items():
                 # The names of MLXP 1: artifact.pickle. and artifact.pickle..plots.final
                 dotted = f".{folder.replace('/', '.')}" if folder else ""
                 column = found.setdefault(f"artifact.{artifact_type}.{dotted}", [])
-                column.append((rows, artifact_type, folder, tuple(names)))
+                column.append(Recorded(artifact_type, folder, tuple(names), rows))
     return found
 
 

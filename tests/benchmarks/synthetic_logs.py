@@ -1,10 +1,13 @@
 """Write run directories in the exact format of MLXP 1.0.5, the same ones for the same seed.
 
-Each run has 20 configuration keys on three levels and two metric files of three keys: ``train`` and ``test``, with
-``loss``, ``epoch`` and ``acc``. As a script: ``python synthetic_logs.py FOLDER --runs 1000 --records 100``.
+Each run has 20 configuration keys on three levels, a checkpoint, and two metric files of three keys: ``train`` and
+``test``, with ``loss``, ``epoch`` and ``acc``.
+
+As a script: ``python synthetic_logs.py FOLDER --runs 1000 --records 100``.
 """
 
 import argparse
+import pickle
 import random
 from pathlib import Path
 
@@ -59,6 +62,8 @@ version_manager: null
 """
 
 KEYS = "acc: ''\nepoch: ''\nloss: ''\n"
+ARTIFACTS = "pickle:\n  ? ''\n  : last_ckpt: ''\n"
+CHECKPOINT = pickle.dumps({"epoch": 1}, protocol=4)
 
 
 def write_logs(folder: Path, runs: int, records: int, seed: int = 0) -> None:
@@ -67,11 +72,13 @@ def write_logs(folder: Path, runs: int, records: int, seed: int = 0) -> None:
     curves = [_curve(chance, records) for _ in range(min(runs, max(16, 200_000 // records)))]
     for log_id in range(1, runs + 1):
         run = folder / str(log_id)
-        for name in ("metadata", "metrics/.keys"):
+        for name in ("metadata", "metrics/.keys", "artifacts/.keys", "artifacts/pickle"):
             (run / name).mkdir(parents=True)
         values = _choices(chance, log_id, records)
         (run / "metadata/config.yaml").write_text(CONFIG.format_map(values))
         (run / "metadata/info.yaml").write_text(INFO.format_map(values))
+        (run / "artifacts/.keys/artifacts.yaml").write_text(ARTIFACTS)
+        (run / "artifacts/pickle/last_ckpt").write_bytes(CHECKPOINT)
         for name in ("train", "test"):
             (run / f"metrics/.keys/{name}.yaml").write_text(KEYS)
             # Any two runs may share a curve, but not all: random numbers cost more than writing them.

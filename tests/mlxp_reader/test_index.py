@@ -1,9 +1,15 @@
 import os
+import shutil
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlxp.errors import LogDirectoryError
+from mlxp.layout import RunDirectory, write_yaml
 from mlxp_reader import index, workers
 from mlxp_reader.encoding import decoded
 from mlxp_reader.expressions import MISSING
@@ -146,6 +152,44 @@ def test_the_last_id_of_the_launcher_is_left_alone(three_runs):
     (three_runs / ".mlxp/last_id").write_text("3")
     refresh(three_runs)
     assert (three_runs / ".mlxp/last_id").read_text() == "3"
+
+
+simple = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3)
+config = st.dictionaries(st.sampled_from("abc"), simple | st.lists(simple, max_size=2))
+steps = st.lists(st.dictionaries(st.integers(1, 4), st.none() | config, max_size=3), max_size=4)
+
+
+@settings(max_examples=40)
+@given(steps)
+def test_an_index_brought_up_to_date_equals_a_new_one(steps):
+    with tempfile.TemporaryDirectory() as folder:
+        logs = Path(folder)
+        for number, changes in enumerate(steps):
+            for log_id, config in changes.items():
+                rewrite(RunDirectory(logs / str(log_id)), config, seconds=1000 + number)
+            refresh(logs)
+        updated, again = refresh(logs)[0], index.refreshed(logs, logs / "none", None)[0]
+    assert everything(updated) == everything(again)
+
+
+def rewrite(run, config, seconds):
+    """Write a run anew, long ago, or remove it if there is no `config`."""
+    shutil.rmtree(run.path, ignore_errors=True)
+    if config is not None:
+        run.metadata.mkdir(parents=True)
+        write_yaml(run.config_file, config)
+        write_yaml(run.info_file, {"status": "COMPLETE"})
+        for file in (run.config_file, run.info_file):
+            os.utime(file, (seconds, seconds))
+
+
+def everything(table):
+    names = [name for name in table.schema.names if name.startswith(("config.", "info."))]
+    columns = {name: values(table, name) for name in names}
+    return {
+        log_id: {name: repr(column[row]) for name, column in columns.items() if column[row] is not MISSING}
+        for row, log_id in enumerate(table["log_id"].to_pylist())
+    }
 
 
 def test_any_executor_can_crawl(three_runs):

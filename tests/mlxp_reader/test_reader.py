@@ -238,6 +238,12 @@ def test_deleting_the_index_loses_nothing(sweep):
     pd.testing.assert_frame_equal(Reader(sweep).filter(result_format="pandas"), before)
 
 
+def test_a_whole_frame_survives_parquet(recorded, tmp_path):
+    frame = pd.DataFrame(Reader(recorded).filter())
+    frame.to_parquet(tmp_path / "frame.parquet")
+    assert pd.read_parquet(tmp_path / "frame.parquet").equals(frame)
+
+
 def test_one_frame_does_not_change_another(sweep):
     reader = Reader(sweep)
     changed = reader.filter()
