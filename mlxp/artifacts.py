@@ -5,16 +5,16 @@ artifact of type ``pickle`` or ``torch`` can execute code stored in the file: lo
 """
 
 import importlib
-import pickle
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlxp.errors import InvalidArtifactError
 
-__all__ = ["ARTIFACT_TYPES", "ArtifactType", "import_path", "imported"]
+__all__ = ["ARTIFACT_TYPES", "ArtifactType", "import_directory", "import_path", "imported"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ def _needed(module: str, *, to: str, install: str | None = None) -> Any:
 def _save_pickle(artifact: object, path: str) -> None:
     import dill
 
-    with Path(path).open("wb") as file:
-        try:
-            file.write(dill.dumps(artifact))
-        except (pickle.PicklingError, TypeError, AttributeError) as error:
-            kind = type(artifact).__name__
-            raise InvalidArtifactError(f"an object of type {kind} cannot be pickled: {error}") from error
+    try:
+        content = dill.dumps(artifact)
+    except Exception as error:  # a class may raise anything while it is pickled
+        kind = type(artifact).__name__
+        raise InvalidArtifactError(f"an object of type {kind} cannot be pickled: {error}") from error
+    Path(path).write_bytes(content)
 
 
 def _load_pickle(path: str) -> object:
@@ -54,12 +54,19 @@ def _load_pickle(path: str) -> object:
 def _save_numpy(artifact: object, path: str) -> None:
     import numpy as np
 
+    several = artifact if isinstance(artifact, dict) else {"": artifact}
+    arrays = {name: np.asarray(array) for name, array in several.items()}
+    if any(array.dtype.hasobject for array in arrays.values()) or "file" in arrays:
+        raise InvalidArtifactError(
+            "the artifact type 'numpy' takes an array, or a dict of arrays, of numbers or text, none of them named "
+            "'file'; save anything else as 'pickle'"
+        )
     # Given a path instead of a file, numpy would append its own suffix to the name asked for.
     with Path(path).open("wb") as file:
         if isinstance(artifact, dict):
-            np.savez(file, **artifact)
+            np.savez(file, **arrays)  # type: ignore[arg-type] # its stub takes any name for allow_pickle
         else:
-            np.save(file, np.asarray(artifact))
+            np.save(file, arrays[""])
 
 
 def _load_numpy(path: str) -> object:
@@ -84,17 +91,24 @@ def _load_torch(path: str) -> object:
 
 def _save_image(artifact: Any, path: str) -> None:
     if hasattr(artifact, "savefig"):
-        artifact.savefig(path, bbox_inches="tight")
-    elif hasattr(artifact, "save") and hasattr(artifact, "getbands"):
-        artifact.save(path)
-    else:
-        _image_of_array(artifact).save(path)
+        formats = artifact.canvas.get_supported_filetypes()
+        artifact.savefig(path, format=_suffix(path, formats) or "png", bbox_inches="tight")
+        return
+    image = _needed("PIL.Image", to="saving an image", install="pillow")
+    if not isinstance(artifact, image.Image):
+        artifact = _image_of_array(artifact, image)
+    formats = {suffix.removeprefix(".") for suffix in image.registered_extensions()}
+    artifact.save(path, format=None if _suffix(path, formats) else "PNG")
 
 
-def _image_of_array(artifact: object) -> Any:
+def _suffix(path: str, known: Iterable[str]) -> str | None:
+    suffix = Path(path).suffix.removeprefix(".").lower()
+    return suffix if suffix in known else None
+
+
+def _image_of_array(artifact: object, image: Any) -> Any:
     import numpy as np
 
-    image = _needed("PIL.Image", to="saving an array as an image", install="pillow")
     array = np.asarray(artifact)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
@@ -134,13 +148,27 @@ def import_path(function: Callable[..., Any]) -> str:
         If no other program could import it: a lambda, a function inside a function, or one typed in a notebook.
     """
     name = getattr(function, "__qualname__", repr(function))
-    module = _module_name(function)
-    if module is None or "<" in name:
+    path = f"{_module_name(function)}:{name}"
+    try:
+        found = imported(path)
+    except (ImportError, ValueError):
+        found = None
+    if found is not function:
         raise InvalidArtifactError(
-            f"the function {name} cannot be imported by a program that reads the artifact later; "
-            "move it to the top level of a module (a .py file)"
+            f"{name} cannot be imported by a program that reads the artifact later; "
+            "give a function at the top level of a module (a .py file)"
         )
-    return f"{module}:{name}"
+    return path
+
+
+def import_directory(function: Callable[..., Any]) -> str | None:
+    """Return the directory that the module of `function` is imported from; None if it is not a file."""
+    module = sys.modules[function.__module__]
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return None
+    levels = (_module_name(function) or "").count(".") + (Path(file).name == "__init__.py")
+    return str(Path(os.path.abspath(file)).parents[levels])  # noqa: PTH100 - follow no symbolic links
 
 
 def _module_name(function: Callable[..., Any]) -> str | None:
@@ -183,6 +211,7 @@ def _module(name: str) -> Any:
     # The running script is known as __main__; importing it under its own name would execute it again.
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
-    if file and Path(file).stem == name and main.__spec__ is None and name not in sys.modules:
+    names = {main.__spec__.name} if main.__spec__ is not None else {Path(file).stem} if file else set()
+    if name in names and name not in sys.modules:
         return main
     return importlib.import_module(name)

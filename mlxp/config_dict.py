@@ -1,8 +1,6 @@
 """ConfigDict: what ``ctx.config`` is, a dict whose keys are also attributes and that prints as YAML."""
 
-from collections.abc import Callable, Iterable, Mapping
-from enum import Enum
-from pathlib import PurePath
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from mlxp.layout import to_yaml
@@ -62,10 +60,7 @@ class ConfigDict(dict[str, Any]):
         return sorted({*super().__dir__(), *(key for key in self if isinstance(key, str))})
 
     def __repr__(self) -> str:
-        try:
-            return to_yaml(_plain(self, _spelled)).rstrip("\n")
-        except Exception:  # noqa: BLE001 - YAML knows no arbitrary objects, and a repr must not fail
-            return repr(self.to_dict())
+        return to_yaml(self.to_dict()).rstrip("\n")
 
     def __copy__(self) -> "ConfigDict":
         return ConfigDict(self)
@@ -116,16 +111,9 @@ def _with_config_dicts(value: Any) -> Any:
     return value
 
 
-def _plain(value: Any, spelled: Callable[[Any], Any] = lambda value: value) -> Any:
+def _plain(value: Any) -> Any:
     if isinstance(value, ConfigDict):
-        return {key: _plain(item, spelled) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(_plain(item, spelled) for item in value)
-    return spelled(value)
-
-
-def _spelled(value: Any) -> Any:
-    """Return what YAML says for the values that only structured configurations hold."""
-    if isinstance(value, Enum):
-        return value.name
-    return str(value) if isinstance(value, PurePath) else value
+        return type(value)(_plain(item) for item in value)
+    return value

@@ -67,6 +67,7 @@ class LaunchRecord:
         parent = platformdirs.user_cache_path("mlxp") / "launches"
         try:
             parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(parent)
             return cls(Path(tempfile.mkdtemp(prefix=f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-", dir=parent)))
         except OSError:
             return cls(Path(tempfile.mkdtemp(prefix="mlxp-")))
@@ -110,8 +111,8 @@ class LaunchRecord:
         """Whether runs that have not started shall not start."""
         return (self.directory / "stop").exists()
 
-    def end_runs_under_way(self) -> None:
-        """End the processes of this host whose runs have not ended, and record that they were killed.
+    def end_runs_under_way(self, cause: signal.Signals | None = None) -> None:
+        """End the processes of this host whose runs have not ended, and record that they were killed, by `cause`.
 
         They had the time to write that themselves; what is left was killed in a way that it could not see.
         """
@@ -121,12 +122,19 @@ class LaunchRecord:
         _end_processes(others)
         for run in self.runs():
             if run.is_under_way and run.hostname == here:
-                _mark_killed(run)
+                _mark_killed(run, cause)
                 self.add(run.number, status=Status.KILLED.value, error="killed")
 
     def remove(self) -> None:
         """Delete the record."""
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove what launches that were killed left behind, after a month."""
+    for directory in parent.iterdir():
+        if directory.stat().st_mtime < time.time() - 30 * 24 * 3600:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _end_processes(process_ids: list[int]) -> None:
@@ -154,18 +162,19 @@ def _processes(process_ids: list[int]) -> Iterator[int]:
             yield process_id
 
 
-def _mark_killed(run: RunRecord) -> None:
+def _mark_killed(run: RunRecord, cause: signal.Signals | None) -> None:
     if run.log_dir is None:
         return
+    reason = f"the sweep that it belonged to was ended by {cause.name}" if cause else "its process died without a word"
+    end = {"signal": cause.name if cause else None, "code": exit_code(cause) if cause else None}
     file = RunDirectory(Path(run.log_dir)).info_file
     with contextlib.suppress(Exception):  # it may be gone, damaged or out of reach: then nothing can be said there
         info = read_yaml(file)
         if info["status"] in (Status.STARTING, Status.RUNNING) and info["process_id"] == run.process_id:
             now = datetime.now().astimezone()
-            reason = "killed when the sweep that it belonged to ended"
             info |= {"status": Status.KILLED.value, "ended_at": now.isoformat(timespec="milliseconds")}
             info |= {"end_date": now.strftime("%d/%m/%Y"), "end_time": now.strftime("%H:%M:%S")}
-            info["exit"] = {"reason": reason, "code": exit_code(signal.SIGTERM), "signal": None, "traceback": None}
+            info["exit"] = {"reason": reason, **end, "traceback": None}
             write_yaml(file, info)
 
 

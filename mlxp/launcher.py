@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from mlxp.arguments import Arguments, parsed, without_plus
 from mlxp.errors import InvalidConfigFileError, MLXPError, SweepError
-from mlxp.run import Context, Program, checked_configuration
+from mlxp.run import Context, Program, check_configuration
 from mlxp.status import Status, Terminated, exit_code, signal_of, signals_raised
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class Task(Generic[Value]):
         config_path: str,
         seeding_function: Callable[[Any], Any] | None = None,
     ) -> None:
+        if not hasattr(inspect.unwrap(function), "__code__"):
+            raise TypeError(f"mlxp.launch decorates a function that takes the context, not {function!r}")
         functools.update_wrapper(self, function)
         self.function = function
         self.config_path = config_path
@@ -133,7 +135,13 @@ class Task(Generic[Value]):
         Exception
             What the task raised.
         MLXPError
-            If a setting or the configuration is wrong, if `overrides` hold a sweep, or if the task exits with an error.
+            If a setting is wrong, a value is missing, `overrides` hold a sweep, or the task exits with an error.
+        HydraException
+            If Hydra cannot compose the configuration.
+
+        Notes
+        -----
+        One launch at a time: Hydra keeps global state, so that two threads must not launch at once.
         """
         with _Launch(self._program, self.config_path) as launched:
             results = launched.from_python(list(overrides), one_run_only=True)
@@ -239,16 +247,18 @@ class _Launch:
         from mlxp.hydra_app import prepared
         from mlxp.sweeper import Plan, planned
 
-        check = functools.partial(checked_configuration, self.program)
+        check = functools.partial(check_configuration, self.program)
         plan = Plan(check, self.starter.on_planned, one_run_only, self.results)
         hydra_ready = prepared(self.record.directory, self.program.directory, self.config.directories(arguments))
         try:
             with signals_raised(), hydra_ready, planned(plan):
                 yield
-        except BaseException:
+        except BaseException as error:
             # Runs of other processes are ended with us; one that died, of lack of memory perhaps, could not say so.
             self.record.ask_to_stop()
-            self.record.end_runs_under_way()
+            self.record.end_runs_under_way(
+                signal_of(error) if isinstance(error, Terminated | KeyboardInterrupt) else None
+            )
             raise
 
     def _hydra_main(self, arguments: Arguments | None) -> None:
@@ -328,7 +338,7 @@ class _ConfigDirectory:
 
     def __init__(self, program: Program, config_path: str) -> None:
         self.base = program.directory
-        self.path = config_path
+        self.path = os.path.expanduser(config_path)  # noqa: PTH111 - it may be pkg://package, which is no path
 
     @property
     def package(self) -> str | None:

@@ -9,18 +9,20 @@ import math
 import os
 import re
 import shutil
+import sys
 import tempfile
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn, Self
 
 import orjson
 
-from mlxp.artifacts import ARTIFACT_TYPES, ArtifactType, import_path
-from mlxp.errors import InvalidArtifactError, InvalidKeyError, LogDirectoryError
+from mlxp.artifacts import ARTIFACT_TYPES, ArtifactType, import_directory, import_path
+from mlxp.errors import InvalidArtifactError, InvalidKeyError, LogDirectoryError, MLXPError
 from mlxp.layout import (
     RESERVED_LOG_NAMES,
     RunDirectory,
@@ -32,6 +34,9 @@ from mlxp.layout import (
 )
 
 __all__ = ["DefaultLogger", "Logger"]
+
+_SAVING = ".saving-"
+"""Beginning of the name of a folder in which an artifact is being saved."""
 
 _CHECK_INTERVAL = 0.1
 """Seconds between two looks at whether a metrics file that is being written still exists."""
@@ -51,6 +56,11 @@ class Logger:
         The id of the run; if negative, a new one. The directory of an existing run is resumed: metrics are appended.
     log_streams_to_file
         If true, what the process and its children print also goes to ``log.stdout`` and ``log.stderr``.
+
+    Attributes
+    ----------
+    parent_log_dir, metrics_dir, artifacts_dir, metadata_dir
+        The absolute paths of the directory of all runs, and of the folders of this one.
 
     Raises
     ------
@@ -76,7 +86,13 @@ class Logger:
                 folder.mkdir(exist_ok=True)
         except OSError as error:
             raise LogDirectoryError(f"cannot create {self._run.path}: {error.strerror or error}") from error
+        self.parent_log_dir = str(parent)
+        self.metrics_dir = str(self._run.metrics)
+        self.artifacts_dir = str(self._run.artifacts)
+        self.metadata_dir = str(self._run.metadata)
         self._custom_types: dict[str, ArtifactType] = {}
+        for left in self._run.artifacts.glob(f"{_SAVING}*"):  # by an attempt that was killed while saving
+            shutil.rmtree(left, ignore_errors=True)
         self._open()
         if log_streams_to_file:
             self._copy_streams()
@@ -92,7 +108,9 @@ class Logger:
     def _copy_streams(self) -> None:
         from mlxp.streams import Copy
 
-        self._copies += [Copy("stdout", self._run.stdout), Copy("stderr", self._run.stderr)]
+        files = {"stdout": self._run.stdout, "stderr": self._run.stderr}
+        # A program may have been started without one of them; then there is nothing to copy.
+        self._copies += [Copy(name, file) for name, file in files.items() if getattr(sys, name) is not None]
 
     def close(self) -> None:
         """Close the metrics files and stop copying the streams; called when the run ends.
@@ -132,26 +150,6 @@ class Logger:
         """The absolute path of the run's directory."""
         return str(self._run.path)
 
-    @property
-    def parent_log_dir(self) -> str:
-        """The absolute path of the directory of all runs."""
-        return str(self._run.path.parent)
-
-    @property
-    def metrics_dir(self) -> str:
-        """The absolute path of the folder of the metrics."""
-        return str(self._run.metrics)
-
-    @property
-    def artifacts_dir(self) -> str:
-        """The absolute path of the folder of the artifacts."""
-        return str(self._run.artifacts)
-
-    @property
-    def metadata_dir(self) -> str:
-        """The absolute path of the folder of configuration, status and settings."""
-        return str(self._run.metadata)
-
     def get_info(self) -> dict[str, Any]:
         """Return what info.yaml says about the logger: the id and the directories."""
         names = ("log_id", "log_dir", "metrics_dir", "metadata_dir", "artifacts_dir")
@@ -165,8 +163,8 @@ class Logger:
         Parameters
         ----------
         metrics_dict
-            Value by name. A value is an int, float, bool, str or None, a numpy scalar or a tensor of one element, or
-            a list of such. NaN and infinities are kept.
+            Value by name. A value is an int, float, bool, str or None, a numpy scalar or a 0-d tensor, or a
+            list of such. NaN and infinities are kept.
         log_name
             The name of the file, without its suffix: ``train``, ``test``, ...
 
@@ -224,11 +222,13 @@ class Logger:
         name = _checked_artifact_name(artifact_name)
         target = self._run.artifact(artifact_type, str(name))
         try:
-            with tempfile.TemporaryDirectory(prefix=".saving-", dir=self._run.artifacts) as folder:
+            with tempfile.TemporaryDirectory(prefix=_SAVING, dir=self._run.artifacts) as folder:
                 temporary = os.path.join(folder, name.name)  # noqa: PTH118 - what save functions have always been given
                 functions.save(artifact, temporary)
                 _move(_only_file(folder, artifact_name), target)
         except OSError as error:
+            if error.errno is None or isinstance(error, MLXPError):  # a library says that it cannot save this
+                raise InvalidArtifactError(f"cannot save the artifact {artifact_name}: {error}") from error
             raise LogDirectoryError(f"cannot save the artifact {artifact_name} in {self.log_dir}: {error}") from error
         folder_name = "" if name.parent == PurePosixPath() else str(name.parent)
         with self._lock:
@@ -288,8 +288,7 @@ class Logger:
             raise InvalidArtifactError(f"'{name}' is a built-in artifact type; choose another name")
         if len(_checked_artifact_name(name).parts) > 1:
             raise InvalidArtifactError(f"an artifact type has a plain name, not {name!r}")
-        record = {"save": import_path(save), "load": import_path(load)}
-        record["path"] = os.path.dirname(os.path.abspath(load.__code__.co_filename))  # noqa: PTH100, PTH120
+        record = {"save": import_path(save), "load": import_path(load), "path": import_directory(load)}
         with self._lock:
             self._custom_types[name] = ArtifactType(save, load)
             self._run.artifact_types_file.parent.mkdir(exist_ok=True)
@@ -346,6 +345,7 @@ class DefaultLogger(Logger):
             If there is no such checkpoint.
         """
         run = self._run if root is None else RunDirectory(Path(root))
+        log_name = str(_checked_artifact_name(log_name))
         folders = (run.artifacts / "pickle", run.path, run.artifacts)
         # Without the suffix, and elsewhere, are the places of MLXP 1.
         for path in (folder / name for folder in folders for name in (_with_suffix(log_name), log_name)):
@@ -411,8 +411,10 @@ def _close_all(files: dict[str, _MetricsFile], copies: list[Any]) -> None:
     for file in files.values():
         os.close(file.descriptor)
     files.clear()
-    for copy in copies:
-        copy.stop()
+    if copies:
+        from mlxp.streams import stop
+
+        stop(copies)
     copies.clear()
 
 
@@ -441,6 +443,8 @@ _FLOATS_OF_JSON = json.JSONEncoder().encode
 
 def _encoded(metrics: Mapping[str, Any]) -> bytes:
     """Return a record as one line of JSON, with NaN and infinities spelled as the json module does."""
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"log_metrics takes a dict of values by name, not {type(metrics).__name__}")
     isfinite = math.isfinite
     for value in metrics.values():
         kind = type(value)
@@ -455,8 +459,6 @@ def _encoded(metrics: Mapping[str, Any]) -> bytes:
 
 
 def _encoded_slowly(metrics: Mapping[str, Any]) -> bytes:
-    if not isinstance(metrics, Mapping):
-        raise TypeError(f"log_metrics takes a dict of values by name, not {type(metrics).__name__}")
     plain = {}
     for key, value in metrics.items():
         if not isinstance(key, str):
@@ -470,11 +472,15 @@ def _plain_value(value: Any, key: str) -> Any:
         return value
     if isinstance(value, list | tuple):
         return [_plain_value(item, key) for item in value]
+    if isinstance(value, Enum):
+        value = value.value
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # numpy scalars, tensors of any library
         value = value.item()
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)
+    if type(value).__name__ == "longdouble":
+        return float(value)
     raise TypeError(
         f"the metric {key!r} is {_described(value)}; a value is an int, float, bool, str or None, "
         "a numpy scalar or 0-d tensor, or a list of such"
@@ -523,8 +529,10 @@ def _move(source: Path, target: Path) -> None:
     if source.is_file():
         with source.open("rb+") as file:
             os.fsync(file.fileno())  # else a power cut may leave neither the new artifact nor the previous one
+    elif target.is_dir():
+        target.replace(source.parent / ".previous")  # deleted with the temporary folder
     if target.is_dir():
-        shutil.rmtree(target)
+        raise InvalidArtifactError(f"{target} is a folder of other artifacts; choose another name")
     source.replace(target)
 
 

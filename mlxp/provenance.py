@@ -27,7 +27,7 @@ def git_state(directory: Path) -> dict[str, Any] | None:
 
     The answer is kept for the life of the process, which runs the code as it was when it was imported.
     """
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         answer = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -5,6 +5,7 @@ Hydra is started.
 """
 
 import contextlib
+import logging
 import os
 import platform
 import sys
@@ -13,12 +14,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlxp import settings as mlxp_settings
 from mlxp.config_dict import ConfigDict
-from mlxp.errors import LogDirectoryError, MissingFieldError
-from mlxp.layout import LAYOUT_VERSION, RunDirectory, read_yaml, write_atomically, write_yaml
+from mlxp.errors import InvalidConfigFileError, LogDirectoryError, MissingFieldError
+from mlxp.layout import LAYOUT_VERSION, RunDirectory, overwrite, read_yaml, to_yaml, write_yaml
 from mlxp.provenance import git_state, packages, process_info
 from mlxp.status import Status, Terminated, exit_code, heartbeat, signal_of, signals_held, signals_raised
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
     from mlxp.logger import Logger
 
-__all__ = ["Context", "Program", "Run", "checked_configuration"]
+__all__ = ["Context", "Program", "Run", "check_configuration"]
+
+_log = logging.getLogger("mlxp")
 
 _TRACEBACK_LINES = 20
 """How many of a traceback's last lines go to info.yaml."""
@@ -65,33 +68,64 @@ class Program:
     directory: Path
 
 
-def checked_configuration(program: Program, composed: "DictConfig") -> tuple["DictConfig", dict[str, Any]]:
-    """Split what Hydra composed into the user's configuration and the settings, and check both.
+def check_configuration(program: Program, composed: "DictConfig") -> dict[str, Any]:
+    """Check what can be checked before anything is resolved, which may depend on the run; return the settings.
 
     Raises
     ------
     InvalidConfigFileError
         If a setting is unknown or ill-typed.
     MissingFieldError
-        If there is a seeding function, but no key ``seed``.
+        If a value is missing, or if there is a seeding function, but no key ``seed``.
     """
-    from omegaconf import OmegaConf, open_dict
+    from omegaconf import OmegaConf
 
-    given: Any = OmegaConf.to_container(composed.mlxp, resolve=True)
-    settings = mlxp_settings.checked(given, program.directory)
-    config = composed.copy()
-    OmegaConf.set_readonly(config, None)
-    if settings["resolve"]:
-        OmegaConf.resolve(config)
-    with open_dict(config):
-        for key in ("mlxp", "hydra"):
-            config.pop(key, None)
-    OmegaConf.set_struct(config, None)
-    if program.seeding_function is not None and "seed" not in config:
+    content: Any = OmegaConf.to_container(composed)
+    settings = content.pop("mlxp", None)
+    content.pop("hydra", None)
+    mlxp_settings.check(settings)
+    if program.seeding_function is not None and "seed" not in content:
         raise MissingFieldError(
             "the configuration has no key 'seed', which the seeding_function is called with; "
             "add 'seed: 0' to config.yaml, or +seed=0 on the command line"
         )
+    missing = list(_missing_keys(content))
+    if missing:
+        raise MissingFieldError(
+            f"the configuration has no value for {', '.join(missing)}; give one, as in {missing[0]}=... "
+            "on the command line"
+        )
+    return settings or {}
+
+
+def _missing_keys(content: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the full names of the values that are ``???``, of those in lists, too."""
+    items = content.items() if isinstance(content, dict) else enumerate(content)
+    for key, value in items:
+        if isinstance(value, dict | list):
+            yield from _missing_keys(value, f"{prefix}{key}.")
+        elif isinstance(value, str) and value == "???":
+            yield f"{prefix}{key}"
+
+
+def _resolved(program: Program, composed: "DictConfig") -> tuple["DictConfig", dict[str, Any]]:
+    """Return the user's configuration and the settings, after all checks."""
+    from omegaconf import OmegaConf, open_dict
+    from omegaconf.errors import OmegaConfBaseException
+
+    check_configuration(program, composed)
+    config = composed.copy()
+    OmegaConf.set_readonly(config, None)
+    try:
+        given: Any = OmegaConf.to_container(composed.mlxp, resolve=True) if composed.mlxp is not None else {}
+        settings = mlxp_settings.checked(given, program.directory)
+        if settings["resolve"]:
+            OmegaConf.resolve(config)
+    except OmegaConfBaseException as error:
+        raise InvalidConfigFileError(f"the configuration cannot be resolved: {error}") from error
+    with open_dict(config):
+        config.pop("mlxp")
+    OmegaConf.set_struct(config, None)
     return config, settings
 
 
@@ -110,12 +144,14 @@ class Run:
     Raises
     ------
     MLXPError
-        If a setting is wrong, or the directory cannot be written; see `checked_configuration`.
+        If a setting is wrong, or the directory cannot be written; see `check_configuration`.
     """
 
     def __init__(self, program: Program, composed: "DictConfig", overrides: list[str]) -> None:
         self.program = program
-        config, self.settings = checked_configuration(program, composed)
+        self.process_id = os.getpid()
+        config, self.settings = _resolved(program, composed)
+        as_set, plain = self._as_set(config)
         self.work_dir, version_manager = self._work_dir()
         self.logger: Logger | None = None
         self.directory: RunDirectory | None = None
@@ -124,9 +160,11 @@ class Run:
             self.logger = mlxp_settings.created("logger", self.settings["logger"])
             self.directory = RunDirectory(Path(self.logger.log_dir))
         self.info = ConfigDict(self._first_info(overrides, version_manager))
-        self.context = Context(self._as_set(config), ConfigDict(self.settings), self.info, self.logger)
+        self.context = Context(as_set, ConfigDict(self.settings), self.info, self.logger)
         if self.directory is not None:
-            self._write_metadata(self.directory, config)
+            self._write_info()
+            write_yaml(self.directory.config_file, plain)
+            write_yaml(self.directory.mlxp_file, self.settings)
 
     def _work_dir(self) -> tuple[str, Any]:
         if not self.settings["use_version_manager"]:
@@ -136,13 +174,16 @@ class Run:
         work_dir = manager.make_working_directory()
         return str(work_dir), manager.get_info()
 
-    def _as_set(self, config: "DictConfig") -> Any:
+    def _as_set(self, config: "DictConfig") -> tuple[Any, Any]:
+        """Return the configuration as the task gets it, and as plain dicts and lists."""
         from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
 
-        if not self.settings["as_ConfigDict"]:
-            return config
-        content: Any = OmegaConf.to_container(config, resolve=True)
-        return ConfigDict(content)
+        try:
+            plain: Any = OmegaConf.to_container(config, resolve=True)
+        except OmegaConfBaseException as error:
+            raise InvalidConfigFileError(f"the configuration cannot be resolved: {error}") from error
+        return (ConfigDict(plain) if self.settings["as_ConfigDict"] else config), plain
 
     def _first_info(self, overrides: list[str], version_manager: Any) -> dict[str, Any]:
         import mlxp
@@ -175,16 +216,16 @@ class Run:
             "heartbeat": self.settings["heartbeat"],
         }
 
-    def _write_metadata(self, directory: RunDirectory, config: "DictConfig") -> None:
-        from omegaconf import OmegaConf
-
-        write_atomically(directory.config_file, OmegaConf.to_yaml(config, resolve=True))
-        write_yaml(directory.mlxp_file, self.settings)
-        self._write_info()
-
     def _write_info(self) -> None:
-        if self.directory is not None:
+        if self.directory is None:
+            return
+        try:
             write_yaml(self.directory.info_file, self.info.to_dict())
+        except LogDirectoryError:
+            # On a full disk, what is shorter than before still finds place where it was.
+            short = {name: value for name, value in self.info.to_dict().items() if name not in ("exit", "packages")}
+            if not overwrite(self.directory.info_file, to_yaml(short)):
+                raise
 
     def execute(self) -> Any:
         """Call the task and return its value; whatever happens, the status tells the truth afterwards.
@@ -200,11 +241,15 @@ class Run:
             with signals_raised(), self._heartbeat(), _working_directory(self.work_dir):
                 value = self._call_task()
         except BaseException as error:
+            if os.getpid() != self.process_id:
+                _leave_forked_process(error)
             with signals_held():
                 self._end(error)
             if isinstance(error, SystemExit) and self.info.status == Status.COMPLETE:
                 return None
             raise
+        if os.getpid() != self.process_id:
+            _leave_forked_process(None)
         with signals_held():
             self._end(None)
         return value
@@ -233,14 +278,45 @@ class Run:
             packages=packages(),
         )
         self.info["exit"] = end
-        try:
-            if self.logger is not None:
-                self.logger.close()
-            self._write_info()
-        except LogDirectoryError as problem:
-            if error is None:
-                raise
-            error.add_note(f"its status could not be written either: {problem}")
+        problems = [problem for problem in map(_problem_of, (self._close_logger, self._write_info)) if problem]
+        if error is not None and self.settings["logger"]["log_streams_to_file"]:
+            self._append_traceback(error)
+        if problems and error is None:
+            raise problems[0]
+        for problem in problems:
+            _log.error("run in %s: %s", self.info.work_dir, problem)
+
+    def _close_logger(self) -> None:
+        if self.logger is not None:
+            self.logger.close()
+
+    def _append_traceback(self, error: BaseException) -> None:
+        """Add to log.stderr what is printed only when the streams are not copied any more."""
+        if self.directory is not None:
+            with contextlib.suppress(OSError), self.directory.stderr.open("a", encoding="utf-8") as file:
+                traceback.print_exception(error, file=file)
+
+
+def _problem_of(step: Callable[[], None]) -> Exception | None:
+    """Return what a step of the end raises, which must not keep the next one from being taken."""
+    try:
+        step()
+    except Exception as problem:  # noqa: BLE001 - a user's own logger may raise anything
+        return problem
+    return None
+
+
+def _leave_forked_process(error: BaseException | None) -> NoReturn:
+    """End a copy of the process that the task made by forking, and that came back from the task as the run does."""
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _refuse_if_alive(logger_settings: dict[str, Any]) -> None:
@@ -306,7 +382,7 @@ def _ending(error: BaseException | None) -> dict[str, Any]:
         return {**end, **killed, "code": exit_code(number)}
     if isinstance(error, SystemExit):
         return {**end, **_ending_of_exit(error)}
-    reason = "".join(traceback.format_exception_only(error)).strip()
+    reason = f"{type(error).__name__}: {error}".strip()
     return {**end, "status": Status.FAILED.value, "reason": reason, "code": 1}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from mlxp.artifacts import imported
 from mlxp.errors import InvalidConfigFileError
 
-__all__ = ["DEFAULTS", "check_names", "checked", "created"]
+__all__ = ["DEFAULTS", "check", "check_names", "checked", "created"]
 
 DEFAULTS: dict[str, Any] = {
     "logger": {
@@ -55,32 +55,53 @@ _KINDS: dict[type, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def checked(settings: Mapping[str, Any], base_dir: Path) -> dict[str, Any]:
-    """Return the settings with absolute paths, after a check of every name, type and class.
+def check(settings: Any) -> None:
+    """Check every name, type and class; what is still an interpolation is left for later.
 
     Parameters
     ----------
     settings
-        All settings, as Hydra composed them, without interpolations.
-    base_dir
-        What relative paths are relative to.
+        All settings, as Hydra composed them; None for the defaults.
 
     Raises
     ------
     InvalidConfigFileError
         If a setting is unknown or of another type than its default, or if a class cannot be found.
     """
-    checked_settings = _checked_group(settings, DEFAULTS, "mlxp")
-    for group, name in PATHS:
-        path = os.path.expanduser(checked_settings[group][name])  # noqa: PTH111 - a str in, a str out
-        checked_settings[group][name] = os.path.normpath(base_dir / path)
+    if settings is not None and not isinstance(settings, Mapping):
+        raise InvalidConfigFileError(f"mlxp must be a group of settings, not {settings!r}")
+    complete = _checked_group(settings or {}, DEFAULTS, "mlxp")
     for group in ("logger", "version_manager"):
-        _check_options(group, checked_settings[group])
-    if checked_settings["use_scheduler"]:
+        if not _is_interpolation(complete[group]) and not _is_interpolation(complete[group]["name"]):
+            _check_options(group, complete[group])
+    if complete["use_scheduler"] is True:
         raise InvalidConfigFileError(
             "the setting mlxp.use_scheduler is true, but this version cannot submit to a scheduler; set it to false"
         )
-    return checked_settings
+    if not _is_interpolation(complete["heartbeat"]) and complete["heartbeat"] < 0:
+        raise InvalidConfigFileError(f"the setting mlxp.heartbeat is a number of seconds, not {complete['heartbeat']}")
+
+
+def checked(settings: Any, base_dir: Path) -> dict[str, Any]:
+    """Return the settings, complete and with absolute paths, after a `check`.
+
+    Parameters
+    ----------
+    settings
+        All settings, as Hydra composed and resolved them; None for the defaults.
+    base_dir
+        What relative paths are relative to.
+    """
+    check(settings)
+    complete = _checked_group(settings or {}, DEFAULTS, "mlxp")
+    for group, name in PATHS:
+        path = os.path.expanduser(complete[group][name])  # noqa: PTH111 - a str in, a str out
+        complete[group][name] = os.path.normpath(base_dir / path)
+    return complete
+
+
+def _is_interpolation(value: Any) -> bool:
+    return isinstance(value, str) and "${" in value
 
 
 def check_names(settings: Any, where: str) -> None:
@@ -108,6 +129,8 @@ def _checked_group(given: Mapping[str, Any], defaults: Mapping[str, Any], path: 
             continue
         default = defaults[name]
         kind, is_kind = _KINDS[type(default)]
+        if _is_interpolation(value):
+            continue
         if not is_kind(value):
             raise InvalidConfigFileError(f"the setting {path}.{name} must be {kind}, not {value!r}")
         if isinstance(default, dict):

@@ -100,6 +100,7 @@ class RunStarter:
     def _prepared(self, number: int, overrides: list[str], composed: "DictConfig") -> Run:
         from hydra.errors import CompactHydraException
 
+        self._resume_if_requeued(number, composed)
         try:
             run = Run(self.program, composed, overrides)
         except MLXPError as error:
@@ -114,6 +115,14 @@ class RunStarter:
             number, overrides=overrides, log_dir=log_dir, hostname=host["hostname"], process_id=host["process_id"]
         )
         return run
+
+    def _resume_if_requeued(self, number: int, composed: "DictConfig") -> None:
+        """Let a run that submitit has preempted, and starts again, go on in its own directory."""
+        if "submitit" not in sys.modules:
+            return
+        earlier = next((run for run in self.record.runs() if run.number == number), None)
+        if earlier is not None and earlier.log_id is not None:
+            composed.mlxp.logger.forced_log_id = earlier.log_id
 
     def _record_end(self, number: int, run: Run, **facts: Any) -> None:
         self.record.add(number, status=run.info.status, duration=run.info.duration, **facts)
@@ -165,11 +174,12 @@ def _number_and_overrides() -> tuple[int, list[str]]:
 
     config = HydraConfig.get()
     number = 0 if OmegaConf.is_missing(config.job, "num") else int(config.job.num)
-    return number, list(config.overrides.task)
+    overrides: Any = OmegaConf.to_container(config.overrides.task)  # as they were given, interpolations and all
+    return number, overrides
 
 
 def _first_line(error: BaseException) -> str:
-    return "".join(traceback.format_exception_only(error)).strip().split("\n")[0]
+    return f"{type(error).__name__}: {error}".strip().split("\n")[0]
 
 
 def _is_plain(value: Any) -> bool:

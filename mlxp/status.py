@@ -78,18 +78,22 @@ def signals_raised() -> Iterator[None]:
         return
     numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     free = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    process_id = os.getpid()
+
+    def raise_terminated(number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != process_id:  # a worker that the task forked: the signal ends it as any other process
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        raise Terminated(number)
+
     try:
         for number in free:
-            signal.signal(number, _raise_terminated)
+            signal.signal(number, raise_terminated)
         yield
     finally:
         for number in free:
-            if signal.getsignal(number) is _raise_terminated:
+            if signal.getsignal(number) is raise_terminated:
                 signal.signal(number, signal.SIG_DFL)
-
-
-def _raise_terminated(number: int, _frame: FrameType | None) -> None:
-    raise Terminated(number)
 
 
 @contextlib.contextmanager

@@ -9,17 +9,20 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["Copy", "copied"]
+__all__ = ["Copy", "stop"]
 
 _CHUNK = 1 << 16
 
+_PATIENCE = 1.0
+"""Seconds to wait for the copying programs, which end when the last process that prints to them has ended."""
+
 
 class Copy:
-    """The copying of one standard stream (``stdout`` or ``stderr``) to a file, from creation until `stop`."""
+    """The copying of one standard stream (``stdout`` or ``stderr``) to a file, from creation until `restore`."""
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
@@ -42,17 +45,28 @@ class Copy:
         if self.file is not None:
             setattr(sys, name, _Both(self.stream, self.file))
 
-    def stop(self) -> None:
-        """Restore the stream; what has been printed is in the file when this returns."""
-        getattr(sys, self.name).flush()
+    def restore(self) -> None:
+        """Let the stream go where it went before."""
+        with contextlib.suppress(ValueError):  # the task may have closed it
+            getattr(sys, self.name).flush()
         if self.file is not None:
             setattr(sys, self.name, self.stream)
             self.file.close()
         os.dup2(self.original, self.descriptor)
         os.close(self.original)
-        # A child process that lives on holds the other end open; it must not hold up the run.
+
+
+def stop(copies: list[Copy]) -> None:
+    """Restore the streams; what has been printed is in the files when this returns.
+
+    A process that the task started and left behind may print on: that is copied, too, but not waited for.
+    """
+    for copy in copies:
+        copy.restore()
+    deadline = time.monotonic() + _PATIENCE
+    for copy in copies:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.program.wait(timeout=5)
+            copy.program.wait(timeout=max(0, deadline - time.monotonic()))
 
 
 def _writes_to(stream: TextIO, descriptor: int) -> bool:
@@ -79,17 +93,6 @@ class _Both(io.TextIOBase):
 
     def isatty(self) -> bool:
         return self.shown.isatty()
-
-
-@contextlib.contextmanager
-def copied(stdout: Path, stderr: Path) -> Iterator[None]:
-    """Within this context, what is printed is also appended to the two files."""
-    copies = [Copy("stdout", stdout), Copy("stderr", stderr)]
-    try:
-        yield
-    finally:
-        for copy in copies:
-            copy.stop()
 
 
 def _copy_standard_input(path: str) -> None:

@@ -9,6 +9,7 @@ import importlib
 import io
 import itertools
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType, SimpleNamespace
@@ -36,8 +37,8 @@ TARGET = "hydra_plugins.mlxp.MLXPSweeper"
 class Plan:
     """What the launching code and the sweeper tell each other; one per launch."""
 
-    check: Callable[[DictConfig], Any]
-    """Raises an MLXPError if a composed configuration cannot be run."""
+    check: Callable[[DictConfig], dict[str, Any]]
+    """Returns the settings in a composed configuration; raises an MLXPError if it cannot be run."""
     on_planned: Callable[[int, bool], None]
     """Called with the number of runs, and whether to go on when one fails, before the first one starts."""
     one_run_only: bool = False
@@ -120,9 +121,10 @@ class MLXPSweeper(Sweeper):
         """Run all combinations and return what Hydra's launcher returned, batch by batch; called by Hydra."""
         plan = _plans[-1]
         runs = self._combinations(arguments)
-        if plan.one_run_only and len(runs) > 1:
-            raise CompactHydraException(f"run() takes one value per key, but these are {len(runs)} runs; use sweep()")
-        self._check(runs, plan)
+        try:
+            self._check(runs, plan)
+        except MLXPError as error:
+            raise CompactHydraException(str(error)) from error
         plan.on_planned(len(runs), self.keep_going)
         size = self.max_batch_size or max(len(runs), 1)
         returns = []
@@ -145,13 +147,24 @@ class MLXPSweeper(Sweeper):
 
     def _check(self, runs: list[list[str]], plan: Plan) -> None:
         """Compose the configuration of each run before any starts; a single one has been composed already."""
-        try:
-            plan.check(self._composed)
-            if len(runs) > 1:
-                for overrides in runs:
-                    plan.check(self._loader.compose_ahead(self._composed, overrides))
-        except MLXPError as error:
-            raise CompactHydraException(str(error)) from error
+        if not runs:
+            raise MLXPError("there is nothing to run: one of the overrides has no value at all")
+        if plan.one_run_only and len(runs) > 1:
+            raise MLXPError(f"run() takes one value per key, but these are {len(runs)} runs; use sweep()")
+        plan.check(self._composed)
+        if len(runs) > 1:
+            _refuse_shared_directory([plan.check(self._loader.compose_ahead(self._composed, run)) for run in runs])
+
+
+def _refuse_shared_directory(settings: list[dict[str, Any]]) -> None:
+    loggers = [run["logger"] for run in settings if run.get("use_logger") is True]
+    forced = [(str(logger["parent_log_dir"]), str(logger["forced_log_id"])) for logger in loggers]
+    for place, times in Counter(forced).items():
+        if times > 1 and place[1].isdigit():
+            raise MLXPError(
+                f"mlxp.logger.forced_log_id={place[1]} is the directory of one run, but these are {times}; "
+                "resume runs one by one"
+            )
 
 
 class _ComposedOnce:

@@ -40,7 +40,10 @@ class VersionManager(abc.ABC):
 
 
 class GitVM(VersionManager):
-    """Executes runs from a copy of the git repository at its latest commit, so that the code can be edited meanwhile.
+    """Executes tasks in a copy of the git repository at its latest commit.
+
+    Relative paths, and modules that are imported from then on, are the copy's; what the program has imported before the
+    task is called is not.
 
     The copy is made once per commit, in ``<parent_work_dir>/<repository>/<commit>``. With ``interactive_mode`` and a
     terminal, it asks once per program whether to add untracked files and to commit changes; otherwise it warns that

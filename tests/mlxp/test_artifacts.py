@@ -119,6 +119,47 @@ def test_image_of_pillow_and_of_arrays(logger):
         assert (logger.load_artifacts(name) * 255).round().astype(int).tolist() == ramp.tolist()
 
 
+@pytest.mark.parametrize("name", ["ramp", "epoch1.5"])
+def test_image_without_a_known_suffix_is_png(logger, name):
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure()
+    for number, image in enumerate((figure, np.eye(3))):
+        logger.log_artifacts(image, f"{name}-{number}", "image")
+        assert Path(logger.artifacts_dir, "image", f"{name}-{number}").read_bytes().startswith(b"\x89PNG")
+    plt.close(figure)
+
+
+def test_library_that_cannot_save_an_object_is_not_blamed_on_the_directory(logger):
+    with pytest.raises(InvalidArtifactError, match=r"cannot save the artifact x.jpg: cannot write mode RGBA as JPEG"):
+        logger.log_artifacts(np.zeros((2, 2, 4)), "x.jpg", "image")
+
+
+@pytest.mark.parametrize("artifact", [np.array([{}, 1], dtype=object), {"file": np.eye(2)}])
+def test_array_that_could_not_be_loaded_is_refused(logger, artifact):
+    with pytest.raises(InvalidArtifactError, match="the artifact type 'numpy' takes an array"):
+        logger.log_artifacts(artifact, "x", "numpy")
+
+
+def test_folder_of_artifacts_is_not_replaced_by_one(logger):
+    logger.log_artifacts(1, "e/f", "pickle")
+    with pytest.raises(InvalidArtifactError, match="is a folder of other artifacts; choose another name"):
+        logger.log_artifacts(2, "e", "pickle")
+    assert logger.load_artifacts("e/f") == 1
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/passwd"])
+def test_checkpoint_outside_of_the_run_is_not_loaded(logger, name):
+    with pytest.raises(InvalidKeyError):
+        logger.load_checkpoint(name)
+
+
+def test_leftovers_of_a_killed_attempt_are_removed(logger, tmp_path):
+    Path(logger.artifacts_dir, ".saving-abc").mkdir()
+    with DefaultLogger(tmp_path / "logs", forced_log_id=1):
+        assert not Path(logger.artifacts_dir, ".saving-abc").exists()
+
+
 def test_what_is_no_image_is_refused(logger):
     with pytest.raises(InvalidArtifactError, match=r"an image is .* not list of shape \(5,\)"):
         logger.log_artifacts([1, 2, 3, 4, 5], "x.png", "image")
@@ -222,9 +263,17 @@ def test_own_type_that_writes_nothing_is_an_error(logger, text_module):
 
 def test_function_that_cannot_be_imported_is_refused_with_the_fix(logger, text_module):
     with pytest.raises(
-        InvalidArtifactError, match=r"<lambda> cannot be imported .*; move it to the top level of a module"
+        InvalidArtifactError, match=r"<lambda> cannot be imported .*; give a function at the top level of a module"
     ):
         logger.register_artifact_type("text", lambda text, path: None, text_module.load)
+
+
+def test_bound_method_and_class_of_a_library_are_told_apart(logger):
+    with pytest.raises(InvalidArtifactError, match=r"Logger.get_info cannot be imported"):
+        logger.register_artifact_type("text", logger.get_info, np.load)
+    logger.register_artifact_type("array", np.save, np.load)
+    recorded = yaml.safe_load(Path(logger.artifacts_dir, ".keys/custom_types.yaml").read_text(encoding="utf-8"))
+    assert recorded["array"]["path"] == str(Path(np.__file__).parents[1])
 
 
 def test_built_in_type_cannot_be_replaced(logger, text_module):

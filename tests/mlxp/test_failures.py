@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -181,20 +180,16 @@ def test_run_with_damaged_metadata_can_be_resumed(actions):
     assert actions.info()["attempt"] == 2
 
 
-def test_preemption_by_submitit_is_left_to_submitit(actions):
-    # submitit's handler saves the run and requeues it; for that it must get back the exit that it raised.
-    code = (
-        "import types, sys; sys.path.insert(0, '.'); import main\n"
-        "frame = compile('import sys; sys.exit(-1)', 'submitit/core/job_environment.py', 'exec')\n"
-        "main.ACTIONS['value'] = lambda ctx: exec(frame, {'__name__': 'submitit.core.job_environment'})\n"
-        "main.task()"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=actions.directory, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 255
-    assert actions.info()["status"] == "KILLED"
-    assert "submitit" in actions.info()["exit"]["reason"]
+def test_run_preempted_by_submitit_is_requeued_and_goes_on_in_its_directory(actions):
+    process = actions.start("action=sleep-at-first", "number=1,2", "hydra/launcher=submitit_local")
+    process_id, _ = actions.wait_for("started-1", "started-2")
+    time.sleep(0.5)
+    os.kill(int(process_id), signal.SIGUSR2)
+    (actions.directory / "go-on").touch()
+    printed, errors = process.communicate(timeout=100)
+    assert (process.returncode, printed.splitlines()[-1]) == (0, "returned [1, 2]"), errors
+    assert actions.statuses() == ["COMPLETE", "COMPLETE"]
+    assert sorted(actions.info(log_id)["attempt"] for log_id in (1, 2)) == [1, 2]
 
 
 def test_unwritable_log_directory_is_one_clear_error(actions, without_privileges):
@@ -247,3 +242,85 @@ def test_info_keeps_the_keys_of_earlier_releases(actions):
         "scheduler",
         "version_manager",
     ]
+
+
+@pytest.mark.parametrize(("child", "code"), [("value", 0), ("exit", 3), ("fail", 1)])
+def test_forked_copy_that_comes_back_from_the_task_is_not_the_run(actions, child, code):
+    result = actions.run("action=fork,value", f"+child={child}", "number=3")
+    assert result.stdout.splitlines()[-1] == f"returned [{code}, 3]", result.stderr
+    assert actions.statuses() == ["COMPLETE", "COMPLETE"]
+
+
+def test_worker_of_the_task_is_ended_by_a_signal_as_any_process(actions):
+    result = actions.run("action=terminate-worker")
+    assert (result.stdout, result.stderr) == ("returned -15\n", "")
+
+
+def test_status_is_true_when_the_logger_cannot_be_closed(actions):
+    result = actions.run("mlxp.logger.name=main.BrokenLogger")
+    assert (result.returncode, "cannot close" in result.stderr) == (1, True)
+    assert actions.info()["status"] == "COMPLETE"
+
+
+def test_status_is_true_when_the_task_puts_odd_things_into_info(actions):
+    assert actions.run("action=odd-info").returncode == 0
+    assert actions.info()["status"] == "COMPLETE"
+    assert actions.info()["odd"].startswith("<object object at")
+
+
+def test_status_is_true_when_the_task_closes_its_output(actions):
+    actions.run("action=close-stdout", "mlxp.logger.log_streams_to_file=true")
+    assert actions.info()["status"] == "COMPLETE"
+
+
+def test_status_is_true_on_a_full_disk(actions, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk], capture_output=True, check=False)
+    if mount.returncode != 0:
+        pytest.skip("only root can make a small disk")
+    try:
+        result = actions.run("action=fill", f"mlxp.logger.parent_log_dir={disk}")
+        info = yaml.safe_load((disk / "1/metadata/info.yaml").read_text(encoding="utf-8"))
+        records = (disk / "1/metrics/train.json").read_text(encoding="utf-8").splitlines()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert "No space left on device" in result.stderr
+    assert (info["status"], result.returncode) == ("FAILED", 1)
+    assert all(record.endswith("}") for record in records)
+
+
+def test_traceback_is_in_the_copied_stream(actions):
+    actions.run("action=fail", "mlxp.logger.log_streams_to_file=true")
+    assert "ZeroDivisionError" in (actions.directory / "logs/1/log.stderr").read_text(encoding="utf-8")
+
+
+def test_child_that_is_left_behind_does_not_hold_up_the_run(actions):
+    command = actions.command("action=leave-child", "mlxp.logger.log_streams_to_file=true")
+    subprocess.run(command, cwd=actions.directory, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    (child,) = actions.wait_for("child")
+    assert is_process(int(child))
+    os.kill(int(child), signal.SIGKILL)
+
+
+def test_program_without_standard_output_can_copy_its_streams(actions):
+    command = " ".join(actions.command("action=say", "mlxp.logger.log_streams_to_file=true"))
+    result = subprocess.run(f"{command} >&-", shell=True, cwd=actions.directory, check=False, capture_output=True)
+    assert result.returncode == 0, result.stderr
+    assert "complained by python" in (actions.directory / "logs/1/log.stderr").read_text(encoding="utf-8")
+
+
+def test_one_directory_is_not_forced_on_several_runs(actions):
+    result = actions.run("mlxp.logger.forced_log_id=7", "seed=1,2")
+    assert result.returncode == 1
+    assert "mlxp.logger.forced_log_id=7 is the directory of one run, but these are 2" in result.stderr
+    assert not (actions.directory / "logs").exists()
+
+
+def test_parent_signal_is_named_in_runs_of_other_processes(actions):
+    process = actions.start("action=sleep", "number=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    actions.wait_for("started-1", "started-2")
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=60)
+    process.communicate()
+    assert [actions.info(log_id)["exit"]["signal"] for log_id in (1, 2)] == ["SIGINT"] * 2

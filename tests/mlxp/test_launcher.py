@@ -1,5 +1,11 @@
 """Everything that Hydra's command line can do, through a task."""
 
+import functools
+
+import pytest
+
+import mlxp
+
 
 def test_single_value_is_returned(actions):
     assert actions.run("number=3").stdout == "returned 3\n"
@@ -173,3 +179,56 @@ def test_read_only_configuration_is_no_obstacle(actions, without_privileges):
     (actions.directory / "configs").chmod(0o555)
     (actions.directory / "configs/config.yaml").chmod(0o444)
     assert actions.run("number=2", prefix=without_privileges).stdout == "returned 2\n"
+
+
+def test_configuration_may_ask_hydra_for_the_run(actions):
+    with (actions.directory / "configs/config.yaml").open("a", encoding="utf-8") as file:
+        file.write("name: ${hydra:job.name}\nnum: ${hydra:job.num}\n")
+    assert actions.run("seed=1,2").returncode == 0
+    assert [(actions.config(log_id)["name"], actions.config(log_id)["num"]) for log_id in (1, 2)] == [
+        ("main", 0),
+        ("main", 1),
+    ]
+
+
+def test_missing_value_is_named_before_anything_runs(actions):
+    with (actions.directory / "configs/config.yaml").open("a", encoding="utf-8") as file:
+        file.write("data:\n  path: ???\n")
+    result = actions.run("seed=1,2")
+    assert result.returncode == 1
+    assert "the configuration has no value for data.path; give one, as in data.path=..." in result.stderr
+    assert actions.run("data.path=x").returncode == 0
+
+
+def test_interpolation_of_nothing_is_one_clear_error(actions):
+    result = actions.run("+x=${nothing}")
+    assert result.returncode == 1
+    assert result.stderr.startswith("the configuration cannot be resolved: Interpolation key 'nothing' not found")
+    assert not (actions.directory / "logs").exists()
+
+
+def test_empty_settings_are_the_defaults(actions):
+    with (actions.directory / "configs/config.yaml").open("a", encoding="utf-8") as file:
+        file.write("mlxp:\n")
+    assert actions.run("number=3").stdout == "returned 3\n"
+
+
+def test_sweep_without_values_says_so(actions):
+    result = actions.run("model=glob(nothing*)")
+    assert result.returncode == 1
+    assert "there is nothing to run" in result.stderr
+
+
+def test_recorded_configuration_is_plain_yaml(app):
+    structured = app("structured")
+    result = structured.run("colour=BLUE", "mlxp.as_ConfigDict=false")
+    assert result.returncode == 0, result.stderr
+    assert structured.config() == {"colour": "BLUE", "path": "/data", "lr": 1e-05, "text": "1e-3"}
+    assert not (structured.directory / "configs/config.yaml").exists()
+
+
+def test_what_cannot_be_a_task_is_refused_when_it_is_decorated():
+    with pytest.raises(
+        TypeError, match=r"mlxp.launch decorates a function that takes the context, not functools.partial"
+    ):
+        mlxp.launch()(functools.partial(print))

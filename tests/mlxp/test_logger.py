@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,10 @@ from hypothesis import strategies as st
 
 from mlxp import DefaultLogger, Logger
 from mlxp.errors import InvalidKeyError, LogDirectoryError
+
+
+class Colour(str, Enum):  # noqa: UP042 - what users write
+    RED = "red"
 
 
 @pytest.fixture
@@ -84,6 +89,8 @@ def test_not_a_number_and_infinities_come_back(logger):
         (np.str_("a"), "a"),
         ([np.int8(1), (2, 3)], [1, [2, 3]]),
         (np.float64("inf"), math.inf),
+        (np.longdouble(0.5), 0.5),
+        (Colour.RED, "red"),
     ],
 )
 def test_numpy_scalars_are_plain_values(logger, value, expected):
@@ -102,6 +109,11 @@ def test_other_values_are_refused_by_the_name_of_their_key(logger, value):
 def test_names_of_metrics_are_strings(logger):
     with pytest.raises(TypeError, match=r"the name of a metric is a str, not 3$"):
         logger.log_metrics({3: 1}, "train")
+
+
+def test_what_is_no_mapping_is_refused(logger):
+    with pytest.raises(TypeError, match="log_metrics takes a dict of values by name, not list"):
+        logger.log_metrics([1], "train")
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ def test_missing_settings_of_a_group_have_their_defaults():
         ({"logger": {"forced_log_id": "abc"}}, "mlxp.logger.forced_log_id must be a whole number, not 'abc'"),
         ({"logger": {"forced_log_id": True}}, "mlxp.logger.forced_log_id must be a whole number, not True"),
         ({"logger": 3}, "mlxp.logger must be a group of settings, not 3"),
+        (3, "mlxp must be a group of settings, not 3"),
+        ({"heartbeat": -1}, "mlxp.heartbeat is a number of seconds, not -1"),
         ({"heartbeat": None}, "mlxp.heartbeat must be a number, not None"),
         (
             {"logger": {"forced_id": 3}},
@@ -50,7 +52,7 @@ def test_missing_settings_of_a_group_have_their_defaults():
 )
 def test_wrong_setting_is_named_with_what_is_allowed(given, message):
     with pytest.raises(InvalidConfigFileError) as error:
-        checked(**given)
+        settings.checked(given, Path("/project"))
     assert message in str(error.value)
 
 

@@ -30,6 +30,15 @@ def sleep(ctx):
     time.sleep(60)
 
 
+def sleep_at_first(ctx):
+    Path(f"started-{ctx.config.number}").write_text(str(os.getpid()), encoding="utf-8")
+    while not Path("go-on").exists():
+        time.sleep(0.05)
+    if ctx.config.number == 1 and ctx.info.attempt == 1:
+        time.sleep(60)
+    return ctx.config.number
+
+
 def resume(ctx):
     try:
         epoch = ctx.logger.load_checkpoint("last_ckpt")["epoch"] + 1
@@ -45,6 +54,47 @@ def say(ctx):
     subprocess.run(["sh", "-c", "echo said by a child; echo complained by a child >&2"], check=True)
 
 
+def fork(ctx):
+    """Leave a copy of the process that comes back from the task before the run itself does."""
+    child = os.fork()
+    if child == 0:
+        ACTIONS[ctx.config.child](ctx)
+        return None
+    time.sleep(0.2)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def terminate_worker(ctx):
+    import multiprocessing
+
+    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    worker.start()
+    time.sleep(0.2)
+    worker.terminate()
+    worker.join()
+    return worker.exitcode
+
+
+def odd_info(ctx):
+    ctx.info["odd"] = object()
+
+
+def fill(ctx):
+    while True:
+        ctx.logger.log_metrics({"text": "x" * 1000}, "train")
+
+
+def leave_child(ctx):
+    child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    Path("child").write_text(str(child.pid), encoding="utf-8")
+
+
+class BrokenLogger(mlxp.DefaultLogger):
+    def close(self):
+        super().close()
+        raise RuntimeError("cannot close")
+
+
 ACTIONS = {
     "value": lambda ctx: ctx.config.number,
     "random": lambda ctx: random.random(),
@@ -54,12 +104,19 @@ ACTIONS = {
     "exit-with-words": lambda ctx: sys.exit("out of luck"),
     "signal": lambda ctx: os.kill(os.getpid(), getattr(signal, ctx.config.signal)),
     "sleep": sleep,
+    "sleep-at-first": sleep_at_first,
     "resume": resume,
     "say": say,
     "config": lambda ctx: print(type(ctx.config).__name__, type(ctx.config.model).__name__, "mlxp" in ctx.config),
     "logger": lambda ctx: print(type(ctx.logger).__name__, getattr(ctx.logger, "colour", None)),
     "settings": lambda ctx: print(ctx.mlxp.use_logger, ctx.mlxp.interactive_mode, ctx.mlxp.logger.forced_log_id),
     "argv": lambda ctx: print(sys.argv[1:]),
+    "fork": fork,
+    "terminate-worker": terminate_worker,
+    "odd-info": odd_info,
+    "close-stdout": lambda ctx: sys.stdout.close(),
+    "fill": fill,
+    "leave-child": leave_child,
     "pid": lambda ctx: print("pid", os.getpid()),
 }
 
