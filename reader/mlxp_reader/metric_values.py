@@ -16,7 +16,7 @@ __all__ = ["Batch", "MetricColumn", "MetricValues", "Values", "load_cells", "sho
 Values = npt.NDArray[Any] | list[Any]
 """The values of one metric in one run: a read-only array of integers, floats or booleans, or a list of anything."""
 
-_READ_AHEAD = 32
+_READ_AHEAD = 512
 """By how much more is loaded each time that cells are looked at one after the other."""
 
 
