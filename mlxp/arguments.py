@@ -8,7 +8,7 @@ import argparse
 from dataclasses import dataclass
 from typing import NoReturn
 
-__all__ = ["Arguments", "parsed", "without_plus"]
+__all__ = ["Arguments", "parsed", "takes_value", "without_plus"]
 
 _SWITCHES = (
     ("--help", "-h"),
@@ -52,6 +52,17 @@ class Arguments:
         value = self.flags.get(name)
         return value if isinstance(value, str) else None
 
+    def with_sweeper(self, sweeper: str) -> "Arguments":
+        """Return these arguments for a sweep by `sweeper`, whatever else they chose."""
+        flags = {name: value for name, value in self.flags.items() if name not in {"run", "multirun"}}
+        others = [one for one in self.overrides if not one.startswith(("hydra.mode=", "hydra/sweeper="))]
+        return Arguments(flags, [*others, f"hydra/sweeper={sweeper}"])
+
+    def with_overrides(self, overrides: list[str]) -> "Arguments":
+        """Return these arguments for one plain run with more `overrides`, which take precedence."""
+        flags = {name: value for name, value in self.flags.items() if name != "multirun"}
+        return Arguments(flags, [*(one for one in self.overrides if not one.startswith("hydra.mode=")), *overrides])
+
     def to_argv(self) -> list[str]:
         """Return the arguments for Hydra: flags first, every ``mlxp`` override without plus, a multirun by default."""
         flags = []
@@ -76,6 +87,17 @@ def without_plus(override: str) -> str:
     """
     bare = override.lstrip("+")
     return bare if bare.startswith("mlxp.") else override
+
+
+def takes_value(flag: str) -> bool:
+    """Tell whether the argument after `flag` is its value.
+
+    Examples
+    --------
+    >>> takes_value("--config-name"), takes_value("--config-name=other"), takes_value("-m")
+    (True, False, False)
+    """
+    return any(flag in names for names in _OPTIONS)
 
 
 class _UnreadableError(Exception):

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from mlxp.arguments import Arguments, parsed, without_plus
 from mlxp.errors import InvalidConfigFileError, MLXPError, SweepError
+from mlxp.plan_report import PlannedRun, append_report, is_planning
 from mlxp.run import Context, Program, check_configuration
 from mlxp.status import Status, Terminated, exit_code, signal_of, signals_raised
+from mlxp.submitted import claimed_directory
+from mlxp.submitted import overrides as own_overrides
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -179,6 +182,8 @@ class _Launch:
         self.record = LaunchRecord.create()
         self.starter = RunStarter(program, self.record)
         self.results: list[JobReturn] = []
+        self.is_planning = is_planning()
+        self.planned_runs: list[PlannedRun] = []
 
     def __enter__(self) -> Self:
         return self
@@ -187,7 +192,7 @@ class _Launch:
         self.record.remove()
 
     def from_command_line(self) -> Any:
-        arguments = parsed(sys.argv[1:])
+        arguments = self._adapted(parsed(sys.argv[1:]))
         if arguments is not None and arguments.is_plain_run:
             self.starter.planned = 1
         try:
@@ -205,7 +210,27 @@ class _Launch:
             raise
         if arguments is not None and arguments.only_looks:
             return None
+        if self.is_planning:
+            append_report(self.planned_runs, [sys.executable, *sys.orig_argv[1:]])
+            sys.exit(0)
         return self._value_of_program()
+
+    def _add_planned(self, overrides: list[str], composed: "DictConfig") -> None:
+        from mlxp.planning import planned_run
+
+        self.planned_runs.append(planned_run(self.program, overrides, composed))
+
+    def _adapted(self, arguments: Arguments | None) -> Arguments | None:
+        """Return the arguments that make a submitted run run once, and a planning program plan."""
+        if arguments is None or arguments.only_looks:
+            return arguments
+        if self.is_planning:
+            return arguments.with_sweeper("mlxp")
+        directory = claimed_directory()
+        if directory is None:
+            return arguments
+        self.starter.own_overrides = frozenset(own_overrides(directory))
+        return arguments.with_overrides(own_overrides(directory))
 
     def _value_of_program(self) -> Any:
         if self.starter.is_single:
@@ -220,6 +245,8 @@ class _Launch:
     def from_python(self, overrides: list[str], *, one_run_only: bool) -> SweepResults:
         from hydra.errors import CompactHydraException
 
+        if self.is_planning:
+            raise MLXPError("only a task that reads its command line can be submitted; this one was called from Python")
         arguments = Arguments({}, [without_plus(override) for override in overrides])
         try:
             with self._under_way(arguments, one_run_only=one_run_only):
@@ -248,7 +275,8 @@ class _Launch:
         from mlxp.sweeper import Plan, planned
 
         check = functools.partial(check_configuration, self.program)
-        plan = Plan(check, self.starter.on_planned, one_run_only, self.results)
+        report = self._add_planned if self.is_planning else None
+        plan = Plan(check, self.starter.on_planned, one_run_only, self.results, report)
         hydra_ready = prepared(self.record.directory, self.program.directory, self.config.directories(arguments))
         try:
             with signals_raised(), hydra_ready, planned(plan):

@@ -156,6 +156,11 @@ def create_run_directory(parent: Path) -> RunDirectory:
     return RunDirectory(parent / str(log_id))
 
 
+def next_log_id(parent: Path) -> int:
+    """Return the id that the next run in `parent` gets, as far as is known."""
+    return max(_highest_log_id(parent), _last_log_id(parent)) + 1 if parent.is_dir() else 1
+
+
 def claim_run_directory(parent: Path, log_id: int) -> RunDirectory:
     """Return the directory of the run `log_id` in `parent`, after creating it if it is not there.
 

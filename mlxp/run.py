@@ -22,6 +22,7 @@ from mlxp.errors import InvalidConfigFileError, LogDirectoryError, MissingFieldE
 from mlxp.layout import LAYOUT_VERSION, RunDirectory, overwrite, read_yaml, to_yaml, write_yaml
 from mlxp.provenance import git_state, packages, process_info
 from mlxp.status import Status, Terminated, exit_code, heartbeat, signal_of, signals_held, signals_raised
+from mlxp.submitted import scheduler_info, submission
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -108,7 +109,7 @@ def _missing_keys(content: Any, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}"
 
 
-def _resolved(program: Program, composed: "DictConfig") -> tuple["DictConfig", dict[str, Any]]:
+def resolved_configuration(program: Program, composed: "DictConfig") -> tuple["DictConfig", dict[str, Any]]:
     """Return the user's configuration and the settings, after all checks."""
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
@@ -121,12 +122,32 @@ def _resolved(program: Program, composed: "DictConfig") -> tuple["DictConfig", d
         settings = mlxp_settings.checked(given, program.directory)
         if settings["resolve"]:
             OmegaConf.resolve(config)
+            _keep_literal(config, OmegaConf.to_container(config, resolve=False))
     except OmegaConfBaseException as error:
         raise InvalidConfigFileError(f"the configuration cannot be resolved: {error}") from error
     with open_dict(config):
         config.pop("mlxp")
     OmegaConf.set_struct(config, None)
     return config, settings
+
+
+def _keep_literal(node: Any, values: Any) -> None:
+    """Write a literal ``${`` in resolved values so that it is not taken for an interpolation the next time."""
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        if isinstance(value, dict | list):
+            _keep_literal(node[key], value)
+        elif isinstance(value, str) and "${" in value:
+            node[key] = value.replace("${", "\\${")
+
+
+def work_dir_of(settings: dict[str, Any]) -> tuple[str, Any]:
+    """Return the directory to execute a run in, and what the version manager says about it, if one is used."""
+    if not settings["use_version_manager"]:
+        return str(Path.cwd()), None
+    manager = mlxp_settings.created("version_manager", settings["version_manager"])
+    manager.interactive_mode = settings["interactive_mode"]
+    work_dir = manager.make_working_directory()
+    return str(work_dir), manager.get_info()
 
 
 class Run:
@@ -150,9 +171,9 @@ class Run:
     def __init__(self, program: Program, composed: "DictConfig", overrides: list[str]) -> None:
         self.program = program
         self.process_id = os.getpid()
-        config, self.settings = _resolved(program, composed)
+        config, self.settings = resolved_configuration(program, composed)
         as_set, plain = self._as_set(config)
-        self.work_dir, version_manager = self._work_dir()
+        self.work_dir, version_manager = work_dir_of(self.settings)
         self.logger: Logger | None = None
         self.directory: RunDirectory | None = None
         if self.settings["use_logger"]:
@@ -165,14 +186,6 @@ class Run:
             self._write_info()
             write_yaml(self.directory.config_file, plain)
             write_yaml(self.directory.mlxp_file, self.settings)
-
-    def _work_dir(self) -> tuple[str, Any]:
-        if not self.settings["use_version_manager"]:
-            return str(Path.cwd()), None
-        manager = mlxp_settings.created("version_manager", self.settings["version_manager"])
-        manager.interactive_mode = self.settings["interactive_mode"]
-        work_dir = manager.make_working_directory()
-        return str(work_dir), manager.get_info()
 
     def _as_set(self, config: "DictConfig") -> tuple[Any, Any]:
         """Return the configuration as the task gets it, and as plain dicts and lists."""
@@ -200,8 +213,8 @@ class Run:
             "end_time": "",
             "work_dir": self.work_dir,
             "logger": self.logger.get_info() if self.logger else None,
-            "scheduler": earlier.get("scheduler"),
-            "version_manager": version_manager,
+            "scheduler": scheduler_info(self.directory) or earlier.get("scheduler"),
+            "version_manager": version_manager or submission(self.directory).get("version_manager"),
             "mlxp_version": mlxp.__version__,
             "layout": LAYOUT_VERSION,
             "started_at": now.isoformat(timespec="milliseconds"),

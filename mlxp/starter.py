@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlxp.errors import MLXPError
 from mlxp.launch_record import LaunchRecord
+from mlxp.plan_report import is_planning
 from mlxp.provenance import process_info
 from mlxp.run import Program, Run, is_preemption
 from mlxp.status import Status, Terminated
@@ -62,6 +63,7 @@ class RunStarter:
         self.planned: int | None = None
         self.keep_going = True
         self.argv: list[str] | None = None
+        self.own_overrides: frozenset[str] = frozenset()
 
     @property
     def is_single(self) -> bool:
@@ -79,7 +81,12 @@ class RunStarter:
             raise NotStartedError("an earlier run failed")
         if self._is_launching_process and self.argv is not None:
             sys.argv = list(self.argv)
+        if is_planning():
+            raise NotStartedError(
+                "the program shall only report what it would run; another sweeper than mlxp wants to run it"
+            )
         number, overrides = _number_and_overrides()
+        overrides = [override for override in overrides if override not in self.own_overrides]
         run = self._prepared(number, overrides, composed)
         with _output_directory_removed_if_empty():
             return self._executed(number, overrides, run)

@@ -25,7 +25,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from mlxp.errors import MLXPError
+from mlxp.spelling import spelled_values
 from mlxp.starter import RunExitedError
+from mlxp.value_composer import ValueComposer
 
 __all__ = ["TARGET", "MLXPSweeper", "Plan", "planned", "registered"]
 
@@ -43,6 +45,8 @@ class Plan:
     """Called with the number of runs, and whether to go on when one fails, before the first one starts."""
     one_run_only: bool = False
     results: list[JobReturn] = field(default_factory=list)
+    report: Callable[[list[str], Any], None] | None = None
+    """In plan mode: called with the overrides of each run and its configuration; no run is started."""
 
 
 @contextlib.contextmanager
@@ -125,6 +129,8 @@ class MLXPSweeper(Sweeper):
             self._check(runs, plan)
         except MLXPError as error:
             raise CompactHydraException(str(error)) from error
+        if plan.report is not None:
+            return []
         plan.on_planned(len(runs), self.keep_going)
         size = self.max_batch_size or max(len(runs), 1)
         returns = []
@@ -152,7 +158,11 @@ class MLXPSweeper(Sweeper):
         if plan.one_run_only and len(runs) > 1:
             raise MLXPError(f"run() takes one value per key, but these are {len(runs)} runs; use sweep()")
         plan.check(self._composed)
-        if len(runs) > 1:
+        if plan.report is not None:
+            composer = ValueComposer(self._loader, self._composed)
+            for run in runs:
+                plan.report(run, composer.compose(run))
+        elif len(runs) > 1:
             _refuse_shared_directory([plan.check(self._loader.compose_ahead(self._composed, run)) for run in runs])
 
 
@@ -208,6 +218,8 @@ def _raise_failure(result: JobReturn) -> None:
             _ = result.return_value
     except RunExitedError as error:
         raise SystemExit(error.code) from None
+    except CompactHydraException as error:  # what keeps a run from starting needs no traceback
+        raise error.with_traceback(None) from error.__cause__
 
 
 def _choices(override: Override) -> list[str]:
@@ -219,4 +231,4 @@ def _choices(override: Override) -> list[str]:
             f"{override.input_line}: a range of real numbers has no end of values; "
             "give choices, or select a sweeper that samples, such as hydra/sweeper=optuna"
         )
-    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+    return [f"{override.get_key_element()}={value}" for value in spelled_values(override)]

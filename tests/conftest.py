@@ -83,16 +83,21 @@ def _own_cache_directory(tmp_path_factory, monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 
-@pytest.fixture
-def app(tmp_path):
-    """A function that makes a copy of a program in tests/apps/."""
+@pytest.fixture(scope="session")
+def copy_app():
+    """A function that makes a copy of a program in tests/apps/ in a directory."""
 
-    def copy(name):
-        directory = tmp_path / name
-        shutil.copytree(APPS / name, directory, ignore=shutil.ignore_patterns("__pycache__"))
-        return App(directory)
+    def copy(name, parent):
+        shutil.copytree(APPS / name, parent / name, ignore=shutil.ignore_patterns("__pycache__"))
+        return App(parent / name)
 
     return copy
+
+
+@pytest.fixture
+def app(tmp_path, copy_app):
+    """A function that makes a copy of a program in tests/apps/."""
+    return lambda name: copy_app(name, tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,157 @@
+"""The command ``mlxpsub``: submits one job for each run of a shell script."""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlxp.batch import Batch, Packing
+from mlxp.errors import InvalidSchedulerError, MLXPError
+from mlxp.layout import RunDirectory, next_log_id
+from mlxp.plan import make_plan
+from mlxp.scheduler import SCHEDULERS, problem_with
+from mlxp.script import read_script
+from mlxp.submission import SUBMITTED, Submission, Submitter, chosen_scheduler
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, or 1 if something was not submitted."""
+    options = _parser().parse_args(arguments)
+    for module in options.plugin:
+        sys.path.insert(0, str(Path.cwd()))
+        importlib.import_module(module)
+    try:
+        return _submit(options)
+    except MLXPError as error:
+        print(f"mlxpsub: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("mlxpsub: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mlxpsub",
+        description="Submit a shell script's runs to a job scheduler: one job for each combination of options.",
+        epilog="The scheduler is known from the options in the script: "
+        + ", ".join(f"{row.directive} ({row.name})" for row in SCHEDULERS.values())
+        + ". `mlxp status` tells what became of the runs.",
+    )
+    parser.add_argument("script", type=Path, help="shell script with the scheduler's options and `python main.py ...`")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be submitted; create nothing")
+    parser.add_argument("--scheduler", metavar="NAME", help=f"one of {', '.join(SCHEDULERS)}; by default the script's")
+    parser.add_argument(
+        "--array", action="store_true", help="submit job arrays instead of single jobs, where the scheduler has them"
+    )
+    parser.add_argument(
+        "--max-parallel", metavar="N", type=_count, help="how many tasks of an array may run at once (with --array)"
+    )
+    parser.add_argument(
+        "--per-job", metavar="K", type=_count, default=1, help="do K runs after one another in each job"
+    )
+    parser.add_argument(
+        "--plugin", metavar="MODULE", action="append", default=[], help="import a module that registers a scheduler"
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _submit(options: argparse.Namespace) -> int:
+    script = read_script(options.script)
+    scheduler = chosen_scheduler(script, options.scheduler)
+    problem = problem_with(scheduler)
+    if problem is not None and not options.dry_run:
+        raise InvalidSchedulerError(f"{problem}; nothing was submitted")
+    submitter = Submitter(make_plan(script), scheduler)
+    packing = Packing(options.per_job, options.array, options.max_parallel)
+    for note in [*submitter.notes, *packing.notes(scheduler)]:
+        print(f"mlxpsub: {options.script}: {note}", file=sys.stderr)
+    if options.dry_run:
+        _print_plan(submitter)
+        if problem is not None:
+            print(f"mlxpsub: {problem}", file=sys.stderr)
+        return 0
+    return _submit_all(submitter, packing)
+
+
+def _print_plan(submitter: Submitter) -> None:
+    runs = submitter.plan.runs
+    directories = [_next_directory(submitter, number) for number in range(len(runs))]
+    lines = [f"{len(runs)} runs, one {submitter.scheduler.name} job each:"]
+    lines += [f"  run {one.log_id}: {' '.join(run.overrides)}" for one, (_, run) in zip(directories, runs, strict=True)]
+    lines += ["", f"the script of run {directories[0].log_id}, {directories[0].script}:", ""]
+    _print("\n".join(lines) + "\n" + submitter.script_for(*runs[0], directories[0]).rstrip("\n"))
+
+
+def _submit_all(submitter: Submitter, packing: Packing) -> int:
+    batch = Batch(submitter, packing)
+    if batch.is_resumed:
+        print("mlxpsub: finishing the submission that was cut short", file=sys.stderr)
+    try:
+        with interrupts_between_steps() as stop_if_interrupted:
+            batch.prepare(stop_if_interrupted)
+            batch.submit(stop_if_interrupted, _print_line)
+    except KeyboardInterrupt:
+        done = sum(one.status == SUBMITTED for one in batch.submissions)
+        print(
+            f"mlxpsub: interrupted; {done} of {len(submitter.plan.runs)} runs were submitted. "
+            "The same command, or `mlxp resubmit`, submits the others.",
+            file=sys.stderr,
+        )
+        return 130
+    refused = [one for one in batch.submissions if one.status != SUBMITTED]
+    if refused:
+        print(f"mlxpsub: {len(refused)} runs were not submitted; `mlxp resubmit` tries those again", file=sys.stderr)
+    return 1 if refused else 0
+
+
+def _print_line(submission: Submission) -> None:
+    if submission.status == SUBMITTED:
+        what = f"job {submission.job_id}"
+    else:
+        what = f"not submitted: {submission.content['error']}"
+    _print(f"run {submission.directory.log_id}: {what}: {submission.content['run']}")
+
+
+def _print(line: str) -> None:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:  # as when the output is piped to `head`, which is no reason to stop half-way
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _next_directory(submitter: Submitter, number: int) -> RunDirectory:
+    """Return the directory that a run would get, as far as can be told."""
+    runs = [run for _, run in submitter.plan.runs]
+    parent = Path(runs[number].parent_log_dir)
+    before = sum(run.parent_log_dir == runs[number].parent_log_dir for run in runs[:number])
+    return RunDirectory(parent / str(next_log_id(parent) + before))
+
+
+@contextmanager
+def interrupts_between_steps() -> Iterator[Callable[[], None]]:
+    """Yield a function that raises KeyboardInterrupt if Ctrl-C was pressed; until it is called, nothing happens."""
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+
+    def stop_if_interrupted() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    try:
+        yield stop_if_interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)

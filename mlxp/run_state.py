@@ -1,0 +1,177 @@
+"""What became of runs: their own word, what their submitter wrote, and what the scheduler says, brought together.
+
+A run's own last word counts. Where it cannot have said it, the scheduler is asked; what is not known is not dead.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlxp.job_state import JobState, Phase
+from mlxp.layout import RunDirectory, read_yaml, run_directories
+from mlxp.status import Status
+from mlxp.submission import SUBMITTED, Submission
+
+__all__ = ["LOST", "RunState", "run_states"]
+
+LOST = "LOST"
+"""A state that is only derived: the run says RUNNING, and nobody knows it any more."""
+
+_UNDER_WAY = (Status.STARTING, Status.RUNNING)
+_MISSED_BEATS = 4
+_SHORTEST_SILENCE = 60.0
+
+
+@dataclass
+class RunState:
+    """One run, its status and the reason for it.
+
+    Attributes
+    ----------
+    status
+        A state of design's, or PREPARED or REFUSED for one whose job was not submitted.
+    reason
+        Why, where the status does not say it all.
+    """
+
+    directory: RunDirectory
+    info: dict[str, Any]
+    submission: Submission | None
+    status: str = ""
+    reason: str = ""
+    job: JobState | None = field(default=None)
+
+    @property
+    def says(self) -> str | None:
+        """What the run itself says of its present attempt; None if that has not begun."""
+        if self.submission is not None and self.info.get("attempt", 1) < self.submission.content.get("attempt", 1):
+            return None
+        return self.info.get("status")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether only the scheduler can tell more about the run."""
+        submitted = self.submission is not None and self.submission.status == SUBMITTED
+        return submitted and (self.says is None or self.says in _UNDER_WAY)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what programs may want to know."""
+        return {
+            "log_id": self.directory.log_id,
+            "log_dir": str(self.directory.path),
+            "status": self.status,
+            "reason": self.reason or None,
+            "scheduler": self.submission.content["scheduler"] if self.submission else None,
+            "scheduler_job_id": self.submission.job_id if self.submission else None,
+        }
+
+
+def run_states(parent: Path, log_ids: Iterable[int] | None = None) -> list[RunState]:
+    """Return the runs in `parent` with what became of them; those with the ids only, if any are given."""
+    wanted = None if log_ids is None else set(log_ids)
+    directories = [one for one in run_directories(parent) if wanted is None or one.log_id in wanted]
+    runs = [RunState(one, _mapping(one.info_file), Submission.of(one)) for one in directories]
+    _ask_schedulers([run for run in runs if run.is_open])
+    for run in runs:
+        run.status, run.reason = _status_of(run)
+    return runs
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    try:
+        content = read_yaml(file)
+    except Exception:  # noqa: BLE001 - one damaged file must not hide the other runs
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _ask_schedulers(runs: Sequence[RunState]) -> None:
+    submitted = [(run, run.submission) for run in runs if run.submission is not None]
+    for scheduler in {one.scheduler.name: one.scheduler for _, one in submitted}.values():
+        asked = [(run, str(one.job_id)) for run, one in submitted if one.scheduler.name == scheduler.name]
+        states = scheduler.state([job_id for _, job_id in asked]) if scheduler.state is not None else {}
+        for run, job_id in asked:
+            run.job = states.get(job_id, JobState(Phase.UNKNOWN))
+
+
+def _status_of(run: RunState) -> tuple[str, str]:
+    if run.submission is not None and run.submission.status != SUBMITTED:
+        return run.submission.status, run.submission.content.get("error") or "its job was not submitted"
+    if run.job is not None and run.submission is not None:
+        return _status_of_job(run, run.job, run.submission.content["scheduler"])
+    if run.says in _UNDER_WAY:
+        return _status_of_process(run)
+    return str(run.says or Status.STARTING), str((run.info.get("exit") or {}).get("reason") or "")
+
+
+def _status_of_job(run: RunState, job: JobState, scheduler: str) -> tuple[str, str]:
+    says = f"{scheduler} says {job.words}"
+    cancelled_at = run.submission.content.get("cancelled_at") if run.submission is not None else None
+    if cancelled_at is not None and job.phase in {Phase.ENDED, Phase.FORGOTTEN}:
+        return Status.KILLED.value, f"its job was cancelled at {cancelled_at}"
+    if run.says is None:
+        return _status_of_unstarted(run, job, scheduler)
+    if job.phase is Phase.ENDED:
+        return Status.KILLED.value, says
+    if job.phase is Phase.FAILED:
+        return Status.FAILED.value, f"{says}; the run could not write how it ended"
+    if job.phase in {Phase.DONE, Phase.FORGOTTEN} and _is_silent(run):
+        return LOST, f"it has not been heard of since its job {'ended' if job.phase is Phase.DONE else 'was forgotten'}"
+    return str(run.says), "" if job.phase is Phase.RUNNING else f"{scheduler} does not say more"
+
+
+def _status_of_unstarted(run: RunState, job: JobState, scheduler: str) -> tuple[str, str]:
+    says = f"{scheduler} says {job.words or job.phase}"
+    look = f"see {_stderr(run)}"
+    match job.phase:
+        case Phase.FAILED | Phase.DONE:
+            return Status.FAILED.value, f"{says}; the run never started, {look}"
+        case Phase.ENDED:
+            return Status.KILLED.value, f"{says}; the run never started"
+        case Phase.FORGOTTEN:
+            return LOST, f"{scheduler} does not know its job any more; the run never started, {look}"
+        case Phase.RUNNING:
+            return Status.SUBMITTED.value, "its job is running; the program has not started yet"
+    return Status.SUBMITTED.value, says if job.words else f"{scheduler} cannot be asked"
+
+
+def _stderr(run: RunState) -> str:
+    """Return where to look for errors; what a task of an array says before its run starts goes elsewhere."""
+    stderr = str(run.directory.stderr)
+    if run.submission is None or run.directory.stderr.exists():
+        return stderr
+    return str(run.submission.content.get("stderr") or stderr)
+
+
+def _status_of_process(run: RunState) -> tuple[str, str]:
+    status = str(run.says)
+    if not _is_silent(run):
+        return status, ""
+    if run.info.get("hostname") != socket.gethostname():
+        return status, f"no sign of life from {run.info.get('hostname')} for some time"
+    if _is_alive(run.info.get("process_id")):
+        return status, ""
+    return LOST, f"process {run.info.get('process_id')} is gone"
+
+
+def _is_silent(run: RunState) -> bool:
+    try:
+        last = run.directory.info_file.stat().st_mtime
+    except OSError:
+        return False
+    beat = float(run.info.get("heartbeat") or 0)
+    return time.time() - last > max(_MISSED_BEATS * beat, _SHORTEST_SILENCE)
+
+
+def _is_alive(process_id: Any) -> bool:
+    if not isinstance(process_id, int) or process_id <= 0 or os.name != "posix":
+        return True
+    try:
+        os.kill(process_id, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True

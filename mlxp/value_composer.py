@@ -1,0 +1,66 @@
+"""Composes the configurations of many runs that differ in values only, in a fraction of the time that Hydra takes.
+
+Hydra composes files first and then applies the values from the command line. The first step is the same for all runs
+that choose the same files, and is done once for them; the second is done by Hydra's own function. Where that cannot be,
+Hydra composes each run. What comes out lacks the key ``hydra``: it serves to check and to plan runs, not to start them.
+"""
+
+import copy
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+__all__ = ["ValueComposer"]
+
+
+class ValueComposer:
+    """Composes one run after another.
+
+    Parameters
+    ----------
+    loader
+        Hydra's loader.
+    composed
+        The configuration that Hydra composed for the whole sweep.
+    """
+
+    def __init__(self, loader: Any, composed: DictConfig) -> None:
+        self._loader = loader
+        self._composed = composed
+        self._parser = OverridesParser.create()
+        self._parsed: dict[str, Override] = {}
+        self._bases: dict[tuple[str, ...], DictConfig | None] = {}
+
+    def compose(self, overrides: list[str]) -> DictConfig:
+        """Return the configuration of the run with these overrides."""
+        files = tuple(text for text in overrides if self._chooses_file(text))
+        if files not in self._bases:
+            self._bases[files] = self._base(files)
+        base = self._bases[files]
+        if base is None:
+            config: DictConfig = self._loader.load_sweep_config(self._composed, list(overrides))
+            return config
+        config = copy.deepcopy(base)
+        self._loader._apply_overrides_to_config(  # noqa: SLF001 - looked for in _base
+            [self._override(text) for text in overrides if text not in files], config
+        )
+        return config
+
+    def _override(self, text: str) -> Override:
+        if text not in self._parsed:
+            self._parsed[text] = self._parser.parse_override(text)
+        return self._parsed[text]
+
+    def _chooses_file(self, text: str) -> bool:
+        override = self._override(text)
+        return override.package is not None or self._loader.repository.group_exists(override.key_or_group)
+
+    def _base(self, files: tuple[str, ...]) -> DictConfig | None:
+        """Return the configuration before any values are applied; None if runs may differ in more than those."""
+        config: DictConfig = self._loader.load_sweep_config(self._composed, list(files))
+        with open_dict(config):
+            config.pop("hydra")
+        is_known = hasattr(self._loader, "_apply_overrides_to_config")
+        return config if is_known and "${hydra" not in OmegaConf.to_yaml(config) else None

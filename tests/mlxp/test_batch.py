@@ -1,0 +1,110 @@
+"""Several runs in one submission: arrays, and jobs that do one run after another."""
+
+import subprocess
+
+import pytest
+
+TASKS = {"SLURM": "101_{}", "SGE": "101.{}", "LSF": "101[{}]"}
+DIRECTIVES = {"SLURM": "#SBATCH --time=1", "SGE": "#$ -l h_rt=60", "OAR": "#OAR -l core=1", "LSF": "#BSUB -W 1"}
+
+
+@pytest.fixture
+def words(make_desk):
+    return lambda scheduler: make_desk("words", scheduler)
+
+
+def submit(desk, *arguments, **env):
+    script = f"#!/bin/bash\n{DIRECTIVES[desk.scheduler]}\npython main.py a=1,2,3,4,5\n"
+    return desk.submit(script, *arguments, **env)
+
+
+def start_task(desk, script, *arguments, **env):
+    """Do what a task of an array does."""
+
+    return subprocess.run([script, *arguments], env=desk.env | env, cwd=desk.home, check=False, timeout=60)
+
+
+def words_of(desk, log_id):
+    file = desk.directory / f"logs/{log_id}/ran.jsonl"
+    return len(file.read_text(encoding="utf-8").splitlines()) if file.exists() else 0
+
+
+@pytest.mark.parametrize("scheduler", ["SLURM", "SGE", "LSF"])
+def test_array_is_one_submission_and_each_run_knows_its_task(words, scheduler):
+    desk = words(scheduler)
+    submit(desk, "--array", "--max-parallel", "2")
+    assert len(desk.calls()) == 1
+    ids = [desk.submission(log_id)["scheduler_job_id"] for log_id in range(1, 6)]
+    assert ids == [TASKS[scheduler].format(task) for task in range(1, 6)]
+
+
+def test_limits_of_arrays_are_spelled_as_each_scheduler_wants(words):
+    for scheduler, expected in (("SLURM", "--array=1-5%2"), ("SGE", "-t 1-5 -tc 2"), ("LSF", "-J logs/1-5[1-5]%2")):
+        desk = words(scheduler)
+        submit(desk, "--array", "--max-parallel", "2")
+        assert expected in " ".join(desk.calls()[0])
+
+
+def test_jobs_of_an_array_of_oar_have_ids_of_their_own(words):
+    desk = words("OAR")
+    result = submit(desk, "--array", "--max-parallel", "2")
+    assert [desk.submission(log_id)["scheduler_job_id"] for log_id in (1, 5)] == ["101", "105"]
+    assert "cannot limit" in result.stderr
+
+
+def test_scheduler_without_arrays_gets_single_jobs_and_says_so(make_desk):
+    desk = make_desk("words", "PBS")
+    result = desk.submit("#!/bin/bash\n#PBS -l walltime=1\npython main.py a=1,2,3\n", "--array")
+    assert "single jobs" in result.stderr
+    assert len(desk.calls()) == 3
+
+
+def test_arrays_are_cut_at_the_limit_of_the_site(words):
+    desk = words("SLURM")
+    submit(desk, "--array", FAKE_ARRAY_SIZE="3")
+    arrays = [word for call in desk.calls() for word in call if word.startswith("--array")]
+    assert arrays == ["--array=1-2", "--array=1-2", "--array=1-1"]
+
+
+def test_task_does_its_own_run_and_writes_into_its_directory(words):
+    desk = words("SLURM")
+    submit(desk, "--array")
+    (script,) = desk.directory.glob("logs/.launch/*/1.sh")
+    assert start_task(desk, script, SLURM_ARRAY_TASK_ID="2").returncode == 0
+    assert [words_of(desk, log_id) for log_id in range(1, 6)] == [0, 1, 0, 0, 0]
+    assert (desk.directory / "logs/2/log.stdout").exists()
+
+
+def test_task_of_oar_is_told_its_number_as_an_argument(words):
+    desk = words("OAR")
+    submit(desk, "--array")
+    (script,) = desk.directory.glob("logs/.launch/*/1.sh")
+    start_task(desk, script, "4")
+    assert words_of(desk, 4) == 1
+
+
+def test_job_does_several_runs_after_one_another(words):
+    desk = words("SLURM")
+    submit(desk, "--per-job", "2")
+    assert len(desk.calls()) == 3
+    (script,) = desk.directory.glob("logs/.launch/*/3.sh")
+    start_task(desk, script)
+    assert [words_of(desk, log_id) for log_id in range(1, 6)] == [0, 0, 1, 1, 0]
+
+
+def test_run_that_fails_does_not_stop_the_next_one_but_fails_the_job(words):
+    desk = words("SLURM")
+    desk.submit("#!/bin/bash\n#SBATCH --time=1\npython main.py a=1,2\n[ ! -e broken ] || exit 4\n", "--per-job", "2")
+    (desk.directory / "broken").touch()
+    (script,) = desk.directory.glob("logs/.launch/*/1.sh")
+    assert start_task(desk, script).returncode == 4
+    assert [words_of(desk, 1), words_of(desk, 2)] == [1, 1]
+
+
+def test_refused_array_marks_all_its_runs(words):
+    desk = words("SLURM")
+    script = desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py a=1,2\n").name
+    assert desk.mlxpsub(script, "--array", FAKE_REFUSED="1").returncode == 1
+    assert [desk.submission(log_id)["status"] for log_id in (1, 2)] == ["REFUSED", "REFUSED"]
+    assert desk.mlxp("resubmit").returncode == 0
+    assert [desk.submission(log_id)["status"] for log_id in (1, 2)] == ["SUBMITTED", "SUBMITTED"]

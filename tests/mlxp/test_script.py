@@ -1,0 +1,277 @@
+"""Shell scripts as users write them: each does in the jobs what it says, once per run."""
+
+import json
+import shlex
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlxp.job_script import quoted
+
+
+@pytest.fixture
+def words(make_desk):
+    """A program that starts at once, to be submitted to a Slurm that only notes what it is asked."""
+    desk = make_desk("words", "SLURM")
+    desk.env["HERE"] = str(desk.directory)
+    return desk
+
+
+def script(body, shebang="#!/bin/bash"):
+    return f"{shebang}\n#SBATCH --time=1\n{body}\n"
+
+
+def ran(desk, log_id):
+    """Start the job of a run and return what its program was: it must have been started once."""
+    job = desk.run_job(log_id)
+    assert job.returncode == 0, job.stderr
+    (line,) = (desk.directory / f"logs/{log_id}/ran.jsonl").read_text(encoding="utf-8").splitlines()
+    return json.loads(line)
+
+
+@pytest.mark.parametrize(
+    "shebang", ["#!/bin/bash", "#!/usr/bin/env bash", "#!/bin/bash -l", "#!/bin/sh", "#!/usr/bin/env -S bash -e"]
+)
+def test_shebang_is_kept(words, shebang):
+    words.submit(script("python main.py a=1,2", shebang))
+    assert words.job(2).splitlines()[0] == shebang
+    assert ran(words, 2)["words"] == ["a=2"]
+
+
+def test_script_without_shebang_is_one_for_bash(words):
+    words.submit("#SBATCH --time=1\npython main.py a=1\n")
+    assert words.job(1).startswith("#!/bin/bash\n#SBATCH --job-name=logs/1\n")
+
+
+def test_script_for_another_language_is_refused(words):
+    result = words.mlxpsub(words.write("#!/usr/bin/perl\n#SBATCH --time=1\n").name)
+    assert "#!/usr/bin/perl" in result.stderr
+    assert result.returncode == 1
+
+
+def test_script_that_is_no_shell_is_refused_with_the_shells_words(words):
+    result = words.mlxpsub(words.write(script("for python main.py")).name)
+    assert "not valid shell" in result.stderr
+    assert result.returncode == 1
+
+
+def test_missing_script_is_one_sentence(words):
+    result = words.mlxpsub("nowhere.sh")
+    assert result.stderr.startswith("mlxpsub: cannot read the script nowhere.sh")
+    assert result.returncode == 1
+
+
+def test_name_of_a_script_may_have_spaces(words):
+    words.write(script("python main.py a=1"), "my script.sh")
+    assert words.mlxpsub("my script.sh").returncode == 0
+
+
+def test_windows_line_ends_do_no_harm(words):
+    words.submit(script("python main.py a=1").replace("\n", "\r\n"))
+    assert ran(words, 1)["words"] == ["a=1"]
+
+
+def test_script_can_be_submitted_from_elsewhere(words):
+    file = words.write(script('cd "$(dirname "$0")"\npython main.py a=1'))
+    result = words.mlxpsub(str(file), cwd=words.home)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("python main.py a=1", "python main.py a=1"),
+        ("python3 -u main.py a=1", "python3 -u main.py a=1"),
+        ("python -m pkg.main a=1", "python -m pkg.main a=1"),
+        ("python main.py --config-name other a=1", "python main.py --config-name other a=1"),
+        ("python main.py -m a=1", "python main.py a=1"),
+        ("A=1 python main.py a=1 # python main.py b=2", "A=1 python main.py a=1"),
+        ("PY=python; $PY main.py a=1", "PY=python; $PY main.py a=1"),
+        ("srun -n 2 python main.py a=1", "srun -n 2 python main.py a=1"),
+        ("torchrun --nproc_per_node=2 main.py a=1", "torchrun --nproc_per_node=2 main.py a=1"),
+        ("accelerate launch --cpu main.py a=1", "accelerate launch --cpu main.py a=1"),
+        ("apptainer exec python.sif python main.py a=1", "apptainer exec python.sif python main.py a=1"),
+        ("uv run main.py a=1", "uv run main.py a=1"),
+        ("poetry run python main.py a=1", "poetry run python main.py a=1"),
+        ("python main.py \\\n   a=1", "python main.py a=1"),
+        ("nice -n 5 env A=2 python main.py a=1", "nice -n 5 env A=2 python main.py a=1"),
+        ("exec python main.py a=1", "exec python main.py a=1"),
+        ("time python main.py a=1 > out.txt 2>&1", "time python main.py a=1 > out.txt 2>&1"),
+        ("python main.py a=1 | tee log.txt", "python main.py a=1 | tee log.txt"),
+        ("cd pkg && python ../main.py a=1", "cd pkg && python ../main.py a=1"),
+        ("(cd pkg; python ../main.py a=1)", "(cd pkg; python ../main.py a=1)"),
+        ("if [ -d pkg ]; then python main.py a=1; fi", "python main.py a=1"),
+        ("python main.py a=1 || exit 3", "python main.py a=1 || exit 3"),
+    ],
+)
+def test_command_is_kept_as_it_is(words, line, command):
+    words.submit(script(line))
+    assert words.job(1).splitlines()[-1].removesuffix(" # python main.py b=2") == command
+
+
+def test_loop_becomes_one_command_per_turn(words):
+    words.submit(script("for s in 1 2; do\n  for t in a b; do python main.py seed=$s tag=$t,x; done\ndone"))
+    assert len(words.app.log_ids()) == 8
+    assert words.job(3).splitlines()[-1] == "python main.py seed=1 tag=b"
+    assert "for" not in words.job(3)
+
+
+def test_command_in_a_loop_gets_the_values_of_its_turn(words):
+    body = (
+        'for s in 1 2; do\n  export SEED=$s; CUDA_VISIBLE_DEVICES=$s nice -n "$s" python main.py seed=$s > out_$s\ndone'
+    )
+    words.submit(script(body))
+    facts = ran(words, 2)
+    assert (facts["env"]["SEED"], facts["env"]["CUDA_VISIBLE_DEVICES"], facts["words"]) == ("2", "2", ["seed=2"])
+    assert "nice -n 2 python" in words.job(2)
+
+
+def test_function_becomes_what_it_did(words):
+    words.submit(script('train() { cd pkg; python ../main.py "$@" b=$1; }\ntrain a=1\ntrain a=2 c=3'))
+    facts = ran(words, 2)
+    assert facts["words"] == ["a=2", "c=3", "b=a"] or facts["words"] == ["a=2", "c=3", "b=a=2"]
+    assert facts["cwd"].endswith("pkg")
+
+
+def test_arrays_and_substitutions_are_expanded_once(words):
+    words.submit(script('options=(a=1 "b=x y")\npython main.py "${options[@]}" c=$(echo 3) d={4,5}'))
+    assert ran(words, 1)["words"] == ["a=1", "b=x y", "c=3", "d=4", "d=5"]
+
+
+def test_other_commands_stay_where_they_are(words):
+    body = """\
+ENVIRONMENT=$PWD/my env
+source ./python3/activate 2> /dev/null || export ACTIVE=no
+echo "using python 3"
+VALUE='a  b'
+export VALUE
+python main.py a=1
+echo MID
+python main.py a=2
+# a comment on python main.py
+echo POST"""
+    words.submit(script(body.replace("my env", "env")))
+    kept = [line for line in words.job(2).splitlines() if line in body.replace("my env", "env").splitlines()]
+    assert kept == [line for line in body.replace("my env", "env").splitlines() if line != "python main.py a=1"]
+    assert ran(words, 2)["env"]["VALUE"] == "a  b"
+
+
+def test_module_with_python_in_its_name_is_loaded_in_the_jobs(words):
+    words.submit(
+        script('module() { echo "loading $2"; }\nmodule load python/3.11\nmodule load python\npython main.py a=1')
+    )
+    assert words.run_job(1).stdout == "loading python/3.11\nloading python\n"
+
+
+def test_other_python_program_runs_once_and_is_told_about(words):
+    result = words.submit(script("python prep.py x\npython main.py a=1,2"))
+    assert "line 3: python prep.py x: no program of MLXP" in result.stderr
+    ran(words, 1)
+    assert (words.directory / "prepared").read_text(encoding="utf-8") == "once\n"
+
+
+def test_output_of_another_python_program_is_an_option(words):
+    words.submit(script("N=$(python prep.py)\npython main.py a=$N b=$(python prep.py 8)"))
+    assert words.commands() == ["python main.py a=7 b=8"]
+
+
+def test_program_that_fails_in_plan_mode_submits_nothing(words):
+    result = words.mlxpsub(words.write(script("python main.py a=1\npython nowhere.py a=1")).name)
+    assert result.returncode == 1
+    assert "line 4: python nowhere.py a=1: failed with exit code 2" in result.stderr
+    assert words.app.log_ids() == []
+
+
+def test_script_that_stops_before_its_end_submits_nothing(words):
+    result = words.mlxpsub(words.write(script("python main.py a=1\nset -e\nfalse\npython main.py a=2")).name)
+    assert "ended with exit code 1 before its last line" in result.stderr
+    assert words.app.log_ids() == []
+
+
+def test_unknown_launcher_is_said(words):
+    launcher = words.write('#!/bin/sh\nexec "$@"\n', "my_launcher")
+    launcher.chmod(0o755)
+    result = words.mlxpsub(words.write(script("./my_launcher python main.py a=1")).name)
+    assert "write the python command itself" in result.stderr
+    assert words.app.log_ids() == []
+
+
+def test_script_without_a_program_of_mlxp_is_said(words):
+    result = words.mlxpsub(words.write(script("python prep.py")).name)
+    assert "runs no program of MLXP" in result.stderr
+
+
+def test_own_program_named_like_a_word_in_a_note_is_no_run(words):
+    words.submit(script('echo "python main.py a=9"\ncat main.py > copy_of_python_main.py\npython main.py a=1'))
+    assert len(words.app.log_ids()) == 1
+
+
+def test_commands_in_the_background_are_runs(words):
+    words.submit(script("python main.py a=1 &\npython main.py a=2 &\nwait"))
+    assert ran(words, 2)["words"] == ["a=2"]
+
+
+def test_here_documents_are_no_commands(words):
+    words.submit(script("cat > notes <<END\npython main.py a=9\n#SBATCH --nodes=9\nEND\npython main.py a=1"))
+    assert "python main.py a=9" in words.job(1)
+    assert len(words.app.log_ids()) == 1
+
+
+def test_options_after_the_first_command_are_comments_to_slurm(words):
+    words.submit(script("export A=1\n#SBATCH --nodes=9\n##SBATCH --no\npython main.py a=1"))
+    head = words.job(1).partition("\ncd ")[0]
+    assert "--nodes=9" not in head
+
+
+def test_directory_with_spaces_and_quotes_is_no_problem(make_desk):
+    desk = make_desk("words", "SLURM")
+    strange = desk.directory.parent / 'it\'s a "place" & more'
+    desk.directory.rename(strange)
+    desk.directory = desk.app.directory = strange
+    desk.submit(script("python main.py a=1"))
+    assert ran(desk, 1)["cwd"] == str(strange)
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=5))
+def test_quoted_words_reach_a_program_unchanged(words):
+    line = "printf '%s\\0' " + " ".join(map(quoted, ["start", *words]))
+    answer = subprocess.run(["bash", "-c", line], capture_output=True, check=True, env={"HOME": "/h"}).stdout
+    assert answer.decode() == "\0".join(["start", *words]) + "\0"
+
+
+NASTY = {
+    "spaces": "two  words",
+    "quotes": """it's "quoted" `here`""",
+    "home": "$HOME and $(ls) and ${HOME}!",
+    "signs": "; | & < > ( ) # ~ * ? [a] \\ % = ^",
+    "unicode": "né à 東京 🚀",
+    "lines": "one\ntwo\ttab",
+    "empty": "",
+    "number": "007",
+    "list": [1, "a b", [None, True]],
+    "dict": {"lr": 0.1, "name": "it's"},
+}
+
+
+def test_strange_values_reach_the_configuration_unchanged(make_desk):
+    desk = make_desk("quickstart", "SLURM")
+    overrides = " ".join(shlex.quote(f"+{key}={hydra_text(value)}") for key, value in NASTY.items())
+    desk.submit(script(f"python main.py {overrides} '+raw=${{model.name}}' seed=1,2"))
+    job = desk.run_job(2)
+    assert job.returncode == 0, job.stderr
+    config = desk.app.config(2)
+    assert {key: config[key] for key in NASTY} == NASTY
+    assert (config["raw"], config["seed"]) == ("mlp", 2)
+
+
+def hydra_text(value):
+    if isinstance(value, str):
+        escaped = value.replace("${", "\\${").replace("'", "\\'")
+        return "'" + escaped + "'" if not escaped.endswith("\\") else "'" + escaped + "\\'"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{hydra_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(hydra_text, value)) + "]"
+    return json.dumps(value)

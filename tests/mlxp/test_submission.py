@@ -1,0 +1,232 @@
+"""Every scheduler passes the same tests: what is asked of it, what is recorded, what happens when it refuses."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlxp.scheduler import SCHEDULERS
+
+RECORDED = Path(__file__).parents[1] / "data/job_scripts"
+DIRECTIVES = {
+    "SLURM": "#SBATCH --time=6:00:00\n#SBATCH\t--nice=3",
+    "OAR": "#OAR -l core=1,walltime=6:00:00\n#OAR -t besteffort\n#OAR -t idempotent",
+    "PBS": "#PBS -l walltime=6:00:00",
+    "SGE": "#$ -l h_rt=6:00:00",
+    "MWM": "#MSUB -l walltime=6:00:00",
+    "LSF": "#BSUB -W 6:00",
+}
+SWEEP = """\
+#!/bin/bash
+{directives}
+export GREETING="hello  world"  # spaces stay
+python main.py optimizer.lr=10.,1. seed=1,2
+python main.py model.num_units=100,200 seed=1,2
+"""
+
+
+def sweep(desk):
+    return SWEEP.format(directives=DIRECTIVES[desk.scheduler])
+
+
+@pytest.fixture(scope="module", params=sorted(DIRECTIVES))
+def submitted(request, make_desk):
+    """The sweep, submitted to each scheduler; what was printed is `result`."""
+    desk = make_desk("quickstart", request.param)
+    desk.result = desk.submit(sweep(desk))
+    return desk
+
+
+@pytest.fixture(scope="module", params=sorted(DIRECTIVES))
+def refused(request, make_desk):
+    """The sweep, submitted to each scheduler, which refuses the third job."""
+    desk = make_desk("quickstart", request.param)
+    desk.result = desk.mlxpsub(desk.write(sweep(desk)).name, FAKE_REFUSED="3")
+    return desk
+
+
+def test_each_combination_becomes_a_job(submitted):
+    assert submitted.app.log_ids() == list(range(1, 9))
+    assert submitted.commands()[2] == "python main.py optimizer.lr=1. seed=1"
+    assert len(submitted.calls()) == 8
+
+
+def test_one_line_is_printed_per_run(submitted):
+    lines = submitted.result.stdout.splitlines()
+    assert len(lines) == 8
+    assert re.fullmatch(r"run 8: job \S*108\S*: python main.py model.num_units=200 seed=2", lines[-1])
+
+
+def test_script_of_a_job_is_the_recorded_one(submitted):
+    script = submitted.job(7).replace(str(submitted.directory), "/home/me/project")
+    script = re.sub(r"-S \S*/bash", "-S /bin/bash", script)
+    assert script == (RECORDED / f"{submitted.scheduler}.sh").read_text(encoding="utf-8")
+
+
+def test_submission_is_the_recorded_one(submitted):
+    call = "\n".join(submitted.calls()[6]).replace(str(submitted.directory), "/home/me/project")
+    call = re.sub(r"\S*/bash", "/bin/bash", call) + "\n"
+    assert call == (RECORDED / f"{submitted.scheduler}.argv").read_text(encoding="utf-8")
+
+
+def test_ids_of_the_jobs_are_recorded(submitted):
+    ids = [submitted.submission(log_id)["scheduler_job_id"] for log_id in range(1, 9)]
+    assert [re.search(r"\d+", job_id)[0] for job_id in ids] == [str(101 + number) for number in range(8)]
+
+
+def test_script_started_by_hand_does_the_same_run(submitted):
+    assert submitted.run_job(7).returncode == 0
+    assert submitted.app.info(7)["status"] == "COMPLETE"
+    assert submitted.app.config(7)["model"]["num_units"] == 200
+    assert submitted.app.log_ids() == list(range(1, 9))
+
+
+def test_refusal_is_recorded_and_shown_and_the_others_are_submitted(refused):
+    statuses = [refused.submission(log_id)["status"] for log_id in range(1, 9)]
+    assert statuses == ["SUBMITTED"] * 2 + ["REFUSED"] + ["SUBMITTED"] * 5
+    assert refused.result.returncode == 1
+    assert refused.submission(3)["error"].splitlines()[0] in refused.result.stdout
+
+
+def test_resubmit_sends_only_what_is_missing(refused):
+    result = refused.mlxp("resubmit")
+    assert (result.returncode, len(result.stdout.splitlines())) == (0, 1)
+    assert refused.submission(3)["status"] == "SUBMITTED"
+    assert len(refused.calls()) == 9
+
+
+def test_missing_command_is_said_before_anything_is_created(any_desk):
+    any_desk.env["PATH"] = any_desk.env["PATH"].partition(":")[2]
+    result = any_desk.mlxpsub(any_desk.write(sweep(any_desk)).name)
+    assert result.returncode == 1
+    assert f"the command {SCHEDULERS[any_desk.scheduler].command}" in result.stderr
+    assert not (any_desk.directory / "logs").exists()
+
+
+def test_options_that_a_user_sets_lose_and_he_is_told(any_desk):
+    option = {"SLURM": "--output=x", "OAR": "-O x", "LSF": "-o x"}.get(any_desk.scheduler, "-o x")
+    directive = SCHEDULERS[any_desk.scheduler].directive
+    result = any_desk.submit(f"#!/bin/bash\n{directive} {option}\npython main.py\n")
+    assert "log.stdout" in result.stderr
+    assert str(any_desk.directory / "logs/1/log.stdout") in " ".join(any_desk.calls()[0])
+
+
+def test_array_of_the_users_own_is_refused(any_desk):
+    option = {"SLURM": "--array=1-3", "OAR": "--array 3", "LSF": '-J "x[1-3]"'}.get(any_desk.scheduler, "-t 1-3")
+    directive = SCHEDULERS[any_desk.scheduler].directive
+    result = any_desk.mlxpsub(any_desk.write(f"#!/bin/bash\n{directive} {option}\npython main.py\n").name)
+    assert result.returncode == 1
+    assert "line 2" in result.stderr
+    assert not (any_desk.directory / "logs").exists()
+
+
+def test_path_that_a_scheduler_cannot_take_is_said_before_anything_is_created(any_desk):
+    bad = {"SLURM": "back\\slash", "OAR": "quote'", "LSF": "new\nline", "SGE": "com,ma"}.get(any_desk.scheduler, "a:b")
+    any_desk.write(json.dumps({"logger": {"parent_log_dir": bad}}), "configs/mlxp.yaml")
+    result = any_desk.mlxpsub(any_desk.write(sweep(any_desk)).name)
+    assert result.returncode == 1
+    assert "cannot write to a path with the character" in result.stderr
+    assert not (any_desk.directory / bad).exists()
+
+
+def test_grid_engines_qsub_is_not_taken_for_the_one_of_pbs(desk):
+    desk.use("SGE")
+    result = desk.mlxpsub(desk.write("#!/bin/bash\n#PBS -l nodes=1\npython main.py\n").name)
+    assert result.returncode == 1
+    assert "Grid Engine" in result.stderr
+    assert not (desk.directory / "logs").exists()
+
+
+def test_qsub_of_pbs_is_not_taken_for_the_one_of_grid_engine(desk):
+    desk.use("PBS")
+    result = desk.mlxpsub(desk.write("#!/bin/bash\n#$ -l h_rt=60\npython main.py\n").name)
+    assert result.returncode == 1
+    assert "Grid Engine" in result.stderr
+
+
+def test_options_for_several_schedulers_go_to_the_one_that_is_here(desk):
+    desk.submit("#!/bin/bash\n#OAR -l core=1\n#SBATCH --time=10\npython main.py\n")
+    assert desk.submission(1)["scheduler"] == "SLURM"
+
+
+def test_choice_between_two_present_schedulers_is_asked_for(desk):
+    desk.use("OAR")
+    script = desk.write("#!/bin/bash\n#OAR -l core=1\n#SBATCH --time=10\npython main.py\n").name
+    assert "--scheduler" in desk.mlxpsub(script).stderr
+    assert desk.mlxpsub(script, "--scheduler", "OAR").returncode == 0
+    assert desk.submission(1)["scheduler"] == "OAR"
+
+
+def test_script_without_options_names_the_known_ones(desk):
+    result = desk.mlxpsub(desk.write("#!/bin/bash\npython main.py\n").name)
+    assert "#SBATCH, #OAR, #PBS" in result.stderr
+    assert result.returncode == 1
+
+
+def test_dry_run_creates_nothing(desk):
+    result = desk.mlxpsub("--dry-run", desk.write(SWEEP.format(directives="#SBATCH --time=1")).name)
+    assert result.stdout.startswith("8 runs")
+    assert "python main.py optimizer.lr=10. seed=1\n" in result.stdout
+    assert not (desk.directory / "logs").exists()
+
+
+def test_help_is_complete(desk):
+    result = desk.mlxpsub("--help")
+    assert result.returncode == 0
+    assert all(word in result.stdout for word in ("script", "--dry-run", "--scheduler", "#SBATCH", "#MSUB"))
+
+
+def test_job_inherits_no_word_of_the_submission(desk):
+    desk.submit("#!/bin/bash\n#SBATCH --time=1\npython main.py seed=1,2\n", MLXP_RUN_DIRECTORY="/elsewhere")
+    job = desk.run_job(1)
+    assert (job.returncode, desk.app.log_ids()) == (0, [1, 2])
+
+
+def test_users_own_scheduler_is_another_row(desk):
+    desk.write(
+        "import dataclasses, re\nfrom mlxp.scheduler import SLURM, register\n"
+        "register(dataclasses.replace(SLURM, name='MINE', directive='#MINE'))\n",
+        "my_cluster.py",
+    )
+    desk.submit("#!/bin/bash\n#MINE --time=1\npython main.py\n", "--plugin", "my_cluster")
+    assert desk.submission(1)["scheduler"] == "MINE"
+
+
+def test_interrupted_submission_is_finished_by_the_same_command(desk):
+    slow = desk.home / "bin/sbatch"
+    slow.write_text(
+        '#!/bin/sh\nsleep 0.7\nexec FAKE "$@"\n'.replace("FAKE", desk.env["PATH"].split(":")[0] + "/sbatch")
+    )
+    slow.chmod(0o755)
+    script = desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py seed=1,2,3,4,5,6\n").name
+    env = desk.env | {"PATH": f"{desk.home / 'bin'}:{desk.env['PATH']}"}
+    command = [sys.executable, "-c", "import sys; from mlxp.mlxpsub import main; sys.exit(main())", script]
+    process = subprocess.Popen(command, cwd=desk.directory, env=env, stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert 1 <= len(desk.calls()) < 6
+    assert desk.mlxpsub(script).returncode == 0
+    assert len(desk.calls()) == 6
+    assert desk.app.log_ids() == list(range(1, 7))
+
+
+def test_finished_submission_is_not_taken_up_again(desk):
+    script = desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py seed=1,2\n").name
+    desk.mlxpsub(script)
+    desk.mlxpsub(script)
+    assert desk.app.log_ids() == [1, 2, 3, 4]
+    assert not (desk.directory / "logs/.launch").exists()
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULERS))
+def test_adapted_names_keep_the_id_of_the_run(name):
+    adapted = SCHEDULERS[name].names.adapted("a very long name of a directory, with (signs) in it: é/12345")
+    assert adapted.endswith("12345")
+    assert not SCHEDULERS[name].names.refused.search(adapted)
+    assert len(adapted) <= SCHEDULERS[name].names.length
