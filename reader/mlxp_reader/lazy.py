@@ -51,7 +51,12 @@ class MetricArray(LazyCellArray):
 
     def __iter__(self) -> Iterator[Any]:
         batch = self._shared_batch()
-        for cell in self._each():
+        if self.source is not None:
+            column, rows = self.source
+            for row in rows.tolist():
+                yield np.nan if row < 0 else MetricValues(column, row, batch)
+            return
+        for cell in self.cells:
             yield MetricValues(cell.column, cell.row, batch) if isinstance(cell, MetricValues) else cell
 
     def _slice(self, rows: Rows) -> "MetricArray":

@@ -121,8 +121,10 @@ class MetricValues(Sequence[Any]):
     @property
     def loaded(self) -> Values:
         """The values, as a read-only array if they are numbers of one kind, else as a list."""
-        if self._batch is not None and not self.is_loaded:
-            self._batch.load(self)
+        if self._batch is not None:
+            if not self.column.is_loaded(self.row):
+                self._batch.load(self)
+            self._batch = None  # it has done its work
         return self.column.values(self.row)
 
     def tolist(self) -> list[Any]:
