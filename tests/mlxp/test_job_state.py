@@ -1,0 +1,127 @@
+"""What the schedulers answer about jobs, and what is understood of it.
+
+The answers of Slurm, Grid Engine and OAR are those of real ones (22.05.8, 8.1.9, 2.5.9 on Debian 12), shortened; the
+others follow the manuals: qstat(1B) of OpenPBS and of Torque, bjobs of LSF, showq of Moab.
+"""
+
+import pytest
+
+from mlxp import job_state
+from mlxp.job_state import Phase
+
+OPENPBS = """\
+Job Id: 12.server
+    Job_Name = logs-1
+    job_state = F
+    Exit_status = 271
+
+Job Id: 13.server
+    Job_Name = logs-2
+    job_state = Q
+
+Job Id: 14.server
+    job_state = F
+    Exit_status = 0
+"""
+TORQUE = """<Data><Job><Job_Id>12.server</Job_Id><job_state>C</job_state><exit_status>271</exit_status></Job>\
+<Job><Job_Id>13.server</Job_Id><job_state>Q</job_state></Job>\
+<Job><Job_Id>14.server</Job_Id><job_state>C</job_state><exit_status>0</exit_status></Job></Data>"""
+LSF = "12|0|EXIT|3\n13|0|PEND|-\n14|2|DONE|-\n15|0|EXIT|143\n"
+MOAB = """<Data><queue option="active"><job JobID="Moab.12" State="Running"/></queue>\
+<queue option="eligible"><job JobID="Moab.13" State="Idle"/></queue></Data>"""
+GRID_ENGINE = """<?xml version='1.0'?><job_info><queue_info><job_list state="running">
+<JB_job_number>18</JB_job_number><state>r</state><tasks>1</tasks></job_list></queue_info><job_info>
+<job_list state="pending"><JB_job_number>18</JB_job_number><state>qw</state><tasks>3-7:2</tasks></job_list>
+<job_list state="pending"><JB_job_number>19</JB_job_number><state>Eqw</state></job_list></job_info></job_info>"""
+ACCOUNTS = f"""{"=" * 62}
+jobnumber    17
+taskid       undefined
+failed       0
+exit_status  0
+{"=" * 62}
+jobnumber    18
+taskid       2
+failed       100 : assumedly after job
+exit_status  137                  (Killed)
+"""
+
+
+@pytest.fixture
+def answers(tmp_path, monkeypatch):
+    """A function that makes a command on PATH print something, and exit with a code."""
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    def answer(command, text, error="", code=0):
+        (tmp_path / f"{command}.out").write_text(text, encoding="utf-8")
+        file = tmp_path / command
+        file.write_text(f"#!/bin/sh\ncat {tmp_path}/{command}.out\necho '{error}' >&2\nexit {code}\n", encoding="utf-8")
+        file.chmod(0o755)
+
+    return answer
+
+
+def phases(states):
+    return [state.phase for state in states.values()]
+
+
+@pytest.mark.parametrize("text", [OPENPBS, TORQUE])
+def test_both_kinds_of_pbs_are_understood(answers, text):
+    answers("qstat", text)
+    states = job_state.pbs(["12.server", "13.server", "14.server", "15.server"])
+    assert phases(states) == [Phase.ENDED, Phase.WAITING, Phase.DONE, Phase.FORGOTTEN]
+    assert states["12.server"].words == "ended by signal 15"
+
+
+def test_lsf_is_understood(answers):
+    answers("bjobs", LSF, error="Job <16> is not found", code=255)
+    states = job_state.lsf(["12", "13", "14[2]", "15", "16"])
+    assert phases(states) == [Phase.FAILED, Phase.WAITING, Phase.DONE, Phase.ENDED, Phase.FORGOTTEN]
+
+
+def test_moab_is_understood(answers):
+    answers("showq", MOAB)
+    states = job_state.moab(["Moab.12", "Moab.13", "Moab.14"])
+    assert phases(states) == [Phase.RUNNING, Phase.WAITING, Phase.FORGOTTEN]
+
+
+def test_slurm_is_asked_once_and_its_accounts_once(answers):
+    answers("squeue", "12|RUNNING|None\n13_1|PENDING|Priority\n14|FAILED|NonZeroExitCode\n15|TIMEOUT|TimeLimit\n")
+    answers("sacct", "16|CANCELLED by 0|0:0\n17|COMPLETED|0:0\n")
+    states = job_state.slurm(["12", "13_1", "14", "15", "16", "17", "18"])
+    assert phases(states) == [
+        Phase.RUNNING, Phase.WAITING, Phase.FAILED, Phase.ENDED, Phase.ENDED, Phase.DONE, Phase.FORGOTTEN,
+    ]  # fmt: skip
+
+
+def test_slurm_without_accounts_forgets(answers):
+    answers("squeue", "", error="slurm_load_jobs error: Invalid job id specified", code=1)
+    answers("sacct", "", error="Slurm accounting storage is disabled", code=1)
+    assert phases(job_state.slurm(["12"])) == [Phase.FORGOTTEN]
+
+
+def test_grid_engine_is_understood(answers):
+    answers("qstat", GRID_ENGINE)
+    answers("qacct", ACCOUNTS)
+    states = job_state.grid_engine(["18.1", "18.5", "18.2", "19", "17", "20"])
+    assert phases(states) == [
+        Phase.RUNNING, Phase.WAITING, Phase.ENDED, Phase.FAILED, Phase.DONE, Phase.FORGOTTEN,
+    ]  # fmt: skip
+
+
+def test_oar_is_understood(answers):
+    answers(
+        "oarstat",
+        '{"1": {"state": "Waiting"}, "2": {"state": "Terminated", "exit_code": 1024, "events": []},'
+        ' "3": {"state": "Error", "exit_code": null, "events": [{"type": "FRAG_JOB_REQUEST"}]},'
+        ' "4": {"state": "Terminated", "exit_code": 0, "events": []}}',
+    )
+    states = job_state.oar(["1", "2", "3", "4", "5"])
+    assert phases(states) == [Phase.WAITING, Phase.FAILED, Phase.ENDED, Phase.DONE, Phase.FORGOTTEN]
+    assert states["2"].words == "exit code 4"
+
+
+@pytest.mark.parametrize("ask", [job_state.slurm, job_state.grid_engine, job_state.oar, job_state.pbs, job_state.lsf])
+def test_scheduler_that_does_not_answer_leaves_its_jobs_unknown(answers, ask):
+    for command in ("squeue", "qstat", "oarstat", "bjobs"):
+        answers(command, "", error="cannot contact the server", code=1)
+    assert phases(ask(["12"])) == [Phase.UNKNOWN]
