@@ -35,6 +35,9 @@ def task(ctx):
     ctx.logger.log_checkpoint({"epoch": 2}, "last_ckpt")
 task.sweep(["optimizer.lr=0.1,0.5", "seed=1,2"])
 """,
+    "Seeds, figures and tables": """
+import mlxp
+""",
     "From Python and Jupyter": """
 from main import my_task
 """,
