@@ -218,6 +218,8 @@ def _raise_failure(result: JobReturn) -> None:
             _ = result.return_value
     except RunExitedError as error:
         raise SystemExit(error.code) from None
+    except CompactHydraException as error:  # what keeps a run from starting needs no traceback
+        raise error.with_traceback(None) from error.__cause__
 
 
 def _choices(override: Override) -> list[str]:

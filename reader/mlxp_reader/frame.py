@@ -12,7 +12,8 @@ import pandas as pd
 from pandas.api.types import is_integer
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader import maps, tables
+from mlxp_reader import display, maps, tables
+from mlxp_reader.analysis import Analysis
 from mlxp_reader.artifacts import ArtifactDtype
 from mlxp_reader.lazy import MetricDtype
 from mlxp_reader.mixed import MixedDtype
@@ -56,7 +57,7 @@ class Run(Mapping[str, Any]):
         return self._frame.iloc[[self._row]].to_html()
 
 
-class DataFrame(pd.DataFrame):
+class DataFrame(Analysis, pd.DataFrame):
     """Runs, one per row: all that pandas offers, the verbs of MLXP, and columns that load when they are touched.
 
     Examples
@@ -68,6 +69,15 @@ class DataFrame(pd.DataFrame):
        fmax.config.seed
     0                 2
     """
+
+    def __repr__(self) -> str:
+        return display.as_text(self) if display.is_of_runs(self) else super().__repr__()
+
+    def _repr_html_(self) -> str | None:
+        if not display.is_of_runs(self) or not pd.get_option("display.notebook_repr_html"):
+            html: str | None = super()._repr_html_()  # type: ignore[misc]  # which Jupyter calls
+            return html
+        return display.as_html(self)
 
     @property
     def _constructor(self) -> Callable[..., "DataFrame"]:

@@ -51,7 +51,12 @@ class MetricArray(LazyCellArray):
 
     def __iter__(self) -> Iterator[Any]:
         batch = self._shared_batch()
-        for cell in self._each():
+        if self.source is not None:
+            column, rows = self.source
+            for row in rows.tolist():
+                yield np.nan if row < 0 else MetricValues(column, row, batch)
+            return
+        for cell in self.cells:
             yield MetricValues(cell.column, cell.row, batch) if isinstance(cell, MetricValues) else cell
 
     def _slice(self, rows: Rows) -> "MetricArray":
@@ -90,6 +95,14 @@ class MetricArray(LazyCellArray):
             return [None if is_missing(cell) else cell.loaded for cell in self.cells]
         column, rows = self.source
         return [None if row < 0 else column.values(row) for row in rows.tolist()]
+
+    def record_numbers(self) -> list[npt.NDArray[np.int64] | None]:
+        """Return for each run the records that hold its values; None where these are 0, 1, 2, ... or there are none."""
+        self.load()
+        if self.source is None:
+            return [None if is_missing(cell) else cell.column.record_numbers(cell.row) for cell in self.cells]
+        column, rows = self.source
+        return [column.record_numbers(row) for row in rows.tolist()]
 
     def __reduce__(self) -> Any:
         return MetricArray, (self.load().cells,)

@@ -175,30 +175,3 @@ class Column:
         if run in self.records:
             return self.records[run]
         return np.arange(0 if self.part[run] < 0 else len(self.parts[self.part[run]][int(self.row[run])]))
-
-    @property
-    def values(self) -> pa.LargeListArray:
-        """All values as one Arrow array of lists, null where a run lacks the metric.
-
-        Integers become floats where other runs have floats, and JSON texts stand for values of mixed types.
-        """
-        kind = self._common_kind()
-        places = zip(self.part.tolist(), self.row.tolist(), strict=True)
-        lists = [[] if part < 0 else _as_kind(self.parts[part], row, kind) for part, row in places]
-        counts = np.where(self.present, [len(values) for values in lists], -1)
-        return Lists.of(kind, counts, [values for values in lists if len(values)]).to_arrow()
-
-    def _common_kind(self) -> Kind:
-        kinds: set[Kind] = {self.parts[part].kind for part in np.unique(self.part).tolist() if part >= 0}
-        if len(kinds) == 1:
-            return kinds.pop()
-        return "float" if kinds <= {"int", "float"} else "json"
-
-
-def _as_kind(lists: Lists, row: int, kind: Kind) -> Values:
-    values = lists[row]
-    if lists.kind == kind:
-        return values
-    if isinstance(values, np.ndarray) and kind == "float":
-        return values.astype(np.float64)
-    return [json.dumps(value) for value in (values.tolist() if isinstance(values, np.ndarray) else values)]

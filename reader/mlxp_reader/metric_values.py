@@ -16,7 +16,7 @@ __all__ = ["Batch", "MetricColumn", "MetricValues", "Values", "load_cells", "sho
 Values = npt.NDArray[Any] | list[Any]
 """The values of one metric in one run: a read-only array of integers, floats or booleans, or a list of anything."""
 
-_READ_AHEAD = 32
+_READ_AHEAD = 512
 """By how much more is loaded each time that cells are looked at one after the other."""
 
 
@@ -31,6 +31,8 @@ class MetricColumn:
 
     def __init__(self, name: str, rows: int, load: Callable[[npt.NDArray[np.intp]], Sequence[Values]]) -> None:
         self.name = name
+        self.records: dict[int, npt.NDArray[np.int64]] = {}
+        """For each loaded row whose values are not those of records 0, 1, 2, ...: the number of each value's record."""
         self._load = load
         self._values: npt.NDArray[np.object_] = np.empty(rows, dtype=object)
         self._loaded = bytearray(rows)
@@ -56,6 +58,10 @@ class MetricColumn:
         values: Values = self._values[row]
         return values
 
+    def record_numbers(self, row: int) -> npt.NDArray[np.int64] | None:
+        """Return the number of the record that holds each value of a loaded `row`; None stands for 0, 1, 2, ..."""
+        return self.records.get(row)
+
     def load(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> None:
         """Load those of `rows` that are not in memory yet."""
         with self._lock:
@@ -78,6 +84,9 @@ class _Given:
 
     def values(self, row: int) -> Values:  # noqa: ARG002
         return self._given
+
+    def record_numbers(self, row: int) -> None:  # noqa: ARG002 - nobody knows
+        return None
 
 
 class MetricValues(Sequence[Any]):
@@ -112,8 +121,10 @@ class MetricValues(Sequence[Any]):
     @property
     def loaded(self) -> Values:
         """The values, as a read-only array if they are numbers of one kind, else as a list."""
-        if self._batch is not None and not self.is_loaded:
-            self._batch.load(self)
+        if self._batch is not None:
+            if not self.column.is_loaded(self.row):
+                self._batch.load(self)
+            self._batch = None  # it has done its work
         return self.column.values(self.row)
 
     def tolist(self) -> list[Any]:

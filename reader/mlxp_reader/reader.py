@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlxp_reader.frame import DataFrame
+    from mlxp_reader.lists import Column
     from mlxp_reader.runs_frame import FrameBuilder
 
 __all__ = ["Reader"]
@@ -188,9 +189,9 @@ class Reader:
             self._made = FrameBuilder(self._table, self.src_dir, self._load)
         return self._made
 
-    def _load(self, log_name: str, key: str, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> list[Any]:
+    def _load(self, log_name: str, key: str, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> "Column":
         """Return the values of a metric in the runs at `rows` of the index."""
         ids = self._table["log_id"].to_numpy()[rows]
         column = self._store.read(ids.tolist(), log_name, key)
         self._metric_problems |= dict.fromkeys(column.problems)
-        return column.cells()
+        return column

@@ -14,13 +14,14 @@ from mlxp_reader.artifacts import ArtifactArray, ArtifactColumn, Recorded
 from mlxp_reader.frame import DataFrame
 from mlxp_reader.lazy import MetricArray, MetricColumn
 from mlxp_reader.lazy_cells import Rows
+from mlxp_reader.lists import Column
 from mlxp_reader.mixed import MixedArray
 from mlxp_reader.names import is_metadata, split_statistic
 from mlxp_reader.statistics import statistic
 
 __all__ = ["FrameBuilder"]
 
-Load = Callable[[str, str, npt.NDArray[np.intp]], list[Any]]
+Load = Callable[[str, str, npt.NDArray[np.intp]], Column]
 Mask = npt.NDArray[np.bool_]
 
 _EXACT_IN_FLOAT = 2**53
@@ -125,17 +126,23 @@ class FrameBuilder:
 
     def _column(self, name: str) -> MetricColumn:
         if name not in self._loaded:
-            self._loaded[name] = MetricColumn(name, len(self._table), partial(self._values_at, self._metrics[name]))
+            self._loaded[name] = MetricColumn(name, len(self._table), partial(self._values_at, name))
         return self._loaded[name]
 
-    def _values_at(self, sources: list[_Source], rows: Rows) -> list[Any]:
+    def _values_at(self, name: str, rows: Rows) -> list[Any]:
+        sources = self._metrics[name]
         if len(sources) == 1:
-            return self._load(sources[0].log_name, sources[0].key, rows)
+            return self._values_in(sources[0], name, rows)
         found: dict[int, Any] = {}
         for source in sources:
             here = np.intersect1d(rows, source.rows)
-            found |= zip(here.tolist(), self._load(source.log_name, source.key, here), strict=True)
+            found |= zip(here.tolist(), self._values_in(source, name, here), strict=True)
         return [found[row] for row in rows.tolist()]
+
+    def _values_in(self, source: _Source, name: str, rows: Rows) -> list[Any]:
+        column = self._load(source.log_name, source.key, rows)
+        self._loaded[name].records |= {int(rows[run]): numbers for run, numbers in column.records.items()}
+        return column.cells()
 
     def _artifact_array(self, name: str) -> ArtifactArray:
         column = ArtifactColumn(self._source, self._table["log_id"].to_pylist(), self._artifacts[name])

@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlxp_reader.json_lines import BadLine, Kind, Parsed, Segment
-from mlxp_reader.lists import Lists, flat, numbers
+from mlxp_reader.lists import Lists
 from mlxp_reader.parts import PART, Parts
 
 __all__ = ["Shard", "ShardBuilder", "ShardFolder"]
@@ -253,7 +252,8 @@ def _checksum_of_footer(path: Path) -> str:
 
 
 def _table(shard: Shard) -> pa.Table:
-    columns = {name: _integers(shard.parts[name]) for name in PART.names or ()}
+    parts = pa.py_buffer(np.ascontiguousarray(shard.parts))
+    columns = {_PARTS: pa.Array.from_buffers(_PART_TYPE, len(shard.parts), [None, parts])}
     columns |= {name: lists.to_arrow() for name, lists in shard.memory.items()}
     description = {
         "version": VERSION,
@@ -265,10 +265,8 @@ def _table(shard: Shard) -> pa.Table:
 
 
 _METADATA = b"mlxp.metrics"
-
-
-def _integers(values: npt.NDArray[np.int64]) -> pa.Array:
-    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+_PARTS = "parts"
+_PART_TYPE = pa.binary(PART.itemsize)  # one column, which is read ten times as fast as one per number
 
 
 def _opened(path: Path) -> Shard | None:
@@ -280,15 +278,17 @@ def _opened(path: Path) -> Shard | None:
             description = json.loads(file.metadata.metadata[_METADATA])
             if description["version"] != VERSION:
                 return None
-            table = file.read(columns=list(PART.names or ()), use_threads=False)
-        parts = np.empty(len(table), PART)
-        for name in PART.names or ():
-            parts[name] = flat("int", [numbers(chunk) for chunk in table[name].chunks])
+            stored = file.read(columns=[_PARTS], use_threads=False)[_PARTS]
+        parts = np.concatenate([np.empty(0, PART), *map(_parts_in, stored.chunks)])
         columns = {(key, kind): name for key, kind, name in description["columns"]}
         problems = {int(row): [BadLine(*line) for line in lines] for row, lines in description["problems"].items()}
         return Shard(parts, problems, columns, path, path.stat().st_size)
     except (OSError, pa.ArrowException, LookupError, TypeError, ValueError):
         return None
+
+
+def _parts_in(chunk: pa.Array) -> Parts:
+    return np.frombuffer(chunk.buffers()[1], PART, len(chunk), chunk.offset * PART.itemsize)
 
 
 def _remove(path: Path) -> None:

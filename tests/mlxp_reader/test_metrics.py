@@ -102,7 +102,7 @@ def test_a_run_without_the_key_or_the_file_has_no_values(tmp_path, cache):
     for _ in range(2):
         column = MetricStore(cache.parent, cache).read([run.log_id for run in runs], "train", "x")
         assert column.present.tolist() == [True, False, False]
-        assert column.values.to_pylist() == [[1], None, None]
+        assert column.cells() == [[1], None, None]
         assert column.problems == ()
 
 

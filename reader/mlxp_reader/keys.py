@@ -1,0 +1,80 @@
+"""Keys of the configuration as users write and read them: without ``config.`` where that says as much."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlxp.errors import InvalidKeyError
+from mlxp_reader.cells import is_missing
+from mlxp_reader.names import suggestion
+
+__all__ = ["as_names", "resolve_columns", "setting", "short", "shown"]
+
+
+def as_names(names: str | Iterable[str] | None) -> list[str]:
+    """Return one name, several or none as a list."""
+    return [names] if isinstance(names, str) else list(names or ())
+
+
+def resolve_columns(frame: pd.DataFrame, names: str | Iterable[str] | None) -> list[str]:
+    """Return the columns that `names` stand for: a key of the configuration may be given without ``config.``.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such column.
+
+    Examples
+    --------
+    >>> resolve_columns(pd.DataFrame(columns=["config.seed", "info.status"]), ["seed", "info.status"])
+    ['config.seed', 'info.status']
+    """
+    return [_resolved(frame, name) for name in as_names(names)]
+
+
+def _resolved(frame: pd.DataFrame, name: str) -> str:
+    for column in (name, f"config.{name}"):
+        if column in frame.columns:
+            return column
+    ending = [str(column) for column in frame.columns if str(column).endswith(f".{name}")]
+    known = f"; did you mean {' or '.join(ending[:3])}?" if ending else suggestion(name, frame.columns)
+    raise InvalidKeyError(f"there is no key '{name}' in the configuration, and no such column{known}")
+
+
+def short(name: str) -> str:
+    """Return the name of a column as pictures and tables show it.
+
+    Examples
+    --------
+    >>> short("config.optimizer.lr"), short("info.status"), short("val.acc.last")
+    ('optimizer.lr', 'status', 'val.acc.last')
+    """
+    return name.removeprefix("config.").removeprefix("info.")
+
+
+def shown(value: Any) -> str:
+    """Return a value of a configuration as pictures and tables show it: short, and without what Python adds.
+
+    Examples
+    --------
+    >>> shown(0.1), shown(np.float64(1e-05)), shown(2.0), shown("adam"), shown(None), shown([64, 64]), shown(True)
+    ('0.1', '1e-05', '2', 'adam', 'None', '[64, 64]', 'True')
+    """
+    if is_missing(value):
+        return "None"
+    if isinstance(value, float | np.floating):
+        return f"{value:.6g}"
+    return str(value.item() if isinstance(value, np.generic) else value)
+
+
+def setting(values: Mapping[Any, Any]) -> str:
+    """Return keys and their values as one text.
+
+    Examples
+    --------
+    >>> setting({"config.lr": 0.1, "config.model": "mlp"})
+    'lr=0.1, model=mlp'
+    """
+    return ", ".join(f"{short(name)}={shown(value)}" for name, value in values.items())

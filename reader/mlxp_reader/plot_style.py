@@ -1,0 +1,91 @@
+"""What all pictures share: matplotlib, if it is installed, and colours and dashes for the values of a key."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlxp.errors import InvalidKeyError
+
+__all__ = ["DASHES", "check_choice", "colours", "is_numeric", "pyplot", "say_nothing", "spans_decades", "viridis"]
+
+_DISTINCT = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
+"""Of Okabe and Ito, told apart by colour-blind people; without black and yellow, for light and dark pages."""
+
+_SHADES = (0.32, 0.85)
+"""The part of the colour map viridis that is seen on white and on black."""
+
+DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (3, 1, 1, 1, 1, 1)))
+
+
+def pyplot() -> Any:
+    """Return `matplotlib.pyplot`.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("plots need matplotlib; install it by: pip install 'mlxp[plot]'") from error
+    return plt
+
+
+def colours(values: Sequence[Any]) -> list[Any]:
+    """Return a colour for each of some different values: shades in their order if they are numbers, else distinct ones.
+
+    Examples
+    --------
+    >>> colours(["adam", "sgd"])
+    ['#0072B2', '#E69F00']
+    """
+    if len(values) > 2 and is_numeric(values):
+        ranks = pd.Series(list(values), dtype=float).rank(method="dense").to_numpy() - 1
+        return list(viridis(ranks / max(1, ranks.max())))
+    if len(values) > len(_DISTINCT):
+        return list(viridis(np.linspace(0, 1, len(values))))
+    return list(_DISTINCT[: len(values)])
+
+
+def viridis(shares: Any) -> Any:
+    """Return colours for numbers from 0 to 1."""
+    low, high = _SHADES
+    return pyplot().get_cmap("viridis")(low + (high - low) * np.asarray(shares))
+
+
+def is_numeric(values: Sequence[Any]) -> bool:
+    """Tell whether all values are numbers."""
+    return all(
+        isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_) for value in values
+    )
+
+
+def spans_decades(values: Sequence[Any]) -> bool:
+    """Tell whether positive numbers differ so much that they are seen on a logarithmic axis only.
+
+    Examples
+    --------
+    >>> spans_decades([1e-4, 1e-2]), spans_decades([16, 64]), spans_decades([0, 1000])
+    (True, False, False)
+    """
+    return min(values, default=0) > 0 and max(values) / min(values) >= 100
+
+
+def say_nothing(axis: Any) -> None:
+    """Write into an empty picture why it is empty."""
+    axis.text(0.5, 0.5, "nothing was logged", transform=axis.transAxes, ha="center", va="center", color="gray")
+
+
+def check_choice(name: str, given: str | None, allowed: Sequence[str | None]) -> None:
+    """Raise an error if what was `given` for the parameter `name` is not allowed.
+
+    Raises
+    ------
+    InvalidKeyError
+        Which says what is.
+    """
+    if given not in allowed:
+        raise InvalidKeyError(f"{name} is one of {', '.join(map(repr, allowed))}, not {given!r}")

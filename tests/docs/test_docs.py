@@ -1,0 +1,123 @@
+"""Every code block of the documentation runs, and prints what the page says; run_page.py tells how."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mlxp
+from mlxp.settings import DEFAULTS
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md") if "_build" not in path.parts)
+
+SECTIONS_OF_THE_README = {
+    "Quick start": "\n",
+    "Logging": """
+import types
+import matplotlib.figure
+import mlxp
+ctx = types.SimpleNamespace(logger=mlxp.DefaultLogger("own_logs"))
+loss, epoch, model, figure = 0.5, 0, None, matplotlib.figure.Figure()
+""",
+    "Reading": """
+import mlxp
+import numpy as np
+@mlxp.launch()
+def task(ctx):
+    for name in ("train", "test"):
+        for step in range(3):
+            ctx.logger.log_metrics({"loss": 0.01 / (step + 1)}, log_name=name)
+    ctx.logger.log_checkpoint({"epoch": 2}, "last_ckpt")
+task.sweep(["optimizer.lr=0.1,0.5", "seed=1,2"])
+""",
+    "Seeds, figures and tables": """
+import mlxp
+""",
+    "From Python and Jupyter": """
+from main import my_task
+""",
+}
+"""The sections whose code is run, and what their fragments take for granted."""
+
+
+def section(text, title):
+    return re.search(rf"^##+ {title}\n(.*?)(?=^##+ |\Z)", text, re.MULTILINE | re.DOTALL)[1]
+
+
+@pytest.fixture
+def run_page(tmp_path):
+    """Runs a page in a directory of its own, which has a copy of the examples."""
+    shutil.copytree(ROOT / "docs/examples", tmp_path / "docs/examples", ignore=shutil.ignore_patterns("logs"))
+
+    def run(page):
+        environment = os.environ | {"PYTHONWARNINGS": "default", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, str(Path(__file__).with_name("run_page.py")), str(page)]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_code_of_the_page_runs(run_page, page):
+    result = run_page(ROOT / page)
+    assert result.returncode == 0, result.stderr
+
+
+def test_code_of_the_readme_runs(run_page, tmp_path):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    sections = [
+        f"<!-- python{needed}-->\n\n{section(readme, title)}" for title, needed in SECTIONS_OF_THE_README.items()
+    ]
+    (tmp_path / "page.md").write_text("".join(sections), encoding="utf-8")
+    result = run_page("page.md")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("page", "complaint"),
+    [
+        ("```python\nprint(1)\n```\n\n```text\n2\n```\n", "printed:\n1"),
+        ("```pycon\n>>> 1 + 1\n3\n```\n", "Got:\n    2"),
+        ("```bash\nfalse\ntrue\n```\n", "exit code 1"),
+        ("text\n\n```yaml\na: [1\n```\n", "expected ',' or ']'"),
+        ("Write `a/b.py`:\n\n```python\nx = 1\n```\n\n```python\nimport a.b\nassert a.b.x == 2\n```\n", "page.md:7"),
+    ],
+)
+def test_page_that_is_wrong_is_noticed(run_page, tmp_path, page, complaint):
+    (tmp_path / "page.md").write_text(page, encoding="utf-8")
+    result = run_page("page.md")
+    assert result.returncode == 1
+    assert complaint in result.stderr
+
+
+def test_hidden_and_skipped_blocks(run_page, tmp_path):
+    page = "<!-- python\nx = 3\n-->\n\n```pycon\n>>> x\n3\n```\n\n<!-- not run: wrong -->\n\n```python\n1 / 0\n```\n"
+    (tmp_path / "page.md").write_text(page, encoding="utf-8")
+    assert run_page("page.md").returncode == 0
+
+
+def leaves(settings, prefix=""):
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+@pytest.mark.parametrize(("name", "default"), list(leaves(DEFAULTS)))
+def test_every_setting_is_documented_with_its_default(name, default):
+    shown = str(default).lower() if isinstance(default, bool) else f"{default:g}" if type(default) is float else default
+    assert f"| `{name}` | `{shown}` |" in (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", mlxp.__all__)
+def test_every_public_name_is_in_the_reference(name):
+    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "docs/reference").glob("*.md"))
+    assert re.search(rf"^\.\. auto\w+:: mlxp\.{name}(\(\))?$", "".join(pages), re.MULTILINE)

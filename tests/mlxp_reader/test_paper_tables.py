@@ -1,0 +1,217 @@
+"""Tables for papers: the right numbers in the right cells, what is marked, and text that other programs read."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from mlxp.errors import InvalidKeyError
+from mlxp_reader import DataFrame
+
+STAT = "test.acc.last"
+
+
+def results(scores, **more):
+    """Return runs by a dict of (model, data) and the scores of their seeds."""
+    runs = [(model, data, seed, [score]) for (model, data), of in scores.items() for seed, score in enumerate(of)]
+    model, data, seed, score = zip(*runs, strict=True)
+    config = {"config.model": model, "config.data": data, "config.seed": seed}
+    return DataFrame({**config, "test.acc": pd.array(list(score), dtype="metric"), **more})
+
+
+SCORES = {("mlp", "A"): [0.70, 0.72], ("mlp", "B"): [0.5, 0.5], ("vit", "A"): [0.90, 0.94], ("vit", "B"): [0.6, 0.7]}
+
+
+def tabulated(scores=SCORES, **options):
+    return results(scores).table("model", "data", STAT, "seed", **options)
+
+
+def test_the_data_are_mean_std_and_count_of_each_cell():
+    data = tabulated().data
+    assert data.loc["vit", ("A", "mean")] == pytest.approx(0.92)
+    assert data.loc["vit", ("A", "std")] == pytest.approx(np.std([0.90, 0.94], ddof=1))
+    assert data.loc["mlp", ("B", "count")] == 2
+    assert (data.index.name, list(data.columns.names)) == ("config.model", ["config.data", "statistic"])
+
+
+def test_a_table_as_text():
+    assert [line.split() for line in tabulated(fmt="{mean:.2f}").to_table().splitlines()] == [
+        ["model", "A", "B"],
+        ["-------", "----", "----"],
+        ["mlp", "0.71", "0.50"],
+        ["vit", "0.92", "0.65"],
+    ]
+
+
+@settings(max_examples=40)
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from("abc"), st.sampled_from("xy")),
+        st.lists(st.floats(0, 1), min_size=1, max_size=4),
+        min_size=1,
+    )
+)
+def test_the_data_are_those_of_a_pivot_table_of_pandas(scores):
+    data = tabulated(scores).data
+    plain = pd.DataFrame([(m, d, s) for (m, d), of in scores.items() for s in of], columns=["m", "d", "s"])
+    for statistic in ("mean", "std", "count"):
+        by_hand = plain.pivot_table(index="m", columns="d", values="s", aggfunc=statistic, dropna=False)
+        mine = data.xs(statistic, axis=1, level="statistic").replace(0 if statistic == "count" else np.inf, np.nan)
+        np.testing.assert_allclose(mine.astype(float), by_hand.astype(float).reindex_like(mine), atol=1e-12)
+
+
+def test_by_default_the_digits_are_those_that_the_spread_leaves_certain():
+    assert "0.920 ± 0.004" in tabulated({("a", "A"): [0.9172, 0.9228]}).to_markdown()
+    assert "92 ± 28" in tabulated({("a", "A"): [72.0, 112.0]}).to_markdown()
+
+
+@pytest.mark.parametrize(
+    ("fmt", "cell"),
+    [
+        ("{mean:.1f} ± {std:.1f}", "0.7 ± 0.0"),
+        ("{mean:.1%} (n={count})", "71.0% (n=2)"),
+        ("{min} to {max}", "0.7 to 0.72"),
+        ("{mean:.2f} ± {ci95:.2f}", f"0.71 ± {0.01 * stats.t.ppf(0.975, 1):.2f}"),
+    ],
+)
+def test_a_cell_is_formatted_as_asked(fmt, cell):
+    assert cell in tabulated(fmt=fmt).to_markdown()
+
+
+def test_a_single_run_has_no_spread():
+    assert "| 0.5 |" in tabulated({("a", "A"): [0.5]}, fmt="{mean:.1f} ± {std:.1f}").to_markdown()
+    assert "| 0.5 |" in tabulated({("a", "A"): [0.5]}, fmt="{mean:.1f} ({std:.1f})").to_markdown()
+    assert "| 0.5 |" in tabulated({("a", "A"): [0.5]}).to_markdown()
+
+
+def test_a_missing_cell_is_a_dash_and_one_with_fewer_seeds_is_marked():
+    scores = {("mlp", "A"): [0.5, 0.6], ("vit", "A"): [0.7], ("vit", "B"): [0.5, 0.6]}
+    text = tabulated(scores, fmt="{mean:.2f}").to_markdown()
+    assert [line.split("|")[2:4] for line in text.splitlines()[2:4]] == [["  0.55 ", "    – "], [" 0.70† ", " 0.55 "]]
+    assert text.endswith("† fewer than 2 runs")
+
+
+def test_the_best_of_each_column_is_marked_and_the_second():
+    scores = {("a", "A"): [1.0, 1.0], ("b", "A"): [2.0, 2.0], ("c", "A"): [3.0, 3.0]}
+    high = tabulated(scores, best="max", second=True, fmt="{mean:.0f}")
+    low = tabulated(scores, best="min", fmt="{mean:.0f}")
+    assert [line.split()[-1] for line in high.to_table().splitlines()[2:]] == ["1", "_2_", "**3**"]
+    assert [line.split()[-1] for line in low.to_table().splitlines()[2:]] == ["**1**", "2", "3"]
+
+
+def test_the_best_can_be_that_of_each_row():
+    text = tabulated(best="max", best_in="row", ties=None, fmt="{mean:.2f}").to_table()
+    assert [line.split()[1:] for line in text.splitlines()[2:]] == [["**0.71**", "0.50"], ["**0.92**", "0.65"]]
+
+
+def test_what_the_intervals_do_not_separate_is_best_too():
+    scores = {("a", "A"): [0.1, 0.12, 0.11], ("b", "A"): [0.8, 0.9, 0.85], ("c", "A"): [0.82, 0.92, 0.87]}
+    assert tabulated(scores, best="max").to_markdown().count("**") == 4
+    assert tabulated(scores, best="max", ties=None).to_markdown().count("**") == 2
+
+
+def test_several_values_have_columns_of_their_own():
+    runs = results(SCORES)
+    runs["info.duration"] = range(8)
+    table = runs.table(
+        "model", "data", [STAT, "info.duration"], "seed", best={STAT: "max", "info.duration": "min"}, ties=None
+    )
+    assert list(table.data.columns.names) == ["config.data", "value", "statistic"]
+    assert table.data.loc["vit", ("A", "info.duration", "mean")] == 4.5
+    assert table._repr_html_().count("<b>") == 4
+
+
+def test_without_columns_there_is_one_for_each_value():
+    runs = results({("mlp", "A"): [0.5, 0.7], ("vit", "A"): [0.2, 0.4]})
+    assert runs.table("model", value=STAT, over="seed").data["mean"].round(6).tolist() == [0.6, 0.3]
+
+
+def test_labels_replace_names():
+    text = tabulated(labels={"mlp": "MLP", "config.model": "Model", "A": "CIFAR-10"}).to_markdown()
+    assert all(label in text for label in ("MLP", "Model", "CIFAR-10"))
+
+
+def test_a_cell_that_would_mix_settings_is_refused():
+    runs = results(SCORES).assign(**{"config.lr": [0.1, 1.0] * 4})
+    with pytest.raises(InvalidKeyError, match="lr varies too, and a mean would be one of different settings"):
+        runs.table("model", "data", STAT, "seed")
+    assert runs.table("model", "data", STAT, ["seed", "lr"]).data.shape == (2, 6)
+    assert runs.table("model", "data", STAT, "seed", exclude="lr").data.shape == (2, 6)
+
+
+def test_a_repeated_seed_is_told():
+    runs = results(SCORES).assign(**{"config.seed": [0] * 8})
+    with pytest.warns(UserWarning, match="seed=0 occurs 2 times with model=mlp, data=A"):
+        runs.table("model", "data", STAT, "seed")
+
+
+def test_no_runs_make_an_empty_table():
+    table = results(SCORES).iloc[:0].table("model", "data", STAT, "seed", best="max")
+    assert table.data.empty
+    assert table.to_latex()
+    assert table.to_markdown()
+    assert table._repr_html_()
+
+
+def test_runs_without_the_metric_make_a_table_of_dashes():
+    runs = results(SCORES)
+    runs["test.acc"] = pd.array([np.nan] * 8, dtype="metric")
+    assert runs.table("model", "data", STAT, "seed", best="max").to_markdown().count("–") == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fmt": "{mode}"}, "'{mode}' is no field of a cell's format"),
+        ({"best": "highest"}, "best is 'max' or 'min', not 'highest'"),
+        ({"ties": "t"}, "ties is 'ci' or None, not 't'"),
+    ],
+)
+def test_an_unknown_choice_is_answered_with_those_there_are(options, message):
+    with pytest.raises(InvalidKeyError, match=message):
+        tabulated(**options)
+
+
+def test_html_escapes_what_comes_from_the_runs():
+    page = tabulated({("<script>", "<b>"): [1.0], ("a&b", "x"): [2.0]})._repr_html_()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "a&amp;b" in page
+
+
+def test_files_are_written(tmp_path):
+    table = tabulated()
+    for write, name in ((table.to_latex, "t.tex"), (table.to_markdown, "t.md"), (table.to_csv, "t.csv")):
+        assert write(tmp_path / name) == (tmp_path / name).read_text(encoding="utf-8")
+    read = pd.read_csv(tmp_path / "t.csv", header=[0, 1], index_col=0)
+    np.testing.assert_allclose(read.to_numpy(), table.data.to_numpy())
+
+
+NASTY = [r"a_b & 50% $x$ #1 {c} ~ ^ \d", "[t] <x> | y -1", "Grüße, naïve – 1"]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex: the LaTeX tables are NOT compiled here")
+@pytest.mark.parametrize("values", [STAT, [STAT, "info.negative"]])
+def test_latex_compiles_and_shows_what_is_in_the_runs(tmp_path, values):
+    runs = results({(name, data): [0.5, 0.6][: 2 - (name == NASTY[1])] for name in NASTY for data in ("d_1", "d&2")})
+    runs["info.negative"] = -np.arange(len(runs), dtype=float)
+    table = runs.table("model", "data", values, "seed", best="max", second=True, ties=None)
+    table.to_latex(tmp_path / "tab.tex", caption=r"Accuracy, $n=2$.", label="tab:acc")
+    packages = r"\usepackage[T1]{fontenc}\usepackage{booktabs}\pdfpagewidth=2000pt\textwidth=1900pt"
+    body = r"\input{tab}Table~\ref{tab:acc}"
+    document = rf"\documentclass{{article}}{packages}\begin{{document}}{body}\end{{document}}"
+    (tmp_path / "main.tex").write_text(document, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, errors="replace")
+    assert done.returncode == 0, done.stdout[-2000:]
+    if shutil.which("pdftotext"):
+        text = subprocess.run(
+            ["pdftotext", "-layout", "main.pdf", "-"], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert "a_b & 50% $x$ #1 {c}" in text.stdout
+        assert "[t] <x> | y" in text.stdout

@@ -1,0 +1,218 @@
+"""Pictures of curves: what is drawn is what pandas and scipy say, and the labels say what it is."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+matplotlib = pytest.importorskip("matplotlib", reason="without matplotlib, NO picture is tested")
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402 - after the choice of the backend
+from scipy import stats  # noqa: E402
+
+from mlxp.errors import InvalidKeyError  # noqa: E402
+from mlxp_reader import DataFrame  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _no_figures_left():
+    yield
+    plt.close("all")
+
+
+def runs_of(curves, **config):
+    """Return runs with a loss at epochs 0, 1, ... and a time."""
+    metrics = {
+        "val.loss": curves,
+        "val.epoch": [list(range(len(curve))) for curve in curves],
+        "val.time": [[2.0 * at + seed for at in range(len(curve))] for seed, curve in enumerate(curves)],
+    }
+    columns = {name: pd.array(cells, dtype="metric") for name, cells in metrics.items()}
+    return DataFrame({**{f"config.{name}": values for name, values in config.items()}, **columns})
+
+
+def grid(n=20):
+    """Return the runs of two models, two learning rates and three seeds; one of them ended early."""
+    rng = np.random.default_rng(0)
+    settings = [(model, lr, seed) for model in "ab" for lr in (0.1, 1.0) for seed in range(3)]
+    curves = [list(rng.random(n - 5 * (setting == ("b", 1.0, 2)))) for setting in settings]
+    model, lr, seed = zip(*settings, strict=True)
+    return runs_of(curves, model=model, lr=lr, seed=seed)
+
+
+UNEQUAL = runs_of([[3.0, 2.0, 1.0], [5.0, 4.0], [4.0, 6.0, 8.0]], seed=[1, 2, 3])
+TABLE = np.array([[3.0, 2.0, 1.0], [5.0, 4.0, np.nan], [4.0, 6.0, 8.0]])
+
+
+def drawn(axes):
+    return axes.get_lines()[0].get_ydata()
+
+
+def band_of(axes):
+    """Return the lowest and the highest of the band at each place."""
+    points = axes.collections[0].get_paths()[0].vertices
+    by_place = pd.Series(points[:, 1]).groupby(points[:, 0])
+    return by_place.min().to_numpy(), by_place.max().to_numpy()
+
+
+def labels(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_each_run_is_a_line():
+    axes = UNEQUAL.plot_metric("val.loss")
+    assert [line.get_ydata().tolist() for line in axes.get_lines()] == [[3.0, 2.0, 1.0], [5.0, 4.0], [4.0, 6.0, 8.0]]
+
+
+def test_the_line_over_seeds_is_the_mean_of_what_is_there_and_its_label_says_how_many_runs():
+    axes = UNEQUAL.plot_metric("val.loss", over="seed")
+    np.testing.assert_allclose(drawn(axes), np.nanmean(TABLE, axis=0))
+    assert labels(axes) == ["n=3→2"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "val.loss")
+
+
+@pytest.mark.parametrize(
+    ("band", "low", "high"),
+    [
+        ("std", lambda t: t.mean() - t.std(ddof=1), lambda t: t.mean() + t.std(ddof=1)),
+        ("sem", lambda t: t.mean() - stats.sem(t), lambda t: t.mean() + stats.sem(t)),
+        (
+            "ci95",
+            *(lambda t, end=end: stats.t.interval(0.95, len(t) - 1, t.mean(), stats.sem(t))[end] for end in (0, 1)),
+        ),
+        ("min-max", np.min, np.max),
+        ("iqr", lambda t: np.quantile(t, 0.25), lambda t: np.quantile(t, 0.75)),
+    ],
+)
+def test_the_band_is_that_of_scipy(band, low, high):
+    found = band_of(UNEQUAL.plot_metric("val.loss", over="seed", band=band))
+    columns = [column[~np.isnan(column)] for column in TABLE.T]
+    np.testing.assert_allclose(found, [[low(column) for column in columns], [high(column) for column in columns]])
+
+
+def test_the_middle_of_quartiles_is_the_median():
+    axes = UNEQUAL.plot_metric("val.loss", over="seed", band="iqr")
+    np.testing.assert_allclose(drawn(axes), np.nanmedian(TABLE, axis=0))
+
+
+def test_one_seed_has_a_line_without_a_band():
+    axes = UNEQUAL.iloc[:1].plot_metric("val.loss", over="seed")
+    assert drawn(axes).tolist() == [3.0, 2.0, 1.0]
+    assert labels(axes) == ["n=1"]
+
+
+def test_hues_have_colours_and_styles_dashes_and_the_labels_no_prefixes():
+    axes = grid().plot_metric("val.loss", hue="lr", style="model", over="seed")
+    lines = axes.get_lines()
+    assert len({line.get_color() for line in lines}) == len({line.get_linestyle() for line in lines}) == 2
+    assert labels(axes)[0] == "lr=0.1, model=a (n=3)"
+    assert labels(axes)[-1] == "lr=1, model=b (n=3→2)"
+
+
+def test_columns_have_axes_of_their_own_on_the_same_scale():
+    axes = grid().plot_metric("val.loss", hue="lr", col="model", over="seed")
+    assert [axis.get_title() for axis in axes] == ["model=a", "model=b"]
+    assert axes[0].get_ylim() == axes[1].get_ylim()
+    assert labels(axes[0]) == ["0.1 (n=3)", "1 (n=3)"]
+
+
+def test_a_picture_goes_into_the_cell_of_a_grid():
+    _, cells = plt.subplots(1, 2)
+    assert grid().plot_metric("val.loss", hue="lr", over=["seed", "model"], ax=cells[1]) is cells[1]
+    assert not cells[0].get_lines()
+
+
+def test_a_key_that_varies_but_is_not_drawn_is_told():
+    with pytest.warns(UserWarning, match="model varies too, so that several lines look alike"):
+        grid().plot_metric("val.loss", hue="lr", over="seed")
+
+
+def test_curves_can_be_drawn_against_another_metric_and_are_interpolated_then():
+    runs = runs_of([[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]], seed=[0, 1])
+    axes = runs.plot_metric("val.loss", x="time", over="seed", band=None)
+    assert axes.get_lines()[0].get_xdata().tolist() == [0, 1, 2, 3, 4, 5]
+    assert drawn(axes).tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    assert axes.get_xlabel() == "time"
+
+
+def test_smoothing_is_the_weighted_mean_of_pandas():
+    axes = UNEQUAL.iloc[:1].plot_metric("val.loss", smooth=0.6)
+    np.testing.assert_allclose(drawn(axes), pd.Series([3.0, 2.0, 1.0]).ewm(alpha=0.4).mean())
+
+
+def test_axes_are_logarithmic_on_request():
+    axes = UNEQUAL.plot_metric("val.loss", logx=True, logy=True)
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+
+
+def test_of_many_points_few_are_drawn_but_the_extremes_stay():
+    values = np.sin(np.arange(10_000))
+    values[5_432], values[1_234] = 9.0, -9.0
+    runs = runs_of([values.tolist(), values.tolist()], seed=[0, 1])
+    axes = runs.plot_metric("val.loss", over="seed", band="min-max", max_points=500)
+    assert len(drawn(axes)) <= 502
+    assert (drawn(axes).min(), drawn(axes).max()) == (-9.0, 9.0)
+    assert (min(band_of(axes)[0]), max(band_of(axes)[1])) == (-9.0, 9.0)
+    assert axes.get_lines()[0].get_xdata()[[0, -1]].tolist() == [0, 9_999]
+
+
+def test_nan_leaves_a_gap():
+    axes = runs_of([[1.0, np.nan, 3.0]], seed=[0]).plot_metric("val.loss")
+    np.testing.assert_array_equal(drawn(axes), [1.0, np.nan, 3.0])
+
+
+def test_many_lines_are_labelled_by_colour():
+    curves = [[float(at), 1.0] for at in range(20)]
+    axes = runs_of(curves, lr=[0.1, 1.0] * 10).plot_metric("val.loss", hue="lr")
+    assert labels(axes) == ["lr=0.1", "lr=1"]
+    assert axes.get_legend().get_title().get_text() == "20 lines"
+
+
+def test_no_runs_make_a_picture_that_says_so():
+    assert [text.get_text() for text in UNEQUAL.iloc[:0].plot_metric("val.loss").texts] == ["nothing was logged"]
+    assert UNEQUAL.iloc[:0].plot_metric("val.loss", over="seed", col="seed").shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"band": "sd"}, "band is one of 'std', .*, not 'sd'"),
+        ({"smooth": 1.0}, "smooth is a number from 0"),
+        ({"x": "wall"}, "there is no metric 'val.wall'"),
+        ({"hue": "optimiser"}, "there is no key 'optimiser'"),
+        ({"over": "seed", "align": "all"}, "there is no alignment 'all'"),
+        ({"col": "seed", "ax": 1}, "leave out either col or ax"),
+    ],
+)
+def test_an_unknown_choice_is_answered_in_one_sentence(options, message):
+    with pytest.raises(InvalidKeyError, match=message):
+        UNEQUAL.plot_metric("val.loss", **options)
+
+
+def in_new_process(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_reading_imports_neither_scipy_nor_matplotlib(log_runs, tmp_path):
+    log_runs(({"seed": 1}, {"train": [{"loss": 1.0}]}))
+    code = f"""
+import sys, mlxp
+runs = mlxp.Reader({str(tmp_path / "logs")!r}).filter("train.loss.last < 2")
+assert runs.history("train.loss").shape == (1, 3)
+assert not {{"scipy", "matplotlib"}} & set(sys.modules), sorted(sys.modules)
+"""
+    assert in_new_process(code).stderr == ""
+
+
+def test_without_matplotlib_the_error_says_what_to_install():
+    code = """
+import sys
+sys.modules["matplotlib"] = sys.modules["matplotlib.pyplot"] = None
+import pandas as pd
+from mlxp_reader import DataFrame
+DataFrame({"val.loss": pd.array([[1.0]], dtype="metric")}).plot_metric("val.loss")
+"""
+    assert "plots need matplotlib; install it by: pip install 'mlxp[plot]'" in in_new_process(code).stderr

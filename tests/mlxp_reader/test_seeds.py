@@ -1,0 +1,270 @@
+"""Averages over seeds, checked against pandas and scipy by hand; which runs are put together, and what is told."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from mlxp.errors import InvalidKeyError
+from mlxp_reader import DataFrame
+
+STAT = "test.acc.last"
+
+
+def runs_of(scores, **config):
+    """Return runs with a curve of one value each, by configuration."""
+    columns = {f"config.{name}": values for name, values in config.items()}
+    curves = [np.nan if score is None else [score] for score in scores]
+    return DataFrame({**columns, "test.acc": pd.array(curves, dtype="metric")})
+
+
+def two_models(*scores):
+    """Return three seeds of each of two models."""
+    return runs_of(scores, model=["a"] * 3 + ["b"] * 3, seed=[0, 1, 2] * 2)
+
+
+def test_groups_are_by_every_key_that_varies_but_the_seed():
+    runs = runs_of(range(8), lr=[0.1, 1.0] * 4, model=["a", "a", "b", "b"] * 2, seed=[0] * 4 + [1] * 4, depth=[3] * 8)
+    groups = runs.over("seed")
+    assert groups.keys == ["config.lr", "config.model"]
+    assert groups.aggregate(STAT, "mean")["mean"].tolist() == [2.0, 4.0, 3.0, 5.0]
+
+
+def test_the_statistics_are_those_of_pandas_and_scipy():
+    scores = [0.1, 0.4, 0.9, 5.0, 7.0, 8.0]
+    found = (
+        two_models(*scores).over("seed").aggregate(STAT, ["mean", "std", "sem", "ci95", "median", "iqr", "min", "max"])
+    )
+    for row, values in zip(found.itertuples(), (scores[:3], scores[3:]), strict=True):
+        low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+        series = pd.Series(values)
+        assert (row.mean, row.std, row.median) == pytest.approx((series.mean(), series.std(), series.median()))
+        assert (row.mean - row.ci95, row.mean + row.ci95) == pytest.approx((low, high))
+        assert (row.sem, row.iqr, row.min, row.max) == pytest.approx(
+            (series.sem(), stats.iqr(values), min(values), max(values))
+        )
+
+
+def test_the_bootstrap_is_that_of_scipy():
+    found = two_models(0.1, 0.4, 0.9, 5.0, 7.0, 8.0).over("seed").aggregate(STAT, "bootstrap")
+    by_hand = stats.bootstrap(([0.1, 0.4, 0.9],), np.mean, method="percentile", rng=1).confidence_interval
+    assert found.loc[0, ["bootstrap_low", "bootstrap_high"]].astype(float).tolist() == pytest.approx(by_hand, abs=0.02)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(-1e6, 1e6) | st.just(np.nan) | st.none()), max_size=12))
+@pytest.mark.filterwarnings("ignore:groups have", "ignore:no two runs")
+def test_means_over_seeds_are_those_of_a_groupby_of_pandas(runs):
+    models, scores = [model for model, _ in runs], [score for _, score in runs]
+    frame = runs_of(scores, model=models, seed=list(range(len(runs))))
+    found = frame.over("seed").aggregate(STAT, ["mean", "std", "median", "min", "max", "count"])
+    plain = pd.DataFrame(
+        {"model": models, "score": [np.nan if score is None else score for score in scores]}, dtype=None
+    )
+    by_hand = (
+        plain.astype({"score": float}).groupby("model")["score"].agg(["mean", "std", "median", "min", "max", "count"])
+    )
+    np.testing.assert_allclose(found[by_hand.columns], by_hand, rtol=1e-9, atol=1e-6)
+
+
+def test_one_seed_has_a_mean_and_no_spread():
+    found = runs_of([0.5], seed=[1]).over("seed").aggregate(STAT, ["mean", "std", "ci95", "bootstrap", "count"])
+    assert found[["mean", "count"]].to_numpy().tolist() == [[0.5, 1]]
+    assert found[["std", "ci95", "bootstrap_low", "bootstrap_high"]].isna().to_numpy().all()
+
+
+def test_no_runs_have_no_groups():
+    groups = two_models(*range(6)).iloc[:0].over("seed")
+    assert groups.aggregate(STAT, ["mean", "std", "count"]).columns.tolist() == ["mean", "std", "count"]
+    assert (len(groups), repr(groups)) == (0, "0 groups of 0 runs, over seed")
+    assert groups.aggregate("test.acc", "mean").empty
+    assert groups.best("test.acc.max").empty
+
+
+def test_none_and_lists_are_values_to_group_by():
+    layers = [[64], [64], [64, 64], [64, 64], None, None]
+    groups = runs_of(range(6), layers=pd.array(layers, dtype="mixed"), seed=[0, 1] * 3).over("seed")
+    found = groups.aggregate(STAT, "mean")
+    assert dict(zip(map(str, found["config.layers"]), found["mean"], strict=True)) == {
+        "[64]": 0.5,
+        "[64, 64]": 2.5,
+        "None": 4.5,
+    }
+
+
+def test_a_path_with_the_seed_in_it_makes_no_groups_and_is_told():
+    paths = [f"out/{model}-seed{seed}" for model in "ab" for seed in (1, 2, 11)]
+    runs = runs_of(range(6), model=list("aaabbb"), seed=[1, 2, 11] * 2, path=paths)
+    with pytest.warns(UserWarning, match="path only follows seed and makes no groups"):
+        groups = runs.over("seed")
+    assert (groups.keys, groups.following) == (["config.model"], ["config.path"])
+
+
+def test_a_text_that_varies_by_itself_makes_groups_though_it_contains_the_seed():
+    runs = runs_of(range(4), name=["net1", "net2", "mlp1", "mlp2"], seed=[1, 2, 1, 2])
+    with pytest.warns(UserWarning, match=r"no two runs differ in nothing but seed; .*exclude=\['name'\]"):
+        assert runs.over("seed").keys == ["config.name"]
+
+
+def test_keys_are_left_out_by_pattern():
+    runs = runs_of(range(4), **{"paths.out": list("wxyz"), "lr": [1, 1, 2, 2], "seed": [1, 2, 1, 2]})
+    assert runs.over("seed", exclude="paths.*").keys == ["config.lr"]
+    assert runs.over("config.seed", exclude=["config.paths.*", "lr"]).keys == []
+
+
+def test_a_repeated_seed_is_told_with_the_runs():
+    runs = runs_of([1.0, 2.0, 3.0], seed=[1, 1, 2]).assign(**{"info.logger.log_id": [7, 8, 9]})
+    with pytest.warns(UserWarning, match="seed=1 occurs 2 times with all runs: runs 7, 8 all count"):
+        runs.over("seed").aggregate(STAT)
+
+
+def test_unequal_counts_are_told_with_what_is_missing():
+    runs = runs_of(range(5), model=list("aaabb"), seed=[0, 1, 2, 0, 2])
+    with pytest.warns(UserWarning, match=r"from 2 to 3 values of test.acc.last: model=b \(seed 1 missing\)"):
+        runs.over("seed").aggregate(STAT)
+
+
+def test_runs_without_the_metric_are_told_even_if_every_group_has_one():
+    with pytest.warns(
+        UserWarning, match=r"from 2 to 2 values .*model=a \(seed 1 missing\), model=b \(seed 0 missing\)"
+    ):
+        two_models(1.0, None, 2.0, np.nan, 3.0, 4.0).over("seed").aggregate(STAT)
+
+
+def test_columns_that_are_no_metrics_can_be_averaged():
+    runs = two_models(*range(6)).assign(**{"info.duration": [1, 2, 3, 10, 20, 30]})
+    assert runs.over("seed").aggregate("info.duration", "mean")["mean"].tolist() == [2.0, 20.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda runs: runs.over("sed"), "there is no key 'sed' in the configuration"),
+        (lambda runs: runs.over("seed").aggregate("test.acc.lst"), "there is no statistic 'lst' of test.acc"),
+        (lambda runs: runs.over("seed").aggregate(STAT, "variance"), "there is no statistic 'variance' over runs"),
+        (lambda runs: runs.over("seed").aggregate("model"), "'model' holds something else than numbers"),
+        (lambda runs: runs.over("seed").best("test.acc"), "say whether a high or a low mean"),
+        (lambda runs: runs.over("seed").best("test.acc", direction="max"), "such as test.acc.last"),
+        (lambda runs: runs.over("seed").best("test.acc.max", per="seed"), "'seed' does not tell the groups apart"),
+        (lambda runs: runs.over("seed").runs(2), "there is no group 2; there are 2, from 0"),
+        (lambda runs: runs.over("seed").aggregate("test.acc", align="both"), "there is no alignment 'both'"),
+    ],
+)
+def test_what_does_not_exist_is_answered_in_one_sentence(call, message):
+    with pytest.raises(InvalidKeyError, match=message):
+        call(two_models(*range(6)))
+
+
+def curves_of(*curves, **config):
+    """Return runs that log a loss at some steps, each curve a dict."""
+    columns = {f"config.{name}": values for name, values in config.items()}
+    losses = pd.array([list(curve.values()) for curve in curves], dtype="metric")
+    steps = pd.array([list(curve) for curve in curves], dtype="metric")
+    return DataFrame({**columns, "val.loss": losses, "val.step": steps})
+
+
+UNEQUAL = ({0: 1.0, 1: 2.0, 2: 3.0}, {0: 3.0, 2: 5.0, 4: 9.0})
+
+
+def test_curves_of_unequal_length_are_averaged_where_they_are():
+    found = curves_of(*UNEQUAL, seed=[0, 1]).over("seed").aggregate("val.loss", ["mean", "std"])
+    assert found["step"].tolist() == [0, 1, 2, 4]
+    assert found["mean"].tolist() == [2.0, 2.0, 4.0, 9.0]
+    assert found["count"].tolist() == [2, 1, 2, 1]
+    assert found["std"].isna().tolist() == [False, True, False, True]
+
+
+def test_interpolated_curves_have_values_in_between_but_not_beyond():
+    found = curves_of(*UNEQUAL, seed=[0, 1]).over("seed").aggregate("val.loss", "mean", align="interpolate")
+    assert found["mean"].tolist() == [2.0, 3.0, 4.0, 9.0]
+    assert found["count"].tolist() == [2, 2, 2, 1]
+
+
+def test_curves_can_be_cut_to_the_steps_that_all_have():
+    found = curves_of(*UNEQUAL, seed=[0, 1]).over("seed").aggregate("val.loss", "mean", align="intersect")
+    assert found[["step", "mean", "count"]].to_numpy().tolist() == [[0, 2.0, 2], [2, 4.0, 2]]
+
+
+def test_curves_without_a_step_in_common_are_told():
+    with pytest.warns(UserWarning, match="the curves of val.loss have no step in common: all runs"):
+        found = curves_of({0: 1.0}, {1: 1.0}, seed=[0, 1]).over("seed").aggregate("val.loss", align="intersect")
+    assert found.empty
+
+
+def test_nan_in_a_curve_is_left_out_of_the_mean():
+    found = curves_of({0: 1.0, 1: np.nan}, {0: 3.0, 1: 4.0}, seed=[0, 1]).over("seed").aggregate("val.loss", "mean")
+    assert found[["mean", "count"]].to_numpy().tolist() == [[2.0, 2], [4.0, 1]]
+
+
+def test_a_resumed_run_counts_once_per_step():
+    runs = curves_of({0: 1.0, 1: 3.0}, {0: 1.0, 1: 5.0}, seed=[0, 1])
+    runs["val.step"] = pd.array([[0, 1], [0, 0]], dtype="metric")
+    assert runs.over("seed").aggregate("val.loss", "mean")["mean"].tolist() == [3.0, 3.0]
+
+
+@settings(max_examples=30)
+@given(st.lists(st.dictionaries(st.integers(0, 9), st.floats(-10, 10), max_size=6), min_size=1, max_size=5))
+@pytest.mark.filterwarnings("ignore:groups have")
+def test_mean_curves_are_those_of_pandas(curves):
+    curves = [dict(sorted(curve.items())) for curve in curves]
+    found = (
+        curves_of(*curves, seed=list(range(len(curves)))).over("seed").aggregate("val.loss", ["mean", "std", "count"])
+    )
+    table = pd.DataFrame(curves, columns=sorted(set().union(*curves)), dtype=float)
+    by_hand = pd.DataFrame({"mean": table.mean(), "std": table.std(), "count": table.count()})
+    np.testing.assert_allclose(found.set_index("step")[["mean", "std", "count"]], by_hand, atol=1e-9)
+
+
+def select():
+    val, test = [0.9, 0.7, 0.6, 0.7, 0.2, 0.3], [0.1, 0.2, 0.5, 0.6, 0.7, 0.8]
+    config = {"config.model": list("aaaabb"), "config.lr": [1, 1, 2, 2, 1, 1], "config.seed": [0, 1] * 3}
+    metrics = {"val.acc": pd.array([[v] for v in val], "metric"), "test.acc": pd.array([[v] for v in test], "metric")}
+    return DataFrame({**config, **metrics}).over("seed")
+
+
+def test_the_best_setting_is_chosen_by_one_metric_and_told_by_another():
+    found = select().best("val.acc.max", per="model", report="test.acc.last")
+    assert found[["config.model", "config.lr"]].to_numpy().tolist() == [["a", 1], ["b", 1]]
+    assert found["val.acc.max.mean"].tolist() == pytest.approx([0.8, 0.25])
+    assert found["test.acc.last.mean"].tolist() == pytest.approx([0.15, 0.75])
+    assert found["test.acc.last.std"].tolist() == pytest.approx(
+        [np.std([0.1, 0.2], ddof=1), np.std([0.7, 0.8], ddof=1)]
+    )
+
+
+def test_the_direction_comes_from_the_statistic_or_is_given():
+    assert select().best("val.acc.min")["val.acc.min.mean"].tolist() == pytest.approx([0.25])
+    assert select().best("val.acc.last", direction="max")["val.acc.last.mean"].tolist() == pytest.approx([0.8])
+
+
+def test_the_runs_behind_a_row_are_one_call_away():
+    groups = select()
+    (group,) = groups.best("val.acc.max").index
+    assert groups.runs(group)[["config.model", "config.seed"]].to_numpy().tolist() == [["a", 0], ["a", 1]]
+
+
+def test_ties_are_stated():
+    runs = runs_of([1.0, 3.0, 2.0, 2.0, 0.0, 0.0], lr=[1, 1, 2, 2, 3, 3], seed=[0, 1] * 3)
+    with pytest.warns(UserWarning, match="the first of several settings .*: lr=1, lr=2"):
+        found = runs.over("seed").best("test.acc.max")
+    assert found[["config.lr", "ties"]].to_numpy().tolist() == [[1, 1]]
+
+
+def test_missing_runs_are_stated():
+    with pytest.warns(UserWarning, match="3 runs lack a value and are left out:"):
+        found = two_models(9.0, None, None, 1.0, np.nan, 3.0).over("seed").best("test.acc.max")
+    assert found[["config.model", "missing"]].to_numpy().tolist() == [["a", 2]]
+
+
+def test_a_setting_without_any_value_is_not_the_best():
+    with pytest.warns(UserWarning, match="1 settings have none at all"):
+        found = two_models(None, None, None, 1.0, 2.0, 3.0).over("seed").best("test.acc.max", per="model")
+    assert found["config.model"].tolist() == ["b"]
+
+
+def test_a_warning_points_at_the_line_of_the_user():
+    with pytest.warns(UserWarning, match="no two runs") as caught:
+        runs_of(range(2), lr=[0.1, 1.0], seed=[0, 1]).over("seed")
+    assert caught[0].filename == __file__

@@ -1,0 +1,105 @@
+"""Pictures of sweeps: the means along a key, in a heat map, and side by side."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+matplotlib = pytest.importorskip("matplotlib", reason="without matplotlib, NO picture is tested")
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402 - after the choice of the backend
+
+from mlxp.errors import InvalidKeyError  # noqa: E402
+from mlxp_reader import DataFrame  # noqa: E402
+
+STAT = "test.acc.last"
+
+
+@pytest.fixture(autouse=True)
+def _no_figures_left():
+    yield
+    plt.close("all")
+
+
+def sweep():
+    """Return two seeds of each of three learning rates and two models."""
+    settings = [(lr, model, seed) for lr in (1e-3, 1e-2, 1.0) for model in ("mlp", "vit") for seed in range(2)]
+    lr, model, seed = zip(*settings, strict=True)
+    scores = pd.array([[float(score)] for score in range(12)], dtype="metric")
+    return DataFrame({"config.lr": lr, "config.model": model, "config.seed": seed, "test.acc": scores})
+
+
+def labels(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_a_line_per_hue_goes_through_the_means():
+    axes = sweep().plot_sweep("lr", STAT, over="seed", hue="model", band=None)
+    assert [line.get_ydata().tolist() for line in axes.get_lines()] == [[0.5, 4.5, 8.5], [2.5, 6.5, 10.5]]
+    assert (axes.get_xscale(), axes.get_xlabel(), axes.get_ylabel()) == ("log", "lr", STAT)
+    assert labels(axes) == ["mlp (n=2)", "vit (n=2)"]
+
+
+def test_error_bars_are_as_long_as_the_spread():
+    axes = sweep().plot_sweep("lr", STAT, over=["seed", "model"])
+    low, high = np.array(axes.collections[0].get_segments()[0])[:, 1]
+    values = np.arange(4.0)
+    assert (low, high) == pytest.approx((values.mean() - values.std(ddof=1), values.mean() + values.std(ddof=1)))
+
+
+def test_values_that_are_no_numbers_stand_in_a_row():
+    axes = sweep().plot_sweep("model", STAT, over=["seed", "lr"])
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["mlp", "vit"]
+
+
+def test_two_keys_make_a_heat_map_with_a_dash_where_there_is_no_run():
+    runs = sweep()
+    axes = (
+        runs[(runs["config.lr"] < 1) | (runs["config.model"] == "vit")]
+        .iloc[1:]
+        .plot_sweep(["lr", "model"], STAT, over="seed")
+    )
+    assert [text.get_text() for text in axes.texts] == ["1†", "2.5", "4.5", "6.5", "–", "10.5"]
+    np.testing.assert_array_equal(axes.images[0].get_array().filled(np.nan), [[1.0, 2.5], [4.5, 6.5], [np.nan, 10.5]])
+    assert axes.get_title("right") == "† fewer than 2 runs"
+
+
+def test_a_picture_goes_into_given_axes():
+    _, cells = plt.subplots(1, 2)
+    assert sweep().plot_sweep("lr", STAT, over="seed", hue="model", ax=cells[0]) is cells[0]
+    assert sweep().plot_parallel(STAT, over="seed", ax=cells[1]) is cells[1]
+
+
+def test_a_mean_of_different_settings_is_refused():
+    with pytest.raises(InvalidKeyError, match="model varies too, and a mean would be one of different settings"):
+        sweep().plot_sweep("lr", STAT, over="seed")
+
+
+@pytest.mark.parametrize(
+    ("keys", "options"),
+    [(["lr", "model", "seed"], {}), ([], {}), (["lr", "model"], {"hue": "seed"}), ("lr", {"band": "sd"})],
+)
+def test_what_cannot_be_drawn_is_refused(keys, options):
+    with pytest.raises(InvalidKeyError, match=r"one key, or two without hue|band is one of"):
+        sweep().plot_sweep(keys, STAT, **options)
+
+
+def test_parallel_coordinates_have_an_axis_per_key_and_a_line_per_setting():
+    axes = sweep().plot_parallel(STAT, over="seed")
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["lr", "model", STAT]
+    lines = [line.get_ydata() for line in axes.get_lines() if len(line.get_xdata()) == 3]
+    np.testing.assert_allclose(lines[0], [0.0, 0.0, 0.0])
+    np.testing.assert_allclose(lines[3], [1 / 3, 1.0, 0.6])
+    np.testing.assert_allclose(lines[-1], [1.0, 1.0, 1.0])
+
+
+def test_no_runs_and_missing_metrics_make_pictures_all_the_same():
+    runs, empty = sweep(), sweep().iloc[:0]
+    runs["test.acc"] = pd.array([np.nan] * 12, dtype="metric")
+    for frame in (runs, empty):
+        lines = frame.plot_sweep("lr", STAT, over="seed", hue="model").get_lines()
+        assert all(np.isnan(line.get_ydata()).all() for line in lines)
+        assert [text.get_text() for text in frame.plot_sweep(["lr", "model"], STAT, over="seed").texts] == [
+            "nothing was logged"
+        ]
+        assert [text.get_text() for text in frame.plot_parallel(STAT, over="seed").texts][-1] == "nothing was logged"
