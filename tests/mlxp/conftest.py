@@ -27,8 +27,11 @@ class Desk:
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "SGE", "OAR"))},
             "PATH": f"{home / 'bin'}:{system}",
+            "HOME": str(home),
             "FAKE_DIR": str(home),
         }
+        # A login shell starts from the system's PATH.
+        (home / ".bash_profile").write_text(f'PATH="{home / "bin"}:$PATH"\n', encoding="utf-8")
 
     def use(self, scheduler):
         """Put the stand-ins for the commands of a scheduler on PATH."""
