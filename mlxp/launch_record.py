@@ -73,11 +73,6 @@ class LaunchRecord:
             return cls(Path(tempfile.mkdtemp(prefix="mlxp-")))
 
     @property
-    def launch_id(self) -> str:
-        """A name for this launch that no other one has."""
-        return self.directory.name
-
-    @property
     def _file(self) -> Path:
         return self.directory / "runs.jsonl"
 

@@ -144,12 +144,9 @@ def create_run_directory(parent: Path) -> RunDirectory:
     """
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        # Remembering spares a look at every name in a directory that may hold many thousands.
-        log_id = (_last_log_id(parent) or _highest_log_id(parent)) + 1
-        if not _create(parent / str(log_id)):
-            log_id = max(_highest_log_id(parent), log_id) + 1
-            while not _create(parent / str(log_id)):
-                log_id += 1
+        log_id = next_log_id(parent)
+        while not _create(parent / str(log_id)):
+            log_id += 1
     except OSError as error:
         raise LogDirectoryError(f"cannot create a run's directory in {parent}: {error.strerror or error}") from error
     _remember_last_log_id(parent, log_id)
@@ -157,8 +154,12 @@ def create_run_directory(parent: Path) -> RunDirectory:
 
 
 def next_log_id(parent: Path) -> int:
-    """Return the id that the next run in `parent` gets, as far as is known."""
-    return max(_highest_log_id(parent), _last_log_id(parent)) + 1 if parent.is_dir() else 1
+    """Return the id that the next run in `parent` gets, if no other process takes it first."""
+    if not parent.is_dir():
+        return 1
+    # Remembering spares a look at every name in a directory that may hold many thousands.
+    log_id = (_last_log_id(parent) or _highest_log_id(parent)) + 1
+    return max(_highest_log_id(parent), log_id) + 1 if (parent / str(log_id)).exists() else log_id
 
 
 def claim_run_directory(parent: Path, log_id: int) -> RunDirectory:

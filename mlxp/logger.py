@@ -438,7 +438,7 @@ def _drop_torn_line(path: Path) -> None:
 
 
 _PLAIN = frozenset({str, int, bool, type(None)})
-_FLOATS_OF_JSON = json.JSONEncoder().encode
+_to_json = json.JSONEncoder().encode
 
 
 def _encoded(metrics: Mapping[str, Any]) -> bytes:
@@ -464,7 +464,7 @@ def _encoded_slowly(metrics: Mapping[str, Any]) -> bytes:
         if not isinstance(key, str):
             raise TypeError(f"the name of a metric is a str, not {key!r}")
         plain[key] = _plain_value(value, key)
-    return (_FLOATS_OF_JSON(plain) + "\n").encode("ascii")
+    return (_to_json(plain) + "\n").encode("ascii")
 
 
 def _plain_value(value: Any, key: str) -> Any:
