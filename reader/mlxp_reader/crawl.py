@@ -17,8 +17,9 @@ import yaml
 
 from mlxp.layout import RunDirectory
 from mlxp_reader import yaml_lines
+from mlxp_reader.file_states import NO_FILE, FileState, state_of
 
-__all__ = ["Problem", "Record", "crawl", "is_up_to_date", "parse_json_line"]
+__all__ = ["Problem", "Record", "crawl", "metrics_file", "parse_json_line"]
 
 _RUN = RunDirectory(Path())
 _INFO = _RUN.info_file.as_posix()
@@ -28,6 +29,7 @@ _METRICS = _RUN.metrics.as_posix()
 _METRICS_KEYS = _RUN.metrics_keys_file.parent.as_posix()
 _ARTIFACTS_KEYS = _RUN.artifacts_keys_file.as_posix()
 _FILES = (_INFO, _CONFIG, _SUBMISSION, _METRICS_KEYS, _ARTIFACTS_KEYS)
+"""The files that every record is made of; those of the metrics come after them."""
 
 _FINAL_STATES = frozenset({"COMPLETE", "FAILED", "KILLED"})
 _LARGEST_FILE = 16 * 2**20  # PyYAML needs some hundred times the size of a file in memory
@@ -60,7 +62,8 @@ class Record:
     artifacts
         The names of the artifacts, by type and folder.
     files, stamp
-        The files that the record was made of, and their sizes, times and inodes.
+        The files that tell whether the record is still right, and the numbers of their `FileState`s, one after the
+        other. The files of the metrics are among them, whose lists of keys grow only if they do.
     settled
         Whether an unchanged `stamp` proves that the record is still right.
     """
@@ -70,7 +73,7 @@ class Record:
     metrics: dict[str, list[str]] = field(default_factory=dict)
     artifacts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     files: tuple[str, ...] = _FILES
-    stamp: str = ""
+    stamp: list[int] = field(default_factory=list)
     settled: bool = False
     problems: list[Problem] = field(default_factory=list)
 
@@ -87,47 +90,27 @@ def crawl(path: str | os.PathLike[str]) -> Record:
     record = Record(int(os.path.basename(path)))  # noqa: PTH119 - a pathlib.Path costs more than the files' reading
     started = time.time()
     # Of each file before it is read: what changes meanwhile is then looked at again next time.
-    marks = {_METRICS_KEYS: _mark(f"{path}/{_METRICS_KEYS}")}
-    key_files = _names_in(f"{path}/{_METRICS_KEYS}") if marks[_METRICS_KEYS].inode else []
-    record.files = (*_FILES, *(f"{_METRICS_KEYS}/{name}" for name in key_files if name.endswith(".yaml")))
-    _read_info(path, record, marks)
-    _read_config(path, record, marks)
-    _read_metric_keys(path, record, marks)
-    _read_artifact_names(path, record, marks)
-    record.stamp = _stamp(marks[name] for name in record.files)
+    states = {_METRICS_KEYS: state_of(f"{path}/{_METRICS_KEYS}")}
+    _read_info(path, record, states)
+    _read_config(path, record, states)
+    _read_metric_keys(path, record, states)
+    _read_artifact_names(path, record, states)
+    for file in map(metrics_file, record.metrics):
+        states[file] = state_of(f"{path}/{file}")
+    record.files = (*_FILES, *map(metrics_file, record.metrics))
+    record.stamp = [number for file in record.files for number in states[file]]
     is_final = record.values.get("info.status") in _FINAL_STATES
-    is_old = all(mark.mtime_ns < (started - _RACY) * 1e9 for mark in marks.values())
+    is_old = all(state.mtime_ns < (started - _RACY) * 1e9 for state in states.values())
     record.settled = is_final and is_old and not record.problems
     return record
 
 
-def is_up_to_date(path: str, files: tuple[str, ...], stamp: str) -> bool:
-    """Tell whether the `files` of the run in `path` are still those that `stamp` was made of."""
-    return _stamp(_mark(f"{path}/{name}") for name in files) == stamp
+def metrics_file(log_name: str) -> str:
+    """Return the path of a metrics file in the directory of a run."""
+    return f"{_METRICS}/{log_name}.json"
 
 
-class _Mark(NamedTuple):
-    """What tells one state of a file from another; all zero where there is no such file."""
-
-    size: int
-    mtime_ns: int
-    inode: int
-
-
-_Marks = dict[str, _Mark]
-_ABSENT = _Mark(0, 0, 0)
-
-
-def _mark(file: str | int) -> _Mark:
-    try:
-        status = os.stat(file)  # noqa: PTH116 - as above
-    except OSError:
-        return _ABSENT
-    return _Mark(status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-def _stamp(marks: Iterable[_Mark]) -> str:
-    return "|".join([f"{size} {mtime_ns} {inode}" for size, mtime_ns, inode in marks])
+_States = dict[str, FileState]
 
 
 def _names_in(folder: str) -> list[str]:
@@ -137,11 +120,11 @@ def _names_in(folder: str) -> list[str]:
         return []
 
 
-def _read_info(path: str, record: Record, marks: _Marks) -> None:
-    info = _mapping(path, _INFO, record, marks)
-    submission = _mapping(path, _SUBMISSION, record, marks)
+def _read_info(path: str, record: Record, states: _States) -> None:
+    info = _mapping(path, _INFO, record, states)
+    submission = _mapping(path, _SUBMISSION, record, states)
     if submission:
-        waiting = {"status": "SUBMITTED"} if marks[_INFO] is _ABSENT else {}
+        waiting = {"status": "SUBMITTED"} if states[_INFO] is NO_FILE else {}
         info = {**waiting, **(info or {}), "scheduler": submission}
     # A directory that was copied or renamed is known by the name that it has now.
     info = {**(info or {}), "logger": {**_logger_of(info), "log_id": record.log_id}}
@@ -155,11 +138,11 @@ def _logger_of(info: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return logger if isinstance(logger, dict) else {}
 
 
-def _read_config(path: str, record: Record, marks: _Marks) -> None:
-    config = _mapping(path, _CONFIG, record, marks)
+def _read_config(path: str, record: Record, states: _States) -> None:
+    config = _mapping(path, _CONFIG, record, states)
     if config is not None:
         _add_flattened(config, "config", _CONFIG, record)
-    elif marks[_CONFIG] is _ABSENT and record.values.get("info.status") != "SUBMITTED" and not _is_young(path):
+    elif states[_CONFIG] is NO_FILE and record.values.get("info.status") != "SUBMITTED" and not _is_young(path):
         record.problems.append(Problem(_CONFIG, None, "there is no such file"))
 
 
@@ -171,17 +154,17 @@ def _is_young(path: str) -> bool:
         return True  # removed meanwhile
 
 
-def _mapping(path: str, name: str, record: Record, marks: _Marks) -> dict[Any, Any] | None:
-    content = _content(path, name, record, marks)
+def _mapping(path: str, name: str, record: Record, states: _States) -> dict[Any, Any] | None:
+    content = _content(path, name, record, states)
     if content is None or isinstance(content, dict):
         return content
     record.problems.append(Problem(name, None, f"holds a {type(content).__name__} instead of a mapping"))
     return None
 
 
-def _content(path: str, name: str, record: Record, marks: _Marks) -> Any:
+def _content(path: str, name: str, record: Record, states: _States) -> Any:
     """Return the content of a YAML file; None if there is no such file, or nothing that can be read in it."""
-    marks[name] = _ABSENT
+    states[name] = NO_FILE
     try:
         # Not blocking, since somebody may have left a pipe where a file should be.
         descriptor = os.open(f"{path}/{name}", _READING)
@@ -191,8 +174,8 @@ def _content(path: str, name: str, record: Record, marks: _Marks) -> Any:
         record.problems.append(Problem(name, None, error.strerror or str(error)))
         return None
     try:
-        marks[name] = _mark(descriptor)
-        return _parsed(_text(descriptor, marks[name].size), is_short="/.keys/" in name)
+        states[name] = state_of(descriptor)
+        return _parsed(_text(descriptor, states[name].size), is_short="/.keys/" in name)
     except OSError as error:
         record.problems.append(Problem(name, None, error.strerror or str(error)))
     except _YAML_ERRORS as error:
@@ -276,15 +259,17 @@ def _check_size(items: Iterable[Any], left: int) -> int:
     return left
 
 
-def _read_metric_keys(path: str, record: Record, marks: _Marks) -> None:
-    for name in record.files[len(_FILES) :]:
-        content = _mapping(path, name, record, marks)
-        log_name = os.path.basename(name).removesuffix(".yaml")  # noqa: PTH119 - as above
+def _read_metric_keys(path: str, record: Record, states: _States) -> None:
+    folder = f"{path}/{_METRICS_KEYS}"
+    for file in _names_in(folder) if states[_METRICS_KEYS] is not NO_FILE else ():
+        if not file.endswith(".yaml"):
+            continue
+        content = _mapping(path, f"{_METRICS_KEYS}/{file}", record, states)
         for log, keys in (content or {}).items():
             if isinstance(keys, list):  # today's one file: {train: [loss, epoch]}
                 record.metrics[str(log)] = [str(key) for key in keys]
             else:  # one file per log of MLXP 1: {loss: '', epoch: ''}
-                record.metrics.setdefault(log_name, []).append(str(log))
+                record.metrics.setdefault(file.removesuffix(".yaml"), []).append(str(log))
     if not record.metrics:
         _recover_metric_keys(path, record)
 
@@ -319,8 +304,8 @@ def parse_json_line(line: bytes) -> dict[str, Any] | None:
     return row if isinstance(row, dict) else None
 
 
-def _read_artifact_names(path: str, record: Record, marks: _Marks) -> None:
-    for artifact_type, folders in (_mapping(path, _ARTIFACTS_KEYS, record, marks) or {}).items():
+def _read_artifact_names(path: str, record: Record, states: _States) -> None:
+    for artifact_type, folders in (_mapping(path, _ARTIFACTS_KEYS, record, states) or {}).items():
         if not isinstance(folders, dict):
             record.problems.append(Problem(_ARTIFACTS_KEYS, None, f"the type {artifact_type} holds no folders"))
             continue

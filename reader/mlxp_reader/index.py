@@ -25,19 +25,20 @@ import pyarrow.parquet as pq
 from mlxp.errors import LogDirectoryError
 from mlxp.layout import CACHE_DIR, run_directories
 from mlxp_reader import encoding
-from mlxp_reader.crawl import Record, is_up_to_date
+from mlxp_reader.crawl import Record, metrics_file
 from mlxp_reader.expressions import MISSING
+from mlxp_reader.file_states import UNKNOWN, States, states_of
 from mlxp_reader.workers import crawl_all
 
-__all__ = ["FILE_NAME", "Changes", "Shared", "cache_directory", "opened", "refreshed", "shared"]
+__all__ = ["FILE_NAME", "Changes", "Shared", "cache_directory", "metric_states", "opened", "refreshed", "shared"]
 
 FILE_NAME = "index.parquet"
-_VERSION = b"1"
+_VERSION = b"2"
 
 _OWN = {
     "log_id": pa.int64(),
     "files": pa.dictionary(pa.int32(), pa.string()),
-    "stamp": pa.string(),
+    "stamp": pa.list_(pa.field("element", pa.int64())),  # named as Parquet does
     "settled": pa.bool_(),
     "metrics": pa.dictionary(pa.int32(), pa.string()),
     "artifacts": pa.dictionary(pa.int32(), pa.string()),
@@ -153,25 +154,49 @@ def _about(schema: pa.Schema, source: Path, cache: Path) -> dict[bytes, bytes]:
     }
 
 
-def _still_right(known: pa.Table | None, paths: dict[int, str]) -> tuple[dict[int, int], dict[int, str]]:
+def _still_right(known: pa.Table | None, paths: dict[int, str]) -> tuple[dict[int, int], dict[int, list[int]]]:
     """Return the rows of the runs that need not be read again by id, and the stamps of those known that do."""
-    rows: dict[int, int] = {}
-    stale: dict[int, str] = {}
     if known is None:
-        return rows, stale
-    names = [tuple(files.split("|")) for files in _dictionary(known["files"])]
-    columns = (known[name].to_pylist() for name in ("log_id", "stamp", "settled"))
-    for row, (log_id, stamp, settled, files) in enumerate(zip(*columns, _codes(known["files"]), strict=True)):
-        if log_id not in paths:
-            continue
-        if settled and is_up_to_date(paths[log_id], names[files], stamp):
-            rows[log_id] = row
-        else:
-            stale[log_id] = stamp
-    return rows, stale
+        return {}, {}
+    row_of = {log_id: row for row, log_id in enumerate(known["log_id"].to_pylist()) if log_id in paths}
+    is_settled = known["settled"].to_pylist()
+    settled = {log_id: row for log_id, row in row_of.items() if is_settled[row]}
+    is_right = _are_up_to_date(known, list(settled.values()), [paths[log_id] for log_id in settled])
+    right = {log_id: row for (log_id, row), same in zip(settled.items(), is_right.tolist(), strict=True) if same}
+    stale = [log_id for log_id in row_of if log_id not in right]
+    stamps = known["stamp"].take(pa.array([row_of[log_id] for log_id in stale], type=pa.int64())).to_pylist()
+    return right, dict(zip(stale, stamps, strict=True))
 
 
-def _say_the_same(records: list[Record], stale: dict[int, str]) -> bool:
+def _are_up_to_date(known: pa.Table, rows: Sequence[int], paths: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Tell for the runs at `rows` of an index, which are at `paths` now, whether their files are those of the stamp."""
+    files = shared(known, "files")
+    names = (files.contents[at] for at in files.of_run[rows].tolist())
+    now = states_of(f"{path}/{name}" for path, named in zip(paths, names, strict=True) for name in named).ravel()
+    then = known["stamp"].take(pa.array(rows, type=pa.int64())).combine_chunks()
+    if len(then.values) != len(now) or not len(now):
+        return np.zeros(len(rows), dtype=np.bool_)
+    return np.logical_and.reduceat(then.values.to_numpy() == now, then.offsets.to_numpy()[:-1])
+
+
+def metric_states(table: pa.Table, log_name: str, rows: npt.NDArray[np.intp]) -> States:
+    """Return the states of a metrics file of the runs at `rows`, as they were when the index was brought up to date.
+
+    They are `UNKNOWN` for runs that go on.
+    """
+    files = shared(table, "files")
+    name = metrics_file(log_name)
+    place_in = np.array([names.index(name) if name in names else -1 for names in files.contents], dtype=np.int64)
+    places = place_in[files.of_run[rows]]
+    is_known = np.flatnonzero(table["settled"].to_numpy()[rows] & (places >= 0))
+    stamps = table["stamp"].combine_chunks()
+    starts = stamps.offsets.to_numpy()[rows[is_known]] + len(UNKNOWN) * places[is_known]
+    states = np.full((len(rows), len(UNKNOWN)), UNKNOWN)
+    states[is_known] = stamps.values.to_numpy()[starts[:, None] + np.arange(len(UNKNOWN))]
+    return states
+
+
+def _say_the_same(records: list[Record], stale: dict[int, list[int]]) -> bool:
     # A run that goes on is read again each time; only if its files changed is there something to store.
     return all(not record.settled and stale.get(record.log_id) == record.stamp for record in records)
 
@@ -179,7 +204,7 @@ def _say_the_same(records: list[Record], stale: dict[int, str]) -> bool:
 def _table(records: Sequence[Record]) -> pa.Table:
     own: dict[str, list[Any]] = {
         "log_id": [record.log_id for record in records],
-        "files": ["|".join(record.files) for record in records],
+        "files": [_json(list(record.files)) for record in records],
         "stamp": [record.stamp for record in records],
         "settled": [record.settled for record in records],
         "metrics": [_json(record.metrics) for record in records],

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mlxp_reader.file_states import FileState
 from mlxp_reader.json_lines import BadLine, parse
-from mlxp_reader.parts import PART, FileState, checked_from, checksum
+from mlxp_reader.parts import PART, checked_from, checksum
 from mlxp_reader.shards import Shard, ShardBuilder
 
 __all__ = ["Job", "Unreadable", "read_files"]

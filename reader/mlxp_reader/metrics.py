@@ -4,9 +4,11 @@ A metric file is read from where reading stopped the last time; all its keys are
 values are the same. See `mlxp_reader.shards` for the cache, and `mlxp_reader.json_lines` for how files are read.
 """
 
+import ctypes
 import os
+import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -16,13 +18,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mlxp.layout import RunDirectory
+from mlxp_reader.file_states import UNKNOWN, FileState, States, states_of
 from mlxp_reader.json_lines import Kind, Values, typed
 from mlxp_reader.lists import Cell, Column, Lists, Problem, flat
 from mlxp_reader.metric_files import Job, Unreadable, read_files
-from mlxp_reader.parts import FileState, Found, find, states_of
+from mlxp_reader.parts import Found, find
 from mlxp_reader.shards import Shard, ShardFolder
 
 __all__ = ["Column", "MetricStore", "Problem"]
+
+
+Ids = npt.NDArray[np.int64]
 
 
 class MetricStore:
@@ -52,25 +58,44 @@ class MetricStore:
         self._folders: dict[str, ShardFolder] = {}
         self._lock = threading.Lock()
 
-    def read(self, log_ids: Iterable[int], log_name: str, key: str) -> Column:
+    def read(self, log_ids: Sequence[int] | Ids, log_name: str, key: str, states: States | None = None) -> Column:
         """Return the values of the metric `key` of the file `log_name` in each of some runs, in their order.
 
-        A file is read up to the size that it had when it was looked at first. What cannot be read is told by
-        ``problems`` of the result. `log_ids` has each run once.
+        A file is read up to the size that it has by its state. What cannot be read is told by ``problems`` of the
+        result.
+
+        Parameters
+        ----------
+        log_ids
+            The runs, each once.
+        states
+            The states of their files; those that are `UNKNOWN`, by default all, are looked up.
         """
-        ids = np.fromiter(log_ids, np.int64)
+        ids = np.asarray(log_ids, dtype=np.int64)
+        states = np.full((len(ids), len(UNKNOWN)), UNKNOWN) if states is None else states
         with self._lock:
             folder = self._folders.get(log_name) or self._folders.setdefault(log_name, self._folder(log_name))
             while True:
                 try:
-                    return _Reading(self._logs, ids, log_name, key, folder).column()
+                    column = _Reading(self._logs, ids, log_name, key, folder).column(states)
                 except _LostShardError as error:  # damaged, or merged by another process: then there is a new one
                     folder.drop(error.shard)
+                else:
+                    break
+        _give_memory_back()
+        return column
 
     def _folder(self, log_name: str) -> ShardFolder:
         # Quoted, since a name that is fine as the beginning of a file's name may mean something as a folder's: '..'
         name = f"metrics-{quote(log_name, safe='')}"
         return ShardFolder(self._cache_dir / name if self._cache_dir else None)
+
+
+def _give_memory_back() -> None:
+    """Give back what reading needed beside the values: as much again from the cache, some times as much from files."""
+    pa.default_memory_pool().release_unused()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)  # else glibc keeps it
 
 
 class _LostShardError(Exception):
@@ -81,19 +106,16 @@ class _LostShardError(Exception):
 class _Reading:
     """One call of `MetricStore.read`."""
 
-    def __init__(
-        self, logs: Path, log_ids: npt.NDArray[np.int64], log_name: str, key: str, folder: ShardFolder
-    ) -> None:
+    def __init__(self, logs: Path, log_ids: Ids, log_name: str, key: str, folder: ShardFolder) -> None:
+        self._logs = logs
         self._log_ids = log_ids
         self._file = str(RunDirectory(Path()).metrics_file(log_name))
-        # Not made by RunDirectory, which takes as long as looking at the file.
-        self._paths = [f"{logs}{os.sep}{log_id}{os.sep}{self._file}" for log_id in log_ids.tolist()]
         self._folder = folder
         self._key = key
         self._problems: dict[int, list[Problem]] = {}
 
-    def column(self) -> Column:
-        states = states_of(self._paths)
+    def column(self, states: States) -> Column:
+        states = self._looked_up(states)
         shards = self._folder.shards()
         found = find([shard.parts for shard in shards], self._log_ids, states)
         column = _ColumnBuilder(self._key, _is_chained(found))
@@ -105,16 +127,26 @@ class _Reading:
                 self._report(result.job.run, None, result.error)
             else:
                 self._add_read(column, *result)
-        # Arrow keeps what it needed to decode the pages: as much again as the column, or more.
-        pa.default_memory_pool().release_unused()
         return column.build(self._sorted_problems())
 
-    def _jobs(self, states: npt.NDArray[np.int64], found: Found) -> Iterator[Job]:
+    def _looked_up(self, states: States) -> States:
+        unknown = np.flatnonzero(states[:, 0] == UNKNOWN.size)
+        if not len(unknown):
+            return states
+        states = states.copy()
+        states[unknown] = states_of(map(self._path, self._log_ids[unknown].tolist()))
+        return states
+
+    def _path(self, log_id: int) -> str:
+        # Not made by RunDirectory, which takes as long as looking at the file.
+        return f"{self._logs}{os.sep}{log_id}{os.sep}{self._file}"
+
+    def _jobs(self, states: States, found: Found) -> Iterator[Job]:
         wanted = np.flatnonzero(~found.is_current & (states[:, 0] >= 0))
         for run, log_id, state in zip(
             wanted.tolist(), self._log_ids[wanted].tolist(), states[wanted].tolist(), strict=True
         ):
-            yield Job(run, log_id, self._paths[run], FileState(*state), found.last.get(run))
+            yield Job(run, log_id, self._path(log_id), FileState(*state), found.last.get(run))
 
     def _add_read(self, column: "_ColumnBuilder", jobs: list[Job], shard: Shard) -> None:
         for job in jobs:

@@ -1,43 +1,18 @@
 """Parts of metric files: what was read of each, how that is told again, and whether the file has changed since."""
 
-import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PART", "FileState", "Found", "Parts", "checked_from", "checksum", "find", "states_of"]
+from mlxp_reader.file_states import NO_FILE, FileState, States
+
+__all__ = ["PART", "Found", "Parts", "checked_from", "checksum", "find"]
 
 MAX_PIECES = 8
 """A file that was read in more pieces than this is read again as a whole."""
-
-
-class FileState(NamedTuple):
-    """What tells whether a file has changed."""
-
-    size: int
-    mtime_ns: int
-    inode: int
-
-
-_NO_FILE = FileState(-1, -1, -1)
-
-
-def states_of(paths: Iterable[str]) -> npt.NDArray[np.int64]:
-    """Return the `FileState` of each file, in rows; all -1 where there is no such file."""
-    numbers: list[int] = []
-    for path in paths:
-        try:
-            status = os.stat(path)  # noqa: PTH116 - ten thousand times, twice as fast
-        except OSError:
-            numbers += _NO_FILE
-        else:
-            numbers += (status.st_size, status.st_mtime_ns, status.st_ino & (2**63 - 1))
-    return np.array(numbers, dtype=np.int64).reshape(-1, len(_NO_FILE))
-
 
 PART = np.dtype(
     [
@@ -98,11 +73,11 @@ class Found:
     last: dict[int, np.void]
 
 
-def find(shards: Sequence[Parts], log_ids: npt.NDArray[np.int64], states: npt.NDArray[np.int64]) -> Found:
-    """Return which of the parts in `shards` make up the files of runs, given the present `states_of` these files."""
+def find(shards: Sequence[Parts], log_ids: npt.NDArray[np.int64], states: States) -> Found:
+    """Return which of the parts in `shards` make up the files of runs, given the `states` of these files."""
     parts = np.concatenate([np.empty(0, PART), *shards])
     run_of = _positions(parts["run"], log_ids)
-    wanted = np.concatenate([states, [_NO_FILE]])  # the last of them for parts of other runs, whose run is -1
+    wanted = np.concatenate([states, [NO_FILE]])  # the last of them for parts of other runs, whose run is -1
     is_current = (run_of >= 0) & (parts["start"] == 0)
     for column, name in enumerate(("size", "mtime_ns", "inode")):
         is_current &= parts[name] == wanted[run_of, column]

@@ -192,6 +192,8 @@ class Reader:
     def _load(self, log_name: str, key: str, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> "Column":
         """Return the values of a metric in the runs at `rows` of the index."""
         ids = self._table["log_id"].to_numpy()[rows]
-        column = self._store.read(ids.tolist(), log_name, key)
+        # A run that has ended is as it was when the reader was opened, one that goes on as it is now.
+        states = index.metric_states(self._table, log_name, rows)
+        column = self._store.read(ids, log_name, key, states)
         self._metric_problems |= dict.fromkeys(column.problems)
         return column

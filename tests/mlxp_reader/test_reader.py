@@ -56,6 +56,32 @@ def test_without_refresh_the_index_is_taken_as_it_is(sweep, write_run):
     assert len(Reader(sweep)) == 5
 
 
+def test_what_a_run_logged_after_it_had_ended_is_seen_when_a_reader_is_opened_again(sweep, settle):
+    settle(sweep)
+    assert Reader(sweep).filter()[0]["train.loss"].tolist() == [4.0]
+    with RunDirectory(sweep / "1").metrics_file("train").open("a") as file:
+        file.write('{"loss": 3.0}\n')
+    assert Reader(sweep, refresh=False).filter()[0]["train.loss"].tolist() == [4.0]
+    assert Reader(sweep).filter()[0]["train.loss"].tolist() == [4.0, 3.0]
+
+
+def test_what_a_run_that_goes_on_logs_is_seen_when_it_is_looked_at(sweep, write_run, settle):
+    path = write_run(5, status="RUNNING", metrics={"train": [{"loss": 1.0}]})
+    settle(sweep)
+    runs = Reader(sweep).filter("info.status == 'RUNNING'")
+    with RunDirectory(path).metrics_file("train").open("a") as file:
+        file.write('{"loss": 0.5}\n')
+    assert runs[0]["train.loss"].tolist() == [1.0, 0.5]
+
+
+def test_cached_metrics_of_runs_that_have_ended_need_no_look_at_their_files(sweep, settle):
+    settle(sweep)
+    Reader(sweep).filter()["train.loss"].metric.last()
+    for file in sweep.glob("*/metrics/*.json"):
+        file.unlink()
+    assert Reader(sweep, refresh=False).filter()["train.loss"].metric.last().tolist() == [4.0, 2.0, 4 / 3, 1.0]
+
+
 def test_without_refresh_and_without_an_index_there_is_one(sweep):
     assert len(Reader(sweep, refresh=False)) == 4
 

@@ -1,0 +1,59 @@
+"""The states of files: what tells whether a file has changed since it was read."""
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["NO_FILE", "UNKNOWN", "FileState", "States", "state_of", "states_of"]
+
+States = npt.NDArray[np.int64]
+"""The states of some files, one `FileState` a row."""
+
+
+class FileState(NamedTuple):
+    """One state of a file."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+NO_FILE = FileState(-1, -1, -1)
+"""The state of a file that is not there, or cannot be looked at."""
+
+UNKNOWN = FileState(-2, -2, -2)
+"""Stands for a state that is still to be looked up."""
+
+_LARGEST = 2**63 - 1  # some file systems have inodes beyond it
+
+
+def state_of(file: str | int) -> FileState:
+    """Return the state of the file at a path, or of one that is open."""
+    try:
+        status = os.stat(file)  # noqa: PTH116 - ten thousand times, twice as fast
+    except (OSError, ValueError):  # no name that a file can have
+        return NO_FILE
+    return FileState(status.st_size, status.st_mtime_ns, status.st_ino & _LARGEST)
+
+
+def states_of(paths: Iterable[str]) -> States:
+    """Return the state of each file, in rows.
+
+    Examples
+    --------
+    >>> states_of(["/no/such/file"]).tolist()
+    [[-1, -1, -1]]
+    """
+    numbers: list[int] = []
+    stat = os.stat
+    for path in paths:
+        try:
+            status = stat(path)
+        except (OSError, ValueError):
+            numbers += NO_FILE
+        else:
+            numbers += (status.st_size, status.st_mtime_ns, status.st_ino & _LARGEST)
+    return np.array(numbers, dtype=np.int64).reshape(-1, len(NO_FILE))
