@@ -3,9 +3,7 @@
 A run's own last word counts. Where it cannot have said it, the scheduler is asked; what is not known is not dead.
 """
 
-import os
 import socket
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,17 +11,13 @@ from typing import Any
 
 from mlxp.job_state import JobState, Phase
 from mlxp.layout import RunDirectory, read_yaml, run_directories
+from mlxp.liveness import LOST, is_gone, is_silent
 from mlxp.status import Status
 from mlxp.submission import SUBMITTED, Submission
 
-__all__ = ["LOST", "RunState", "run_states"]
-
-LOST = "LOST"
-"""A state that is only derived: the run says RUNNING, and nobody knows it any more."""
+__all__ = ["RunState", "run_states"]
 
 _UNDER_WAY = (Status.STARTING, Status.RUNNING)
-_MISSED_BEATS = 4
-_SHORTEST_SILENCE = 60.0
 
 
 @dataclass
@@ -151,27 +145,14 @@ def _status_of_process(run: RunState) -> tuple[str, str]:
     status = str(run.says)
     if not _is_silent(run):
         return status, ""
-    if run.info.get("hostname") != socket.gethostname():
-        return status, f"no sign of life from {run.info.get('hostname')} for some time"
-    if _is_alive(run.info.get("process_id")):
-        return status, ""
-    return LOST, f"process {run.info.get('process_id')} is gone"
+    if is_gone(run.info):
+        return LOST, f"process {run.info.get('process_id')} is gone"
+    elsewhere = run.info.get("hostname") != socket.gethostname()
+    return status, f"no sign of life from {run.info.get('hostname')} for some time" if elsewhere else ""
 
 
 def _is_silent(run: RunState) -> bool:
     try:
-        last = run.directory.info_file.stat().st_mtime
+        return is_silent(run.info, run.directory.info_file.stat().st_mtime)
     except OSError:
         return False
-    beat = float(run.info.get("heartbeat") or 0)
-    return time.time() - last > max(_MISSED_BEATS * beat, _SHORTEST_SILENCE)
-
-
-def _is_alive(process_id: Any) -> bool:
-    if not isinstance(process_id, int) or process_id <= 0 or os.name != "posix":
-        return True
-    try:
-        os.kill(process_id, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)
-    return True

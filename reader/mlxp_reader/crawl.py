@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from mlxp.layout import RunDirectory
+from mlxp.liveness import LOST, is_gone, is_silent
 from mlxp_reader import yaml_lines
 from mlxp_reader.file_states import NO_FILE, FileState, state_of
 
@@ -31,6 +32,7 @@ _ARTIFACTS_KEYS = _RUN.artifacts_keys_file.as_posix()
 _FILES = (_INFO, _CONFIG, _SUBMISSION, _METRICS_KEYS, _ARTIFACTS_KEYS)
 """The files that every record is made of; those of the metrics come after them."""
 
+_UNDER_WAY = ("STARTING", "RUNNING")
 _FINAL_STATES = frozenset({"COMPLETE", "FAILED", "KILLED"})
 _LARGEST_FILE = 16 * 2**20  # PyYAML needs some hundred times the size of a file in memory
 _MOST_VALUES = 100_000  # a few lines of aliases can stand for billions of values
@@ -126,11 +128,17 @@ def _read_info(path: str, record: Record, states: _States) -> None:
     if submission:
         waiting = {"status": "SUBMITTED"} if states[_INFO] is NO_FILE else {}
         info = {**waiting, **(info or {}), "scheduler": submission}
+    elif _is_lost(info or {}, states[_INFO]):  # of a job, its scheduler may know more
+        info = {**(info or {}), "status": LOST}
     # A directory that was copied or renamed is known by the name that it has now.
     info = {**(info or {}), "logger": {**_logger_of(info), "log_id": record.log_id}}
     _add_flattened(info, "info", _INFO, record)
     if "info.status" not in record.values and not record.problems and not _is_young(path):
         record.problems.append(Problem(_INFO, None, "there is no such file, or no status in it"))
+
+
+def _is_lost(info: Mapping[str, Any], state: FileState) -> bool:
+    return info.get("status") in _UNDER_WAY and is_silent(info, state.mtime_ns / 1e9) and is_gone(info)
 
 
 def _logger_of(info: Mapping[str, Any] | None) -> Mapping[str, Any]:

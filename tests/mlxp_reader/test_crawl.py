@@ -1,7 +1,11 @@
 import os
+import socket
+import subprocess
+import sys
 
 import pytest
 
+from mlxp.layout import RunDirectory, write_yaml
 from mlxp_reader.crawl import crawl
 
 
@@ -57,6 +61,26 @@ def test_a_run_that_waits_in_a_queue_is_submitted(logs, settle):
     record = crawl(run)
     assert record.values["info.status"] == "SUBMITTED"
     assert record.problems == []
+
+
+def test_a_silent_run_whose_process_is_gone_is_lost(write_run, settle):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    info = {"hostname": socket.gethostname(), "process_id": process.pid, "heartbeat": 10.0}
+    path = write_run(status="RUNNING", info=info)
+    assert crawl(path).values["info.status"] == "RUNNING"
+    settle(path, seconds=100)
+    assert crawl(path).values["info.status"] == "LOST"
+    assert "RUNNING" in RunDirectory(path).info_file.read_text()
+
+
+def test_what_became_of_a_silent_run_with_a_job_is_left_to_its_scheduler(write_run, settle):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    path = write_run(status="RUNNING", info={"hostname": socket.gethostname(), "process_id": process.pid})
+    write_yaml(RunDirectory(path).submission_file, {"scheduler": "slurm", "scheduler_job_id": "7"})
+    settle(path, seconds=100)
+    assert crawl(path).values["info.status"] == "RUNNING"
 
 
 def test_a_copied_directory_is_known_by_its_new_name(write_run):

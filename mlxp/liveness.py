@@ -1,0 +1,55 @@
+"""Whether a run that says it is under way still is: the state ``LOST`` is never written, only derived here."""
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+__all__ = ["LOST", "is_gone", "is_silent"]
+
+LOST: Final = "LOST"
+"""The status of a run that says STARTING or RUNNING, but is no more."""
+
+_LEAST_SILENCE: Final = 90.0  # seconds; file systems of clusters show a new time late
+_HEARTBEATS_MISSED: Final = 3
+
+
+def is_silent(info: Mapping[str, Any], last_beat: float) -> bool:
+    """Tell whether a run has missed several heartbeats.
+
+    Parameters
+    ----------
+    info
+        What its info.yaml says; directories of MLXP 1 tell of no heartbeat.
+    last_beat
+        When that file was last touched, in seconds since the epoch.
+
+    Examples
+    --------
+    >>> is_silent({"heartbeat": 30.0}, time.time() - 1000), is_silent({"heartbeat": 30.0}, time.time() - 60)
+    (True, False)
+    """
+    heartbeat = info.get("heartbeat")
+    longest = _HEARTBEATS_MISSED * heartbeat if isinstance(heartbeat, int | float) else 0
+    return time.time() - last_beat > max(longest, _LEAST_SILENCE)
+
+
+def is_gone(info: Mapping[str, Any]) -> bool:
+    """Tell whether the process of a run was on this computer, and is there no more.
+
+    Of other computers nothing is known, and unknown is not dead.
+    """
+    return info.get("hostname") == socket.gethostname() and not _is_alive(info.get("process_id"))
+
+
+def _is_alive(process_id: Any) -> bool:
+    if type(process_id) is not int or process_id <= 0 or os.name != "posix":
+        return True
+    try:
+        os.kill(process_id, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    except OverflowError:  # no process has such a number
+        return False
+    return True
