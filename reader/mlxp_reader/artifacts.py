@@ -148,7 +148,7 @@ class ArtifactFolder(Mapping[str, Artifact]):
 
     def __getitem__(self, name: str) -> Artifact:
         # Checkpoints of MLXP 1 have no suffix.
-        found = name if name in self._names else name.removesuffix(".pkl")
+        found = name if name in self._names else str(name).removesuffix(".pkl")
         if found not in self._names:
             raise InvalidKeyError(f"there is no artifact '{name}'; there are: {', '.join(self._names)}")
         return Artifact(Path(self._run), self._type, f"{self._folder}/{found}" if self._folder else found)
@@ -165,7 +165,7 @@ class ArtifactFolder(Mapping[str, Artifact]):
         return self._run, self._type, self._folder, self._names
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ArtifactFolder) and self.identity == other.identity
+        return self.identity == other.identity if isinstance(other, ArtifactFolder) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self.identity)

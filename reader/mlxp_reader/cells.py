@@ -177,6 +177,11 @@ class CellArray(ExtensionArray):
         """Return a column that can be changed by itself; the cells are shared."""
         return type(self)(self.cells.copy())
 
+    def value_counts(self, dropna: bool = True) -> "pd.Series[int]":
+        """Return how often each cell occurs."""  # pandas before 3 leaves that to the array
+        codes, cells = self.factorize(use_na_sentinel=dropna)
+        return pd.Series(np.bincount(codes[codes >= 0], minlength=len(cells)), index=pd.Index(cells), name="count")
+
     def view(self, dtype: Any = None) -> Any:
         """Return a column that shares its memory with this one."""
         return self.astype(dtype) if dtype is not None else self[:]

@@ -78,7 +78,6 @@ def test_integers_compare_exactly_in_any_column_and_nulls_are_missing(column):
     "column",
     [
         ["b", MISSING, "a"],
-        pd.array(["b", None, "a"], dtype="str"),
         pd.array(["b", None, "a"], dtype="string"),
         pa.array(["b", None, "a"]),
     ],
