@@ -1,7 +1,12 @@
+import contextlib
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -192,10 +197,42 @@ def everything(table):
     }
 
 
-def test_any_executor_can_crawl(three_runs):
-    cache = index.cache_directory(three_runs, None)
-    with ThreadPoolExecutor(2) as executor:
-        assert index.refreshed(three_runs, cache, None, executor)[0].num_rows == 3
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, partial(ProcessPoolExecutor, mp_context=get_context("spawn"))])
+def test_any_executor_can_crawl(pool, recorded, monkeypatch):
+    monkeypatch.setattr(workers, "_AT_ONCE", 5)
+    here = index.refreshed(recorded, recorded / "none", None)[0]
+    with pool(2) as executor:
+        assert index.refreshed(recorded, recorded / "none", None, executor)[0].equals(here)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no pseudo-terminals")
+def test_a_long_crawl_shows_its_progress_on_a_terminal_only(recorded):
+    slow = f"""
+import time
+from mlxp_reader import Reader, workers
+crawl = workers.crawl
+workers.crawl = lambda path: (time.sleep(0.2), crawl(path))[1]
+workers._AT_ONCE = 1
+Reader({str(recorded)!r})
+"""
+    assert "reading runs" in printed_to_a_terminal(slow)
+    piped = subprocess.run([sys.executable, "-c", slow], capture_output=True, text=True, check=True)
+    assert (piped.stdout, piped.stderr) == ("", "")
+
+
+def printed_to_a_terminal(code):
+    import termios
+
+    terminal, its_other_end = os.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=its_other_end, stderr=its_other_end):
+        os.close(its_other_end)
+        text = b""
+        with contextlib.suppress(OSError):  # which is how a terminal ends
+            while piece := os.read(terminal, 4096):
+                text += piece
+    os.close(terminal)
+    return text.decode()
 
 
 def test_other_processes_read_the_same(recorded, monkeypatch):

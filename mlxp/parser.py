@@ -1,0 +1,5 @@
+"""The parser of queries under the name that existing code imports it by; it lives in `mlxp_reader`."""
+
+from mlxp_reader.query import DefaultParser, Parser
+
+__all__ = ["DefaultParser", "Parser"]
