@@ -83,7 +83,9 @@ class DataFrame(Analysis, pd.DataFrame):
     def _constructor(self) -> Callable[..., "DataFrame"]:
         return DataFrame
 
-    def _constructor_from_mgr(self, mgr: Any, axes: Any) -> "DataFrame":
+    def _constructor_from_mgr(self, mgr: Any, axes: Any) -> Any:
+        if self._constructor is not DataFrame:  # a user's own subclass
+            return super()._constructor_from_mgr(mgr, axes)  # type: ignore[misc]  # as below
         frame = DataFrame._from_mgr(mgr, axes=axes)  # type: ignore[attr-defined]  # pandas' own hook for subclasses
         assert isinstance(frame, DataFrame)  # noqa: S101 - what the class method of this class returns
         return frame

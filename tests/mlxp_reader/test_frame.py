@@ -344,3 +344,14 @@ def test_metrics_survive_parquet(runs, tmp_path):
     back = pd.read_parquet(tmp_path / "frame.parquet")
     assert back.equals(frame)
     assert back["m"].iloc[0].tolist() == [1, 2]
+
+
+def test_a_subclass_stays_one(runs):
+    class Mine(DataFrame):
+        @property
+        def _constructor(self):
+            return Mine
+
+    mine = Mine(runs)
+    assert type(mine.head(1)) is type(mine[mine["config.lr"] > 0]) is Mine
+    assert type(mine.merge(runs[["config.seed"]].drop_duplicates(), on="config.seed")) is Mine
