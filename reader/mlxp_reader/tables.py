@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.accessors import MetricAccessor
+from mlxp_reader.cells import is_missing
 from mlxp_reader.lazy import MetricDtype
 from mlxp_reader.names import STATISTICS, suggestion
 
@@ -19,23 +21,29 @@ def to_table(frame: Any, columns: list[str] | None, tablefmt: str, **options: An
     from tabulate import tabulate
 
     names = _default_columns(frame) if columns is None else list(columns)
-    cells = {name: _column(frame, name) for name in names}
-    rows = [[None if _is_missing(value) else value for value in row] for row in zip(*cells.values(), strict=True)]
-    return tabulate(rows, **{"headers": names, "tablefmt": tablefmt, **options})
+    cells = [_column(frame, name, tablefmt) for name in names]
+    # tabulate takes texts that look like numbers for numbers: '007' would become 7.
+    texts = [at for at, column in enumerate(cells) if any(isinstance(value, str) for value in column)]
+    rows = list(zip(*cells, strict=True))
+    return tabulate(rows, **{"headers": names, "tablefmt": tablefmt, "disable_numparse": texts, **options})
 
 
 def _default_columns(frame: Any) -> list[str]:
     return [*frame.diff(), *([_STATUS] if _STATUS in frame.columns else [])] or list(frame.columns)
 
 
-def _column(frame: pd.DataFrame, name: str) -> list[Any]:
+def _column(frame: pd.DataFrame, name: str, tablefmt: str) -> list[Any]:
     column = frame[name] if name in frame.columns else statistic_column(frame, name)
-    values: list[Any] = column.tolist()
-    return values
+    # NaN among floats may be what was logged, or not; elsewhere it stands for what is missing.
+    is_float = isinstance(column.dtype, np.dtype) and column.dtype.kind == "f"
+    return [None if is_missing(value) and not is_float else _cell(value, tablefmt) for value in column.tolist()]
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or value is pd.NA
+def _cell(value: Any, tablefmt: str) -> Any:
+    """Return a value as `tabulate` can show it: of a text, neither a line break nor a bar may end the cell."""
+    if not isinstance(value, str) or tablefmt not in {"github", "pipe"}:
+        return value
+    return " ".join(value.split("\n")).replace("|", r"\|")
 
 
 def statistic_column(frame: pd.DataFrame, name: str) -> "pd.Series[Any]":
