@@ -88,7 +88,10 @@ def _verb(verbs: Any, name: str, module: str, text: str, example: str) -> argpar
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("no name is given; several are separated by commas")
+    return names
 
 
 def _add_table(verbs: Any) -> None:

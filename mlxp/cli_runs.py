@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlxp.errors import LogDirectoryError, MLXPError
+from mlxp.layout import run_directories
 from mlxp.terminal import as_json, coloured, has_colours, plain
 from mlxp_reader import Reader
 from mlxp_reader.keys import short
@@ -35,10 +36,10 @@ def opened(logs: Path) -> Reader:
     """
     if not logs.is_dir():
         raise LogDirectoryError(f"there is no directory {logs}; name the runs' directory with --logs")
-    reader = Reader(logs)
-    if not len(reader):
+    # Before the reader leaves its index in a directory that was named by mistake.
+    if next(run_directories(logs), None) is None:
         raise LogDirectoryError(f"there are no runs in {logs}; name the runs' directory with --logs")
-    return reader
+    return Reader(logs)
 
 
 def _selected(options: argparse.Namespace) -> "DataFrame":

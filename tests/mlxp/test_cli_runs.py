@@ -177,12 +177,14 @@ def test_wrong_query_is_shown_with_its_place(complaint):
 def test_directory_that_is_missing_or_has_no_runs_is_told(complaint, tmp_path, verb):
     assert f"there is no directory {tmp_path / 'no'}; name" in complaint(*verb, "--logs", str(tmp_path / "no"))
     assert f"there are no runs in {tmp_path}; name" in complaint(*verb, "--logs", str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["table", "-f", "excel"], "there is no format 'excel'; there are asciidoc, "),
+        (["table", "-c", ","], "no name is given"),
         (["diff", "1"], "the following arguments are required: ID"),
         (["plot", "val.loss"], "the following arguments are required: -o/--output"),
         (["plot", "val.loss", "-o", "a.pdf", "--band", "wide"], "invalid choice: 'wide'"),
@@ -332,3 +334,36 @@ def test_text_that_the_output_cannot_encode_does_not_end_the_command(program):
     result = program("table", "-c", "model.name", PYTHONIOENCODING="ascii")
     assert (result.returncode, result.stderr) == (0, "")
     assert r"\u03bc | 007" in result.stdout
+
+
+@pytest.fixture
+def terminal(training):
+    """Runs the command in a terminal, and returns what that gets to see."""
+    pty = pytest.importorskip("pty", reason="without terminals, NO colour is tested")
+
+    def run(*arguments, **environment):
+        parent, child = pty.openpty()
+        code = "import sys; from mlxp.cli import main; sys.exit(main())"
+        options = {"cwd": training.directory, "env": os.environ | environment, "stdout": child}
+        result = subprocess.run([sys.executable, "-c", code, *arguments], check=True, **options)
+        os.close(child)
+        assert result.returncode == 0
+        with os.fdopen(parent, "rb") as shown:
+            return shown.read1(1 << 16).decode()
+
+    return run
+
+
+@pytest.mark.parametrize("verb", [["table"], ["show", "1"], ["status", "seed == 1"]])
+def test_terminal_shows_the_status_in_colour(terminal, verb):
+    assert "\033[32mCOMPLETE" in terminal(*verb)
+
+
+@pytest.mark.parametrize("verb", [["table"], ["show", "1"], ["status", "seed == 1"]])
+def test_no_color_is_respected_and_so_are_pipes(terminal, program, verb):
+    assert "\033" not in terminal(*verb, NO_COLOR="1")
+    assert "\033" not in program(*verb).stdout
+
+
+def test_table_for_a_paper_has_no_colours_in_a_terminal_either(terminal):
+    assert "\033" not in terminal("table", "-f", "latex")
