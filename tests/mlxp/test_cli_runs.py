@@ -138,9 +138,9 @@ def test_table_in_json_is_a_list_of_objects(answer, option):
     assert table[0] == {"log_id": 1, "model.layers": [64, 64], "fail": False, "val.loss.max": 1.01}
 
 
-def test_table_of_mlxp_1_has_null_where_a_run_has_nothing(program, old):
+def test_table_of_mlxp_1_has_null_where_a_run_has_nothing(answer, old):
     columns = "log_id,extra.depth,data.path,train.grad.last"
-    table = json.loads(program("table", "--logs", old, "-c", columns, "--json").stdout)
+    table = json.loads(answer("table", "--logs", old, "-c", columns, "--json"))
     assert table[9] == {"log_id": 10, "extra.depth": 3, "data.path": None, "train.grad.last": None}
 
 
@@ -213,8 +213,8 @@ def test_show_tells_why_a_run_failed_and_where_its_errors_are(answer):
     assert "RuntimeError: the loss is no number\n  see logs/7/log.stderr\n" in shown
 
 
-def test_show_tells_how_to_keep_errors_where_there_are_none(program, old):
-    shown = program("show", "9", "--logs", old).stdout
+def test_show_tells_how_to_keep_errors_where_there_are_none(answer, old):
+    shown = answer("show", "9", "--logs", old)
     assert "the run has not written why" in shown
     assert "log.stderr: mlxp.logger.log_streams_to_file=true writes it" in shown
 
@@ -229,10 +229,8 @@ def test_show_in_json_has_the_same(answer):
 
 
 @pytest.mark.parametrize("log_id", range(1, 13))
-def test_show_takes_every_run_of_mlxp_1(program, old, log_id):
-    result = program("show", str(log_id), "--logs", old)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "note: héllo, wörld" in result.stdout
+def test_show_takes_every_run_of_mlxp_1(answer, old, log_id):
+    assert "note: héllo, wörld" in answer("show", str(log_id), "--logs", old)
 
 
 def test_diff_tells_what_differs_and_nothing_else(answer):
@@ -263,9 +261,8 @@ def test_diff_compares_status_code_python_and_packages(answer, training):
     assert differing["package mlxp"] == {"2": f"9.{mlxp.__version__}", "7": mlxp.__version__}
 
 
-def test_diff_marks_what_a_run_lacks(program, old):
-    result = program("diff", "1", "11", "--logs", old)
-    assert ["config.data.path", "–", "/data/my", "set"] in rows(result.stdout)
+def test_diff_marks_what_a_run_lacks(answer, old):
+    assert ["config.data.path", "–", "/data/my", "set"] in rows(answer("diff", "1", "11", "--logs", old))
 
 
 @pytest.mark.parametrize("ending", ["pdf", "png", "svg", "PDF"])
