@@ -118,5 +118,9 @@ def suggestion(name: str, columns: Collection[str]) -> str:
     >>> suggestion("train.lsos", ["train.loss", "config.seed"])
     '; did you mean train.loss?'
     """
-    similar = difflib.get_close_matches(name, map(str, columns), n=3)
+    names = [str(column) for column in columns]
+    # Without its prefix, a short name is too far from the column that is meant to be found.
+    bare = {column.partition(".")[2]: column for column in names if is_metadata(column)}
+    found = difflib.get_close_matches(name, names, n=3) + [bare[one] for one in difflib.get_close_matches(name, bare)]
+    similar = list(dict.fromkeys(found))[:3]
     return f"; did you mean {' or '.join(similar)}?" if similar else ""

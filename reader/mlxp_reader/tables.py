@@ -11,7 +11,7 @@ from mlxp_reader.cells import is_missing
 from mlxp_reader.lazy import MetricDtype
 from mlxp_reader.names import STATISTICS, suggestion
 
-__all__ = ["statistic_column", "to_table"]
+__all__ = ["check_format", "statistic_column", "to_table"]
 
 _STATUS = "info.status"
 
@@ -20,12 +20,27 @@ def to_table(frame: Any, columns: list[str] | None, tablefmt: str, **options: An
     """Return some columns of a frame of runs as a text table; see `DataFrame.to_table`."""
     from tabulate import tabulate
 
+    check_format(tablefmt)
     names = _default_columns(frame) if columns is None else list(columns)
     cells = [_column(frame, name, tablefmt) for name in names]
     # tabulate takes texts that look like numbers for numbers: '007' would become 7.
     texts = [at for at, column in enumerate(cells) if any(isinstance(value, str) for value in column)]
     rows = list(zip(*cells, strict=True))
     return tabulate(rows, **{"headers": names, "tablefmt": tablefmt, "disable_numparse": texts, **options})
+
+
+def check_format(tablefmt: Any) -> None:
+    """Raise an error if `tabulate`, which takes any name, does not know a format.
+
+    Raises
+    ------
+    InvalidKeyError
+        Which names those that there are.
+    """
+    from tabulate import tabulate_formats
+
+    if isinstance(tablefmt, str) and tablefmt not in tabulate_formats:
+        raise InvalidKeyError(f"there is no table format '{tablefmt}'; there are {', '.join(tabulate_formats)}")
 
 
 def _default_columns(frame: Any) -> list[str]:
@@ -56,7 +71,9 @@ def statistic_column(frame: pd.DataFrame, name: str) -> "pd.Series[Any]":
     """
     metric, _, statistic = name.rpartition(".")
     if metric not in frame.columns or not isinstance(frame[metric].dtype, MetricDtype):
-        raise InvalidKeyError(f"there is no column '{name}'{suggestion(name, frame.columns)}")
+        metrics = [str(column) for column in frame.columns if isinstance(frame[column].dtype, MetricDtype)]
+        asked = [f"{known}.{statistic}" for known in metrics] if statistic in STATISTICS else []
+        raise InvalidKeyError(f"there is no column '{name}'{suggestion(name, [*frame.columns, *asked])}")
     if statistic not in STATISTICS:
         raise InvalidKeyError(f"there is no statistic '{statistic}' of {metric}; there are {', '.join(STATISTICS)}")
     column: pd.Series[Any] = getattr(MetricAccessor(frame[metric]), statistic)()

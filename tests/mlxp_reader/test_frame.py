@@ -216,6 +216,16 @@ def test_a_table_of_chosen_columns_and_statistics(runs):
     assert text.splitlines()[1].split() == ["1", "1.00"]
 
 
+def test_a_table_of_a_metric_that_does_not_exist_names_the_nearest(runs):
+    with pytest.raises(InvalidKeyError, match=r"no column 'trian.loss.last'; did you mean train.loss.last"):
+        runs.to_table(["trian.loss.last"])
+
+
+def test_a_format_of_tables_that_does_not_exist_is_an_error(runs):
+    with pytest.raises(InvalidKeyError, match="there is no table format 'excel'; there are asciidoc, "):
+        runs.to_table(tablefmt="excel")
+
+
 def test_a_table_takes_every_format_of_tabulate(runs):
     from tabulate import tabulate_formats
 
