@@ -146,7 +146,8 @@ def _averaged(  # noqa: PLR0913, PLR0917 - what is averaged, over what, and how
     groups.tell_keys()
     groups.tell_repeated()
     others = [short(key) for key in groups.keys if key not in by]
-    if others and by:
+    looks = {tuple(map(shown, values)) for values in zip(*(groups.settings[key] for key in by), strict=True)}
+    if by and len(looks) < len(groups):
         notice(f"{some(others)} varies too, so that several lines look alike; name it as hue, style or col")
     lines = []
     for group in range(len(groups)):

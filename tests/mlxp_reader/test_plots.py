@@ -78,6 +78,11 @@ def texts(axes):
     return [(text.get_text(), text.xy[0]) for text in axes.texts]
 
 
+def test_a_key_that_follows_the_hue_makes_no_lines_that_look_alike():
+    runs = runs_of([[1.0, 2.0]] * 4, lr=[0.1, 0.1, 1.0, 1.0], name=["a", "a", "b", "b"], seed=[1, 2] * 2)
+    assert len(runs.plot_metric("val.loss", hue="lr", over="seed").get_lines()) == 2
+
+
 def test_places_where_runs_end_have_a_tick_and_say_how_many_go_on():
     runs = runs_of([[1.0] * 9, [2.0] * 9, [3.0] * 3, [4.0] * 6], seed=[1, 2, 3, 4])
     axes = runs.plot_metric("val.loss", over="seed")
