@@ -12,6 +12,7 @@ from mlxp.layout import RunDirectory, read_yaml, to_yaml
 from mlxp.run_state import RunState, run_states
 from mlxp.status import Status
 from mlxp.terminal import as_json, bold, coloured
+from mlxp_reader import Reader
 from mlxp_reader.accessors import MetricAccessor
 from mlxp_reader.artifacts import Artifact, ArtifactFolder
 from mlxp_reader.cells import is_missing
@@ -32,7 +33,8 @@ _KEEP_STREAMS = "mlxp.logger.log_streams_to_file=true"
 
 def show(options: argparse.Namespace) -> int:
     """Show one run."""
-    runs = _runs(options.logs, [options.log_id])
+    reader = opened(options.logs)
+    runs = _chosen(reader, [options.log_id])
     state = run_states(options.logs.absolute(), [options.log_id])[0]
     directory = RunDirectory(options.logs / str(options.log_id))
     about = {
@@ -44,17 +46,17 @@ def show(options: argparse.Namespace) -> int:
         "config": _config(directory),
         "metrics": _metrics(runs),
         "artifacts": [_relative(artifact, directory) for artifact in _artifacts(runs)],
+        "unreadable": _unreadable(reader, options.log_id),
     }
     print(as_json({**about, "info": state.info}) if options.json else "\n".join(_lines(about, state, directory)))
     return 0
 
 
-def _runs(logs: Path, log_ids: Sequence[int]) -> "DataFrame":
+def _chosen(reader: Reader, log_ids: Sequence[int]) -> "DataFrame":
     """Return some runs as a frame, in the order of `log_ids`."""
-    reader = opened(logs)
     rows = {log_id: row for row, log_id in enumerate(reader.log_ids)}
     if unknown := [str(log_id) for log_id in log_ids if log_id not in rows]:
-        raise LogDirectoryError(f"there is no run {' and no run '.join(unknown)} in {logs}")
+        raise LogDirectoryError(f"there is no run {' and no run '.join(unknown)} in {reader.src_dir}")
     return reader.filter().take([rows[log_id] for log_id in log_ids]).reset_index(drop=True)
 
 
@@ -91,6 +93,12 @@ def _artifacts(runs: "DataFrame") -> Iterator[Artifact]:
             yield from folder.values()
 
 
+def _unreadable(reader: Reader, log_id: int) -> list[str]:
+    problems = reader.problems
+    rows = problems[problems["log_id"] == log_id].itertuples(index=False)
+    return [f"{row.file}{'' if is_missing(row.line) else f', line {row.line}'}: {row.error}" for row in rows]
+
+
 def _relative(artifact: Artifact, directory: RunDirectory) -> str:
     return artifact.path.relative_to(directory.path.absolute()).as_posix()
 
@@ -103,6 +111,7 @@ def _lines(about: dict[str, Any], state: RunState, directory: RunDirectory) -> I
     rows = [(name, *map(_number, values.values())) for name, values in about["metrics"].items()]
     yield from _section("metrics", list(_table([("", *_STATISTICS), *rows])) if rows else [])
     yield from _section("artifacts", about["artifacts"])
+    yield from _section("could not be read", about["unreadable"])
 
 
 def _facts(about: dict[str, Any], info: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -150,7 +159,7 @@ def diff(options: argparse.Namespace) -> int:
     log_ids = list(dict.fromkeys([options.log_id, *options.others]))
     if len(log_ids) < 2:
         raise MLXPError(f"run {options.log_id} is compared with itself; name two different runs")
-    runs = _runs(options.logs, log_ids)
+    runs = _chosen(opened(options.logs), log_ids)
     differing = {name: values for name, values in _compared(runs) if _differ(values)}
     if options.json:
         print(as_json({name: _by_run(log_ids, values) for name, values in differing.items()}))

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import math
 import os
 import sys
@@ -68,11 +69,18 @@ def as_json(value: Any) -> str:
 
 @contextlib.contextmanager
 def notices_in_lines() -> Iterator[None]:
-    """Within this context, a warning is one line on the error stream, without the place in the code."""
+    """Within this context, warnings and what is logged are one line each on the error stream, without their place."""
 
     def show(message: Warning | str, *_: object) -> None:
         print(f"mlxp: {message}", file=sys.stderr)
 
-    with warnings.catch_warnings():
-        warnings.showwarning = show  # type: ignore[assignment]  # takes more than it needs
-        yield
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("mlxp: %(message)s"))
+    logger = logging.getLogger("mlxp")
+    logger.addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = show  # type: ignore[assignment]  # takes more than it needs
+            yield
+    finally:
+        logger.removeHandler(handler)

@@ -153,8 +153,8 @@ def test_table_of_mlxp_1_has_null_where_a_run_has_nothing(answer, old):
         (["table", "-c", "val.loss"], "'val.loss' has one value per record; a query or table takes one of"),
         (["table", "-q", "seed =="], "cannot read the query: expected a value"),
         (["table", "-q", "seed == 9"], "no run in logs matches seed == 9"),
-        (["show", "99"], "there is no run 99 in logs"),
-        (["diff", "1", "98", "99"], "there is no run 98 and no run 99 in logs"),
+        (["show", "99"], "there is no run 99 in "),
+        (["diff", "1", "98", "99"], "there is no run 98 and no run 99 in "),
         (["diff", "1", "1"], "run 1 is compared with itself; name two different runs"),
         (["plot", "val.los", "-o", "a.png"], "there is no metric 'val.los'; did you mean val.loss"),
         (["plot", "val.loss", "-o", "a.png", "--hue", "lr"], "did you mean config.optimizer.lr?"),
@@ -293,6 +293,30 @@ def test_plot_of_nothing_writes_no_file(complaint, old, tmp_path):
     said = complaint("plot", "train.grad", "--logs", old, "-q", "info.logger.log_id == 11", "-o", str(file))
     assert said == "mlxp: there is no value of train.grad to draw in 1 run\n"
     assert not file.exists()
+
+
+@pytest.fixture
+def damaged(old, tmp_path):
+    """The runs of MLXP 1.0.5, with a configuration and a line of metrics that cannot be read."""
+    logs = shutil.copytree(old, tmp_path / "damaged", ignore=shutil.ignore_patterns(".mlxp"))
+    (logs / "3/metadata/config.yaml").write_text("a: [", encoding="utf-8")
+    metrics = logs / "4/metrics/train.json"
+    metrics.write_text(f"nonsense\n{metrics.read_text(encoding='utf-8')}", encoding="utf-8")
+    return logs
+
+
+def test_show_tells_what_of_a_run_cannot_be_read(call, damaged):
+    config = call("show", "3", "--logs", str(damaged))[1].partition("\ncould not be read\n")[2]
+    assert config.startswith("  metadata/config.yaml")
+    metrics = json.loads(call("show", "4", "--logs", str(damaged), "--json")[1])
+    assert metrics["unreadable"][0].startswith("metrics/train.json, line 1: ")
+    assert metrics["metrics"]["train.loss"]["count"] > 0
+
+
+def test_file_that_cannot_be_read_is_told_in_one_line_beside_the_table(call, damaged):
+    code, out, err = call("table", "--logs", str(damaged), "-f", "csv")
+    assert (code, len(csv_of(out))) == (0, 12)
+    assert err == f"mlxp: 1 problem in the runs of {damaged}: Reader.problems lists them\n"
 
 
 def test_plot_without_matplotlib_tells_how_to_install_it(complaint, monkeypatch):
