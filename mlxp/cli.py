@@ -1,41 +1,38 @@
-"""The command ``mlxp``: looks at the runs in a log directory, and acts on their jobs."""
+"""The command ``mlxp``: looks at the runs in a log directory, and acts on their jobs.
+
+Here are its options and what it does about errors. What each verb does is in `mlxp.cli_runs`, `mlxp.cli_one_run` and
+`mlxp.cli_jobs`, which are imported when they are called, so that help and completion need not wait for pandas.
+"""
 
 import argparse
-import json
+import importlib
 import os
 import sys
-import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import Any
 
-from mlxp.errors import JobSubmissionError, LogDirectoryError, MLXPError
-from mlxp.layout import RunDirectory
-from mlxp.run_state import RunState, run_states
-from mlxp.status import Status
-from mlxp.submission import SUBMITTED, Submission, cancel, resubmit
+from mlxp import __version__
+from mlxp.completion import complete
+from mlxp.errors import MLXPError
+from mlxp.terminal import notices_in_lines
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
-_COLOURS = {
-    Status.COMPLETE.value: "32",
-    Status.RUNNING.value: "36",
-    Status.STARTING.value: "36",
-    Status.SUBMITTED.value: "34",
-    "PREPARED": "33",
-    "LOST": "33",
-}
-"""Colours of a terminal by status; every other status is red."""
-
-_POLL_SECONDS = 0.5
+_QUERY = "which runs, such as \"info.status == 'FAILED' & seed < 3\""
+_KEY = "a key of the configuration; 'config.' may be left out"
+_BANDS = ("std", "sem", "ci95", "bootstrap", "min-max", "iqr", "none")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if something failed."""
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
+    if hasattr(sys.stdout, "reconfigure"):  # what the terminal cannot show must not end the program
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return int(options.verb(options))
+        with notices_in_lines():
+            code = int(_function(options.verb)(options))
+        sys.stdout.flush()
     except MLXPError as error:
         print(f"mlxp: {error}", file=sys.stderr)
         return 1
@@ -44,145 +41,152 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # as when the output is piped to `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--logs", type=Path, default=Path("logs"), metavar="DIR", help="log directory; default: logs")
-    parser = argparse.ArgumentParser(prog="mlxp", description="Look at runs and act on their jobs.")
-    verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    reading = parser()
+    complete(reading)
+    options = reading.parse_args(arguments)
+    if options.verb is None:
+        reading.print_help()
+        reading.exit()
+    return options
 
-    def verb(name: str, function: object, text: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, parents=[common], help=text, description=text)
-        added.set_defaults(verb=function)
-        return added
 
-    query = "which runs, such as \"info.status == 'FAILED' & seed < 3\""
-    status = verb("status", _status, "Tell what became of the runs, and why, as far as the schedulers know.")
-    status.add_argument("query", nargs="?", help=f"{query}; default: all")
+def _function(verb: str) -> Any:
+    module, _, name = verb.partition(":")
+    return getattr(importlib.import_module(f"mlxp.{module}"), name)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    reading = argparse.ArgumentParser(
+        prog="mlxp",
+        description="Look at runs and act on their jobs.",
+        epilog="`mlxp COMMAND --help` has the options of a command, and an example. `mlxpsub` submits runs.",
+    )
+    reading.add_argument("--version", action="version", version=f"mlxp {__version__}")
+    reading.set_defaults(verb=None)
+    verbs = reading.add_subparsers(title="commands", metavar="COMMAND")
+    for add in (_add_table, _add_show, _add_diff, _add_plot, _add_status, _add_output, _add_cancel, _add_resubmit):
+        add(verbs)
+    return reading
+
+
+def _verb(verbs: Any, name: str, module: str, text: str, example: str) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    added.set_defaults(verb=f"{module}:{name}")
+    added.add_argument("--logs", type=Path, default=Path("logs"), metavar="DIR", help="log directory; default: logs")
+    return added
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("no name is given; several are separated by commas")
+    return names
+
+
+def _add_table(verbs: Any) -> None:
+    example = "mlxp table -q \"info.status == 'COMPLETE'\" -c optimizer.lr,seed,test.loss.last --sort test.loss.last"
+    table = _verb(verbs, "table", "cli_runs", "Print the runs as a table.", example)
+    table.add_argument("-q", "--query", metavar="QUERY", help=f"{_QUERY}; default: all")
+    table.add_argument(
+        "-c",
+        "--columns",
+        type=_names,
+        metavar="NAMES",
+        help="keys ('config.' may be left out), log_id, status, and metrics with last, first, min, max, mean, count, "
+        "argmin or argmax, such as test.loss.min, separated by commas; default: id, the keys that vary, and status",
+    )
+    table.add_argument("--sort", type=_names, metavar="NAMES", help="columns to sort by, the lowest first")
+    table.add_argument("--descending", action="store_true", help="the highest first; runs without a value stay last")
+    table.add_argument(
+        "-f",
+        "--format",
+        type=_table_format,
+        default="simple",
+        metavar="FORMAT",
+        help="csv, json, or a format of tabulate: github, latex_booktabs, html, ...; default: simple",
+    )
+    table.add_argument("--json", action="store_const", const="json", dest="format", help="the same as -f json")
+
+
+def _table_format(text: str) -> str:
+    from tabulate import tabulate_formats
+
+    known = sorted(["csv", "json", *tabulate_formats])
+    if text not in known:
+        raise argparse.ArgumentTypeError(f"there is no format '{text}'; there are {', '.join(known)}")
+    return text
+
+
+def _add_show(verbs: Any) -> None:
+    text = "Show one run: its status, when, where and how it ran, configuration, metrics, artifacts, and what failed."
+    show = _verb(verbs, "show", "cli_one_run", text, "mlxp show 12")
+    show.add_argument("log_id", type=int, metavar="ID", help="the run's id")
+    show.add_argument("--json", action="store_true", help="print one object")
+
+
+def _add_diff(verbs: Any) -> None:
+    text = "Compare runs: what differs in configuration, code version, Python, packages and last metrics."
+    diff = _verb(verbs, "diff", "cli_one_run", text, "mlxp diff 12 57")
+    diff.add_argument("log_id", type=int, metavar="ID", help="a run's id")
+    diff.add_argument("others", type=int, nargs="+", metavar="ID", help="those of the runs to compare it with")
+    diff.add_argument("--json", action="store_true", help="print one object: what differs, by name and run")
+
+
+def _add_plot(verbs: Any) -> None:
+    example = "mlxp plot val.loss --hue optimizer.lr --over seed --band ci95 --logy -o fig.pdf"
+    text = "Draw a metric of the runs to a file: a line per run, or means over some runs. Needs mlxp[plot]."
+    plot = _verb(verbs, "plot", "cli_runs", text, example)
+    plot.add_argument("metric", metavar="METRIC", help="such as val.loss")
+    plot.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="its ending is the format: .pdf, .png, .svg, …"
+    )
+    plot.add_argument("-q", "--query", metavar="QUERY", help=f"{_QUERY}; default: all")
+    plot.add_argument("--hue", metavar="KEY", help=f"whose values have a colour each: {_KEY}")
+    plot.add_argument("--style", metavar="KEY", help="whose values have a dash each")
+    plot.add_argument("--col", metavar="KEY", help="whose values have a picture each")
+    plot.add_argument("--over", type=_names, default=[], metavar="KEYS", help="to average over, such as seed")
+    plot.add_argument("--exclude", type=_names, metavar="KEYS", help="patterns of keys that do not matter, as paths.*")
+    plot.add_argument("--band", choices=_BANDS, default="std", help="what is shown around a mean; default: std")
+    plot.add_argument("--x", default="step", metavar="NAME", help="step, or another metric such as time; default: step")
+    plot.add_argument("--step", metavar="KEY", help="the key that tells the step; default: step, epoch or iteration")
+    plot.add_argument("--smooth", type=float, default=0.0, metavar="WEIGHT", help="from 0 to less than 1; default: 0")
+    plot.add_argument("--logx", action="store_true", help="a logarithmic horizontal axis")
+    plot.add_argument("--logy", action="store_true", help="a logarithmic vertical axis")
+
+
+def _add_status(verbs: Any) -> None:
+    text = "Tell what became of the runs, and why, as far as the schedulers know."
+    status = _verb(verbs, "status", "cli_jobs", text, "mlxp status \"info.status == 'FAILED'\"")
+    status.add_argument("query", nargs="?", metavar="QUERY", help=f"{_QUERY}; default: all")
     status.add_argument("--json", action="store_true", help="print a list with one object per run")
-    cancelled = verb("cancel", _cancel, "Cancel the jobs of runs.")
-    cancelled.add_argument("query", help=query)
-    output = verb("output", _output, "Print what a run has printed.")
-    output.add_argument("log_id", type=int, metavar="ID")
+
+
+def _add_output(verbs: Any) -> None:
+    output = _verb(verbs, "output", "cli_jobs", "Print what a run has printed.", "mlxp output 12 --stderr --follow")
+    output.add_argument("log_id", type=int, metavar="ID", help="the run's id")
     output.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
     output.add_argument("--stderr", action="store_true", help="what it has printed as errors")
-    again = verb("resubmit", _resubmit, "Submit runs again, under the same ids.")
-    again.add_argument("query", nargs="?", help=f"{query}; default: those whose job was not submitted")
-    return parser
 
 
-def _runs(options: argparse.Namespace) -> list[RunState]:
-    if not options.logs.is_dir():
-        raise LogDirectoryError(f"there is no directory {options.logs}; name the runs' directory with --logs")
-    # Absolute, since a job that is submitted again starts elsewhere.
-    runs = run_states(options.logs.absolute())
-    if not getattr(options, "query", None):
-        return runs
-    from mlxp.run_query import matching
-
-    return matching(runs, options.logs, options.query)
+def _add_cancel(verbs: Any) -> None:
+    cancel = _verb(verbs, "cancel", "cli_jobs", "Cancel the jobs of runs.", 'mlxp cancel "optimizer.lr > 1"')
+    cancel.add_argument("query", metavar="QUERY", help=_QUERY)
 
 
-def _status(options: argparse.Namespace) -> int:
-    runs = _runs(options)
-    if options.json:
-        print(json.dumps([run.to_dict() for run in runs], indent=2))
-        return 0
-    counts = Counter(run.status for run in runs)
-    summary = ", ".join(f"{count} {_coloured(status)}" for status, count in counts.most_common())
-    print(f"{len(runs)} run{'s' * (len(runs) != 1)} in {options.logs}" + (f": {summary}" if summary else ""))
-    for run in runs:
-        if run.status != Status.COMPLETE:
-            job = f"job {run.submission.job_id}  " if run.submission and run.submission.job_id else ""
-            print(
-                f"{run.directory.log_id:>6}  {_coloured(run.status, width=9)}  {job}{_first_line(run.reason)}".rstrip()
-            )
-    return 0
-
-
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0]
-
-
-def _coloured(status: str, width: int = 0) -> str:
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
-        return f"{status:<{width}}"
-    return f"\033[{_COLOURS.get(status, '31')}m{status:<{width}}\033[0m"
-
-
-def _cancel(options: argparse.Namespace) -> int:
-    runs = [run for run in _runs(options) if run.is_open and run.status not in {"KILLED", "FAILED", "LOST"}]
-    submissions = [run.submission for run in runs if run.submission is not None]
-    code = 0
-    for scheduler in {one.scheduler.name: one.scheduler for one in submissions}.values():
-        error = cancel(scheduler, [one for one in submissions if one.scheduler.name == scheduler.name])
-        if error:
-            print(f"mlxp: {error}", file=sys.stderr)
-            code = 1
-    ids = " ".join(str(run.directory.log_id) for run in runs)
-    print(f"cancelled the jobs of {len(runs)} runs" + (f": {ids}" if runs else "; none of these has one that goes on"))
-    return code
-
-
-def _output(options: argparse.Namespace) -> int:
-    directory = RunDirectory(options.logs / str(options.log_id))
-    if not directory.path.is_dir():
-        raise LogDirectoryError(f"there is no run {options.log_id} in {options.logs}")
-    file = directory.stderr if options.stderr else directory.stdout
-    if not file.exists() and not options.follow:
-        raise LogDirectoryError(
-            f"there is no {file}: the run has printed nothing yet, or was started with log_streams_to_file: false"
-        )
-    for text in _followed(file, directory) if options.follow else [file.read_bytes()]:
-        sys.stdout.buffer.write(text)
-        sys.stdout.flush()
-    return 0
-
-
-def _followed(file: Path, directory: RunDirectory) -> Iterator[bytes]:
-    opened: IO[bytes] | None = None
-    while True:
-        state = run_states(directory.path.parent, [directory.log_id])[0]
-        if opened is None and file.exists():
-            opened = file.open("rb")
-        # Read after the look at the state, so that what was printed last is not missed.
-        if opened is not None:
-            yield opened.read()
-        if state.status not in {Status.SUBMITTED, Status.STARTING, Status.RUNNING}:
-            return
-        time.sleep(_POLL_SECONDS)
-
-
-def _resubmit(options: argparse.Namespace) -> int:
-    runs = _runs(options)
-    if options.query is None:
-        runs = [run for run in runs if run.submission is not None and run.submission.status != SUBMITTED]
-    code = 0
-    for run in runs:
-        problem = _problem_of_resubmission(run)
-        if problem is None and run.submission is not None:
-            problem = _resubmitted(run.submission)
-        if problem is not None:
-            code = 1
-        what = f"job {run.submission.job_id}" if problem is None and run.submission else f"not submitted: {problem}"
-        print(f"run {run.directory.log_id}: {what}", flush=True)
-    if not runs:
-        print("no run to submit")
-    return code
-
-
-def _problem_of_resubmission(run: RunState) -> str | None:
-    if run.submission is None:
-        return "it was not submitted by mlxpsub"
-    if run.status in {Status.SUBMITTED, Status.STARTING, Status.RUNNING}:
-        return f"it is {run.status}; cancel it first"
-    return None
-
-
-def _resubmitted(submission: Submission) -> str | None:
-    try:
-        resubmit(submission)
-    except JobSubmissionError as error:
-        return str(error)
-    return None
+def _add_resubmit(verbs: Any) -> None:
+    text = "Submit runs again, under the same ids."
+    again = _verb(verbs, "resubmit", "cli_jobs", text, "mlxp resubmit \"info.status == 'FAILED'\"")
+    again.add_argument(
+        "query", nargs="?", metavar="QUERY", help=f"{_QUERY}; default: those whose job was not submitted"
+    )

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlxp.batch import Batch, Packing
+from mlxp.completion import complete
 from mlxp.errors import InvalidSchedulerError, MLXPError
 from mlxp.layout import RunDirectory, next_log_id
 from mlxp.plan import make_plan
@@ -22,7 +23,9 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if something was not submitted."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    complete(parser)
+    options = parser.parse_args(arguments)
     for module in options.plugin:
         sys.path.insert(0, str(Path.cwd()))
         importlib.import_module(module)

@@ -81,7 +81,8 @@ def resolve(name: str, fields: Collection[str]) -> str:
         return meanings[0]
     if name in fields and is_metric(name):
         choices = ", ".join(f"{name}.{statistic}" for statistic in STATISTICS)
-        raise InvalidKeyError(f"'{name}' has one value per record; a query takes one of its statistics: {choices}")
+        several = "has one value per record; a query or table takes one of its statistics"
+        raise InvalidKeyError(f"'{name}' {several}: {choices}")
     raise InvalidKeyError(f"there is no field '{name}'{_suggestion(name, fields)}")
 
 
@@ -102,7 +103,11 @@ def _suggestion(name: str, fields: Collection[str]) -> str:
     bare = {field.partition(".")[2]: field for field in metadata}
     similar += [bare[match] for match in difflib.get_close_matches(name, bare, n=3)]
     nearest = list(dict.fromkeys(ending + similar))[:3]
-    return f"; did you mean {' or '.join(nearest)}?" if nearest else "; reader.searchable lists what can be asked"
+    return (
+        f"; did you mean {' or '.join(nearest)}?"
+        if nearest
+        else "; reader.searchable lists what there is, and `mlxp show ID` what a run has"
+    )
 
 
 def suggestion(name: str, columns: Collection[str]) -> str:
@@ -113,5 +118,9 @@ def suggestion(name: str, columns: Collection[str]) -> str:
     >>> suggestion("train.lsos", ["train.loss", "config.seed"])
     '; did you mean train.loss?'
     """
-    similar = difflib.get_close_matches(name, map(str, columns), n=3)
+    names = [str(column) for column in columns]
+    # Without its prefix, a short name is too far from the column that is meant to be found.
+    bare = {column.partition(".")[2]: column for column in names if is_metadata(column)}
+    found = difflib.get_close_matches(name, names, n=3) + [bare[one] for one in difflib.get_close_matches(name, bare)]
+    similar = list(dict.fromkeys(found))[:3]
     return f"; did you mean {' or '.join(similar)}?" if similar else ""

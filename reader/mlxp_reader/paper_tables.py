@@ -231,11 +231,19 @@ def _fitting(numbers: dict[str, Numbers], mine: Any) -> str:
 
 
 def _fields(form: str | None) -> list[str]:
-    fields = [field for _, field, _, _ in string.Formatter().parse(form or "") if field is not None]
-    for field in fields:
+    """Return the statistics that a cell's format names."""
+    try:
+        parts = [(field, spec) for _, field, spec, _ in string.Formatter().parse(form or "") if field is not None]
+        for field, spec in parts:
+            format(1 if field == "count" else 1.0, spec or "")
+    except ValueError as error:
+        raise InvalidKeyError(
+            f"{form!r} is no format of a cell, such as '{{mean:.1f}} ± {{std:.1f}}': {error}"
+        ) from error
+    for field, _ in parts:
         if field not in SPREADS or field == "bootstrap":
             raise InvalidKeyError(f"'{{{field}}}' is no field of a cell's format; there are {', '.join(SPREADS)}")
-    return fields
+    return [field for field, _ in parts]
 
 
 def _formatted(form: str, numbers: Mapping[str, float]) -> str:

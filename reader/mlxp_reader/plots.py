@@ -28,6 +28,9 @@ BANDS = ("std", "sem", "ci95", "bootstrap", "minmax", "min-max", "iqr")
 MOST_LABELS = 12
 """More lines than this have no label each."""
 
+MOST_ENDS = 4
+"""On more lines than this, the places at which runs end have ticks, but no texts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -94,6 +97,8 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
         axis.set(
             xlabel=x_label, ylabel=metric, **({"xscale": "log"} if logx else {}), **({"yscale": "log"} if logy else {})
         )
+        if x == "step" and not logx and all((line.x % 1 == 0).all() for line in mine):
+            axis.xaxis.get_major_locator().set_params(integer=True)  # there is no epoch 2.5
         if ax is None:
             axis.label_outer()
     return axes if col is not None else axes.flat[0]
@@ -141,7 +146,8 @@ def _averaged(  # noqa: PLR0913, PLR0917 - what is averaged, over what, and how
     groups.tell_keys()
     groups.tell_repeated()
     others = [short(key) for key in groups.keys if key not in by]
-    if others and by:
+    looks = {tuple(map(shown, values)) for values in zip(*(groups.settings[key] for key in by), strict=True)}
+    if by and len(looks) < len(groups):
         notice(f"{some(others)} varies too, so that several lines look alike; name it as hue, style or col")
     lines = []
     for group in range(len(groups)):
@@ -225,9 +231,13 @@ def _draw(axis: Any, lines: list[Line], look: Look) -> None:
     for line in lines:
         colour = look.colours[shown(_hue(line, look))]
         dash = look.dashes[shown(line.setting[look.style])] if look.style else "-"
-        at, bins = _kept(line.middle, look.max_points)
+        ends = _ends(line.counts)
+        at, bins = _kept(line.middle, look.max_points, ends)
         label = _label(line, look) if len(lines) <= MOST_LABELS else None
-        axis.plot(line.x[at], line.middle[at], color=colour, linestyle=dash, linewidth=1.4, label=label)
+        ticks = {"marker": "|", "markersize": 9, "markevery": np.searchsorted(at, ends).tolist()} if len(ends) else {}
+        axis.plot(line.x[at], line.middle[at], color=colour, linestyle=dash, linewidth=1.4, label=label, **ticks)
+        if len(ends) and len(lines) <= MOST_ENDS:
+            _tell_ends(axis, line, ends)
         if line.low is not None and line.high is not None:
             low, high = _extremes(line.low, np.fmin, bins), _extremes(line.high, np.fmax, bins)
             axis.fill_between(line.x[at], low[at // bins], high[at // bins], color=colour, alpha=0.2, linewidth=0)
@@ -239,8 +249,27 @@ def _draw(axis: Any, lines: list[Line], look: Look) -> None:
         say_nothing(axis)
 
 
-def _kept(values: Array, most: int) -> tuple[npt.NDArray[np.intp], int]:
-    """Return which points of a line are drawn, the highest and the lowest of each bin, and how many are in a bin."""
+def _ends(counts: Array) -> npt.NDArray[np.intp]:
+    """Return the places from which on fewer runs are there, after the last at which one came in addition."""
+    change = np.diff(counts)
+    rises = np.flatnonzero(change > 0)
+    drops = np.flatnonzero(change < 0) + 1
+    return np.asarray(drops[drops > rises.max(initial=-1)])
+
+
+def _tell_ends(axis: Any, line: Line, ends: npt.NDArray[np.intp]) -> None:
+    """Write how many runs go on where fewer of them do: at each such place, or at the first if they are close."""
+    gaps = np.diff(line.x[ends])
+    is_apart = len(gaps) == 0 or gaps.min() > np.ptp(line.x) / 8
+    above = line.middle if line.high is None else np.fmax(line.middle, line.high)
+    for end in ends.tolist() if is_apart else ends[:1].tolist():
+        text = f"n={line.counts[end - 1]}→{line.counts[end if is_apart else -1]}"
+        place = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+        axis.annotate(text, (line.x[end], above[end]), fontsize="x-small", **place)
+
+
+def _kept(values: Array, most: int, also: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], int]:
+    """Return which points of a line are drawn: `also`, the highest and lowest of each bin; and how many a bin has."""
     if len(values) <= most:
         return np.arange(len(values)), 1
     width = -(-2 * len(values) // most)
@@ -248,7 +277,7 @@ def _kept(values: Array, most: int) -> tuple[npt.NDArray[np.intp], int]:
     starts = np.arange(len(padded)) * width
     lowest = np.where(np.isnan(padded), np.inf, padded).argmin(axis=1)
     highest = np.where(np.isnan(padded), -np.inf, padded).argmax(axis=1)
-    at = np.concatenate([[0, len(values) - 1], starts + lowest, starts + highest])
+    at = np.concatenate([[0, len(values) - 1], also, starts + lowest, starts + highest])
     return np.unique(at[at < len(values)]), width
 
 

@@ -111,7 +111,8 @@ class SeedGroups:
         sizes = np.bincount(self._number, minlength=len(self))
         counts = f"{sizes.min()}" if len(set(sizes)) == 1 else f"{sizes.min()} to {sizes.max()}" if len(sizes) else "0"
         by = f" by {', '.join(map(short, self.keys))}" if self.keys else ""
-        return f"{len(self)} groups of {counts} runs{by}, over {', '.join(map(short, self.over))}"
+        groups = f"{len(self)} group{'s' * (len(self) != 1)} of {counts} run{'s' * (counts != '1')}"
+        return f"{groups}{by}, over {', '.join(map(short, self.over))}"
 
     def runs(self, group: int) -> Any:
         """Return the runs of one group, given its number: the index of what `aggregate` and `best` return.
@@ -124,6 +125,10 @@ class SeedGroups:
         if group not in self.settings.index:
             raise InvalidKeyError(f"there is no group {group}; there are {len(self)}, from 0")
         return self._frame[self._number == group].reset_index(drop=True)
+
+    def is_constant(self, key: str) -> bool:
+        """Tell whether a key has the same value in all runs."""
+        return key not in self.over and key not in self._frame.diff()
 
     def places(self, group: int) -> list[int]:
         """Return the places in the frame of the runs of one group."""
@@ -223,7 +228,9 @@ class SeedGroups:
             parts.append(pd.DataFrame(spread(table.reshape(len(mine), len(at)), list(dict.fromkeys([*how, "count"])))))
         numbers = np.concatenate([np.empty(0, dtype=np.int64), *groups])
         told = self.settings.iloc[numbers].reset_index()
-        found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*how, "count"])
+        found = (
+            pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(dict.fromkeys([*how, "count"])))
+        )
         return told.assign(step=np.concatenate(steps) if steps else [], **found)
 
     def _name(self, group: int) -> str:
@@ -257,7 +264,9 @@ class SeedGroups:
             return
         least = counts.max() if len(set(counts)) > 1 else self.sizes().max()
         fewer = [self._lacking(group, there) for group in np.flatnonzero(counts < least).tolist()]
-        notice(f"groups have from {counts.min()} to {counts.max()} values of {what}: {some(fewer, most=3)}")
+        few, many = counts.min(), counts.max()
+        how_many = f"from {few} to {many}" if few < many else f"{few} instead of {least}"
+        notice(f"groups have {how_many} values of {what}: {some(fewer, most=3)}")
 
     def _lacking(self, group: int, there: npt.NDArray[np.bool_]) -> str:
         mine = {tuple(map(shown, seed)) for seed in self._seeds(there & (self._number == group))}

@@ -30,6 +30,7 @@ def best(groups: "SeedGroups", what: str, per: list[str], report: str, direction
     reported = {f"{report}.{name}": told[name] for name in ("mean", "std", "count")}
     columns: dict[str, Any] = {f"{what}.mean": chosen_by["mean"], **reported, "missing": lacking}
     table = groups.settings.assign(**columns)
+    per = [key for key in per if key in groups.keys]  # another one has the same value in all runs
     _tell_missing(lacking, chosen_by["mean"])
     score = sign * chosen_by["mean"]
     kind = _kinds(table, per)
@@ -48,7 +49,7 @@ def _sign(what: str, direction: str | None) -> int:
 
 def _check_keys(groups: "SeedGroups", per: list[str]) -> None:
     for key in per:
-        if key not in groups.keys:
+        if key not in groups.keys and not groups.is_constant(key):
             known = ", ".join(map(short, groups.keys)) or "none"
             raise InvalidKeyError(f"'{short(key)}' does not tell the groups apart; the keys that do: {known}")
 

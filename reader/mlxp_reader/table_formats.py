@@ -4,6 +4,8 @@ import html
 import re
 from dataclasses import dataclass
 
+from mlxp_reader.tables import check_format
+
 __all__ = ["Cell", "Grid", "to_html", "to_latex", "to_text"]
 
 MISSING = "–"
@@ -69,6 +71,7 @@ def to_text(grid: Grid, tablefmt: str) -> str:
     """Return the table as `tabulate` writes it."""
     from tabulate import tabulate
 
+    check_format(tablefmt)
     is_markdown = tablefmt in {"pipe", "github"}
     name = _markdown if is_markdown else str
     rows = [[*map(name, names), *map(_marked_text, cells)] for names, cells in zip(grid.rows, grid.cells, strict=True)]

@@ -216,11 +216,31 @@ def test_a_table_of_chosen_columns_and_statistics(runs):
     assert text.splitlines()[1].split() == ["1", "1.00"]
 
 
+def test_a_table_of_a_metric_that_does_not_exist_names_the_nearest(runs):
+    with pytest.raises(InvalidKeyError, match=r"no column 'trian.loss.last'; did you mean train.loss.last"):
+        runs.to_table(["trian.loss.last"])
+
+
+def test_a_format_of_tables_that_does_not_exist_is_an_error(runs):
+    with pytest.raises(InvalidKeyError, match="there is no table format 'excel'; there are asciidoc, "):
+        runs.to_table(tablefmt="excel")
+
+
 def test_a_table_takes_every_format_of_tabulate(runs):
     from tabulate import tabulate_formats
 
     for name in tabulate_formats:
         assert "0.1" in runs.to_table(["config.lr", "train.loss"], tablefmt=name)
+
+
+def test_table_shows_texts_as_they_are_and_nothing_for_what_is_missing():
+    runs = DataFrame({"config.commit": ["007", "1e3", None], "config.note": ["a|b\nc", "d", "e"]})
+    body = runs.to_table(tablefmt="github").splitlines()[2:]
+    assert [line.split() for line in body] == [
+        ["|", "007", "|", r"a\|b", "c", "|"],
+        ["|", "1e3", "|", "d", "|"],
+        ["|", "|", "e", "|"],
+    ]
 
 
 def test_groups_have_tuples_of_python_values_for_keys(runs):

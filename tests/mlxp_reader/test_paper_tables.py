@@ -83,6 +83,17 @@ def test_a_cell_is_formatted_as_asked(fmt, cell):
     assert cell in tabulated(fmt=fmt).to_markdown()
 
 
+@pytest.mark.parametrize("fmt", ["{mean:.1q}", "{mean", "{count:.1%z}", "mean}"])
+def test_what_is_no_format_is_answered_in_one_sentence(fmt):
+    with pytest.raises(InvalidKeyError, match=r"is no format of a cell, such as '\{mean:.1f\} ± \{std:.1f\}': "):
+        tabulated(fmt=fmt)
+
+
+def test_a_format_of_tables_that_does_not_exist_is_an_error():
+    with pytest.raises(InvalidKeyError, match="there is no table format 'excel'; there are asciidoc, "):
+        tabulated().to_table("excel")
+
+
 def test_a_single_run_has_no_spread():
     assert "| 0.5 |" in tabulated({("a", "A"): [0.5]}, fmt="{mean:.1f} ± {std:.1f}").to_markdown()
     assert "| 0.5 |" in tabulated({("a", "A"): [0.5]}, fmt="{mean:.1f} ({std:.1f})").to_markdown()

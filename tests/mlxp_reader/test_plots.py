@@ -74,6 +74,42 @@ def test_the_line_over_seeds_is_the_mean_of_what_is_there_and_its_label_says_how
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "val.loss")
 
 
+def texts(axes):
+    return [(text.get_text(), text.xy[0]) for text in axes.texts]
+
+
+def test_a_key_that_follows_the_hue_makes_no_lines_that_look_alike():
+    runs = runs_of([[1.0, 2.0]] * 4, lr=[0.1, 0.1, 1.0, 1.0], name=["a", "a", "b", "b"], seed=[1, 2] * 2)
+    assert len(runs.plot_metric("val.loss", hue="lr", over="seed").get_lines()) == 2
+
+
+def test_places_where_runs_end_have_a_tick_and_say_how_many_go_on():
+    runs = runs_of([[1.0] * 9, [2.0] * 9, [3.0] * 3, [4.0] * 6], seed=[1, 2, 3, 4])
+    axes = runs.plot_metric("val.loss", over="seed")
+    assert texts(axes) == [("n=4→3", 3), ("n=3→2", 6)]
+    (line,) = axes.get_lines()
+    assert line.get_xdata()[line.get_markevery()].tolist() == [3, 6]
+
+
+def test_runs_that_end_close_to_one_another_are_told_once():
+    runs = runs_of([[1.0] * 20, [2.0] * 19, [3.0] * 18], seed=[1, 2, 3])
+    axes = runs.plot_metric("val.loss", over="seed", max_points=4)
+    assert texts(axes) == [("n=3→1", 18)]
+    assert labels(axes) == ["n=3→1"]
+
+
+def test_runs_that_all_go_on_to_the_end_have_no_ticks():
+    late = runs_of([[float("nan"), 1.0, 2.0], [1.0, 2.0, 3.0]], seed=[1, 2])
+    axes = late.plot_metric("val.loss", over="seed")
+    assert (axes.get_lines()[0].get_marker(), texts(axes)) == ("None", [])
+    assert labels(axes) == ["n=1..2"]
+
+
+def test_steps_that_are_whole_numbers_have_no_fractions_on_the_axis():
+    axes = UNEQUAL.plot_metric("val.loss")
+    assert [tick for tick in axes.get_xticks() if tick % 1] == []
+
+
 @pytest.mark.parametrize(
     ("band", "low", "high"),
     [

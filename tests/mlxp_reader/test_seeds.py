@@ -83,6 +83,18 @@ def test_no_runs_have_no_groups():
     assert groups.best("test.acc.max").empty
 
 
+def test_curves_of_no_runs_have_no_rows():
+    found = two_models(*range(6))[:0].over("seed").aggregate("test.acc", ["mean", "count"])
+    assert (len(found), list(found.columns)) == (0, ["group", "step", "mean", "count"])
+
+
+def test_the_best_per_key_that_has_one_value_is_the_best():
+    groups = runs_of([1.0, 2.0, 5.0, 3.0], model=["a"] * 4, lr=[0.1, 0.1, 1.0, 1.0], seed=[0, 1] * 2).over("seed")
+    assert groups.best("test.acc.max", per="model")["config.lr"].tolist() == [1.0]
+    with pytest.raises(InvalidKeyError, match="'seed' does not tell the groups apart; the keys that do: lr"):
+        groups.best("test.acc.max", per="seed")
+
+
 def test_none_and_lists_are_values_to_group_by():
     layers = [[64], [64], [64, 64], [64, 64], None, None]
     groups = runs_of(range(6), layers=pd.array(layers, dtype="mixed"), seed=[0, 1] * 3).over("seed")
@@ -128,7 +140,7 @@ def test_unequal_counts_are_told_with_what_is_missing():
 
 def test_runs_without_the_metric_are_told_even_if_every_group_has_one():
     with pytest.warns(
-        UserWarning, match=r"from 2 to 2 values .*model=a \(seed 1 missing\), model=b \(seed 0 missing\)"
+        UserWarning, match=r"have 2 instead of 3 values of .*model=a \(seed 1 missing\), model=b \(seed 0 missing\)"
     ):
         two_models(1.0, None, 2.0, np.nan, 3.0, 4.0).over("seed").aggregate(STAT)
 

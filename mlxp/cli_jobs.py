@@ -1,0 +1,137 @@
+"""What ``mlxp`` does about the jobs of runs: tell their status, show what they print, cancel and submit them again."""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from mlxp.errors import JobSubmissionError, LogDirectoryError
+from mlxp.layout import RunDirectory
+from mlxp.run_state import RunState, run_states
+from mlxp.status import Status
+from mlxp.submission import SUBMITTED, Submission
+from mlxp.submission import cancel as cancel_jobs
+from mlxp.submission import resubmit as submit_again
+from mlxp.terminal import coloured
+
+__all__ = ["cancel", "output", "resubmit", "status"]
+
+_POLL_SECONDS = 0.5
+
+
+def _runs(options: argparse.Namespace) -> list[RunState]:
+    if not options.logs.is_dir():
+        raise LogDirectoryError(f"there is no directory {options.logs}; name the runs' directory with --logs")
+    # Absolute, since a job that is submitted again starts elsewhere.
+    runs = run_states(options.logs.absolute())
+    if not getattr(options, "query", None):
+        return runs
+    from mlxp.run_query import matching
+
+    return matching(runs, options.logs, options.query)
+
+
+def status(options: argparse.Namespace) -> int:
+    """Tell what became of the runs."""
+    runs = _runs(options)
+    if options.json:
+        print(json.dumps([run.to_dict() for run in runs], indent=2))
+        return 0
+    counts = Counter(run.status for run in runs)
+    summary = ", ".join(f"{count} {coloured(state)}" for state, count in counts.most_common())
+    print(f"{len(runs)} run{'s' * (len(runs) != 1)} in {options.logs}" + (f": {summary}" if summary else ""))
+    for run in runs:
+        if run.status != Status.COMPLETE:
+            job = f"job {run.submission.job_id}  " if run.submission and run.submission.job_id else ""
+            print(
+                f"{run.directory.log_id:>6}  {coloured(run.status, width=9)}  {job}{_first_line(run.reason)}".rstrip()
+            )
+    return 0
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
+def cancel(options: argparse.Namespace) -> int:
+    """Cancel the jobs of runs that wait or go on."""
+    runs = [run for run in _runs(options) if run.is_open and run.status not in {"KILLED", "FAILED", "LOST"}]
+    submissions = [run.submission for run in runs if run.submission is not None]
+    code = 0
+    for scheduler in {one.scheduler.name: one.scheduler for one in submissions}.values():
+        error = cancel_jobs(scheduler, [one for one in submissions if one.scheduler.name == scheduler.name])
+        if error:
+            print(f"mlxp: {error}", file=sys.stderr)
+            code = 1
+    ids = " ".join(str(run.directory.log_id) for run in runs)
+    print(f"cancelled the jobs of {len(runs)} runs" + (f": {ids}" if runs else "; none of these has one that goes on"))
+    return code
+
+
+def output(options: argparse.Namespace) -> int:
+    """Print what a run has printed, until it has ended if it is followed."""
+    directory = RunDirectory(options.logs / str(options.log_id))
+    if not directory.path.is_dir():
+        raise LogDirectoryError(f"there is no run {options.log_id} in {options.logs}")
+    file = directory.stderr if options.stderr else directory.stdout
+    if not file.exists() and not options.follow:
+        raise LogDirectoryError(
+            f"there is no {file}: the run has printed nothing yet, or was started with log_streams_to_file: false"
+        )
+    for text in _followed(file, directory) if options.follow else [file.read_bytes()]:
+        sys.stdout.buffer.write(text)
+        sys.stdout.flush()
+    return 0
+
+
+def _followed(file: Path, directory: RunDirectory) -> Iterator[bytes]:
+    opened: IO[bytes] | None = None
+    while True:
+        state = run_states(directory.path.parent, [directory.log_id])[0]
+        if opened is None and file.exists():
+            opened = file.open("rb")
+        # Read after the look at the state, so that what was printed last is not missed.
+        if opened is not None:
+            yield opened.read()
+        if state.status not in {Status.SUBMITTED, Status.STARTING, Status.RUNNING}:
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def resubmit(options: argparse.Namespace) -> int:
+    """Submit runs again under their ids."""
+    runs = _runs(options)
+    if options.query is None:
+        runs = [run for run in runs if run.submission is not None and run.submission.status != SUBMITTED]
+    code = 0
+    for run in runs:
+        problem = _problem_of_resubmission(run)
+        if problem is None and run.submission is not None:
+            problem = _resubmitted(run.submission)
+        if problem is not None:
+            code = 1
+        what = f"job {run.submission.job_id}" if problem is None and run.submission else f"not submitted: {problem}"
+        print(f"run {run.directory.log_id}: {what}", flush=True)
+    if not runs:
+        print("no run to submit")
+    return code
+
+
+def _problem_of_resubmission(run: RunState) -> str | None:
+    if run.submission is None:
+        return "it was not submitted by mlxpsub"
+    if run.status in {Status.SUBMITTED, Status.STARTING, Status.RUNNING}:
+        return f"it is {run.status}; cancel it first"
+    return None
+
+
+def _resubmitted(submission: Submission) -> str | None:
+    try:
+        submit_again(submission)
+    except JobSubmissionError as error:
+        return str(error)
+    return None
