@@ -17,7 +17,7 @@ from mlxp.scheduler import SCHEDULERS, problem_with
 from mlxp.script import read_script
 from mlxp.submission import SUBMITTED, Submission, Submitter, chosen_scheduler
 
-__all__ = ["main"]
+__all__ = ["main", "submit_all"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,7 +84,7 @@ def _submit(options: argparse.Namespace) -> int:
         if problem is not None:
             print(f"mlxpsub: {problem}", file=sys.stderr)
         return 0
-    return _submit_all(submitter, packing)
+    return submit_all(Batch(submitter, packing), "mlxpsub")
 
 
 def _print_plan(submitter: Submitter) -> None:
@@ -96,10 +96,10 @@ def _print_plan(submitter: Submitter) -> None:
     _print("\n".join(lines) + "\n" + submitter.script_for(*runs[0], directories[0]).rstrip("\n"))
 
 
-def _submit_all(submitter: Submitter, packing: Packing) -> int:
-    batch = Batch(submitter, packing)
+def submit_all(batch: Batch, program: str) -> int:
+    """Submit a batch, tell what becomes of each run, and return an exit code; `program` begins what is said."""
     if batch.is_resumed:
-        print("mlxpsub: finishing the submission that was cut short", file=sys.stderr)
+        print(f"{program}: finishing the submission that was cut short", file=sys.stderr)
     try:
         with interrupts_between_steps() as stop_if_interrupted:
             batch.prepare(stop_if_interrupted)
@@ -107,14 +107,14 @@ def _submit_all(submitter: Submitter, packing: Packing) -> int:
     except KeyboardInterrupt:
         done = sum(one.status == SUBMITTED for one in batch.submissions)
         print(
-            f"mlxpsub: interrupted; {done} of {len(submitter.plan.runs)} runs were submitted. "
+            f"{program}: interrupted; {done} of {len(batch.submitter.plan.runs)} runs were submitted. "
             "The same command, or `mlxp resubmit`, submits the others.",
             file=sys.stderr,
         )
         return 130
     refused = [one for one in batch.submissions if one.status != SUBMITTED]
     if refused:
-        print(f"mlxpsub: {len(refused)} runs were not submitted; `mlxp resubmit` tries those again", file=sys.stderr)
+        print(f"{program}: {len(refused)} runs were not submitted; `mlxp resubmit` tries those again", file=sys.stderr)
     return 1 if refused else 0
 
 

@@ -1,11 +1,11 @@
-"""Plan mode inside a program: turns what Hydra composed and MLXP checked into the report that mlxpsub reads."""
+"""What a program would run: turns what Hydra composed and MLXP checked into a run that can be submitted."""
 
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlxp.errors import InvalidConfigFileError
-from mlxp.plan_report import VARIABLE, PlannedRun
+from mlxp.plan_report import VARIABLE, PlannedRun, is_planning
 from mlxp.run import Program, resolved_configuration, work_dir_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def planned_run(program: Program, overrides: list[str], composed: "DictConfig") 
     _check_has_directory(settings)
     work_dir, version_manager = _work_dir(settings)
     return PlannedRun(
-        overrides=overrides,
+        overrides=_without_scheduler(overrides) if settings["use_scheduler"] else overrides,
         config=OmegaConf.to_yaml(config, resolve=True),
         parent_log_dir=settings["logger"]["parent_log_dir"],
         work_dir=work_dir,
@@ -51,7 +51,15 @@ def _check_has_directory(settings: dict[str, Any]) -> None:
         )
 
 
+def _without_scheduler(overrides: list[str]) -> list[str]:
+    # In the job's own words, too: a container may hide the variable by which a job knows that it is one.
+    kept = [one for one in overrides if not one.lstrip("+~").startswith(("mlxp.use_scheduler", "mlxp.scheduler"))]
+    return [*kept, "mlxp.use_scheduler=false"]
+
+
 def _work_dir(settings: dict[str, Any]) -> tuple[str, Any]:
+    if not is_planning():
+        return work_dir_of(settings)
     # The answers to the version manager's questions hold for all programs of one script.
     asked = Path(os.environ[VARIABLE]).parent / "asked"
     settings = settings | {"interactive_mode": settings["interactive_mode"] and not asked.exists()}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from mlxp.logger import Logger
 
-__all__ = ["Context", "Program", "Run", "check_configuration"]
+__all__ = ["Context", "Program", "Run", "check_configuration", "uses_scheduler"]
 
 _log = logging.getLogger("mlxp")
 
@@ -97,6 +97,12 @@ def check_configuration(program: Program, composed: "DictConfig") -> dict[str, A
             "on the command line"
         )
     return settings or {}
+
+
+def uses_scheduler(composed: "DictConfig") -> bool:
+    """Return whether the settings in a composed configuration ask for jobs instead of runs in this process."""
+    settings = composed.get("mlxp")
+    return settings is not None and settings.get("use_scheduler") is True
 
 
 def _missing_keys(content: Any, prefix: str = "") -> Iterator[str]:
@@ -172,6 +178,12 @@ class Run:
         self.program = program
         self.process_id = os.getpid()
         config, self.settings = resolved_configuration(program, composed)
+        if self.settings["use_scheduler"]:
+            raise InvalidConfigFileError(
+                "the setting mlxp.use_scheduler is true, but these runs would start here: submitted are those of a "
+                "command line with given values, without another sweeper than mlxp and without hydra.mode; set "
+                "mlxp.use_scheduler to false, or start the program like that"
+            )
         as_set, plain = self._as_set(config)
         self.work_dir, version_manager = work_dir_of(self.settings)
         self.logger: Logger | None = None

@@ -355,17 +355,17 @@ def register(scheduler: Scheduler) -> None:
 
 
 def scheduler_named(name: str) -> Scheduler:
-    """Return the scheduler of that name; ``SLURMScheduler``, as MLXP 1 called it, is also one.
+    """Return the scheduler of that name; ``#SBATCH`` and ``SLURMScheduler``, as MLXP 1 called it, are also names.
 
     Raises
     ------
     InvalidSchedulerError
         If there is none.
     """
-    known = {row.upper(): scheduler for row, scheduler in SCHEDULERS.items()}
+    known = {key.upper(): row for row in SCHEDULERS.values() for key in (row.name, row.directive)}
     short = name.upper().removesuffix("SCHEDULER")
     if short not in known:
-        raise InvalidSchedulerError(f"unknown scheduler {name!r}; known are {', '.join(SCHEDULERS)}")
+        raise InvalidSchedulerError(f"unknown scheduler {name!r}; it is one of {', '.join(SCHEDULERS)}")
     return known[short]
 
 

@@ -25,6 +25,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from mlxp.errors import MLXPError
+from mlxp.run import uses_scheduler
 from mlxp.spelling import spelled_values
 from mlxp.starter import RunExitedError
 from mlxp.value_composer import ValueComposer
@@ -46,7 +47,13 @@ class Plan:
     one_run_only: bool = False
     results: list[JobReturn] = field(default_factory=list)
     report: Callable[[list[str], Any], None] | None = None
-    """In plan mode: called with the overrides of each run and its configuration; no run is started."""
+    """Called with the overrides of each run and its configuration where runs are not started, but submitted."""
+    is_planning: bool = False
+    """Whether all runs are reported, whatever their settings say."""
+
+    def only_reports(self, composed: DictConfig) -> bool:
+        """Whether the runs of this configuration are reported instead of started."""
+        return self.is_planning or (self.report is not None and uses_scheduler(composed))
 
 
 @contextlib.contextmanager
@@ -129,7 +136,7 @@ class MLXPSweeper(Sweeper):
             self._check(runs, plan)
         except MLXPError as error:
             raise CompactHydraException(str(error)) from error
-        if plan.report is not None:
+        if plan.only_reports(self._composed):
             return []
         plan.on_planned(len(runs), self.keep_going)
         size = self.max_batch_size or max(len(runs), 1)
@@ -158,7 +165,7 @@ class MLXPSweeper(Sweeper):
         if plan.one_run_only and len(runs) > 1:
             raise MLXPError(f"run() takes one value per key, but these are {len(runs)} runs; use sweep()")
         plan.check(self._composed)
-        if plan.report is not None:
+        if plan.report is not None and plan.only_reports(self._composed):
             composer = ValueComposer(self._loader, self._composed)
             for run in runs:
                 plan.report(run, composer.compose(run))

@@ -115,8 +115,8 @@ def test_job_that_waits_is_submitted_and_can_be_cancelled(cluster):
 
 
 def test_run_that_takes_too_long_is_killed(cluster):
-    # A minute is the shortest limit of Slurm, and what the program sleeps.
-    in_the_job = '[ -z "$SLURM_JOB_ID" ] || sleep 20'
+    # The shortest limit of Slurm is a minute, and it looks every half a minute; the program sleeps for one.
+    in_the_job = '[ -z "$SLURM_JOB_ID" ] || sleep 45'
     cluster.submit(f"{in_the_job}\npython main.py action=sleep number=1", SHORT[SCHEDULER])
     cluster.wait(["KILLED"], seconds=200)
 
