@@ -15,9 +15,9 @@ SETTINGS = {
 }
 
 
-def start(desk, *arguments, **env):
+def start(desk, *arguments, program="main.py", **env):
     return subprocess.run(
-        [sys.executable, "-u", "main.py", *arguments],
+        [sys.executable, "-u", program, *arguments],
         cwd=desk.directory,
         env=desk.env | env,
         capture_output=True,
@@ -169,8 +169,6 @@ def test_mlxpsub_submits_such_a_program_as_any_other(desk):
 def test_program_called_from_python_says_that_it_cannot_submit(desk):
     configure(desk)
     desk.write("from main import my_task\nmy_task.sweep(['seed=1,2'])\n", "other.py")
-    result = subprocess.run(
-        [sys.executable, "other.py"], cwd=desk.directory, env=desk.env, capture_output=True, text=True
-    )
+    result = start(desk, program="other.py")
     assert "these runs would start here" in result.stderr
     assert not (desk.directory / "logs").exists()
