@@ -246,7 +246,7 @@ class _Launch:
         if arguments is None or arguments.only_looks:
             return arguments
         if self.is_planning:
-            return arguments.with_sweeper("mlxp")
+            return arguments.without_mode()
         directory = claimed_directory()
         if directory is None:
             return arguments
@@ -303,7 +303,8 @@ class _Launch:
 
         check = functools.partial(check_configuration, self.program)
         plan = Plan(check, self.starter.on_planned, one_run_only, self.results, report, self.is_planning)
-        hydra_ready = prepared(self.record.directory, self.program.directory, self.config.directories(arguments))
+        config_dirs = self.config.directories(arguments)
+        hydra_ready = prepared(self.record.directory, self.program.directory, config_dirs, self.is_planning)
         try:
             with signals_raised(), hydra_ready, planned(plan):
                 yield

@@ -190,6 +190,26 @@ def test_script_that_stops_before_its_end_submits_nothing(words):
     assert words.app.log_ids() == []
 
 
+@pytest.mark.parametrize("where", ["on the command line", "in the configuration"])
+def test_sweeper_that_needs_results_is_refused_in_one_sentence(make_desk, where):
+    desk = make_desk("quickstart", "SLURM")
+    choice = "hydra/sweeper=optuna"
+    if where == "in the configuration":
+        desk.write("defaults:\n- override hydra/sweeper: optuna\n- _self_\nseed: 0\n", "configs/config.yaml")
+        choice = ""
+    result = desk.mlxpsub(desk.write(script(f"python main.py {choice} 'seed=range(0,9)'")).name)
+    assert result.returncode == 1
+    assert "hydra/sweeper=optuna chooses a run by the results of those before" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (desk.directory / "logs").exists()
+
+
+def test_basic_sweeper_is_replaced_by_the_one_that_reports(make_desk):
+    desk = make_desk("quickstart", "SLURM")
+    desk.submit(script("python main.py hydra/sweeper=basic seed=1,2"))
+    assert desk.commands() == [f"python main.py hydra/sweeper=basic seed={seed}" for seed in (1, 2)]
+
+
 def test_unknown_launcher_is_said(words):
     launcher = words.write('#!/bin/sh\nexec "$@"\n', "my_launcher")
     launcher.chmod(0o755)
