@@ -11,7 +11,6 @@ from pathlib import Path
 
 from mlxp.batch import Batch, Packing
 from mlxp.errors import InvalidSchedulerError, MLXPError
-from mlxp.layout import RunDirectory, next_log_id
 from mlxp.plan import make_plan
 from mlxp.scheduler import SCHEDULERS, problem_with
 from mlxp.script import read_script
@@ -79,21 +78,33 @@ def _submit(options: argparse.Namespace) -> int:
     packing = Packing(options.per_job, options.array, options.max_parallel)
     for note in [*submitter.notes, *packing.notes(scheduler)]:
         print(f"mlxpsub: {options.script}: {note}", file=sys.stderr)
+    batch = Batch(submitter, packing)
     if options.dry_run:
-        _print_plan(submitter)
+        _print_plan(batch)
         if problem is not None:
             print(f"mlxpsub: {problem}", file=sys.stderr)
         return 0
-    return submit_all(Batch(submitter, packing), "mlxpsub")
+    return submit_all(batch, "mlxpsub")
 
 
-def _print_plan(submitter: Submitter) -> None:
-    runs = submitter.plan.runs
-    directories = [_next_directory(submitter, number) for number in range(len(runs))]
-    lines = [f"{len(runs)} runs, one {submitter.scheduler.name} job each:"]
-    lines += [f"  run {one.log_id}: {' '.join(run.overrides)}" for one, (_, run) in zip(directories, runs, strict=True)]
-    lines += ["", f"the script of run {directories[0].log_id}, {directories[0].script}:", ""]
-    _print("\n".join(lines) + "\n" + submitter.script_for(*runs[0], directories[0]).rstrip("\n"))
+def _print_plan(batch: Batch) -> None:
+    runs = batch.prepared()
+    if not runs:
+        _print("0 runs: all were submitted by the submission that was cut short")
+        return
+    shares = batch.shares(runs)
+    shape = batch.packing.words(batch.submitter.scheduler, len(shares), sum(map(len, shares)))
+    planned = batch.submitter.plan.runs
+    overrides = [" ".join(planned[one.content["number"]][1].overrides) for one in runs]
+    lines = [f"{len(runs)} runs, {shape}:"]
+    lines += [f"  run {one.directory.log_id}: {words}" for one, words in zip(runs, overrides, strict=True)]
+    script, text = batch.script_of(shares[0])
+    lines += ["", f"the script of the first submission, {script}:", "", text.rstrip("\n")]
+    first = runs[0].directory
+    if script != first.script:
+        own = batch.submitter.script_for(runs[0].content["number"], first)
+        lines += ["", f"the script of run {first.log_id}, {first.script}, which it starts:", "", own.rstrip("\n")]
+    _print("\n".join(lines))
 
 
 def submit_all(batch: Batch, program: str) -> int:
@@ -131,14 +142,6 @@ def _print(line: str) -> None:
         print(line, flush=True)
     except BrokenPipeError:  # as when the output is piped to `head`, which is no reason to stop half-way
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _next_directory(submitter: Submitter, number: int) -> RunDirectory:
-    """Return the directory that a run would get, as far as can be told."""
-    runs = [run for _, run in submitter.plan.runs]
-    parent = Path(runs[number].parent_log_dir)
-    before = sum(run.parent_log_dir == runs[number].parent_log_dir for run in runs[:number])
-    return RunDirectory(parent / str(next_log_id(parent) + before))
 
 
 @contextmanager

@@ -24,8 +24,7 @@ from mlxp.layout import (
     write_atomically,
     write_yaml,
 )
-from mlxp.plan import Plan, Step
-from mlxp.plan_report import PlannedRun
+from mlxp.plan import Plan
 from mlxp.scheduler import SCHEDULERS, Scheduler, problem_with, scheduler_named
 from mlxp.script import Script
 
@@ -180,8 +179,9 @@ class Submitter:
                 if self.scheduler.own_options[what].search(options):
                     yield f"line {line}: {text}: has no effect, since MLXP sets {name} of each run"
 
-    def script_for(self, step: Step, run: PlannedRun, directory: RunDirectory) -> str:
-        """Return the text of the script of one run in `directory`."""
+    def script_for(self, number: int, directory: RunDirectory) -> str:
+        """Return the text of the script of the run with this `number` in `directory`."""
+        step, run = self.plan.runs[number]
         name, files = job_name(directory), (directory.stdout, directory.stderr)
         return self.writer.script_of(step, run, directory, self.header(name, *files))
 
@@ -204,7 +204,7 @@ class Submitter:
         directory = create_run_directory(Path(run.parent_log_dir))
         directory.metadata.mkdir()
         write_atomically(directory.config_file, run.config)
-        write_atomically(directory.script, self.script_for(step, run, directory))
+        write_atomically(directory.script, self.script_for(number, directory))
         directory.script.chmod(0o755)
         submission = Submission(directory, {})
         submission.write(
