@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["git_state", "packages", "process_info"]
+__all__ = ["git_state", "is_process", "packages", "process_info"]
 
 
 def process_info() -> dict[str, Any]:
@@ -19,6 +19,17 @@ def process_info() -> dict[str, Any]:
         "hostname": socket.gethostname(),
         "process_id": os.getpid(),
     }
+
+
+def is_process(process_id: Any) -> bool:
+    """Tell whether there is a process of that number on this host; False where that cannot be found out."""
+    if not isinstance(process_id, int) or process_id <= 0 or os.name != "posix":
+        return False
+    try:
+        os.kill(process_id, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True
 
 
 @functools.cache

@@ -20,7 +20,7 @@ from mlxp import settings as mlxp_settings
 from mlxp.config_dict import ConfigDict
 from mlxp.errors import InvalidConfigFileError, LogDirectoryError, MissingFieldError
 from mlxp.layout import LAYOUT_VERSION, RunDirectory, overwrite, read_yaml, to_yaml, write_yaml
-from mlxp.provenance import git_state, packages, process_info
+from mlxp.provenance import git_state, is_process, packages, process_info
 from mlxp.status import Status, Terminated, exit_code, heartbeat, signal_of, signals_held, signals_raised
 from mlxp.submitted import scheduler_info, submission
 
@@ -352,21 +352,11 @@ def _refuse_if_alive(logger_settings: dict[str, Any]) -> None:
     info = _earlier_info(directory)
     under_way = info.get("status") in (Status.STARTING, Status.RUNNING)
     here = info.get("hostname") == process_info()["hostname"]
-    if under_way and here and info.get("process_id") != os.getpid() and _is_process(info.get("process_id")):
+    if under_way and here and info.get("process_id") != os.getpid() and is_process(info.get("process_id")):
         raise LogDirectoryError(
             f"run {forced} in {directory.path.parent} is still running, as process {info['process_id']}; "
             "wait until it has ended, or stop it"
         )
-
-
-def _is_process(process_id: Any) -> bool:
-    if not isinstance(process_id, int) or process_id <= 0 or os.name != "posix":
-        return False
-    try:
-        os.kill(process_id, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)
-    return True
 
 
 def _earlier_info(directory: RunDirectory | None) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from typing import Any
 
 from mlxp.job_state import JobState, Phase
 from mlxp.layout import RunDirectory, read_yaml, run_directories
+from mlxp.provenance import is_process
 from mlxp.status import Status
 from mlxp.submission import SUBMITTED, Submission
+from mlxp_reader.liveness import derived_status
 
 __all__ = ["LOST", "RunState", "run_states"]
 
@@ -22,8 +24,6 @@ LOST = "LOST"
 """A state that is only derived: the run says RUNNING, and nobody knows it any more."""
 
 _UNDER_WAY = (Status.STARTING, Status.RUNNING)
-_MISSED_BEATS = 4
-_SHORTEST_SILENCE = 60.0
 
 
 @dataclass
@@ -57,6 +57,11 @@ class RunState:
         """Whether only the scheduler can tell more about the run."""
         submitted = self.submission is not None and self.submission.status == SUBMITTED
         return submitted and (self.says is None or self.says in _UNDER_WAY)
+
+    @property
+    def job_key(self) -> tuple[str, str | None] | None:
+        """What the job of this run has in common with that of another one if both are the same."""
+        return (str(self.submission.content["scheduler"]), self.submission.job_id) if self.submission else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what programs may want to know."""
@@ -119,7 +124,7 @@ def _status_of_job(run: RunState, job: JobState, scheduler: str) -> tuple[str, s
         return Status.KILLED.value, says
     if job.phase is Phase.FAILED:
         return Status.FAILED.value, f"{says}; the run could not write how it ended"
-    if job.phase in {Phase.DONE, Phase.FORGOTTEN} and _is_silent(run):
+    if job.phase in {Phase.DONE, Phase.FORGOTTEN} and _derived(run, process_is_gone=True) == LOST:
         return LOST, f"it has not been heard of since its job {'ended' if job.phase is Phase.DONE else 'was forgotten'}"
     return str(run.says), "" if job.phase is Phase.RUNNING else f"{scheduler} does not say more"
 
@@ -148,30 +153,24 @@ def _stderr(run: RunState) -> str:
 
 
 def _status_of_process(run: RunState) -> tuple[str, str]:
-    status = str(run.says)
-    if not _is_silent(run):
-        return status, ""
-    if run.info.get("hostname") != socket.gethostname():
-        return status, f"no sign of life from {run.info.get('hostname')} for some time"
-    if _is_alive(run.info.get("process_id")):
-        return status, ""
-    return LOST, f"process {run.info.get('process_id')} is gone"
+    here = run.info.get("hostname") == socket.gethostname()
+    process_id = run.info.get("process_id")
+    if _derived(run, process_is_gone=here and not _may_be_alive(process_id)) == LOST:
+        return LOST, f"process {process_id} is gone"
+    silent = _derived(run, process_is_gone=True) == LOST and not here
+    return str(run.says), f"no sign of life from {run.info.get('hostname')} for some time" if silent else ""
 
 
-def _is_silent(run: RunState) -> bool:
+def _derived(run: RunState, *, process_is_gone: bool) -> str:
+    """Return what the run says, or LOST if it is silent and nothing is known to be there that could go on with it."""
     try:
-        last = run.directory.info_file.stat().st_mtime
+        silence = time.time() - run.directory.info_file.stat().st_mtime
     except OSError:
-        return False
-    beat = float(run.info.get("heartbeat") or 0)
-    return time.time() - last > max(_MISSED_BEATS * beat, _SHORTEST_SILENCE)
+        silence = 0.0
+    heartbeat = run.info.get("heartbeat")
+    return derived_status(str(run.says), silence=silence, heartbeat=heartbeat, process_is_gone=process_is_gone)
 
 
-def _is_alive(process_id: Any) -> bool:
-    if not isinstance(process_id, int) or process_id <= 0 or os.name != "posix":
-        return True
-    try:
-        os.kill(process_id, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)
-    return True
+def _may_be_alive(process_id: Any) -> bool:
+    is_known = isinstance(process_id, int) and process_id > 0 and os.name == "posix"
+    return not is_known or is_process(process_id)
