@@ -10,15 +10,20 @@ from typing import Any
 
 from mlxp.layout import RunDirectory, read_yaml
 
-__all__ = ["VARIABLE", "claimed_directory", "overrides", "scheduler_info", "submission"]
+__all__ = ["CONTAINER_PREFIXES", "VARIABLE", "claimed_directory", "overrides", "scheduler_info", "submission"]
 
 VARIABLE = "MLXP_RUN_DIRECTORY"
 """Environment variable that holds the path of the directory that mlxpsub made for the run."""
+
+CONTAINER_PREFIXES = {"apptainer": "APPTAINERENV_", "singularity": "SINGULARITYENV_"}
+"""What makes these containers set a variable inside, even where they are told to clear the environment."""
 
 
 def claimed_directory() -> RunDirectory | None:
     """Return the directory that this process shall run in, once; None if it was not submitted."""
     path = os.environ.pop(VARIABLE, None)
+    for prefix in CONTAINER_PREFIXES.values():
+        os.environ.pop(prefix + VARIABLE, None)
     return RunDirectory(Path(path)) if path else None
 
 
