@@ -22,7 +22,7 @@ from mlxp.errors import InvalidConfigFileError, LogDirectoryError, MissingFieldE
 from mlxp.layout import LAYOUT_VERSION, RunDirectory, overwrite, read_yaml, to_yaml, write_yaml
 from mlxp.provenance import git_state, is_process, packages, process_info
 from mlxp.status import Status, Terminated, exit_code, heartbeat, signal_of, signals_held, signals_raised
-from mlxp.submitted import scheduler_info, submission
+from mlxp.submitted import is_another_rank, scheduler_info, submission
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -188,16 +188,18 @@ class Run:
         self.work_dir, version_manager = work_dir_of(self.settings)
         self.logger: Logger | None = None
         self.directory: RunDirectory | None = None
+        self.written: RunDirectory | None = None  # the same, or None where another process writes it
         if self.settings["use_logger"]:
             _refuse_if_alive(self.settings["logger"])
             self.logger = mlxp_settings.created("logger", self.settings["logger"])
             self.directory = RunDirectory(Path(self.logger.log_dir))
+            self.written = None if is_another_rank(self.directory.path) else self.directory
         self.info = ConfigDict(self._first_info(overrides, version_manager))
         self.context = Context(as_set, ConfigDict(self.settings), self.info, self.logger)
-        if self.directory is not None:
+        if self.written is not None:
             self._write_info()
-            write_yaml(self.directory.config_file, plain)
-            write_yaml(self.directory.mlxp_file, self.settings)
+            write_yaml(self.written.config_file, plain)
+            write_yaml(self.written.mlxp_file, self.settings)
 
     def _as_set(self, config: "DictConfig") -> tuple[Any, Any]:
         """Return the configuration as the task gets it, and as plain dicts and lists."""
@@ -232,7 +234,7 @@ class Run:
             "started_at": now.isoformat(timespec="milliseconds"),
             "ended_at": None,
             "duration": None,
-            "attempt": earlier.get("attempt", 1) + 1 if earlier else 1,
+            "attempt": self._attempt(earlier),
             "overrides": overrides,
             "exit": None,
             "git": git_state(self.program.directory),
@@ -241,15 +243,20 @@ class Run:
             "heartbeat": self.settings["heartbeat"],
         }
 
+    def _attempt(self, earlier: dict[str, Any]) -> int:
+        if self.directory is not None and self.written is None:  # the first process may have counted already
+            return int(submission(self.directory).get("attempt", 1))
+        return earlier.get("attempt", 1) + 1 if earlier else 1
+
     def _write_info(self) -> None:
-        if self.directory is None:
+        if self.written is None:
             return
         try:
-            write_yaml(self.directory.info_file, self.info.to_dict())
+            write_yaml(self.written.info_file, self.info.to_dict())
         except LogDirectoryError:
             # On a full disk, what is shorter than before still finds place where it was.
             short = {name: value for name, value in self.info.to_dict().items() if name not in ("exit", "packages")}
-            if not overwrite(self.directory.info_file, to_yaml(short)):
+            if not overwrite(self.written.info_file, to_yaml(short)):
                 raise
 
     def execute(self) -> Any:
@@ -280,9 +287,9 @@ class Run:
         return value
 
     def _heartbeat(self) -> contextlib.AbstractContextManager[None]:
-        if self.directory is None:
+        if self.written is None:
             return contextlib.nullcontext()
-        return heartbeat(self.directory.info_file, self.settings["heartbeat"])
+        return heartbeat(self.written.info_file, self.settings["heartbeat"])
 
     def _call_task(self) -> Any:
         if self.program.seeding_function is not None:
@@ -317,8 +324,8 @@ class Run:
 
     def _append_traceback(self, error: BaseException) -> None:
         """Add to log.stderr what is printed only when the streams are not copied any more."""
-        if self.directory is not None:
-            with contextlib.suppress(OSError), self.directory.stderr.open("a", encoding="utf-8") as file:
+        if self.written is not None:
+            with contextlib.suppress(OSError), self.written.stderr.open("a", encoding="utf-8") as file:
                 traceback.print_exception(error, file=file)
 
 
@@ -350,6 +357,8 @@ def _refuse_if_alive(logger_settings: dict[str, Any]) -> None:
         return
     directory = RunDirectory(Path(logger_settings["parent_log_dir"], str(forced)))
     info = _earlier_info(directory)
+    if is_another_rank(directory.path):
+        return
     under_way = info.get("status") in (Status.STARTING, Status.RUNNING)
     here = info.get("hostname") == process_info()["hostname"]
     if under_way and here and info.get("process_id") != os.getpid() and is_process(info.get("process_id")):

@@ -186,6 +186,28 @@ def test_job_inherits_no_word_of_the_submission(desk):
     assert (job.returncode, desk.app.log_ids()) == (0, [1, 2])
 
 
+RANKS = [
+    {"RANK": "1", "WORLD_SIZE": "2", "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2"},
+    {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"},
+    {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"},
+    {"PMI_RANK": "1", "PMI_SIZE": "2"},
+]
+
+
+@pytest.mark.parametrize("variables", RANKS)
+def test_other_process_of_a_run_gets_the_same_and_writes_nothing(desk, variables):
+    desk.submit("#!/bin/bash\n#SBATCH --time=1\nsrun -n 2 python main.py seed=1,2\n")
+    before = desk.app.files()
+    desk.write(desk.job(2).replace("srun -n 2 ", ""), "logs/2/script.sh")
+    other = desk.run_job(2, **variables)
+    assert other.returncode == 0, other.stderr
+    assert other.stdout.startswith("seed: 2\n")
+    assert desk.app.files() == before
+    assert desk.run_job(2, SLURM_PROCID="0", SLURM_STEP_NUM_TASKS="2", RANK="8").returncode == 0
+    assert len(desk.app.records("Quickstart", 2)) == 2
+    assert desk.app.info(2)["attempt"] == 1
+
+
 def test_users_own_scheduler_is_another_row(desk):
     desk.write(
         "import dataclasses, re\nfrom mlxp.scheduler import SLURM, register\n"

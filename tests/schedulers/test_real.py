@@ -179,6 +179,16 @@ def test_launcher_starts_the_run_in_the_job_only(quickstart):
     assert quickstart.app.log_ids() == [1, 2]
 
 
+@pytest.mark.skipif(SCHEDULER != "SLURM", reason="srun is Slurm's")
+def test_several_processes_of_one_run_share_its_directory_and_the_first_writes(cluster):
+    directive = f"{DIRECTIVES['SLURM']}\n#SBATCH --ntasks=2"
+    cluster.submit("srun -n 2 python main.py action=resume number=1,2", directive)
+    cluster.wait(["COMPLETE"] * 2)
+    assert cluster.app.log_ids() == [1, 2]
+    assert cluster.app.records("train", 2) == [{"epoch": 0}]
+    assert cluster.app.info(2)["attempt"] == 1
+
+
 def test_output_follows_a_run_to_its_end(cluster):
     cluster.submit("python main.py action=say")
     printed = cluster.call("cli", "output", "1", "-f").stdout
