@@ -223,8 +223,8 @@ class _Launch:
 
         from mlxp.planning import planned_run
 
+        scheduler: Any = OmegaConf.to_container(composed.mlxp.scheduler, resolve=True) if not self.is_planning else {}
         run = planned_run(self.program, overrides, composed)
-        scheduler: Any = OmegaConf.to_container(composed.mlxp.scheduler, resolve=True)
         if self.planned_runs and scheduler != self.scheduler:
             raise InvalidConfigFileError(
                 "the settings under mlxp.scheduler differ between the runs of this command line, which are submitted "

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlxp.errors import InvalidConfigFileError
+from mlxp.layout import to_yaml
 from mlxp.plan_report import VARIABLE, PlannedRun, is_planning
 from mlxp.run import Program, resolved_configuration, work_dir_of
 
@@ -15,7 +16,7 @@ __all__ = ["planned_run"]
 
 
 def planned_run(program: Program, overrides: list[str], composed: "DictConfig") -> PlannedRun:
-    """Return the run of `program` with these overrides, whose configuration Hydra composed.
+    """Return the run of `program` with these overrides, whose configuration Hydra composed, and which is used up.
 
     Raises
     ------
@@ -29,13 +30,13 @@ def planned_run(program: Program, overrides: list[str], composed: "DictConfig") 
 
     if "hydra" in composed:  # values of it are used in the configuration
         HydraConfig.instance().set_config(composed)
-    config, settings = resolved_configuration(program, composed)
+    config, settings = resolved_configuration(program, composed, in_place=True)
     config.pop("hydra", None)
     _check_has_directory(settings)
     work_dir, version_manager = _work_dir(settings)
     return PlannedRun(
         overrides=_without_scheduler(overrides) if settings["use_scheduler"] else overrides,
-        config=OmegaConf.to_yaml(config, resolve=True),
+        config=to_yaml(OmegaConf.to_container(config, resolve=True)),
         parent_log_dir=settings["logger"]["parent_log_dir"],
         work_dir=work_dir,
         version_manager=version_manager,

@@ -115,13 +115,15 @@ def _missing_keys(content: Any, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}"
 
 
-def resolved_configuration(program: Program, composed: "DictConfig") -> tuple["DictConfig", dict[str, Any]]:
-    """Return the user's configuration and the settings, after all checks."""
+def resolved_configuration(
+    program: Program, composed: "DictConfig", *, in_place: bool = False
+) -> tuple["DictConfig", dict[str, Any]]:
+    """Return the user's configuration and the settings, after all checks; `in_place` spares a copy."""
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
 
     check_configuration(program, composed)
-    config = composed.copy()
+    config = composed if in_place else composed.copy()
     OmegaConf.set_readonly(config, None)
     try:
         given: Any = OmegaConf.to_container(composed.mlxp, resolve=True) if composed.mlxp is not None else {}

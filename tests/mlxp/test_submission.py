@@ -96,7 +96,7 @@ def test_resubmit_sends_only_what_is_missing(refused):
     result = refused.mlxp("resubmit")
     assert (result.returncode, len(result.stdout.splitlines())) == (0, 1)
     assert refused.submission(3)["status"] == "SUBMITTED"
-    assert len(refused.calls()) == 9
+    assert [call[0] for call in refused.calls()].count(SCHEDULERS[refused.scheduler].command) == 9
 
 
 def test_missing_command_is_said_before_anything_is_created(any_desk):
