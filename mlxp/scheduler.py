@@ -149,7 +149,10 @@ class Scheduler:
 # versions of Torque take 15 characters.
 _SGE_NAME = Name(re.compile(r"[^\w.+=-]", re.ASCII), 200, starts_with_letter=True)
 _PBS_NAME = Name(re.compile(r"[^A-Za-z0-9_-]"), 15, starts_with_letter=True)
-_GRID_ENGINE = re.compile(r"\b(?:SGE|GE|OGS|UGE|AGE|OCS|Grid Engine)\b")
+# Asked for its version, PBS tells it, and Grid Engine complains; Grid Engine's -help would make PBS submit a job.
+_ASK_VERSION = ("qsub", "--version")
+_NOT_OF_PBS = re.compile(r"\A(?![\s\S]*(?:pbs_version|^Version:))", re.MULTILINE)
+_NOT_OF_GRID_ENGINE = re.compile(r"\A(?![\s\S]*invalid option argument)")
 _NO_LINE_BREAK = r"\n\r"
 
 
@@ -226,8 +229,8 @@ SGE = Scheduler(
         "array": _option(r"-t\s"),
     },
     names=_SGE_NAME,
-    identify=("qsub", "-help"),
-    identity=_GRID_ENGINE,
+    identify=_ASK_VERSION,
+    identity=_NOT_OF_PBS,
     identity_error="the qsub on PATH is not Grid Engine's, which '#$' lines are for",
     # $USER and the like are expanded in paths, and a comma separates them.
     refused_in_paths=re.compile(rf"[,${_NO_LINE_BREAK}]"),
@@ -286,8 +289,8 @@ PBS = Scheduler(
     },
     names=_PBS_NAME,
     directives_anywhere=False,
-    identify=("qsub", "-help"),
-    identity=re.compile(rf"\A(?![\s\S]*{_GRID_ENGINE.pattern})"),
+    identify=_ASK_VERSION,
+    identity=_NOT_OF_GRID_ENGINE,
     identity_error="the qsub on PATH is Grid Engine's, which silently ignores '#PBS' lines",
     # A colon ends the name of a host.
     refused_in_paths=re.compile(rf"[:,{_NO_LINE_BREAK}]"),
@@ -380,7 +383,9 @@ def problem_with(scheduler: Scheduler) -> str | None:
 
 def _output_of(command: Sequence[str]) -> str:
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return answer.stdout + answer.stderr

@@ -133,6 +133,22 @@ def test_path_that_a_scheduler_cannot_take_is_said_before_anything_is_created(an
     assert not (any_desk.directory / bad).exists()
 
 
+def test_directories_with_spaces_are_no_problem(any_desk):
+    place = any_desk.directory.with_name("my project")
+    any_desk.directory.rename(place)
+    any_desk.directory = any_desk.app.directory = place
+    any_desk.submit(sweep(any_desk))
+    assert any_desk.run_job(8).returncode == 0
+    assert any_desk.app.info(8)["work_dir"] == str(place)
+    assert f"{place}/logs/8/log.stdout" in " ".join(any_desk.calls()[7]).replace("-o :", "-o ")
+
+
+def test_working_directory_of_a_job_is_not_the_schedulers_choice(any_desk):
+    any_desk.submit(sweep(any_desk))
+    assert f"cd {any_desk.directory} || exit 1" in any_desk.job(1)
+    assert "-d" not in any_desk.calls()[0]  # Torque's, which OpenPBS refuses
+
+
 def test_grid_engines_qsub_is_not_taken_for_the_one_of_pbs(desk):
     desk.use("SGE")
     result = desk.mlxpsub(desk.write("#!/bin/bash\n#PBS -l nodes=1\npython main.py\n").name)
