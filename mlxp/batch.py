@@ -226,7 +226,7 @@ class Batch:
         if self._array is None:
             return []
         limit = self._array.limit.format(at_once=self.packing.at_once) if self.packing.at_once is not None else ""
-        scheduler_name = self.submitter.scheduler.names.adapted(name)
+        scheduler_name = (self._array.names or self.submitter.scheduler.names).adapted(name)
         parameters = script.with_suffix(".parameters").name
         words: list[str] = []
         for word in self._array.option:

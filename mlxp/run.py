@@ -143,7 +143,8 @@ def _keep_literal(node: Any, values: Any) -> None:
     """Write a literal ``${`` in resolved values so that it is not taken for an interpolation the next time."""
     for key, value in values.items() if isinstance(values, dict) else enumerate(values):
         if isinstance(value, dict | list):
-            _keep_literal(node[key], value)
+            if "${" in str(value):  # spares a look at each node, which takes long
+                _keep_literal(node[key], value)
         elif isinstance(value, str) and "${" in value:
             node[key] = value.replace("${", "\\${")
 

@@ -58,6 +58,8 @@ class Array:
         The environment variable in which a task finds its number.
     task_id
         The id of one task, from the array's.
+    names
+        What is accepted as its name, where that differs from what is accepted as a job's.
     first
         The number of the first task.
     largest
@@ -70,6 +72,7 @@ class Array:
     limit: str
     task_variable: str
     task_id: str
+    names: Name | None = None
     first: int = 1
     largest: int = 1000
     largest_is_excluded: bool = False
@@ -345,6 +348,7 @@ LSF = Scheduler(
         limit="%{at_once}",
         task_variable="LSB_JOBINDEX",
         task_id="{id}[{task}]",
+        names=Name(re.compile(r"[^A-Za-z0-9._-]"), 255),
     ),
 )
 

@@ -6,6 +6,7 @@ values.
 """
 
 import difflib
+import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping
@@ -191,6 +192,7 @@ def _check_options(group: str, settings: Mapping[str, Any]) -> None:
             _check_known(name, dict.fromkeys([*DEFAULTS[group], *options]), f"mlxp.{group}.")
 
 
+@functools.cache  # a sweep asks for each run
 def _options(cls: type) -> list[str] | None:
     """Return the names of the options that a class is created with; None if it takes any."""
     parameters = inspect.signature(cls).parameters.values()

@@ -40,7 +40,7 @@ def test_array_is_one_submission_and_each_run_knows_its_task(words, scheduler):
 
 
 def test_limits_of_arrays_are_spelled_as_each_scheduler_wants(words):
-    for scheduler, expected in (("SLURM", "--array=1-5%2"), ("SGE", "-t 1-5 -tc 2"), ("LSF", "-J logs/1-5[1-5]%2")):
+    for scheduler, expected in (("SLURM", "--array=1-5%2"), ("SGE", "-t 1-5 -tc 2"), ("LSF", "-J logs-1-5[1-5]%2")):
         desk = words(scheduler)
         submit(desk, "--array", "--max-parallel", "2")
         assert expected in " ".join(desk.calls()[0])
