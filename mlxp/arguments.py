@@ -52,11 +52,10 @@ class Arguments:
         value = self.flags.get(name)
         return value if isinstance(value, str) else None
 
-    def with_sweeper(self, sweeper: str) -> "Arguments":
-        """Return these arguments for a sweep by `sweeper`, whatever else they chose."""
+    def without_mode(self) -> "Arguments":
+        """Return these arguments for a sweep, whatever else they chose."""
         flags = {name: value for name, value in self.flags.items() if name not in {"run", "multirun"}}
-        others = [one for one in self.overrides if not one.startswith(("hydra.mode=", "hydra/sweeper="))]
-        return Arguments(flags, [*others, f"hydra/sweeper={sweeper}"])
+        return Arguments(flags, [one for one in self.overrides if not one.startswith("hydra.mode=")])
 
     def with_overrides(self, overrides: list[str]) -> "Arguments":
         """Return these arguments for one plain run with more `overrides`, which take precedence."""

@@ -5,6 +5,7 @@ own, and starts the script of each.
 """
 
 import contextlib
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,19 @@ from typing import TypeVar
 from mlxp.errors import InvalidSchedulerError, JobSubmissionError
 from mlxp.job_script import quoted
 from mlxp.job_state import asked
-from mlxp.layout import SWEEPS_DIR, run_directories, write_atomically
+from mlxp.layout import SWEEPS_DIR, RunDirectory, next_log_id, run_directories, write_atomically
 from mlxp.scheduler import Array, Scheduler
-from mlxp.submission import REFUSED, SUBMITTED, Submission, Submitter, job_ids, now, submission_command, submit
+from mlxp.submission import (
+    PREPARED,
+    REFUSED,
+    SUBMITTED,
+    Submission,
+    Submitter,
+    job_ids,
+    now,
+    submission_command,
+    submit,
+)
 
 __all__ = ["Batch", "Packing"]
 
@@ -69,6 +80,23 @@ class Packing:
             return [f"{scheduler.name} cannot limit how many tasks of an array run at once: all may"]
         return []
 
+    def words(self, scheduler: Scheduler, submissions: int, jobs: int) -> str:
+        """Return how runs become jobs.
+
+        Examples
+        --------
+        >>> from mlxp.scheduler import SCHEDULERS
+        >>> Packing(per_job=2, array=True, at_once=5).words(SCHEDULERS["SLURM"], submissions=1, jobs=100)
+        '100 SLURM jobs of at most 2 runs, as tasks of 1 array, 5 at once'
+        """
+        shape = f"one {scheduler.name} job each"
+        if self.per_job > 1:
+            shape = f"{jobs} {scheduler.name} job{'s' * (jobs != 1)} of at most {self.per_job} runs"
+        if not self.array or scheduler.array is None:
+            return shape
+        limit = f", {self.at_once} at once" if self.at_once is not None and scheduler.array.limit else ""
+        return f"{shape}, as tasks of {submissions} array{'s' * (submissions != 1)}{limit}"
+
 
 class Batch:
     """The runs of one submission, from their directories to their jobs; one that was cut short is taken up again.
@@ -100,14 +128,25 @@ class Batch:
             done = self._earlier.get(number)
             self.submissions.append(done if done is not None else self.submitter.prepare(number, self.name))
 
+    def prepared(self) -> list[Submission]:
+        """Return the runs that are to be submitted, in the directories that they would get now; create nothing."""
+        new_ids = {parent: itertools.count(next_log_id(parent)) for parent in self.submitter.parents}
+        found = []
+        for number, (_, run) in enumerate(self.submitter.plan.runs):
+            if number in self._earlier:
+                found.append(self._earlier[number])
+            else:
+                parent = Path(run.parent_log_dir)
+                directory = RunDirectory(parent / str(next(new_ids[parent])))
+                found.append(Submission(directory, {"status": PREPARED, "number": number}))
+        return [one for one in found if one.status != SUBMITTED]
+
     def submit(self, before_each: Callable[[], None], told: Callable[[Submission], None]) -> None:
         """Submit the jobs one after another; `told` is called with each run, whatever became of it."""
-        is_single = self.packing.per_job == 1 and self._array is None
-        missing = [one for one in self.submissions if one.status != SUBMITTED]
-        for jobs in [[[one]] for one in missing] if is_single else self._shares(missing):
+        for jobs in self.shares([one for one in self.submissions if one.status != SUBMITTED]):
             before_each()
             with contextlib.suppress(JobSubmissionError):  # recorded; the others are submitted all the same
-                if is_single:
+                if self._is_single:
                     submit(jobs[0][0])
                 else:
                     self._submit_share(jobs)
@@ -119,18 +158,21 @@ class Batch:
     def _array(self) -> Array | None:
         return self.submitter.scheduler.array if self.packing.array else None
 
-    def _shares(self, missing: Sequence[Submission]) -> list[list[list[Submission]]]:
+    @property
+    def _is_single(self) -> bool:
+        return self.packing.per_job == 1 and self._array is None
+
+    def shares(self, missing: Sequence[Submission]) -> list[list[list[Submission]]]:
         """Return what goes into each submission: its jobs, and of each job the runs."""
         jobs = _cut(missing, self.packing.per_job)
         return _cut(jobs, largest_array(self._array) if self._array is not None else 1)
 
     def _submit_share(self, jobs: list[list[Submission]]) -> None:
         """Submit an array with these jobs as its tasks, or the only one as itself."""
-        first = jobs[0][0].directory
-        name = f"{first.path.parent.name}/{first.log_id}-{jobs[-1][-1].directory.log_id}"
-        base = first.path.parent / SWEEPS_DIR / self.name / f"{first.log_id}"
-        script, stdout, stderr = (base.with_name(f"{base.name}{end}") for end in (".sh", ".stdout", ".stderr"))
-        self._write_script(script, name, jobs)
+        name = _name_of(jobs)
+        script, text = self.script_of(jobs)
+        stdout, stderr = script.with_suffix(".stdout"), script.with_suffix(".stderr")
+        self._write_script(script, text, jobs)
         scheduler = self.submitter.scheduler
         command = submission_command(
             scheduler,
@@ -152,33 +194,39 @@ class Batch:
             for one in job:
                 one.write(scheduler_job_id=job_id, **facts)
 
-    def _write_script(self, script: Path, name: str, jobs: list[list[Submission]]) -> None:
+    def script_of(self, jobs: Sequence[Sequence[Submission]]) -> tuple[Path, str]:
+        """Return the path and the text of the script that is handed over for these jobs."""
+        first = jobs[0][0]
+        if self._is_single:
+            return first.directory.script, self.submitter.script_for(first.content["number"], first.directory)
+        script = first.directory.path.parent / SWEEPS_DIR / self.name / f"{first.directory.log_id}.sh"
+        header = self.submitter.header(_name_of(jobs), script.with_suffix(".stdout"), script.with_suffix(".stderr"))
+        body = _SCRIPT.format(
+            task=f"${self._array.task_variable}" if self._array is not None else "1",
+            interpreter=" ".join(map(quoted, self.submitter.plan.script.interpreter)),
+            list=quoted(str(script.with_suffix(".txt"))),
+        )
+        return script, "\n".join([self.submitter.plan.script.shebang, *header]) + "\n" + body
+
+    def _write_script(self, script: Path, text: str, jobs: list[list[Submission]]) -> None:
         paths = [[str(one.directory.path) for one in job] for job in jobs]
         if any("\t" in path for job in paths for path in job):
             raise InvalidSchedulerError(
                 f"a job cannot do several runs in directories with a tab in their names: {paths[0][0]}"
             )
-        listed = script.with_suffix(".txt")
-        write_atomically(listed, "".join("\t".join(job) + "\n" for job in paths))
+        write_atomically(script.with_suffix(".txt"), "".join("\t".join(job) + "\n" for job in paths))
         if self._array is not None and self._array.task_variable == "1":  # its number is an argument of the task
             write_atomically(
                 script.with_suffix(".parameters"), "".join(f"{task}\n" for task in range(1, len(jobs) + 1))
             )
-        plan_script = self.submitter.plan.script
-        header = self.submitter.header(name, script.with_suffix(".stdout"), script.with_suffix(".stderr"))
-        body = _SCRIPT.format(
-            task=f"${self._array.task_variable}" if self._array is not None else "1",
-            interpreter=" ".join(map(quoted, plan_script.interpreter)),
-            list=quoted(str(listed)),
-        )
-        write_atomically(script, "\n".join([plan_script.shebang, *header]) + "\n" + body)
+        write_atomically(script, text)
         script.chmod(0o755)
 
     def _array_option(self, name: str, script: Path, tasks: int) -> list[str]:
         if self._array is None:
             return []
         limit = self._array.limit.format(at_once=self.packing.at_once) if self.packing.at_once is not None else ""
-        scheduler_name = self.submitter.scheduler.names.adapted(name)
+        scheduler_name = (self._array.names or self.submitter.scheduler.names).adapted(name)
         parameters = script.with_suffix(".parameters").name
         words: list[str] = []
         for word in self._array.option:
@@ -216,6 +264,11 @@ def _unfinished(submitter: Submitter) -> list[Submission]:
         return []
     found = [Submission.of(directory) for parent in submitter.parents for directory in run_directories(parent)]
     return [one for one in found if one is not None and one.content.get("batch") == names[-1]]
+
+
+def _name_of(jobs: Sequence[Sequence[Submission]]) -> str:
+    first, last = jobs[0][0].directory, jobs[-1][-1].directory
+    return f"{first.path.parent.name}/{first.log_id}-{last.log_id}"
 
 
 def _new_name() -> str:

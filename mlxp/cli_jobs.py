@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from mlxp.errors import JobSubmissionError, LogDirectoryError
+from mlxp.errors import JobSubmissionError, LogDirectoryError, MLXPError
 from mlxp.layout import RunDirectory
+from mlxp.liveness import LOST
 from mlxp.run_state import RunState, run_states
 from mlxp.status import Status
 from mlxp.submission import SUBMITTED, Submission
@@ -24,10 +25,17 @@ _POLL_SECONDS = 0.5
 
 
 def _runs(options: argparse.Namespace) -> list[RunState]:
+    return _matching(_all_runs(options), options)
+
+
+def _all_runs(options: argparse.Namespace) -> list[RunState]:
     if not options.logs.is_dir():
         raise LogDirectoryError(f"there is no directory {options.logs}; name the runs' directory with --logs")
     # Absolute, since a job that is submitted again starts elsewhere.
-    runs = run_states(options.logs.absolute())
+    return run_states(options.logs.absolute())
+
+
+def _matching(runs: list[RunState], options: argparse.Namespace) -> list[RunState]:
     if not getattr(options, "query", None):
         return runs
     from mlxp.run_query import matching
@@ -59,7 +67,9 @@ def _first_line(text: str) -> str:
 
 def cancel(options: argparse.Namespace) -> int:
     """Cancel the jobs of runs that wait or go on."""
-    runs = [run for run in _runs(options) if run.is_open and run.status not in {"KILLED", "FAILED", "LOST"}]
+    going_on = [run for run in _all_runs(options) if run.is_open and run.status not in {"KILLED", "FAILED", LOST}]
+    runs = _matching(going_on, options)
+    _refuse_to_cancel_others(runs, going_on)
     submissions = [run.submission for run in runs if run.submission is not None]
     code = 0
     for scheduler in {one.scheduler.name: one.scheduler for one in submissions}.values():
@@ -70,6 +80,19 @@ def cancel(options: argparse.Namespace) -> int:
     ids = " ".join(str(run.directory.log_id) for run in runs)
     print(f"cancelled the jobs of {len(runs)} runs" + (f": {ids}" if runs else "; none of these has one that goes on"))
     return code
+
+
+def _refuse_to_cancel_others(runs: list[RunState], going_on: list[RunState]) -> None:
+    """Raise an error if a job of `runs` also does others: it can only be cancelled as a whole."""
+    jobs = {run.job_key for run in runs}
+    sharing = [run for run in going_on if run.job_key in jobs]
+    others = [str(run.directory.log_id) for run in sharing if run not in runs]
+    if others:
+        ids = ", ".join(str(run.directory.log_id) for run in sharing)
+        raise MLXPError(
+            f"the same jobs also do the runs {', '.join(others)}, and can only be cancelled as a whole; nothing was "
+            f'cancelled. To cancel them all: mlxp cancel "info.logger.log_id in [{ids}]"'
+        )
 
 
 def output(options: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mlxp.layout import SWEEPS_DIR
 from mlxp.settings import DEFAULTS
-from mlxp.sweeper import TARGET, registered
+from mlxp.sweeper import SWEEPER_CHECK, TARGET, registered
 
 __all__ = ["VERSION_BASE", "initialized", "prepared"]
 
@@ -44,7 +44,9 @@ _LEAVE_NO_FILES = {
 
 
 @contextlib.contextmanager
-def prepared(launch_directory: Path, base_dir: Path, config_dirs: list[Path]) -> Iterator[None]:
+def prepared(
+    launch_directory: Path, base_dir: Path, config_dirs: list[Path], is_planning: bool = False
+) -> Iterator[None]:
     """Within this context, Hydra uses MLXP's defaults and sweeper, and composes MLXP's settings.
 
     Parameters
@@ -55,12 +57,16 @@ def prepared(launch_directory: Path, base_dir: Path, config_dirs: list[Path]) ->
         What a relative ``parent_log_dir`` is relative to.
     config_dirs
         Where a file ``mlxp.yaml`` may lie.
+    is_planning
+        Whether runs are only reported, which other sweepers cannot do.
     """
     has_file = any((directory / "mlxp.yaml").is_file() for directory in config_dirs)
     with registered(), _store_restored() as store:
         store.store(group="hydra/sweeper", name="mlxp", node=_sweeper_node(), provider="mlxp", **_STORE_OPTIONS)
         store.store(name="mlxp_defaults", node=_settings_node(), provider="mlxp", **_STORE_OPTIONS)
         node = _hydra_node(store.repo["hydra"]["config.yaml"].node, launch_directory, base_dir, has_file)
+        if is_planning:
+            node.callbacks["mlxp"] = {"_target_": SWEEPER_CHECK}
         store.store(group="hydra", name="config", node=node, provider="mlxp", **_STORE_OPTIONS)
         yield
 

@@ -14,6 +14,7 @@ from mlxp.layout import RunDirectory
 from mlxp.plan import Plan, Step
 from mlxp.plan_report import PlannedRun
 from mlxp.script import Block, Command
+from mlxp.submitted import CONTAINER_PREFIXES
 from mlxp.submitted import VARIABLE as RUN_VARIABLE
 
 __all__ = ["JobWriter", "command_line", "quoted"]
@@ -41,12 +42,14 @@ class JobWriter:
 
     def script_of(self, step: Step, run: PlannedRun, directory: RunDirectory, header: Sequence[str]) -> str:
         """Return the script that does `run`, in `directory`; `header` are the lines after the first one."""
-        setting = [
-            f"cd {quoted(self.work_dir)} || exit 1",
-            f"export {RUN_VARIABLE}={quoted(str(directory.path))}",
-        ]
+        prefixes = ["", *(prefix for name, prefix in CONTAINER_PREFIXES.items() if self._mentions(step, name))]
+        setting = [f"cd {quoted(self.work_dir)} || exit 1"]
+        setting += [f"export {prefix}{RUN_VARIABLE}={quoted(str(directory.path))}" for prefix in prefixes]
         head = [self.script.shebang, *header, "", *setting]
         return "\n".join(head) + "\n" + self._body(step, run)
+
+    def _mentions(self, step: Step, program: str) -> bool:
+        return program.encode() in self.script.text or any(program in word for group in step.groups for word in group)
 
     def _body(self, step: Step, run: PlannedRun) -> str:
         text = self.script.text

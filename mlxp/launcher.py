@@ -184,6 +184,7 @@ class _Launch:
         self.results: list[JobReturn] = []
         self.is_planning = is_planning()
         self.planned_runs: list[PlannedRun] = []
+        self.scheduler: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -196,8 +197,10 @@ class _Launch:
         if arguments is not None and arguments.is_plain_run:
             self.starter.planned = 1
         try:
-            with self._under_way(arguments, one_run_only=False):
+            with self._under_way(arguments, report=self._add_planned):
                 self._hydra_main(arguments)
+            if self.planned_runs and not self.is_planning:
+                return self._submitted()
         except MLXPError as error:
             sys.exit(f"{type(error).__name__}: {error}")
         except (KeyboardInterrupt, Terminated) as error:
@@ -216,16 +219,34 @@ class _Launch:
         return self._value_of_program()
 
     def _add_planned(self, overrides: list[str], composed: "DictConfig") -> None:
+        from omegaconf import OmegaConf
+
         from mlxp.planning import planned_run
 
-        self.planned_runs.append(planned_run(self.program, overrides, composed))
+        scheduler: Any = OmegaConf.to_container(composed.mlxp.scheduler, resolve=True) if not self.is_planning else {}
+        run = planned_run(self.program, overrides, composed)
+        if self.planned_runs and scheduler != self.scheduler:
+            raise InvalidConfigFileError(
+                "the settings under mlxp.scheduler differ between the runs of this command line, which are submitted "
+                "together; give each one value, and start the program once for each of them"
+            )
+        self.scheduler = scheduler
+        self.planned_runs.append(run)
+
+    def _submitted(self) -> None:
+        from mlxp.scheduled import submit_planned
+        from mlxp.settings import DEFAULTS
+
+        code = submit_planned(self.planned_runs, DEFAULTS["scheduler"] | self.scheduler)
+        if code:
+            sys.exit(code)
 
     def _adapted(self, arguments: Arguments | None) -> Arguments | None:
         """Return the arguments that make a submitted run run once, and a planning program plan."""
         if arguments is None or arguments.only_looks:
             return arguments
         if self.is_planning:
-            return arguments.with_sweeper("mlxp")
+            return arguments.without_mode()
         directory = claimed_directory()
         if directory is None:
             return arguments
@@ -270,14 +291,20 @@ class _Launch:
         return results
 
     @contextlib.contextmanager
-    def _under_way(self, arguments: Arguments | None, *, one_run_only: bool) -> Iterator[None]:
+    def _under_way(
+        self,
+        arguments: Arguments | None,
+        *,
+        one_run_only: bool = False,
+        report: Callable[[list[str], Any], None] | None = None,
+    ) -> Iterator[None]:
         from mlxp.hydra_app import prepared
         from mlxp.sweeper import Plan, planned
 
         check = functools.partial(check_configuration, self.program)
-        report = self._add_planned if self.is_planning else None
-        plan = Plan(check, self.starter.on_planned, one_run_only, self.results, report)
-        hydra_ready = prepared(self.record.directory, self.program.directory, self.config.directories(arguments))
+        plan = Plan(check, self.starter.on_planned, one_run_only, self.results, report, self.is_planning)
+        config_dirs = self.config.directories(arguments)
+        hydra_ready = prepared(self.record.directory, self.program.directory, config_dirs, self.is_planning)
         try:
             with signals_raised(), hydra_ready, planned(plan):
                 yield

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["LOST", "is_gone", "is_silent"]
+__all__ = ["LOST", "is_gone", "is_silent", "process_exists"]
 
 LOST: Final = "LOST"
 """The status of a run that says STARTING or RUNNING, but is no more."""
@@ -40,12 +40,13 @@ def is_gone(info: Mapping[str, Any]) -> bool:
 
     Of other computers nothing is known, and unknown is not dead.
     """
-    return info.get("hostname") == socket.gethostname() and not _is_alive(info.get("process_id"))
+    return info.get("hostname") == socket.gethostname() and process_exists(info.get("process_id")) is False
 
 
-def _is_alive(process_id: Any) -> bool:
+def process_exists(process_id: Any) -> bool | None:
+    """Tell whether there is a process of that number on this computer; None where that cannot be found out."""
     if type(process_id) is not int or process_id <= 0 or os.name != "posix":
-        return True
+        return None
     try:
         os.kill(process_id, 0)
     except OSError as error:

@@ -32,6 +32,7 @@ from mlxp.layout import (
     write_atomically,
     write_yaml,
 )
+from mlxp.submitted import is_another_rank
 
 __all__ = ["DefaultLogger", "Logger"]
 
@@ -91,6 +92,10 @@ class Logger:
         self.artifacts_dir = str(self._run.artifacts)
         self.metadata_dir = str(self._run.metadata)
         self._custom_types: dict[str, ArtifactType] = {}
+        self._is_mute = is_another_rank(self._run.path)
+        if self._is_mute:  # the first process of the run writes; this one may read
+            self._open()
+            return
         for left in self._run.artifacts.glob(f"{_SAVING}*"):  # by an attempt that was killed while saving
             shutil.rmtree(left, ignore_errors=True)
         self._open()
@@ -178,6 +183,8 @@ class Logger:
             If the file cannot be written, for instance because the disk is full. What was written before stays.
         """
         line = _encoded(metrics_dict)
+        if self._is_mute:
+            return
         file = self._files.get(log_name)
         if file is None:
             file = self._metrics_file(log_name)
@@ -220,6 +227,8 @@ class Logger:
         """
         functions = self._artifact_type(artifact_type)
         name = _checked_artifact_name(artifact_name)
+        if self._is_mute:
+            return
         target = self._run.artifact(artifact_type, str(name))
         try:
             with tempfile.TemporaryDirectory(prefix=_SAVING, dir=self._run.artifacts) as folder:
@@ -291,6 +300,8 @@ class Logger:
         record = {"save": import_path(save), "load": import_path(load), "path": import_directory(load)}
         with self._lock:
             self._custom_types[name] = ArtifactType(save, load)
+            if self._is_mute:
+                return
             self._run.artifact_types_file.parent.mkdir(exist_ok=True)
             known = read_yaml(self._run.artifact_types_file) or {}
             write_yaml(self._run.artifact_types_file, {**known, name: record})

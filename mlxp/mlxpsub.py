@@ -12,13 +12,12 @@ from pathlib import Path
 from mlxp.batch import Batch, Packing
 from mlxp.completion import complete
 from mlxp.errors import InvalidSchedulerError, MLXPError
-from mlxp.layout import RunDirectory, next_log_id
 from mlxp.plan import make_plan
 from mlxp.scheduler import SCHEDULERS, problem_with
 from mlxp.script import read_script
 from mlxp.submission import SUBMITTED, Submission, Submitter, chosen_scheduler
 
-__all__ = ["main"]
+__all__ = ["main", "submit_all"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,27 +81,39 @@ def _submit(options: argparse.Namespace) -> int:
     packing = Packing(options.per_job, options.array, options.max_parallel)
     for note in [*submitter.notes, *packing.notes(scheduler)]:
         print(f"mlxpsub: {options.script}: {note}", file=sys.stderr)
+    batch = Batch(submitter, packing)
     if options.dry_run:
-        _print_plan(submitter)
+        _print_plan(batch)
         if problem is not None:
             print(f"mlxpsub: {problem}", file=sys.stderr)
         return 0
-    return _submit_all(submitter, packing)
+    return submit_all(batch, "mlxpsub")
 
 
-def _print_plan(submitter: Submitter) -> None:
-    runs = submitter.plan.runs
-    directories = [_next_directory(submitter, number) for number in range(len(runs))]
-    lines = [f"{len(runs)} runs, one {submitter.scheduler.name} job each:"]
-    lines += [f"  run {one.log_id}: {' '.join(run.overrides)}" for one, (_, run) in zip(directories, runs, strict=True)]
-    lines += ["", f"the script of run {directories[0].log_id}, {directories[0].script}:", ""]
-    _print("\n".join(lines) + "\n" + submitter.script_for(*runs[0], directories[0]).rstrip("\n"))
+def _print_plan(batch: Batch) -> None:
+    runs = batch.prepared()
+    if not runs:
+        _print("0 runs: all were submitted by the submission that was cut short")
+        return
+    shares = batch.shares(runs)
+    shape = batch.packing.words(batch.submitter.scheduler, len(shares), sum(map(len, shares)))
+    planned = batch.submitter.plan.runs
+    overrides = [" ".join(planned[one.content["number"]][1].overrides) for one in runs]
+    lines = [f"{len(runs)} runs, {shape}:"]
+    lines += [f"  run {one.directory.log_id}: {words}" for one, words in zip(runs, overrides, strict=True)]
+    script, text = batch.script_of(shares[0])
+    lines += ["", f"the script of the first submission, {script}:", "", text.rstrip("\n")]
+    first = runs[0].directory
+    if script != first.script:
+        own = batch.submitter.script_for(runs[0].content["number"], first)
+        lines += ["", f"the script of run {first.log_id}, {first.script}, which it starts:", "", own.rstrip("\n")]
+    _print("\n".join(lines))
 
 
-def _submit_all(submitter: Submitter, packing: Packing) -> int:
-    batch = Batch(submitter, packing)
+def submit_all(batch: Batch, program: str) -> int:
+    """Submit a batch, tell what becomes of each run, and return an exit code; `program` begins what is said."""
     if batch.is_resumed:
-        print("mlxpsub: finishing the submission that was cut short", file=sys.stderr)
+        print(f"{program}: finishing the submission that was cut short", file=sys.stderr)
     try:
         with interrupts_between_steps() as stop_if_interrupted:
             batch.prepare(stop_if_interrupted)
@@ -110,14 +121,14 @@ def _submit_all(submitter: Submitter, packing: Packing) -> int:
     except KeyboardInterrupt:
         done = sum(one.status == SUBMITTED for one in batch.submissions)
         print(
-            f"mlxpsub: interrupted; {done} of {len(submitter.plan.runs)} runs were submitted. "
+            f"{program}: interrupted; {done} of {len(batch.submitter.plan.runs)} runs were submitted. "
             "The same command, or `mlxp resubmit`, submits the others.",
             file=sys.stderr,
         )
         return 130
     refused = [one for one in batch.submissions if one.status != SUBMITTED]
     if refused:
-        print(f"mlxpsub: {len(refused)} runs were not submitted; `mlxp resubmit` tries those again", file=sys.stderr)
+        print(f"{program}: {len(refused)} runs were not submitted; `mlxp resubmit` tries those again", file=sys.stderr)
     return 1 if refused else 0
 
 
@@ -134,14 +145,6 @@ def _print(line: str) -> None:
         print(line, flush=True)
     except BrokenPipeError:  # as when the output is piped to `head`, which is no reason to stop half-way
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _next_directory(submitter: Submitter, number: int) -> RunDirectory:
-    """Return the directory that a run would get, as far as can be told."""
-    runs = [run for _, run in submitter.plan.runs]
-    parent = Path(runs[number].parent_log_dir)
-    before = sum(run.parent_log_dir == runs[number].parent_log_dir for run in runs[:number])
-    return RunDirectory(parent / str(next_log_id(parent) + before))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Every command that may start Python is replaced by a stand-in, which starts the 
 mode; everything else does what it says. The script's own text is left to job_script.py, which writes the jobs.
 """
 
+import functools
 import json
 import os
 import re
@@ -89,7 +90,7 @@ class Plan:
     moved: frozenset[int] = frozenset()
     """Blocks that ended in another directory than they began in."""
 
-    @property
+    @functools.cached_property
     def runs(self) -> list[tuple[Step, PlannedRun]]:
         """The runs that are to be submitted, each with the step that it comes from."""
         return [(step, run) for step in self.steps for run in step.runs or []]

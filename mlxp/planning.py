@@ -1,11 +1,12 @@
-"""Plan mode inside a program: turns what Hydra composed and MLXP checked into the report that mlxpsub reads."""
+"""What a program would run: turns what Hydra composed and MLXP checked into a run that can be submitted."""
 
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlxp.errors import InvalidConfigFileError
-from mlxp.plan_report import VARIABLE, PlannedRun
+from mlxp.layout import to_yaml
+from mlxp.plan_report import VARIABLE, PlannedRun, is_planning
 from mlxp.run import Program, resolved_configuration, work_dir_of
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ __all__ = ["planned_run"]
 
 
 def planned_run(program: Program, overrides: list[str], composed: "DictConfig") -> PlannedRun:
-    """Return the run of `program` with these overrides, whose configuration Hydra composed.
+    """Return the run of `program` with these overrides, whose configuration Hydra composed, and which is used up.
 
     Raises
     ------
@@ -29,13 +30,13 @@ def planned_run(program: Program, overrides: list[str], composed: "DictConfig") 
 
     if "hydra" in composed:  # values of it are used in the configuration
         HydraConfig.instance().set_config(composed)
-    config, settings = resolved_configuration(program, composed)
+    config, settings = resolved_configuration(program, composed, in_place=True)
     config.pop("hydra", None)
     _check_has_directory(settings)
     work_dir, version_manager = _work_dir(settings)
     return PlannedRun(
-        overrides=overrides,
-        config=OmegaConf.to_yaml(config, resolve=True),
+        overrides=_without_scheduler(overrides) if settings["use_scheduler"] else overrides,
+        config=to_yaml(OmegaConf.to_container(config, resolve=True)),
         parent_log_dir=settings["logger"]["parent_log_dir"],
         work_dir=work_dir,
         version_manager=version_manager,
@@ -51,7 +52,15 @@ def _check_has_directory(settings: dict[str, Any]) -> None:
         )
 
 
+def _without_scheduler(overrides: list[str]) -> list[str]:
+    # In the job's own words, too: a container may hide the variable by which a job knows that it is one.
+    kept = [one for one in overrides if not one.lstrip("+~").startswith(("mlxp.use_scheduler", "mlxp.scheduler"))]
+    return [*kept, "mlxp.use_scheduler=false"]
+
+
 def _work_dir(settings: dict[str, Any]) -> tuple[str, Any]:
+    if not is_planning():
+        return work_dir_of(settings)
     # The answers to the version manager's questions hold for all programs of one script.
     asked = Path(os.environ[VARIABLE]).parent / "asked"
     settings = settings | {"interactive_mode": settings["interactive_mode"] and not asked.exists()}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-__all__ = ["LAUNCHERS", "PythonCommand", "is_interpreter", "is_script", "python_command"]
+__all__ = ["LAUNCHERS", "PythonCommand", "clearing_launcher", "is_interpreter", "is_script", "python_command"]
 
 LAUNCHERS: dict[str, tuple[str, ...]] = {
     # launchers of job schedulers and of MPI
@@ -73,6 +73,42 @@ class PythonCommand:
     program: int
     has_interpreter: bool
     is_module: bool
+
+
+_KEEPERS = {
+    "docker": ("-e {}", ()),
+    "podman": ("-e {}", ("--env-host",)),
+    "sudo": ("--preserve-env={}", ("-E", "--preserve-env")),
+    "env": ("{0}=${0}", ()),
+}
+"""How launchers that clear the environment are told to keep a variable, and options by which they keep all of it."""
+
+
+def clearing_launcher(launcher: Sequence[str], variable: str) -> tuple[str, str] | None:
+    """Return the program that hides an environment `variable` from what it starts, and what to add to it.
+
+    Parameters
+    ----------
+    launcher
+        The words before the interpreter.
+
+    Examples
+    --------
+    >>> clearing_launcher(["docker", "run", "image"], "NAME")
+    ('docker', '-e NAME')
+    >>> clearing_launcher(["docker", "run", "-e", "NAME", "image"], "NAME") is None
+    True
+    """
+    if any(variable in word for word in launcher):
+        return None
+    for word in launcher:
+        name = PurePath(word).name
+        if name in _KEEPERS:
+            addition, keeping_all = _KEEPERS[name]
+            clears = name != "env" or not {"-i", "-", "--ignore-environment"}.isdisjoint(launcher)
+            if clears and not any(option in launcher for option in keeping_all):
+                return name, addition.format(variable)
+    return None
 
 
 def is_interpreter(word: str) -> bool:

@@ -20,16 +20,17 @@ from mlxp import settings as mlxp_settings
 from mlxp.config_dict import ConfigDict
 from mlxp.errors import InvalidConfigFileError, LogDirectoryError, MissingFieldError
 from mlxp.layout import LAYOUT_VERSION, RunDirectory, overwrite, read_yaml, to_yaml, write_yaml
+from mlxp.liveness import process_exists
 from mlxp.provenance import git_state, packages, process_info
 from mlxp.status import Status, Terminated, exit_code, heartbeat, signal_of, signals_held, signals_raised
-from mlxp.submitted import scheduler_info, submission
+from mlxp.submitted import is_another_rank, scheduler_info, submission
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from mlxp.logger import Logger
 
-__all__ = ["Context", "Program", "Run", "check_configuration"]
+__all__ = ["Context", "Program", "Run", "check_configuration", "uses_scheduler"]
 
 _log = logging.getLogger("mlxp")
 
@@ -99,6 +100,12 @@ def check_configuration(program: Program, composed: "DictConfig") -> dict[str, A
     return settings or {}
 
 
+def uses_scheduler(composed: "DictConfig") -> bool:
+    """Return whether the settings in a composed configuration ask for jobs instead of runs in this process."""
+    settings = composed.get("mlxp")
+    return settings is not None and settings.get("use_scheduler") is True
+
+
 def _missing_keys(content: Any, prefix: str = "") -> Iterator[str]:
     """Yield the full names of the values that are ``???``, of those in lists, too."""
     items = content.items() if isinstance(content, dict) else enumerate(content)
@@ -109,13 +116,15 @@ def _missing_keys(content: Any, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}"
 
 
-def resolved_configuration(program: Program, composed: "DictConfig") -> tuple["DictConfig", dict[str, Any]]:
-    """Return the user's configuration and the settings, after all checks."""
+def resolved_configuration(
+    program: Program, composed: "DictConfig", *, in_place: bool = False
+) -> tuple["DictConfig", dict[str, Any]]:
+    """Return the user's configuration and the settings, after all checks; `in_place` spares a copy."""
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
 
     check_configuration(program, composed)
-    config = composed.copy()
+    config = composed if in_place else composed.copy()
     OmegaConf.set_readonly(config, None)
     try:
         given: Any = OmegaConf.to_container(composed.mlxp, resolve=True) if composed.mlxp is not None else {}
@@ -135,7 +144,8 @@ def _keep_literal(node: Any, values: Any) -> None:
     """Write a literal ``${`` in resolved values so that it is not taken for an interpolation the next time."""
     for key, value in values.items() if isinstance(values, dict) else enumerate(values):
         if isinstance(value, dict | list):
-            _keep_literal(node[key], value)
+            if "${" in str(value):  # spares a look at each node, which takes long
+                _keep_literal(node[key], value)
         elif isinstance(value, str) and "${" in value:
             node[key] = value.replace("${", "\\${")
 
@@ -172,20 +182,28 @@ class Run:
         self.program = program
         self.process_id = os.getpid()
         config, self.settings = resolved_configuration(program, composed)
+        if self.settings["use_scheduler"]:
+            raise InvalidConfigFileError(
+                "the setting mlxp.use_scheduler is true, but these runs would start here: submitted are those of a "
+                "command line with given values, without another sweeper than mlxp and without hydra.mode; set "
+                "mlxp.use_scheduler to false, or start the program like that"
+            )
         as_set, plain = self._as_set(config)
         self.work_dir, version_manager = work_dir_of(self.settings)
         self.logger: Logger | None = None
         self.directory: RunDirectory | None = None
+        self.written: RunDirectory | None = None  # the same, or None where another process writes it
         if self.settings["use_logger"]:
             _refuse_if_alive(self.settings["logger"])
             self.logger = mlxp_settings.created("logger", self.settings["logger"])
             self.directory = RunDirectory(Path(self.logger.log_dir))
+            self.written = None if is_another_rank(self.directory.path) else self.directory
         self.info = ConfigDict(self._first_info(overrides, version_manager))
         self.context = Context(as_set, ConfigDict(self.settings), self.info, self.logger)
-        if self.directory is not None:
+        if self.written is not None:
             self._write_info()
-            write_yaml(self.directory.config_file, plain)
-            write_yaml(self.directory.mlxp_file, self.settings)
+            write_yaml(self.written.config_file, plain)
+            write_yaml(self.written.mlxp_file, self.settings)
 
     def _as_set(self, config: "DictConfig") -> tuple[Any, Any]:
         """Return the configuration as the task gets it, and as plain dicts and lists."""
@@ -220,7 +238,7 @@ class Run:
             "started_at": now.isoformat(timespec="milliseconds"),
             "ended_at": None,
             "duration": None,
-            "attempt": earlier.get("attempt", 1) + 1 if earlier else 1,
+            "attempt": self._attempt(earlier),
             "overrides": overrides,
             "exit": None,
             "git": git_state(self.program.directory),
@@ -229,15 +247,20 @@ class Run:
             "heartbeat": self.settings["heartbeat"],
         }
 
+    def _attempt(self, earlier: dict[str, Any]) -> int:
+        if self.directory is not None and self.written is None:  # the first process may have counted already
+            return int(submission(self.directory).get("attempt", 1))
+        return earlier.get("attempt", 1) + 1 if earlier else 1
+
     def _write_info(self) -> None:
-        if self.directory is None:
+        if self.written is None:
             return
         try:
-            write_yaml(self.directory.info_file, self.info.to_dict())
+            write_yaml(self.written.info_file, self.info.to_dict())
         except LogDirectoryError:
             # On a full disk, what is shorter than before still finds place where it was.
             short = {name: value for name, value in self.info.to_dict().items() if name not in ("exit", "packages")}
-            if not overwrite(self.directory.info_file, to_yaml(short)):
+            if not overwrite(self.written.info_file, to_yaml(short)):
                 raise
 
     def execute(self) -> Any:
@@ -268,9 +291,9 @@ class Run:
         return value
 
     def _heartbeat(self) -> contextlib.AbstractContextManager[None]:
-        if self.directory is None:
+        if self.written is None:
             return contextlib.nullcontext()
-        return heartbeat(self.directory.info_file, self.settings["heartbeat"])
+        return heartbeat(self.written.info_file, self.settings["heartbeat"])
 
     def _call_task(self) -> Any:
         if self.program.seeding_function is not None:
@@ -305,8 +328,8 @@ class Run:
 
     def _append_traceback(self, error: BaseException) -> None:
         """Add to log.stderr what is printed only when the streams are not copied any more."""
-        if self.directory is not None:
-            with contextlib.suppress(OSError), self.directory.stderr.open("a", encoding="utf-8") as file:
+        if self.written is not None:
+            with contextlib.suppress(OSError), self.written.stderr.open("a", encoding="utf-8") as file:
                 traceback.print_exception(error, file=file)
 
 
@@ -338,23 +361,15 @@ def _refuse_if_alive(logger_settings: dict[str, Any]) -> None:
         return
     directory = RunDirectory(Path(logger_settings["parent_log_dir"], str(forced)))
     info = _earlier_info(directory)
+    if is_another_rank(directory.path):
+        return
     under_way = info.get("status") in (Status.STARTING, Status.RUNNING)
     here = info.get("hostname") == process_info()["hostname"]
-    if under_way and here and info.get("process_id") != os.getpid() and _is_process(info.get("process_id")):
+    if under_way and here and info.get("process_id") != os.getpid() and process_exists(info.get("process_id")):
         raise LogDirectoryError(
             f"run {forced} in {directory.path.parent} is still running, as process {info['process_id']}; "
             "wait until it has ended, or stop it"
         )
-
-
-def _is_process(process_id: Any) -> bool:
-    if not isinstance(process_id, int) or process_id <= 0 or os.name != "posix":
-        return False
-    try:
-        os.kill(process_id, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)
-    return True
 
 
 def _earlier_info(directory: RunDirectory | None) -> dict[str, Any]:

@@ -52,6 +52,11 @@ class RunState:
         submitted = self.submission is not None and self.submission.status == SUBMITTED
         return submitted and (self.says is None or self.says in _UNDER_WAY)
 
+    @property
+    def job_key(self) -> tuple[str, str | None] | None:
+        """What the job of this run has in common with that of another one if both are the same."""
+        return (str(self.submission.content["scheduler"]), self.submission.job_id) if self.submission else None
+
     def to_dict(self) -> dict[str, Any]:
         """Return what programs may want to know."""
         return {

@@ -58,6 +58,8 @@ class Array:
         The environment variable in which a task finds its number.
     task_id
         The id of one task, from the array's.
+    names
+        What is accepted as its name, where that differs from what is accepted as a job's.
     first
         The number of the first task.
     largest
@@ -70,6 +72,7 @@ class Array:
     limit: str
     task_variable: str
     task_id: str
+    names: Name | None = None
     first: int = 1
     largest: int = 1000
     largest_is_excluded: bool = False
@@ -149,7 +152,10 @@ class Scheduler:
 # versions of Torque take 15 characters.
 _SGE_NAME = Name(re.compile(r"[^\w.+=-]", re.ASCII), 200, starts_with_letter=True)
 _PBS_NAME = Name(re.compile(r"[^A-Za-z0-9_-]"), 15, starts_with_letter=True)
-_GRID_ENGINE = re.compile(r"\b(?:SGE|GE|OGS|UGE|AGE|OCS|Grid Engine)\b")
+# Asked for its version, PBS tells it, and Grid Engine complains; Grid Engine's -help would make PBS submit a job.
+_ASK_VERSION = ("qsub", "--version")
+_NOT_OF_PBS = re.compile(r"\A(?![\s\S]*(?:pbs_version|^Version:))", re.MULTILINE)
+_NOT_OF_GRID_ENGINE = re.compile(r"\A(?![\s\S]*invalid option argument)")
 _NO_LINE_BREAK = r"\n\r"
 
 
@@ -226,8 +232,8 @@ SGE = Scheduler(
         "array": _option(r"-t\s"),
     },
     names=_SGE_NAME,
-    identify=("qsub", "-help"),
-    identity=_GRID_ENGINE,
+    identify=_ASK_VERSION,
+    identity=_NOT_OF_PBS,
     identity_error="the qsub on PATH is not Grid Engine's, which '#$' lines are for",
     # $USER and the like are expanded in paths, and a comma separates them.
     refused_in_paths=re.compile(rf"[,${_NO_LINE_BREAK}]"),
@@ -286,8 +292,8 @@ PBS = Scheduler(
     },
     names=_PBS_NAME,
     directives_anywhere=False,
-    identify=("qsub", "-help"),
-    identity=re.compile(rf"\A(?![\s\S]*{_GRID_ENGINE.pattern})"),
+    identify=_ASK_VERSION,
+    identity=_NOT_OF_GRID_ENGINE,
     identity_error="the qsub on PATH is Grid Engine's, which silently ignores '#PBS' lines",
     # A colon ends the name of a host.
     refused_in_paths=re.compile(rf"[:,{_NO_LINE_BREAK}]"),
@@ -342,6 +348,7 @@ LSF = Scheduler(
         limit="%{at_once}",
         task_variable="LSB_JOBINDEX",
         task_id="{id}[{task}]",
+        names=Name(re.compile(r"[^A-Za-z0-9._-]"), 255),
     ),
 )
 
@@ -355,17 +362,17 @@ def register(scheduler: Scheduler) -> None:
 
 
 def scheduler_named(name: str) -> Scheduler:
-    """Return the scheduler of that name; ``SLURMScheduler``, as MLXP 1 called it, is also one.
+    """Return the scheduler of that name; ``#SBATCH`` and ``SLURMScheduler``, as MLXP 1 called it, are also names.
 
     Raises
     ------
     InvalidSchedulerError
         If there is none.
     """
-    known = {row.upper(): scheduler for row, scheduler in SCHEDULERS.items()}
+    known = {key.upper(): row for row in SCHEDULERS.values() for key in (row.name, row.directive)}
     short = name.upper().removesuffix("SCHEDULER")
     if short not in known:
-        raise InvalidSchedulerError(f"unknown scheduler {name!r}; known are {', '.join(SCHEDULERS)}")
+        raise InvalidSchedulerError(f"unknown scheduler {name!r}; it is one of {', '.join(SCHEDULERS)}")
     return known[short]
 
 
@@ -380,7 +387,9 @@ def problem_with(scheduler: Scheduler) -> str | None:
 
 def _output_of(command: Sequence[str]) -> str:
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return answer.stdout + answer.stderr

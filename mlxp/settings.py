@@ -6,6 +6,7 @@ values.
 """
 
 import difflib
+import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping
@@ -29,6 +30,16 @@ DEFAULTS: dict[str, Any] = {
         "parent_work_dir": "./.work_dir",
         "compute_requirements": False,
     },
+    "scheduler": {
+        "name": "NoScheduler",
+        "shell_path": "/bin/bash",
+        "option_cmd": [],
+        "shell_config_cmd": [],
+        "cleanup_cmd": [],
+        "env_cmd": [],
+        "before_cmd": "",
+        "post_cmd": [],
+    },
     "use_version_manager": False,
     "use_scheduler": False,
     "use_logger": True,
@@ -39,8 +50,8 @@ DEFAULTS: dict[str, Any] = {
 }
 """Every setting with its default. The type of the default is the type of the setting.
 
-``logger`` and ``version_manager`` may hold more: the options of a user's own class. ``heartbeat`` is the number of
-seconds between two signs of life of a run.
+``logger`` and ``version_manager`` may hold more: the options of a user's own class. ``scheduler`` says what the script
+of a job holds; scheduled.py writes it. ``heartbeat`` is the number of seconds between two signs of life of a run.
 """
 
 PATHS = (("logger", "parent_log_dir"), ("version_manager", "parent_work_dir"))
@@ -51,8 +62,22 @@ _KINDS: dict[type, tuple[str, Callable[[Any], bool]]] = {
     int: ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
     float: ("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
     str: ("a text", lambda value: isinstance(value, str)),
+    list: ("a text or a list of texts", lambda value: all(isinstance(item, str) for item in lines(value))),
     dict: ("a group of settings", lambda value: isinstance(value, Mapping)),
 }
+
+
+def lines(value: Any) -> list[Any]:
+    """Return the items of a setting that is a list of texts, where one text may be given for a list of one.
+
+    Examples
+    --------
+    >>> lines(["module load cuda", "conda activate ml"]), lines("conda activate ml"), lines("")
+    (['module load cuda', 'conda activate ml'], ['conda activate ml'], [])
+    """
+    if isinstance(value, list | tuple):
+        return list(value)
+    return [] if value in ("", None) else [value]
 
 
 def check(settings: Any) -> None:
@@ -74,12 +99,26 @@ def check(settings: Any) -> None:
     for group in ("logger", "version_manager"):
         if not _is_interpolation(complete[group]) and not _is_interpolation(complete[group]["name"]):
             _check_options(group, complete[group])
-    if complete["use_scheduler"] is True:
-        raise InvalidConfigFileError(
-            "the setting mlxp.use_scheduler is true, but this version cannot submit to a scheduler; set it to false"
-        )
+    _check_scheduler(complete)
     if not _is_interpolation(complete["heartbeat"]) and complete["heartbeat"] < 0:
         raise InvalidConfigFileError(f"the setting mlxp.heartbeat is a number of seconds, not {complete['heartbeat']}")
+
+
+def _check_scheduler(complete: Mapping[str, Any]) -> None:
+    scheduler = complete["scheduler"]
+    if _is_interpolation(scheduler):
+        return
+    for name in scheduler:
+        _check_known(name, DEFAULTS["scheduler"], "mlxp.scheduler.")
+    if complete["use_scheduler"] is True and not _is_interpolation(scheduler["name"]):
+        from mlxp.scheduler import SCHEDULERS, scheduler_named
+
+        if scheduler["name"] == DEFAULTS["scheduler"]["name"]:
+            raise InvalidConfigFileError(
+                "the setting mlxp.use_scheduler is true, but mlxp.scheduler.name is not set; "
+                f"set it to one of {', '.join(SCHEDULERS)}"
+            )
+        scheduler_named(scheduler["name"])
 
 
 def checked(settings: Any, base_dir: Path) -> dict[str, Any]:
@@ -153,6 +192,7 @@ def _check_options(group: str, settings: Mapping[str, Any]) -> None:
             _check_known(name, dict.fromkeys([*DEFAULTS[group], *options]), f"mlxp.{group}.")
 
 
+@functools.cache  # a sweep asks for each run
 def _options(cls: type) -> list[str] | None:
     """Return the names of the options that a class is created with; None if it takes any."""
     parameters = inspect.signature(cls).parameters.values()

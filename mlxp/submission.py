@@ -24,10 +24,11 @@ from mlxp.layout import (
     write_atomically,
     write_yaml,
 )
-from mlxp.plan import Plan, Step
-from mlxp.plan_report import PlannedRun
+from mlxp.plan import Plan
+from mlxp.python_command import clearing_launcher
 from mlxp.scheduler import SCHEDULERS, Scheduler, problem_with, scheduler_named
 from mlxp.script import Script
+from mlxp.submitted import VARIABLE as RUN_VARIABLE
 
 __all__ = [
     "PREPARED",
@@ -153,6 +154,7 @@ class Submitter:
         self.directives = directives_of(plan.script, scheduler)
         self.writer = JobWriter(plan, self.work_dir, [line for line, _ in self.directives])
         self.notes = [*plan.notes, *self._check_directives()]
+        self._check_launchers()
         for parent in self.parents:
             check_path(scheduler, parent)
 
@@ -180,8 +182,20 @@ class Submitter:
                 if self.scheduler.own_options[what].search(options):
                     yield f"line {line}: {text}: has no effect, since MLXP sets {name} of each run"
 
-    def script_for(self, step: Step, run: PlannedRun, directory: RunDirectory) -> str:
-        """Return the text of the script of one run in `directory`."""
+    def _check_launchers(self) -> None:
+        for step in {step.command: step for step, _ in self.plan.runs}.values():
+            words = [word for group in step.groups for word in group]
+            clearing = clearing_launcher(words[: step.program], RUN_VARIABLE)
+            if clearing is not None:
+                command = self.plan.script.commands[step.command]
+                raise InvalidSchedulerError(
+                    f"{self.plan.script.path}, line {command.line}: {clearing[0]} hides the environment from the run, "
+                    f"which could not find its directory; add {clearing[1]} to its options"
+                )
+
+    def script_for(self, number: int, directory: RunDirectory) -> str:
+        """Return the text of the script of the run with this `number` in `directory`."""
+        step, run = self.plan.runs[number]
         name, files = job_name(directory), (directory.stdout, directory.stderr)
         return self.writer.script_of(step, run, directory, self.header(name, *files))
 
@@ -204,7 +218,7 @@ class Submitter:
         directory = create_run_directory(Path(run.parent_log_dir))
         directory.metadata.mkdir()
         write_atomically(directory.config_file, run.config)
-        write_atomically(directory.script, self.script_for(step, run, directory))
+        write_atomically(directory.script, self.script_for(number, directory))
         directory.script.chmod(0o755)
         submission = Submission(directory, {})
         submission.write(

@@ -9,17 +9,44 @@ from pathlib import Path
 from typing import Any
 
 from mlxp.layout import RunDirectory, read_yaml
+from mlxp.rank import rank
 
-__all__ = ["VARIABLE", "claimed_directory", "overrides", "scheduler_info", "submission"]
+__all__ = [
+    "CONTAINER_PREFIXES",
+    "VARIABLE",
+    "claimed_directory",
+    "is_another_rank",
+    "overrides",
+    "scheduler_info",
+    "submission",
+]
 
 VARIABLE = "MLXP_RUN_DIRECTORY"
 """Environment variable that holds the path of the directory that mlxpsub made for the run."""
+
+CONTAINER_PREFIXES = {"apptainer": "APPTAINERENV_", "singularity": "SINGULARITYENV_"}
+"""What makes these containers set a variable inside, even where they are told to clear the environment."""
+
+_shared: set[str] = set()
+"""Directories of submitted runs that this process takes part in without being the first."""
 
 
 def claimed_directory() -> RunDirectory | None:
     """Return the directory that this process shall run in, once; None if it was not submitted."""
     path = os.environ.pop(VARIABLE, None)
+    if path and rank() > 0:
+        _shared.add(path)
+    for prefix in CONTAINER_PREFIXES.values():
+        os.environ.pop(prefix + VARIABLE, None)
     return RunDirectory(Path(path)) if path else None
+
+
+def is_another_rank(directory: Path) -> bool:
+    """Tell whether a launcher has started this process for the submitted run in `directory` beside the first one.
+
+    It shares the directory, and leaves the writing to the first one.
+    """
+    return str(directory) in _shared
 
 
 def overrides(directory: RunDirectory) -> list[str]:

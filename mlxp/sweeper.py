@@ -20,19 +20,23 @@ from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.errors import CompactHydraException
+from hydra.experimental.callback import Callback
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
 from mlxp.errors import MLXPError
+from mlxp.run import uses_scheduler
 from mlxp.spelling import spelled_values
 from mlxp.starter import RunExitedError
 from mlxp.value_composer import ValueComposer
 
-__all__ = ["TARGET", "MLXPSweeper", "Plan", "planned", "registered"]
+__all__ = ["SWEEPER_CHECK", "TARGET", "MLXPSweeper", "Plan", "planned", "registered"]
 
 TARGET = "hydra_plugins.mlxp.MLXPSweeper"
 """The name by which Hydra knows the sweeper; Hydra 1.3 takes none outside of ``hydra_plugins``."""
+
+SWEEPER_CHECK = "mlxp.sweeper.SweeperCheck"
 
 
 @dataclass
@@ -46,7 +50,13 @@ class Plan:
     one_run_only: bool = False
     results: list[JobReturn] = field(default_factory=list)
     report: Callable[[list[str], Any], None] | None = None
-    """In plan mode: called with the overrides of each run and its configuration; no run is started."""
+    """Called with the overrides of each run and its configuration where runs are not started, but submitted."""
+    is_planning: bool = False
+    """Whether all runs are reported, whatever their settings say."""
+
+    def only_reports(self, composed: DictConfig) -> bool:
+        """Whether the runs of this configuration are reported instead of started."""
+        return self.is_planning or (self.report is not None and uses_scheduler(composed))
 
 
 @contextlib.contextmanager
@@ -129,7 +139,7 @@ class MLXPSweeper(Sweeper):
             self._check(runs, plan)
         except MLXPError as error:
             raise CompactHydraException(str(error)) from error
-        if plan.report is not None:
+        if plan.only_reports(self._composed):
             return []
         plan.on_planned(len(runs), self.keep_going)
         size = self.max_batch_size or max(len(runs), 1)
@@ -158,7 +168,7 @@ class MLXPSweeper(Sweeper):
         if plan.one_run_only and len(runs) > 1:
             raise MLXPError(f"run() takes one value per key, but these are {len(runs)} runs; use sweep()")
         plan.check(self._composed)
-        if plan.report is not None:
+        if plan.report is not None and plan.only_reports(self._composed):
             composer = ValueComposer(self._loader, self._composed)
             for run in runs:
                 plan.report(run, composer.compose(run))
@@ -174,6 +184,24 @@ def _refuse_shared_directory(settings: list[dict[str, Any]]) -> None:
             raise MLXPError(
                 f"mlxp.logger.forced_log_id={place[1]} is the directory of one run, but these are {times}; "
                 "resume runs one by one"
+            )
+
+
+class SweeperCheck(Callback):
+    """Where runs are only reported, sees to it that no sweeper wants their results; Hydra calls it before a sweep."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """End the program if the sweeper is another one than MLXP's; Hydra's basic one is replaced by it."""
+        chosen = config.hydra.runtime.choices["hydra/sweeper"]
+        if chosen == "basic":
+            with read_write(config):
+                config.hydra.sweeper._target_ = TARGET
+        elif chosen != "mlxp":
+            # Not an error: Hydra would only warn of that.
+            sys.exit(
+                f"hydra/sweeper={chosen} chooses a run by the results of those before, so that its runs cannot be "
+                "submitted all at once: give the values to try, as in optimizer.lr=1,2, and leave the sweeper out; or "
+                f"start the program without mlxpsub, as with hydra/sweeper={chosen} hydra/launcher=submitit_slurm"
             )
 
 

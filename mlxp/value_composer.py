@@ -5,7 +5,8 @@ that choose the same files, and is done once for them; the second is done by Hyd
 Hydra composes each run. What comes out lacks the key ``hydra``: it serves to check and to plan runs, not to start them.
 """
 
-import copy
+import pickle
+from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -31,7 +32,7 @@ class ValueComposer:
         self._composed = composed
         self._parser = OverridesParser.create()
         self._parsed: dict[str, Override] = {}
-        self._bases: dict[tuple[str, ...], DictConfig | None] = {}
+        self._bases: dict[tuple[str, ...], bytes | None] = {}
 
     def compose(self, overrides: list[str]) -> DictConfig:
         """Return the configuration of the run with these overrides."""
@@ -40,9 +41,8 @@ class ValueComposer:
             self._bases[files] = self._base(files)
         base = self._bases[files]
         if base is None:
-            config: DictConfig = self._loader.load_sweep_config(self._composed, list(overrides))
-            return config
-        config = copy.deepcopy(base)
+            return self._composed_by_hydra(overrides)
+        config: DictConfig = pickle.loads(base)  # noqa: S301 - our own, and in a third of the time that a deep copy takes
         self._loader._apply_overrides_to_config(  # noqa: SLF001 - looked for in _base
             [self._override(text) for text in overrides if text not in files], config
         )
@@ -57,10 +57,19 @@ class ValueComposer:
         override = self._override(text)
         return override.package is not None or self._loader.repository.group_exists(override.key_or_group)
 
-    def _base(self, files: tuple[str, ...]) -> DictConfig | None:
+    def _composed_by_hydra(self, overrides: Sequence[str]) -> DictConfig:
+        config: DictConfig = self._loader.load_sweep_config(self._composed, list(overrides))
+        return config
+
+    def _base(self, files: tuple[str, ...]) -> bytes | None:
         """Return the configuration before any values are applied; None if runs may differ in more than those."""
-        config: DictConfig = self._loader.load_sweep_config(self._composed, list(files))
+        config = self._composed_by_hydra(files)
         with open_dict(config):
             config.pop("hydra")
         is_known = hasattr(self._loader, "_apply_overrides_to_config")
-        return config if is_known and "${hydra" not in OmegaConf.to_yaml(config) else None
+        if not is_known or "${hydra" in OmegaConf.to_yaml(config):
+            return None
+        try:
+            return pickle.dumps(config)
+        except (pickle.PicklingError, AttributeError, TypeError):  # a schema that cannot be imported
+            return None

@@ -1,5 +1,6 @@
 """Several runs in one submission: arrays, and jobs that do one run after another."""
 
+import re
 import subprocess
 
 import pytest
@@ -39,7 +40,7 @@ def test_array_is_one_submission_and_each_run_knows_its_task(words, scheduler):
 
 
 def test_limits_of_arrays_are_spelled_as_each_scheduler_wants(words):
-    for scheduler, expected in (("SLURM", "--array=1-5%2"), ("SGE", "-t 1-5 -tc 2"), ("LSF", "-J logs/1-5[1-5]%2")):
+    for scheduler, expected in (("SLURM", "--array=1-5%2"), ("SGE", "-t 1-5 -tc 2"), ("LSF", "-J logs-1-5[1-5]%2")):
         desk = words(scheduler)
         submit(desk, "--array", "--max-parallel", "2")
         assert expected in " ".join(desk.calls()[0])
@@ -99,6 +100,38 @@ def test_run_that_fails_does_not_stop_the_next_one_but_fails_the_job(words):
     (script,) = desk.directory.glob("logs/.launch/*/1.sh")
     assert start_task(desk, script).returncode == 4
     assert [words_of(desk, 1), words_of(desk, 2)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shape", "task"),
+    [
+        (
+            ["--array", "--max-parallel", "2"],
+            "one SLURM job each, as tasks of 2 arrays, 2 at once",
+            "$SLURM_ARRAY",
+        ),
+        (["--per-job", "2"], "3 SLURM jobs of at most 2 runs", "1"),
+        (["--array", "--per-job", "2"], "3 SLURM jobs of at most 2 runs, as tasks of 1 array", "$SLURM_ARRAY"),
+    ],
+)
+def test_dry_run_tells_jobs_and_submissions_and_creates_nothing(words, arguments, shape, task):
+    desk = words("SLURM")
+    result = submit(desk, "--dry-run", *arguments, FAKE_ARRAY_SIZE="4")
+    assert result.stdout.startswith(f"5 runs, {shape}:\n  run 1: a=1\n")
+    assert f"\ntask={task}" in result.stdout
+    assert "python main.py a=1\n" in result.stdout
+    assert not (desk.directory / "logs").exists()
+    assert not (desk.home / "calls").exists()
+
+
+def test_dry_run_tells_what_is_then_submitted(words):
+    desk = words("SLURM")
+    planned = submit(desk, "--dry-run", "--array").stdout
+    submit(desk, "--array")
+    (script,) = desk.directory.glob("logs/.launch/*/1.sh")
+    text = script.read_text(encoding="utf-8").replace(script.parent.name, "NAME")
+    assert text in re.sub(r"\d{8}-\d{6}-\w{6}", "NAME", planned)
+    assert desk.job(1) in planned
 
 
 def test_refused_array_marks_all_its_runs(words):

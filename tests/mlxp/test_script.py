@@ -190,6 +190,60 @@ def test_script_that_stops_before_its_end_submits_nothing(words):
     assert words.app.log_ids() == []
 
 
+@pytest.mark.parametrize("where", ["on the command line", "in the configuration"])
+def test_sweeper_that_needs_results_is_refused_in_one_sentence(make_desk, where):
+    desk = make_desk("quickstart", "SLURM")
+    choice = "hydra/sweeper=optuna"
+    if where == "in the configuration":
+        desk.write("defaults:\n- override hydra/sweeper: optuna\n- _self_\nseed: 0\n", "configs/config.yaml")
+        choice = ""
+    result = desk.mlxpsub(desk.write(script(f"python main.py {choice} 'seed=range(0,9)'")).name)
+    assert result.returncode == 1
+    assert "hydra/sweeper=optuna chooses a run by the results of those before" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (desk.directory / "logs").exists()
+
+
+def test_basic_sweeper_is_replaced_by_the_one_that_reports(make_desk):
+    desk = make_desk("quickstart", "SLURM")
+    desk.submit(script("python main.py hydra/sweeper=basic seed=1,2"))
+    assert desk.commands() == [f"python main.py hydra/sweeper=basic seed={seed}" for seed in (1, 2)]
+
+
+@pytest.mark.parametrize("container", ["apptainer", "singularity"])
+def test_container_that_clears_the_environment_lets_the_run_find_its_directory(words, container):
+    prefix = f"{container.upper()}ENV_"
+    file = words.write(
+        "#!/bin/bash\n"
+        '[ "$1 $2 $3" = "exec --cleanenv image.sif" ] || exit 9\n'
+        "shift 3\n"
+        f'inside=(); for name in ${{!{prefix}@}}; do inside+=("${{name#{prefix}}}=${{!name}}"); done\n'
+        'exec env -i PATH="$PATH" PYTHONPATH="$PYTHONPATH" "${inside[@]}" "$@"\n',
+        f"bin/{container}",
+    )
+    file.chmod(0o755)
+    words.env["PATH"] = f"{file.parent}:{words.env['PATH']}"
+    words.submit(script(f"{container} exec --cleanenv image.sif python main.py a=1,2"))
+    assert ran(words, 2)["words"] == ["a=2"]
+
+
+@pytest.mark.parametrize(
+    ("launcher", "addition"),
+    [
+        ("docker run image", "add -e MLXP_RUN_DIRECTORY to its options"),
+        ("env -i A=1", "add MLXP_RUN_DIRECTORY=$MLXP_RUN_DIRECTORY to its options"),
+        ("sudo", "add --preserve-env=MLXP_RUN_DIRECTORY to its options"),
+    ],
+)
+def test_launcher_that_hides_the_environment_is_said_before_anything_is_created(words, launcher, addition):
+    result = words.mlxpsub(words.write(script(f"{launcher} python main.py a=1")).name)
+    assert result.returncode == 1
+    assert addition in result.stderr
+    assert words.app.log_ids() == []
+    added = addition.removeprefix("add ").removesuffix(" to its options")
+    words.submit(script(f"{launcher.replace(' image', '')} {added} python main.py a=1"))
+
+
 def test_unknown_launcher_is_said(words):
     launcher = words.write('#!/bin/sh\nexec "$@"\n', "my_launcher")
     launcher.chmod(0o755)

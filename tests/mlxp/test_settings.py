@@ -153,9 +153,3 @@ def test_seeding_function_without_a_seed_is_an_error_before_the_task(actions):
     assert result.returncode == 1
     assert "the configuration has no key 'seed'" in result.stderr
     assert not (actions.directory / "logs").exists()
-
-
-def test_scheduler_is_refused_and_not_ignored(actions):
-    result = actions.run("mlxp.use_scheduler=true")
-    assert result.returncode == 1
-    assert result.stderr.startswith("the setting mlxp.use_scheduler is true, but this version cannot submit")

@@ -96,7 +96,7 @@ def test_resubmit_sends_only_what_is_missing(refused):
     result = refused.mlxp("resubmit")
     assert (result.returncode, len(result.stdout.splitlines())) == (0, 1)
     assert refused.submission(3)["status"] == "SUBMITTED"
-    assert len(refused.calls()) == 9
+    assert [call[0] for call in refused.calls()].count(SCHEDULERS[refused.scheduler].command) == 9
 
 
 def test_missing_command_is_said_before_anything_is_created(any_desk):
@@ -131,6 +131,22 @@ def test_path_that_a_scheduler_cannot_take_is_said_before_anything_is_created(an
     assert result.returncode == 1
     assert "cannot write to a path with the character" in result.stderr
     assert not (any_desk.directory / bad).exists()
+
+
+def test_directories_with_spaces_are_no_problem(any_desk):
+    place = any_desk.directory.with_name("my project")
+    any_desk.directory.rename(place)
+    any_desk.directory = any_desk.app.directory = place
+    any_desk.submit(sweep(any_desk))
+    assert any_desk.run_job(8).returncode == 0
+    assert any_desk.app.info(8)["work_dir"] == str(place)
+    assert f"{place}/logs/8/log.stdout" in " ".join(any_desk.calls()[7]).replace("-o :", "-o ")
+
+
+def test_working_directory_of_a_job_is_not_the_schedulers_choice(any_desk):
+    any_desk.submit(sweep(any_desk))
+    assert f"cd {any_desk.directory} || exit 1" in any_desk.job(1)
+    assert "-d" not in any_desk.calls()[0]  # Torque's, which OpenPBS refuses
 
 
 def test_grid_engines_qsub_is_not_taken_for_the_one_of_pbs(desk):
@@ -184,6 +200,28 @@ def test_job_inherits_no_word_of_the_submission(desk):
     desk.submit("#!/bin/bash\n#SBATCH --time=1\npython main.py seed=1,2\n", MLXP_RUN_DIRECTORY="/elsewhere")
     job = desk.run_job(1)
     assert (job.returncode, desk.app.log_ids()) == (0, [1, 2])
+
+
+RANKS = [
+    {"RANK": "1", "WORLD_SIZE": "2", "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2"},
+    {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"},
+    {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"},
+    {"PMI_RANK": "1", "PMI_SIZE": "2"},
+]
+
+
+@pytest.mark.parametrize("variables", RANKS)
+def test_other_process_of_a_run_gets_the_same_and_writes_nothing(desk, variables):
+    desk.submit("#!/bin/bash\n#SBATCH --time=1\nsrun -n 2 python main.py seed=1,2\n")
+    before = desk.app.files()
+    desk.write(desk.job(2).replace("srun -n 2 ", ""), "logs/2/script.sh")
+    other = desk.run_job(2, **variables)
+    assert other.returncode == 0, other.stderr
+    assert other.stdout.startswith("seed: 2\n")
+    assert desk.app.files() == before
+    assert desk.run_job(2, SLURM_PROCID="0", SLURM_STEP_NUM_TASKS="2", RANK="8").returncode == 0
+    assert len(desk.app.records("Quickstart", 2)) == 2
+    assert desk.app.info(2)["attempt"] == 1
 
 
 def test_users_own_scheduler_is_another_row(desk):

@@ -1,21 +1,56 @@
 """Submitted runs of a program whose code is managed: they run from the copy, and what is asked is asked once."""
 
+import os
+import pty
 import subprocess
+import sys
 
 import pytest
 import yaml
 
+LINE = "python main.py mlxp.use_version_manager=true seed="
+SCRIPT = f"#!/bin/bash\n#SBATCH --time=1\n{LINE}1,2\n{LINE}3\n"
+QUESTION = "Files to add, separated by commas"
+
 
 @pytest.fixture(scope="module")
-def submitted(make_desk):
-    desk = make_desk("quickstart", "SLURM")
-    identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
-    desk.write("logs/\n.work_dir/\n", ".gitignore")
-    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "first"]):
-        subprocess.run(["git", *command], cwd=desk.directory, check=True)
-    desk.write("untracked\n", "new_file")
-    line = "python main.py mlxp.use_version_manager=true seed="
-    desk.result = desk.submit(f"#!/bin/bash\n#SBATCH --time=1\n{line}1,2\n{line}3\n")
+def make_repository(make_desk):
+    """A function that makes a desk whose program lies in a git repository, with one file that is not in it."""
+
+    def make():
+        desk = make_desk("quickstart", "SLURM")
+        identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
+        desk.write("logs/\n.work_dir/\nscript.sh\n", ".gitignore")
+        for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "first"]):
+            subprocess.run(["git", *command], cwd=desk.directory, check=True)
+        desk.write("untracked\n", "new_file")
+        return desk
+
+    return make
+
+
+def on_a_terminal(command, answers, **options):
+    """Run a command on a terminal of its own, type `answers`, and return what was shown and the exit code."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, close_fds=True, **options
+    )
+    os.close(theirs)
+    os.write(ours, answers.encode())
+    shown = b""
+    try:
+        while chunk := os.read(ours, 1 << 16):
+            shown += chunk
+    except OSError:  # the last process on the terminal has ended
+        pass
+    os.close(ours)
+    return shown.decode(), process.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def submitted(make_repository):
+    desk = make_repository()
+    desk.result = desk.submit(SCRIPT)
     desk.write("raise SystemExit('changed after the submission')\n", "main.py")
     desk.finished = desk.run_job(3)
     return desk
@@ -37,6 +72,25 @@ def test_version_of_the_code_is_recorded(submitted):
     ).stdout.strip()
     assert submitted.app.info(3)["version_manager"]["commit_hash"] == commit
     assert ".work_dir" in submitted.app.info(3)["work_dir"]
+
+
+def test_nothing_is_asked_without_a_terminal(submitted):
+    assert QUESTION not in submitted.result.stderr + submitted.result.stdout
+    assert "new_file" in submitted.result.stderr
+
+
+def test_questions_are_asked_once_per_submission_on_a_terminal(make_repository):
+    desk = make_repository()
+    desk.write(SCRIPT)
+    command = [sys.executable, "-c", "import sys; from mlxp.mlxpsub import main; sys.exit(main())", "script.sh"]
+    identity = {f"GIT_{who}_{what}": "me" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    shown, code = on_a_terminal(command, "new_file\ny\n", cwd=desk.directory, env=desk.env | identity)
+    assert code == 0, shown
+    assert shown.count(QUESTION) == 1
+    assert shown.count("Commit them now?") == 1
+    assert [desk.run_job(log_id).returncode for log_id in (1, 3)] == [0, 0]
+    (work_dir,) = {desk.app.info(log_id)["work_dir"] for log_id in (1, 3)}
+    assert os.path.exists(os.path.join(work_dir, "new_file"))
 
 
 def test_settings_of_the_job_cannot_submit_or_sweep_again(make_desk):

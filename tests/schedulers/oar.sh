@@ -6,7 +6,7 @@ CONF=/etc/oar/oar.conf
 MARK='# changed for the tests of mlxp'
 CLUSTER=mlxptests
 PORT=5439
-CORES=2
+CORES=6 # on paper: the jobs of the tests hardly compute
 
 cluster_version() { pg_lsclusters -h | awk -v name=$CLUSTER '$2 == name { print $1; exit }'; }
 is_online() { pg_lsclusters -h | awk -v name=$CLUSTER '$2 == name && $4 ~ /^online/ { ok = 1 } END { exit !ok }'; }

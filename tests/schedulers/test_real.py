@@ -16,6 +16,8 @@ DIRECTIVES = {
     "SGE": "#$ -l h_rt=300",
     "OAR": "#OAR -l core=1,walltime=0:05:00",
 }
+WRONG = {"SLURM": "#SBATCH --partition=nowhere", "SGE": "#$ -l nothing=1", "OAR": "#OAR -l nothing=1"}
+OWN_OUTPUT = {"SLURM": "#SBATCH --output=mine", "SGE": "#$ -o mine", "OAR": "#OAR -O mine"}
 SHORT = {"SLURM": "#SBATCH --time=0:01:00", "SGE": "#$ -l h_rt=6", "OAR": "#OAR -l core=1,walltime=0:00:06"}
 COMMANDS = {name: f"import sys; from mlxp.{name} import main; sys.exit(main())" for name in ("mlxpsub", "cli")}
 ENDED = {"COMPLETE", "FAILED", "KILLED", "LOST", "REFUSED"}
@@ -27,9 +29,9 @@ class Cluster:
     def __init__(self, app):
         self.app = app
 
-    def script(self, body, directive=None):
+    def script(self, body, directive=None, shebang="#!/usr/bin/env bash\n"):
         paths = f'export PATH="{os.path.dirname(sys.executable)}:$PATH" PYTHONPATH="{os.environ.get("PYTHONPATH", "")}"'
-        text = f"#!/usr/bin/env bash\n{directive or DIRECTIVES[SCHEDULER]}\n{paths}\n{body}\n"
+        text = f"{shebang}{directive or DIRECTIVES[SCHEDULER]}\n{paths}\n{body}\n"
         (self.app.directory / "script.sh").write_text(text, encoding="utf-8")
 
     def submit(self, body, directive=None, *arguments):
@@ -39,8 +41,11 @@ class Cluster:
         return result
 
     def call(self, command, *arguments):
+        return self.start("-c", COMMANDS[command], *arguments)
+
+    def start(self, *words):
         return subprocess.run(
-            [sys.executable, "-c", COMMANDS[command], *arguments],
+            [sys.executable, *words],
             cwd=self.app.directory,
             capture_output=True,
             text=True,
@@ -61,6 +66,13 @@ class Cluster:
             time.sleep(1)
         return self.call("cli", "status").stdout
 
+    def wait_for(self, log_ids, status, seconds=150):
+        """Wait until these runs have this state."""
+        deadline = time.monotonic() + seconds
+        while {(found := self.status())[log_id] for log_id in log_ids} != {status}:
+            assert time.monotonic() < deadline, f"{found}: {log_ids} are not {status}"
+            time.sleep(1)
+
 
 @pytest.fixture
 def cluster(app):
@@ -74,6 +86,13 @@ def quickstart(app):
     return Cluster(app("quickstart"))
 
 
+def test_run_that_takes_too_long_is_killed(cluster):
+    # The shortest limit of Slurm is a minute, and it looks every half a minute; the program sleeps for one.
+    in_the_job = '[ -z "$SLURM_JOB_ID" ] || sleep 45'
+    cluster.submit(f"{in_the_job}\npython main.py action=sleep number=1", SHORT[SCHEDULER])
+    cluster.wait(["KILLED"], seconds=200)
+
+
 def test_sweep_of_two_commands_completes(quickstart):
     quickstart.submit("python main.py optimizer.lr=10.,1. seed=1,2\npython main.py model.num_units=100,200 seed=1,2")
     printed = quickstart.wait(["COMPLETE"] * 8)
@@ -81,6 +100,8 @@ def test_sweep_of_two_commands_completes(quickstart):
     assert (quickstart.app.directory / "logs/8/log.stdout").read_text(encoding="utf-8").startswith("seed: 2")
     assert quickstart.app.info(8)["scheduler"]["scheduler_job_id"]
     assert quickstart.app.log_ids() == list(range(1, 9))
+    left = sorted(path.name for path in quickstart.app.directory.iterdir())
+    assert left == ["configs", "logs", "main.py", "script.sh"]
 
 
 def test_every_end_gets_its_state(cluster):
@@ -112,13 +133,6 @@ def test_job_that_waits_is_submitted_and_can_be_cancelled(cluster):
     assert cluster.status()[8] == "SUBMITTED"
     assert cluster.call("cli", "cancel", "seed == 0").returncode == 0
     cluster.wait(["KILLED"] * 8)
-
-
-def test_run_that_takes_too_long_is_killed(cluster):
-    # A minute is the shortest limit of Slurm, and what the program sleeps.
-    in_the_job = '[ -z "$SLURM_JOB_ID" ] || sleep 20'
-    cluster.submit(f"{in_the_job}\npython main.py action=sleep number=1", SHORT[SCHEDULER])
-    cluster.wait(["KILLED"], seconds=200)
 
 
 def test_jobs_do_not_submit_again_while_the_submission_goes_on(quickstart):
@@ -160,8 +174,19 @@ cd configs && nice python ../main.py action=exit number=0
 def test_launcher_starts_the_run_in_the_job_only(quickstart):
     quickstart.submit("srun python main.py seed=1,2")
     quickstart.wait(["COMPLETE"] * 2)
-    job = int(quickstart.app.info(1)["scheduler"]["scheduler_job_id"])
-    assert int(quickstart.app.info(2)["scheduler"]["scheduler_job_id"]) == job + 1
+    jobs = {quickstart.app.info(log_id)["scheduler"]["scheduler_job_id"] for log_id in (1, 2)}
+    assert len(jobs) == 2
+    assert quickstart.app.log_ids() == [1, 2]
+
+
+@pytest.mark.skipif(SCHEDULER != "SLURM", reason="srun is Slurm's")
+def test_several_processes_of_one_run_share_its_directory_and_the_first_writes(cluster):
+    directive = f"{DIRECTIVES['SLURM']}\n#SBATCH --ntasks=2"
+    cluster.submit("srun -n 2 python main.py action=resume number=1,2", directive)
+    cluster.wait(["COMPLETE"] * 2)
+    assert cluster.app.log_ids() == [1, 2]
+    assert cluster.app.records("train", 2) == [{"epoch": 0}]
+    assert cluster.app.info(2)["attempt"] == 1
 
 
 def test_output_follows_a_run_to_its_end(cluster):
@@ -169,3 +194,100 @@ def test_output_follows_a_run_to_its_end(cluster):
     printed = cluster.call("cli", "output", "1", "-f").stdout
     assert {"said by python", "said by a child"} <= set(printed.splitlines())
     assert "complained by a child" in cluster.call("cli", "output", "1", "--stderr").stdout
+
+
+def test_array_is_one_submission_and_its_tasks_are_cancelled_alone(cluster):
+    result = cluster.submit("python main.py action=sleep number=1,2,3", None, "--array", "--max-parallel", "2")
+    assert len(result.stdout.splitlines()) == 3
+    cluster.wait_for([1, 2], "RUNNING")
+    assert cluster.call("cli", "cancel", "number == 2").returncode == 0
+    cluster.wait_for([2], "KILLED")
+    cluster.wait_for([1], "RUNNING")
+    cluster.call("cli", "cancel", "number != 2")
+    cluster.wait(["KILLED"] * 3)
+
+
+def test_runs_of_an_array_write_into_their_own_directories(quickstart):
+    quickstart.submit("python main.py seed=1,2,3", None, "--array", "--per-job", "2")
+    quickstart.wait(["COMPLETE"] * 3)
+    for log_id in (1, 2, 3):
+        assert (quickstart.app.directory / f"logs/{log_id}/log.stdout").read_text().startswith(f"seed: {log_id}\n")
+        assert quickstart.app.info(log_id)["scheduler"]["scheduler_job_id"]
+
+
+def test_one_run_of_a_job_of_several_is_not_cancelled_alone(cluster):
+    cluster.submit("python main.py action=sleep number=1,2", None, "--per-job", "2")
+    cluster.wait_for([1], "RUNNING")
+    assert "also do the runs 2" in cluster.call("cli", "cancel", "number == 1").stderr
+    assert cluster.call("cli", "cancel", "number > 0").returncode == 0
+    cluster.wait(["KILLED", "KILLED"])
+
+
+def test_program_submits_itself_and_its_jobs_do_not(quickstart):
+    option = DIRECTIVES[SCHEDULER].split(" ", 1)[1]
+    env = [f'export PYTHONPATH="{os.environ.get("PYTHONPATH", "")}"']
+    settings = {"use_scheduler": True, "scheduler": {"name": SCHEDULER, "option_cmd": [option], "env_cmd": env}}
+    (quickstart.app.directory / "configs/mlxp.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    result = quickstart.start("main.py", "optimizer.lr=1,2")
+    assert (result.returncode, len(result.stdout.splitlines())) == (0, 2), result.stderr
+    quickstart.wait(["COMPLETE"] * 2)
+    assert quickstart.app.log_ids() == [1, 2]
+
+
+def test_refused_job_is_recorded_and_the_exit_code_says_so(quickstart):
+    quickstart.script("python main.py seed=1,2", WRONG[SCHEDULER])
+    result = quickstart.call("mlxpsub", "script.sh")
+    assert result.returncode == 1
+    assert "run 1: not submitted: " in result.stdout
+    assert list(quickstart.status().values()) == ["REFUSED", "REFUSED"]
+    assert quickstart.call("cli", "resubmit").returncode == 1
+
+
+@pytest.mark.parametrize("shebang", ["", "#!/bin/bash -l\n", "#!/usr/bin/env -S bash -u\n"])
+def test_every_usual_first_line_works(quickstart, shebang):
+    quickstart.script("python main.py seed=1", shebang=shebang)
+    assert quickstart.call("mlxpsub", "script.sh").returncode == 0
+    quickstart.wait(["COMPLETE"])
+
+
+def test_every_way_to_start_python_works(cluster):
+    config = (cluster.app.directory / "configs/config.yaml").read_text(encoding="utf-8")
+    (cluster.app.directory / "configs/other.yaml").write_text(config + "other: true\n", encoding="utf-8")
+    cluster.submit(
+        f"""
+PY=python
+module() {{ echo "loading $2"; }}
+module load python/3.11
+python -c 'open("prepared", "a").write("once;")'  # python main.py number=0
+{sys.executable} -u main.py number=1
+$PY -m main number=2 +note=python # no python main.py
+A=1 nice python main.py --config-name other number=3
+echo "using python 3"
+mkdir -p sub
+cd sub && python ../main.py number=4
+""".replace("number", "action=config number")
+    )
+    cluster.wait(["COMPLETE"] * 4)
+    assert [cluster.app.config(log_id)["number"] for log_id in (1, 2, 3, 4)] == [1, 2, 3, 4]
+    assert cluster.app.config(3)["other"] is True
+    assert (cluster.app.directory / "prepared").read_text(encoding="utf-8") == "once;"
+    printed = (cluster.app.directory / "logs/4/log.stdout").read_text(encoding="utf-8")
+    assert printed.startswith("loading python/3.11\nusing python 3\n")
+
+
+def test_output_goes_to_the_runs_directory_whatever_the_script_says(quickstart):
+    quickstart.submit("python main.py seed=1", f"{DIRECTIVES[SCHEDULER]}\n{OWN_OUTPUT[SCHEDULER]}")
+    quickstart.wait(["COMPLETE"])
+    assert (quickstart.app.directory / "logs/1/log.stdout").read_text(encoding="utf-8").startswith("seed: 1\n")
+
+
+def test_job_runs_the_copy_of_the_code(quickstart):
+    directory = quickstart.app.directory
+    (directory / ".gitignore").write_text("logs/\n.work_dir/\n", encoding="utf-8")
+    author = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "-m", "first"]):
+        subprocess.run(["git", *command], cwd=directory, check=True)
+    quickstart.submit("python main.py mlxp.use_version_manager=true seed=1,2")
+    quickstart.wait(["COMPLETE"] * 2)
+    assert "/.work_dir/" in quickstart.app.info(2)["work_dir"]
+    assert quickstart.app.log_ids() == [1, 2]

@@ -1,0 +1,166 @@
+"""`mlxp status`, `cancel`, `output` and `resubmit`: what became of runs, and what can be done about their jobs."""
+
+import json
+import os
+import time
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def desk(make_desk):
+    """Three runs of the program `quickstart`, submitted to a Slurm that only notes what it is asked."""
+    desk = make_desk("quickstart", "SLURM")
+    desk.script = "#!/bin/bash\n#SBATCH --time=1\npython main.py seed=1,2,3\n"
+    return desk
+
+
+def queue(desk, *lines):
+    (desk.home / "queue").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def statuses(desk, *arguments):
+    runs = json.loads(desk.mlxp("status", "--json", *arguments).stdout)
+    return [run["status"] for run in runs]
+
+
+def commands(desk):
+    return [call[0] for call in desk.calls()]
+
+
+def write_info(desk, log_id, **info):
+    file = desk.directory / f"logs/{log_id}/metadata/info.yaml"
+    file.write_text(yaml.safe_dump({"heartbeat": 30.0, "attempt": 1, **info}), encoding="utf-8")
+    return file
+
+
+def test_scheduler_is_asked_once_about_all_runs(desk):
+    desk.submit(desk.script)
+    queue(desk, "101|PENDING|Resources", "102|RUNNING|None", "103|FAILED|NonZeroExitCode")
+    assert statuses(desk) == ["SUBMITTED", "SUBMITTED", "FAILED"]
+    assert commands(desk).count("squeue") == 1
+
+
+def test_status_shows_counts_reasons_and_where_to_look(desk):
+    desk.submit(desk.script)
+    queue(desk, "101|PENDING|Resources", "102|RUNNING|None", "103|FAILED|NonZeroExitCode")
+    lines = desk.mlxp("status").stdout.splitlines()
+    assert lines[0] == "3 runs in logs: 2 SUBMITTED, 1 FAILED"
+    assert lines[1] == "     1  SUBMITTED  job 101  SLURM says PENDING (Resources)"
+    assert lines[3].endswith(
+        f"SLURM says FAILED (NonZeroExitCode); the run never started, see {desk.directory}/logs/3/log.stderr"
+    )
+
+
+def test_status_is_plain_when_piped_and_json_says_the_same(desk):
+    desk.submit(desk.script)
+    queue(desk, "101|TIMEOUT|TimeLimit")
+    assert "\033" not in desk.mlxp("status").stdout
+    (run,) = json.loads(desk.mlxp("status", "--json", "info.status == 'KILLED'").stdout)
+    assert (run["log_id"], run["scheduler"], run["scheduler_job_id"]) == (1, "SLURM", "101")
+    assert run["reason"] == "SLURM says TIMEOUT (TimeLimit); the run never started"
+
+
+def test_scheduler_that_does_not_answer_kills_nobody(desk):
+    desk.submit(desk.script)
+    desk.env["PATH"] = desk.env["PATH"].partition(":")[2]
+    assert statuses(desk) == ["SUBMITTED"] * 3
+
+
+def test_run_that_its_scheduler_has_forgotten_is_lost_only_when_it_is_silent(desk):
+    desk.submit(desk.script)
+    queue(desk)
+    write_info(desk, 1, status="RUNNING", hostname="node", process_id=1)
+    file = write_info(desk, 2, status="RUNNING", hostname="node", process_id=1)
+    os.utime(file, (0, time.time() - 1000))
+    assert statuses(desk) == ["RUNNING", "LOST", "LOST"]
+
+
+def test_process_that_was_killed_is_lost(actions, make_desk):
+    desk = make_desk("quickstart", "SLURM")
+    process = actions.start("action=sleep", "number=1")
+    actions.wait_for("started-1")
+    process.kill()
+    process.communicate()
+    desk.directory = actions.directory
+    assert statuses(desk) == ["RUNNING"]
+    file = actions.directory / "logs/1/metadata/info.yaml"
+    os.utime(file, (0, time.time() - 1000))
+    (run,) = json.loads(desk.mlxp("status", "--json").stdout)
+    assert run["status"] == "LOST"
+    assert run["reason"] == f"process {actions.info()['process_id']} is gone"
+    assert desk.mlxp("status", "info.status == 'LOST'").stdout.startswith("1 run in logs: 1 LOST")
+
+
+def test_process_of_another_host_is_not_taken_for_dead(desk):
+    desk.submit(desk.script)
+    for log_id in (1, 2, 3):
+        (desk.directory / f"logs/{log_id}/metadata/submission.yaml").unlink()
+    os.utime(write_info(desk, 1, status="RUNNING", hostname="elsewhere", process_id=1), (0, 1000))
+    (run, *_) = json.loads(desk.mlxp("status", "--json").stdout)
+    assert (run["status"], run["reason"]) == ("RUNNING", "no sign of life from elsewhere for some time")
+
+
+def test_cancel_cancels_the_jobs_of_the_matching_runs(desk):
+    desk.submit(desk.script)
+    queue(desk, "101|PENDING|None", "102|RUNNING|None", "103|PENDING|None")
+    assert desk.mlxp("cancel", "seed > 1").stdout == "cancelled the jobs of 2 runs: 2 3\n"
+    assert desk.calls()[-1] == ["scancel", "102", "103"]
+
+
+def test_cancelling_one_run_of_a_shared_job_is_refused(desk):
+    desk.submit(desk.script, "--per-job", "2")
+    queue(desk, "101|RUNNING|None", "102|PENDING|None")
+    result = desk.mlxp("cancel", "seed == 1")
+    assert result.returncode == 1
+    assert "the same jobs also do the runs 2, and can only be cancelled as a whole" in result.stderr
+    assert '"info.logger.log_id in [1, 2]"' in result.stderr
+    assert "scancel" not in commands(desk)
+
+
+def test_shared_job_is_cancelled_when_all_its_runs_match(desk):
+    desk.submit(desk.script, "--per-job", "2")
+    queue(desk, "101|RUNNING|None", "102|PENDING|None")
+    assert desk.mlxp("cancel", "info.logger.log_id in [1, 2]").stdout == "cancelled the jobs of 2 runs: 1 2\n"
+    assert desk.calls()[-1] == ["scancel", "101"]
+
+
+def test_run_that_has_ended_does_not_keep_the_rest_of_its_job_from_being_cancelled(desk):
+    desk.submit(desk.script, "--per-job", "3")
+    queue(desk, "101|RUNNING|None")
+    write_info(desk, 1, status="COMPLETE")
+    assert desk.mlxp("cancel", "seed > 1").returncode == 0
+
+
+def test_task_of_an_array_is_cancelled_alone(desk):
+    desk.submit(desk.script, "--array")
+    queue(desk, "101_1|RUNNING|None", "101_2|RUNNING|None", "101_3|PENDING|None")
+    desk.mlxp("cancel", "seed == 2")
+    assert desk.calls()[-1] == ["scancel", "101_2"]
+
+
+def test_resubmitted_run_keeps_its_id_and_the_output_of_its_earlier_attempt(desk):
+    desk.submit(desk.script)
+    assert desk.run_job(1).returncode == 0
+    (desk.directory / "logs/2/log.stdout").write_text("first\n", encoding="utf-8")
+    queue(desk, "102|FAILED|NonZeroExitCode", "103|RUNNING|None")
+    result = desk.mlxp("resubmit", "info.status in ['FAILED', 'KILLED', 'LOST']")
+    assert result.stdout == "run 2: job 104\n"
+    assert (desk.directory / "logs/2/log.stdout.1").read_text(encoding="utf-8") == "first\n"
+    assert desk.submission(2)["earlier"][0]["scheduler_job_id"] == "102"
+
+
+def test_run_that_goes_on_is_not_submitted_again(desk):
+    desk.submit(desk.script)
+    queue(desk, "101|RUNNING|None", "102|RUNNING|None", "103|RUNNING|None")
+    result = desk.mlxp("resubmit", "seed == 1")
+    assert (result.returncode, result.stdout) == (1, "run 1: not submitted: it is SUBMITTED; cancel it first\n")
+
+
+def test_output_of_a_run_is_shown(desk):
+    desk.submit(desk.script)
+    (desk.directory / "logs/2/log.stderr").write_text("Oh.\n", encoding="utf-8")
+    assert desk.mlxp("output", "2", "--stderr").stdout == "Oh.\n"
+    assert "has printed nothing yet" in desk.mlxp("output", "2").stderr
+    assert "there is no run 9" in desk.mlxp("output", "9").stderr
