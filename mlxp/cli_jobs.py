@@ -1,6 +1,7 @@
 """What ``mlxp`` does about the jobs of runs: tell their status, show what they print, cancel and submit them again."""
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -113,16 +114,17 @@ def output(options: argparse.Namespace) -> int:
 
 def _followed(file: Path, directory: RunDirectory) -> Iterator[bytes]:
     opened: IO[bytes] | None = None
-    while True:
-        state = run_states(directory.path.parent, [directory.log_id])[0]
-        if opened is None and file.exists():
-            opened = file.open("rb")
-        # Read after the look at the state, so that what was printed last is not missed.
-        if opened is not None:
-            yield opened.read()
-        if state.status not in {Status.SUBMITTED, Status.STARTING, Status.RUNNING}:
-            return
-        time.sleep(_POLL_SECONDS)
+    with contextlib.ExitStack() as files:
+        while True:
+            state = run_states(directory.path.parent, [directory.log_id])[0]
+            if opened is None and file.exists():
+                opened = files.enter_context(file.open("rb"))
+            # Read after the look at the state, so that what was printed last is not missed.
+            if opened is not None:
+                yield opened.read()
+            if state.status not in {Status.SUBMITTED, Status.STARTING, Status.RUNNING}:
+                return
+            time.sleep(_POLL_SECONDS)
 
 
 def resubmit(options: argparse.Namespace) -> int:

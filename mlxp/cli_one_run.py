@@ -40,7 +40,7 @@ def show(options: argparse.Namespace) -> int:
     about = {
         **state.to_dict(),
         **{name: state.info.get(name) for name in ("started_at", "ended_at", "duration", "hostname", "python", "git")},
-        "command": _command(state.info),
+        "command": _command(state),
         "stderr": str(directory.stderr) if directory.stderr.exists() else None,
         "traceback": (state.info.get("exit") or {}).get("traceback"),
         "config": _config(directory),
@@ -60,9 +60,10 @@ def _chosen(reader: Reader, log_ids: Sequence[int]) -> "DataFrame":
     return reader.filter().take([rows[log_id] for log_id in log_ids]).reset_index(drop=True)
 
 
-def _command(info: dict[str, Any]) -> str | None:
+def _command(state: RunState) -> str | None:
+    info = state.info
     if not info.get("current_file_path"):
-        return None
+        return state.submission.content.get("run") if state.submission else None
     program = [Path(str(info.get("executable") or "python")).name, str(info["current_file_path"])]
     return shlex.join([*program, *map(str, info.get("overrides") or ())])
 
@@ -105,7 +106,8 @@ def _relative(artifact: Artifact, directory: RunDirectory) -> str:
 
 def _lines(about: dict[str, Any], state: RunState, directory: RunDirectory) -> Iterator[str]:
     yield f"run {directory.log_id}  {coloured(state.status)}  {directory.path}"
-    yield from _table([(name, text) for name, text in _facts(about, state.info) if text])
+    waits_for = state.reason if state.status in _UNDER_WAY else ""
+    yield from _table([(name, text) for name, text in [*_facts(about, state.info), ("note", waits_for)] if text])
     yield from _problem(about, state, directory)
     yield from _section("configuration", to_yaml(about["config"]).splitlines() if about["config"] else [])
     rows = [(name, *map(_number, values.values())) for name, values in about["metrics"].items()]
@@ -129,13 +131,15 @@ def _facts(about: dict[str, Any], info: dict[str, Any]) -> Iterator[tuple[str, s
 
 
 def _problem(about: dict[str, Any], state: RunState, directory: RunDirectory) -> Iterator[str]:
-    if state.status == Status.COMPLETE or (state.status in _UNDER_WAY and not state.reason):
+    if state.status in {Status.COMPLETE, *_UNDER_WAY}:
         return
     told = about["traceback"] or state.reason or "the run has not written why"
-    where = (
-        f"see {about['stderr']}" if about["stderr"] else f"there is no {directory.stderr}: {_KEEP_STREAMS} writes it"
-    )
-    yield from _section("problem", [*told.splitlines(), where])
+    lines = told.splitlines()
+    if about["stderr"]:
+        lines.append(f"see {about['stderr']}")
+    elif state.says is not None:  # it has started, so that it could have written there
+        lines.append(f"there is no {directory.stderr}: {_KEEP_STREAMS} writes it")
+    yield from _section("problem", lines)
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:

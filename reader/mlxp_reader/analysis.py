@@ -194,7 +194,8 @@ class Analysis:
     ) -> Any:
         """Draw the curves of a metric by matplotlib: a line per run, or the mean over some runs and a band around it.
 
-        Where runs end early, the label of the line says how many there are at its start and at its end: ``n=5→3``.
+        Where runs end early, the line has a tick, beside which ``n=5→3`` says how many go on; so does its label for the
+        line as a whole.
 
         Parameters
         ----------

@@ -86,7 +86,6 @@ def curves(frame: pd.DataFrame, metrics: Sequence[str], step: str | None = None)
     """
     by_log: dict[str, list[str]] = {}
     for name in dict.fromkeys(metrics):
-        _check_metric(frame, name)
         by_log.setdefault(log_name_of(frame, name), []).append(name)
     logs = [_of_one_log(frame, log_name, names, step) for log_name, names in by_log.items()]
     joined = logs[0] if len(logs) == 1 else _joined(logs)
@@ -101,15 +100,21 @@ def run_ids(frame: pd.DataFrame) -> "pd.Series[Any]":
 def log_name_of(frame: pd.DataFrame, metric: str) -> str:
     """Return the name of the metrics file that `metric` is from: all but its key, which may itself contain dots.
 
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such metric.
+
     Examples
     --------
     >>> log_name_of(pd.DataFrame(columns=["train.val.acc", "train.epoch"], dtype="metric"), "train.val.acc")
     'train'
     """
+    _check_metric(frame, metric)
     parts = metric.split(".")
     prefixes = [".".join(parts[:end]) for end in range(len(parts) - 1, 0, -1)]
     steps = (prefix for prefix in prefixes if any(_is_metric(frame, f"{prefix}.{key}") for key in STEP_KEYS))
-    return next(steps, prefixes[0])
+    return next(steps, metric.rpartition(".")[0])
 
 
 def _is_metric(frame: pd.DataFrame, name: str) -> bool:

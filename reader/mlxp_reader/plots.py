@@ -228,12 +228,16 @@ def _axes(lines: list[Line], look: Look, ax: Any) -> Array:
 
 
 def _draw(axis: Any, lines: list[Line], look: Look) -> None:
+    labels: set[str | None] = set()
     for line in lines:
         colour = look.colours[shown(_hue(line, look))]
         dash = look.dashes[shown(line.setting[look.style])] if look.style else "-"
         ends = _ends(line.counts)
         at, bins = _kept(line.middle, look.max_points, ends)
         label = _label(line, look) if len(lines) <= MOST_LABELS else None
+        if label in labels and not look.is_averaged:
+            label = None  # a run that looks like another
+        labels.add(label)
         ticks = {"marker": "|", "markersize": 9, "markevery": np.searchsorted(at, ends).tolist()} if len(ends) else {}
         axis.plot(line.x[at], line.middle[at], color=colour, linestyle=dash, linewidth=1.4, label=label, **ticks)
         if len(ends) and len(lines) <= MOST_ENDS:

@@ -157,6 +157,7 @@ def test_table_of_mlxp_1_has_null_where_a_run_has_nothing(answer, old):
         (["diff", "1", "98", "99"], "there is no run 98 and no run 99 in "),
         (["diff", "1", "1"], "run 1 is compared with itself; name two different runs"),
         (["plot", "val.los", "-o", "a.png"], "there is no metric 'val.los'; did you mean val.loss"),
+        (["plot", "loss", "-o", "a.png"], "there is no metric 'loss'; did you mean val.loss"),
         (["plot", "val.loss", "-o", "a.png", "--hue", "lr"], "did you mean config.optimizer.lr?"),
         (["plot", "val.loss", "-o", "a.png", "--smooth", "2"], "smooth is a number from 0"),
         (["plot", "val.loss", "-o", "a.xls"], "the ending of a.xls names no format of a picture; there are .avif, "),

@@ -83,6 +83,19 @@ def test_a_key_that_follows_the_hue_makes_no_lines_that_look_alike():
     assert len(runs.plot_metric("val.loss", hue="lr", over="seed").get_lines()) == 2
 
 
+def test_runs_that_look_alike_share_a_label():
+    axes = grid().plot_metric("val.loss", hue="model", style="lr")
+    assert labels(axes) == ["model=a, lr=0.1", "model=a, lr=1", "model=b, lr=0.1", "model=b, lr=1"]
+
+
+@pytest.mark.parametrize("name", ["loss", "val.los", ""])
+def test_a_metric_that_does_not_exist_is_answered_in_one_sentence(name):
+    with pytest.raises(InvalidKeyError, match=f"there is no metric '{name}'; "):
+        UNEQUAL.plot_metric(name)
+    with pytest.raises(InvalidKeyError, match=f"there is no metric '{name}'; "):
+        UNEQUAL.history(name)
+
+
 def test_places_where_runs_end_have_a_tick_and_say_how_many_go_on():
     runs = runs_of([[1.0] * 9, [2.0] * 9, [3.0] * 3, [4.0] * 6], seed=[1, 2, 3, 4])
     axes = runs.plot_metric("val.loss", over="seed")
