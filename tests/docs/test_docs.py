@@ -55,7 +55,9 @@ def run_page(tmp_path):
     shutil.copytree(ROOT / "docs/examples", tmp_path / "docs/examples", ignore=shutil.ignore_patterns("logs"))
 
     def run(page):
-        environment = os.environ | {"PYTHONWARNINGS": "default", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
+        # Where a page shows a submission, the stand-ins for a scheduler answer; it names the scheduler itself.
+        schedulers = {"SCHEDULERS": str(ROOT / "tests/schedulers/fakes"), "FAKE_DIR": str(tmp_path)}
+        environment = os.environ | {"PYTHONWARNINGS": "default", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"} | schedulers
         command = [sys.executable, str(Path(__file__).with_name("run_page.py")), str(page)]
         return subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
