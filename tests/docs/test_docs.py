@@ -1,5 +1,6 @@
 """Every code block of the documentation runs, and prints what the page says; run_page.py tells how."""
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ from mlxp.settings import DEFAULTS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md") if "_build" not in path.parts)
+
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 SECTIONS_OF_THE_README = {
     "Quick start": "\n",
@@ -103,6 +106,25 @@ def test_hidden_and_skipped_blocks(run_page, tmp_path):
     page = "<!-- python\nx = 3\n-->\n\n```pycon\n>>> x\n3\n```\n\n<!-- not run: wrong -->\n\n```python\n1 / 0\n```\n"
     (tmp_path / "page.md").write_text(page, encoding="utf-8")
     assert run_page("page.md").returncode == 0
+
+
+def code_cells(notebook):
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
+def test_tour_goes_from_a_sweep_to_a_latex_table_in_less_than_forty_lines():
+    cells = code_cells(ROOT / "notebooks/tour.ipynb")
+    code = "\n".join("".join(cell["source"]) for cell in cells)
+    assert ".sweep(" in code
+    assert ".to_latex(" in code
+    assert sum(bool(line.strip()) for line in code.splitlines()) < 40
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_stripped_of_outputs_and_listed(notebook):
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code_cells(notebook))
+    assert f"notebooks/{notebook.stem}\n" in (ROOT / "docs/notebooks.md").read_text(encoding="utf-8")
 
 
 def leaves(settings, prefix=""):
