@@ -60,7 +60,8 @@ def run_page(tmp_path):
     def run(page):
         # Where a page shows a submission, the stand-ins for a scheduler answer; it names the scheduler itself.
         schedulers = {"SCHEDULERS": str(ROOT / "tests/schedulers/fakes"), "FAKE_DIR": str(tmp_path)}
-        environment = os.environ | {"PYTHONWARNINGS": "default", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"} | schedulers
+        quiet = {"PYTHONWARNINGS": "default", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
+        environment = os.environ | quiet | schedulers
         command = [sys.executable, str(Path(__file__).with_name("run_page.py")), str(page)]
         return subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
