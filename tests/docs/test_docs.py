@@ -19,30 +19,28 @@ PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 SECTIONS_OF_THE_README = {
-    "Quick start": "\n",
+    "Launch": """
+import pathlib
+import subprocess
+import sys
+sweep = ["optimizer.lr=0.01,0.1", "model.num_units=16,64", "seed=1,2", "num_epochs=2"]
+subprocess.run([sys.executable, "docs/examples/digits/main.py", *sweep], check=True, capture_output=True)
+""",
+    "Submit": """
+import os
+os.environ["PATH"] = os.pathsep.join([os.environ["SCHEDULERS"] + "/SLURM", os.environ["PATH"]])
+pathlib.Path(".venv/bin").mkdir(parents=True)
+pathlib.Path(".venv/bin/activate").touch()
+""",
+    "Read": """
+import numpy as np
+""",
+    "Analyse": "\n",
     "Logging": """
 import types
 import matplotlib.figure
-import mlxp
 ctx = types.SimpleNamespace(logger=mlxp.DefaultLogger("own_logs"))
 loss, epoch, model, figure = 0.5, 0, None, matplotlib.figure.Figure()
-""",
-    "Reading": """
-import mlxp
-import numpy as np
-@mlxp.launch()
-def task(ctx):
-    for name in ("train", "test"):
-        for step in range(3):
-            ctx.logger.log_metrics({"loss": 0.01 / (step + 1)}, log_name=name)
-    ctx.logger.log_checkpoint({"epoch": 2}, "last_ckpt")
-task.sweep(["optimizer.lr=0.1,0.5", "seed=1,2"])
-""",
-    "Seeds, figures and tables": """
-import mlxp
-""",
-    "From Python and Jupyter": """
-from main import my_task
 """,
 }
 """The sections whose code is run, and what their fragments take for granted."""
