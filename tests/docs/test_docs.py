@@ -84,6 +84,13 @@ def test_code_of_the_readme_runs(run_page, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+def test_links_of_the_readme_lead_somewhere():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:)([^)]+)\)", text)
+    headings = {f"#{title.lower().replace(' ', '-')}" for title in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+    assert [target for target in targets if target not in headings and not (ROOT / target).exists()] == []
+
+
 @pytest.mark.parametrize(
     ("page", "complaint"),
     [
