@@ -36,7 +36,6 @@ class SeedGroups:
     exclude
         Patterns such as ``"paths.*"`` of further keys that make no groups. By default, those that only follow the keys
         of `over`: texts, such as an output directory, that differ in nothing but the seed within them.
-
     by
         Keys that tell the groups apart even if they do not vary.
 

@@ -1,5 +1,6 @@
 """Every code block of the documentation runs, and prints what the page says; run_page.py tells how."""
 
+import json
 import os
 import re
 import shutil
@@ -15,31 +16,31 @@ from mlxp.settings import DEFAULTS
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md") if "_build" not in path.parts)
 
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+
 SECTIONS_OF_THE_README = {
-    "Quick start": "\n",
+    "Launch": """
+import pathlib
+import subprocess
+import sys
+sweep = ["optimizer.lr=0.01,0.1", "model.num_units=16,64", "seed=1,2", "num_epochs=2"]
+subprocess.run([sys.executable, "docs/examples/digits/main.py", *sweep], check=True, capture_output=True)
+""",
+    "Submit": """
+import os
+os.environ["PATH"] = os.pathsep.join([os.environ["SCHEDULERS"] + "/SLURM", os.environ["PATH"]])
+pathlib.Path(".venv/bin").mkdir(parents=True)
+pathlib.Path(".venv/bin/activate").touch()
+""",
+    "Read": """
+import numpy as np
+""",
+    "Analyse": "\n",
     "Logging": """
 import types
 import matplotlib.figure
-import mlxp
 ctx = types.SimpleNamespace(logger=mlxp.DefaultLogger("own_logs"))
 loss, epoch, model, figure = 0.5, 0, None, matplotlib.figure.Figure()
-""",
-    "Reading": """
-import mlxp
-import numpy as np
-@mlxp.launch()
-def task(ctx):
-    for name in ("train", "test"):
-        for step in range(3):
-            ctx.logger.log_metrics({"loss": 0.01 / (step + 1)}, log_name=name)
-    ctx.logger.log_checkpoint({"epoch": 2}, "last_ckpt")
-task.sweep(["optimizer.lr=0.1,0.5", "seed=1,2"])
-""",
-    "Seeds, figures and tables": """
-import mlxp
-""",
-    "From Python and Jupyter": """
-from main import my_task
 """,
 }
 """The sections whose code is run, and what their fragments take for granted."""
@@ -55,7 +56,10 @@ def run_page(tmp_path):
     shutil.copytree(ROOT / "docs/examples", tmp_path / "docs/examples", ignore=shutil.ignore_patterns("logs"))
 
     def run(page):
-        environment = os.environ | {"PYTHONWARNINGS": "default", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
+        # Where a page shows a submission, the stand-ins for a scheduler answer; it names the scheduler itself.
+        schedulers = {"SCHEDULERS": str(ROOT / "tests/schedulers/fakes"), "FAKE_DIR": str(tmp_path)}
+        quiet = {"PYTHONWARNINGS": "default", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
+        environment = os.environ | quiet | schedulers
         command = [sys.executable, str(Path(__file__).with_name("run_page.py")), str(page)]
         return subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
@@ -80,6 +84,13 @@ def test_code_of_the_readme_runs(run_page, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+def test_links_of_the_readme_lead_somewhere():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:)([^)]+)\)", text)
+    headings = {f"#{title.lower().replace(' ', '-')}" for title in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+    assert [target for target in targets if target not in headings and not (ROOT / target).exists()] == []
+
+
 @pytest.mark.parametrize(
     ("page", "complaint"),
     [
@@ -101,6 +112,25 @@ def test_hidden_and_skipped_blocks(run_page, tmp_path):
     page = "<!-- python\nx = 3\n-->\n\n```pycon\n>>> x\n3\n```\n\n<!-- not run: wrong -->\n\n```python\n1 / 0\n```\n"
     (tmp_path / "page.md").write_text(page, encoding="utf-8")
     assert run_page("page.md").returncode == 0
+
+
+def code_cells(notebook):
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
+def test_tour_goes_from_a_sweep_to_a_latex_table_in_less_than_forty_lines():
+    cells = code_cells(ROOT / "notebooks/tour.ipynb")
+    code = "\n".join("".join(cell["source"]) for cell in cells)
+    assert ".sweep(" in code
+    assert ".to_latex(" in code
+    assert sum(bool(line.strip()) for line in code.splitlines()) < 40
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_stripped_of_outputs_and_listed(notebook):
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code_cells(notebook))
+    assert f"notebooks/{notebook.stem}\n" in (ROOT / "docs/notebooks.md").read_text(encoding="utf-8")
 
 
 def leaves(settings, prefix=""):
