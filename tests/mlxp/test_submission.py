@@ -262,6 +262,20 @@ def test_users_own_scheduler_is_another_row(desk):
     assert desk.submission(1)["scheduler"] == "MINE"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--plugin", "nowhere"], 1, "mlxpsub: cannot import nowhere: No module named 'nowhere'"),
+        (["--per-job", "0"], 2, "argument --per-job: must be a whole number from 1, not '0'"),
+        (["--max-parallel", "few"], 2, "argument --max-parallel: must be a whole number from 1, not 'few'"),
+        (["--scheduler", "LFS"], 1, "unknown scheduler 'LFS'; it is one of SLURM, OAR, PBS, SGE, MWM, LSF"),
+    ],
+)
+def test_wrong_options_are_said(desk, arguments, code, message):
+    result = desk.mlxpsub(*arguments, desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py\n").name)
+    assert (result.returncode, message in result.stderr) == (code, True)
+
+
 @pytest.mark.parametrize(("arguments", "submissions"), [((), 6), (("--array",), 3)])
 def test_interrupted_submission_is_finished_by_the_same_command(desk, arguments, submissions):
     slow = desk.home / "bin/sbatch"
