@@ -131,7 +131,8 @@ def _cancel(options: argparse.Namespace) -> int:
             print(f"mlxp: {error}", file=sys.stderr)
             code = 1
     ids = " ".join(str(run.directory.log_id) for run in runs)
-    print(f"cancelled the jobs of {len(runs)} runs" + (f": {ids}" if runs else "; none of these has one that goes on"))
+    count = f"{len(runs)} run{'s' * (len(runs) != 1)}"
+    print(f"cancelled the jobs of {count}" + (f": {ids}" if runs else "; none of these has one that goes on"))
     return code
 
 

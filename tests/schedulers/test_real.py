@@ -177,7 +177,7 @@ def test_run_that_slurm_starts_again_waits(cluster):
     job = cluster.app.info()["scheduler"]["scheduler_job_id"]
     subprocess.run(["scontrol", "requeue", job], check=True)
     assert "the run is to be started again" in cluster.wait(["SUBMITTED"])
-    assert cluster.call("cli", "cancel", "number == 1").stdout == "cancelled the jobs of 1 runs: 1\n"
+    assert cluster.call("cli", "cancel", "number == 1").stdout == "cancelled the jobs of 1 run: 1\n"
     cluster.wait(["KILLED"])
 
 
