@@ -55,7 +55,7 @@ def status(options: argparse.Namespace) -> int:
     print(f"{len(runs)} run{'s' * (len(runs) != 1)} in {options.logs}" + (f": {summary}" if summary else ""))
     for run in runs:
         if run.status != Status.COMPLETE:
-            job = f"job {run.submission.job_id}  " if run.submission and run.submission.job_id else ""
+            job = f"job {run.job_id}  " if run.job_id else ""
             print(
                 f"{run.directory.log_id:>6}  {coloured(run.status, width=9)}  {job}{_first_line(run.reason)}".rstrip()
             )
@@ -71,15 +71,17 @@ def cancel(options: argparse.Namespace) -> int:
     going_on = [run for run in _all_runs(options) if run.is_open and run.status not in {"KILLED", "FAILED", LOST}]
     runs = _matching(going_on, options)
     _refuse_to_cancel_others(runs, going_on)
-    submissions = [run.submission for run in runs if run.submission is not None]
+    submitted = [(run.submission, str(run.job_id)) for run in runs if run.submission is not None]
     code = 0
-    for scheduler in {one.scheduler.name: one.scheduler for one in submissions}.values():
-        error = cancel_jobs(scheduler, [one for one in submissions if one.scheduler.name == scheduler.name])
+    for scheduler in {one.scheduler.name: one.scheduler for one, _ in submitted}.values():
+        own = [(one, job_id) for one, job_id in submitted if one.scheduler.name == scheduler.name]
+        error = cancel_jobs(scheduler, [one for one, _ in own], [job_id for _, job_id in own])
         if error:
             print(f"mlxp: {error}", file=sys.stderr)
             code = 1
     ids = " ".join(str(run.directory.log_id) for run in runs)
-    print(f"cancelled the jobs of {len(runs)} runs" + (f": {ids}" if runs else "; none of these has one that goes on"))
+    count = f"{len(runs)} run{'s' * (len(runs) != 1)}"
+    print(f"cancelled the jobs of {count}" + (f": {ids}" if runs else "; none of these has one that goes on"))
     return code
 
 

@@ -7,9 +7,10 @@ of them; one that answers, and does not know a job any more, says FORGOTTEN.
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 from xml.etree import ElementTree as ET
 
 __all__ = ["JobState", "Phase", "grid_engine", "lsf", "moab", "oar", "pbs", "slurm"]
@@ -37,10 +38,14 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """The state of one job: its phase, and what the scheduler says in its own words."""
+    """The state of one job: its phase, and what the scheduler says in its own words.
+
+    Where the scheduler has, of itself, started another job in its place, this is the state of that `successor`.
+    """
 
     phase: Phase
     words: str = ""
+    successor: str | None = None
 
 
 def asked(command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
@@ -174,19 +179,49 @@ _OAR = {
 
 
 def oar(ids: Sequence[str]) -> dict[str, JobState]:
-    """Return the states of OAR jobs, which it keeps for ever."""
-    answer = asked(["oarstat", "-J", "-f", "--sql", f"job_id IN ({','.join(ids)})"])
+    """Return the states of OAR jobs, which it keeps for ever.
+
+    An idempotent job that was ended for the sake of others gets a successor, and this one another one, perhaps.
+    """
+    current = {one: one for one in ids}
+    states: dict[str, JobState] = {}
+    while current:
+        jobs = _oar_jobs("job_id", current.values())
+        if isinstance(jobs, str):
+            return _all(ids, Phase.UNKNOWN, jobs)
+        for one, job_id in current.items():
+            states[one] = _oar_state(jobs[job_id]) if job_id in jobs else JobState(Phase.FORGOTTEN)
+            if job_id != one:
+                states[one] = replace(states[one], successor=job_id)
+        successors = _oar_successors(jobs)
+        current = {one: successors[job_id] for one, job_id in current.items() if job_id in successors}
+    return states
+
+
+def _oar_successors(jobs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    replaced = [job_id for job_id, job in jobs.items() if "RESUBMIT_JOB_AUTOMATICALLY" in _oar_events(job)]
+    found = _oar_jobs("resubmit_job_id", replaced) if replaced else {}
+    return {} if isinstance(found, str) else {str(job["resubmit_job_id"]): job_id for job_id, job in found.items()}
+
+
+def _oar_jobs(column: str, ids: Iterable[str]) -> dict[str, dict[str, Any]] | str:
+    """Return OAR's jobs by id, or what is said instead."""
+    answer = asked(["oarstat", "-J", "-f", "--sql", f"{column} IN ({','.join(ids)})"])
     if answer is None or answer.returncode:
-        return _all(ids, Phase.UNKNOWN, answer.stderr.strip() if answer else "oarstat does not answer")
-    jobs = json.loads(answer.stdout or "{}")
-    return {one: _oar_state(jobs[one]) if one in jobs else JobState(Phase.FORGOTTEN) for one in ids}
+        return answer.stderr.strip() if answer else "oarstat does not answer"
+    found: dict[str, dict[str, Any]] = json.loads(answer.stdout or "{}")
+    return found
 
 
-def _oar_state(job: Mapping[str, object]) -> JobState:
+def _oar_events(job: Mapping[str, Any]) -> set[str]:
+    return {str(event.get("type")) for event in job.get("events") or [] if isinstance(event, dict)}
+
+
+def _oar_state(job: Mapping[str, Any]) -> JobState:
     state = str(job.get("state"))
     if state in _OAR:
         return JobState(_OAR[state], state)
-    events = {str(event.get("type")) for event in job.get("events") or [] if isinstance(event, dict)}  # type: ignore[attr-defined]
+    events = _oar_events(job)
     ends = events & {"FRAG_JOB_REQUEST", "WALLTIME", "KILLED", "BESTEFFORT_KILL", "SEND_KILL_JOB"}
     if ends:
         return JobState(Phase.ENDED, f"{state} ({', '.join(sorted(ends))})")

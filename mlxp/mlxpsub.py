@@ -25,10 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     complete(parser)
     options = parser.parse_args(arguments)
-    for module in options.plugin:
-        sys.path.insert(0, str(Path.cwd()))
-        importlib.import_module(module)
     try:
+        for module in options.plugin:
+            _import_plugin(module)
         return _submit(options)
     except MLXPError as error:
         print(f"mlxpsub: {error}", file=sys.stderr)
@@ -65,10 +64,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
+    return int(text)
+
+
+def _import_plugin(module: str) -> None:
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise InvalidSchedulerError(
+            f"cannot import {module}: {error}; --plugin takes the name of a module, here or installed"
+        ) from error
 
 
 def _submit(options: argparse.Namespace) -> int:

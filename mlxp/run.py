@@ -80,6 +80,11 @@ def check_configuration(program: Program, composed: "DictConfig") -> dict[str, A
     MissingFieldError
         If a value is missing, or if there is a seeding function, but no key ``seed``.
     """
+    settings, _ = _checked_content(program, composed)
+    return settings
+
+
+def _checked_content(program: Program, composed: "DictConfig") -> tuple[dict[str, Any], dict[str, Any]]:
     from omegaconf import OmegaConf
 
     content: Any = OmegaConf.to_container(composed)
@@ -97,7 +102,7 @@ def check_configuration(program: Program, composed: "DictConfig") -> dict[str, A
             f"the configuration has no value for {', '.join(missing)}; give one, as in {missing[0]}=... "
             "on the command line"
         )
-    return settings or {}
+    return settings or {}, content
 
 
 def uses_scheduler(composed: "DictConfig") -> bool:
@@ -123,13 +128,14 @@ def resolved_configuration(
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
 
-    check_configuration(program, composed)
+    given, content = _checked_content(program, composed)
+    is_literal = "${" not in f"{given}{content}"  # spares most of the time where there is nothing to resolve
     config = composed if in_place else composed.copy()
     OmegaConf.set_readonly(config, None)
     try:
-        given: Any = OmegaConf.to_container(composed.mlxp, resolve=True) if composed.mlxp is not None else {}
-        settings = mlxp_settings.checked(given, program.directory)
-        if settings["resolve"]:
+        resolved: Any = given if is_literal or not given else OmegaConf.to_container(composed.mlxp, resolve=True)
+        settings = mlxp_settings.checked(resolved, program.directory)
+        if settings["resolve"] and not is_literal:
             OmegaConf.resolve(config)
             _keep_literal(config, OmegaConf.to_container(config, resolve=False))
     except OmegaConfBaseException as error:
@@ -144,8 +150,7 @@ def _keep_literal(node: Any, values: Any) -> None:
     """Write a literal ``${`` in resolved values so that it is not taken for an interpolation the next time."""
     for key, value in values.items() if isinstance(values, dict) else enumerate(values):
         if isinstance(value, dict | list):
-            if "${" in str(value):  # spares a look at each node, which takes long
-                _keep_literal(node[key], value)
+            _keep_literal(node[key], value)
         elif isinstance(value, str) and "${" in value:
             node[key] = value.replace("${", "\\${")
 

@@ -50,12 +50,20 @@ class RunState:
     def is_open(self) -> bool:
         """Whether only the scheduler can tell more about the run."""
         submitted = self.submission is not None and self.submission.status == SUBMITTED
-        return submitted and (self.says is None or self.says in _UNDER_WAY)
+        # A scheduler may start a run again that it has ended itself.
+        return submitted and (self.says is None or self.says in _UNDER_WAY or self.says == Status.KILLED)
+
+    @property
+    def job_id(self) -> str | None:
+        """The scheduler's id of the run's job: of the latest one, where the scheduler has replaced it."""
+        if self.job is not None and self.job.successor is not None:
+            return self.job.successor
+        return self.submission.job_id if self.submission else None
 
     @property
     def job_key(self) -> tuple[str, str | None] | None:
         """What the job of this run has in common with that of another one if both are the same."""
-        return (str(self.submission.content["scheduler"]), self.submission.job_id) if self.submission else None
+        return (str(self.submission.content["scheduler"]), self.job_id) if self.submission else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what programs may want to know."""
@@ -65,7 +73,7 @@ class RunState:
             "status": self.status,
             "reason": self.reason or None,
             "scheduler": self.submission.content["scheduler"] if self.submission else None,
-            "scheduler_job_id": self.submission.job_id if self.submission else None,
+            "scheduler_job_id": self.job_id,
         }
 
 
@@ -104,6 +112,10 @@ def _status_of(run: RunState) -> tuple[str, str]:
         return _status_of_job(run, run.job, run.submission.content["scheduler"])
     if run.says in _UNDER_WAY:
         return _status_of_process(run)
+    return _own_word(run)
+
+
+def _own_word(run: RunState) -> tuple[str, str]:
     return str(run.says or Status.STARTING), str((run.info.get("exit") or {}).get("reason") or "")
 
 
@@ -114,6 +126,13 @@ def _status_of_job(run: RunState, job: JobState, scheduler: str) -> tuple[str, s
         return Status.KILLED.value, f"its job was cancelled at {cancelled_at}"
     if run.says is None:
         return _status_of_unstarted(run, job, scheduler)
+    if job.phase is Phase.WAITING:
+        return Status.SUBMITTED.value, f"{says}; the run is to be started again"
+    return _own_word(run) if run.says == Status.KILLED else _status_of_started(run, job, scheduler)
+
+
+def _status_of_started(run: RunState, job: JobState, scheduler: str) -> tuple[str, str]:
+    says = f"{scheduler} says {job.words}"
     if job.phase is Phase.ENDED:
         return Status.KILLED.value, says
     if job.phase is Phase.FAILED:

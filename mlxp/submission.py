@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -285,9 +285,9 @@ def resubmit(submission: Submission) -> None:
     submit(submission)
 
 
-def cancel(scheduler: Scheduler, submissions: Sequence[Submission]) -> str | None:
+def cancel(scheduler: Scheduler, submissions: Sequence[Submission], job_ids: Iterable[str]) -> str | None:
     """Cancel the jobs of runs, and return what the scheduler says against it, if anything."""
-    jobs = dict.fromkeys(str(one.job_id) for one in submissions)
+    jobs = dict.fromkeys(job_ids)
     for one in submissions:
         # Grid Engine keeps no record of a job that never started.
         one.write(cancelled_at=now())

@@ -1,6 +1,7 @@
 """A place to submit from: a program, a shell, and schedulers that only note what they are asked."""
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,30 @@ class Desk:
             else:
                 calls[-1].append(line)
         return calls
+
+
+@pytest.fixture(scope="session")
+def on_a_terminal():
+    """A function that runs a command on a terminal of its own."""
+
+    def run(command, answers, **options):
+        """Run a command on a terminal of its own, type `answers`, and return what was shown and the exit code."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, close_fds=True, **options
+        )
+        os.close(theirs)
+        os.write(ours, answers.encode())
+        shown = b""
+        try:
+            while chunk := os.read(ours, 1 << 16):
+                shown += chunk
+        except OSError:  # the last process on the terminal has ended
+            pass
+        os.close(ours)
+        return shown.decode(), process.wait(timeout=60)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -124,6 +124,13 @@ def test_dry_run_tells_jobs_and_submissions_and_creates_nothing(words, arguments
     assert not (desk.home / "calls").exists()
 
 
+@pytest.mark.parametrize(("runs", "arrays"), [(1000, "1 array"), (1001, "2 arrays")])
+def test_thousand_tasks_are_one_submission(words, runs, arrays):
+    desk = words("SLURM")
+    desk.write(f"#!/bin/bash\n#SBATCH --time=1\npython main.py a={','.join(map(str, range(runs)))}\n")
+    assert f"as tasks of {arrays}:" in desk.mlxpsub("--dry-run", "--array", "script.sh").stdout
+
+
 def test_dry_run_tells_what_is_then_submitted(words):
     desk = words("SLURM")
     planned = submit(desk, "--dry-run", "--array").stdout

@@ -120,6 +120,23 @@ def test_oar_is_understood(answers):
     assert states["2"].words == "exit code 4"
 
 
+def test_successor_of_an_oar_job_is_followed(answers, tmp_path):
+    (tmp_path / "first").write_text(
+        '{"7": {"state": "Error", "events": [{"type": "BESTEFFORT_KILL"}, {"type": "RESUBMIT_JOB_AUTOMATICALLY"}]}}'
+    )
+    (tmp_path / "second").write_text('{"9": {"state": "Running", "resubmit_job_id": 7, "events": []}}')
+    command = tmp_path / "oarstat"
+    script = """#!/bin/sh
+cd "${0%/*}"
+case "$*" in *resubmit* | *"(9)"*) cat second ;; *) cat first ;; esac
+"""
+    command.write_text(script, encoding="utf-8")
+    command.chmod(0o755)
+    answers("unused", "")
+    state = job_state.oar(["7"])["7"]
+    assert (state.phase, state.successor) == (Phase.RUNNING, "9")
+
+
 @pytest.mark.parametrize("ask", [job_state.slurm, job_state.grid_engine, job_state.oar, job_state.pbs, job_state.lsf])
 def test_scheduler_that_does_not_answer_leaves_its_jobs_unknown(answers, ask):
     for command in ("squeue", "qstat", "oarstat", "bjobs"):

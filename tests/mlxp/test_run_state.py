@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -51,6 +53,15 @@ def test_status_shows_counts_reasons_and_where_to_look(desk):
     assert lines[3].endswith(
         f"SLURM says FAILED (NonZeroExitCode); the run never started, see {desk.directory}/logs/3/log.stderr"
     )
+
+
+def test_status_is_coloured_on_a_terminal_unless_colours_are_unwanted(desk, on_a_terminal):
+    desk.submit(desk.script)
+    queue(desk, "101|TIMEOUT|TimeLimit")
+    command = [sys.executable, "-c", "import sys; from mlxp.cli import main; sys.exit(main(['status']))"]
+    shown, code = on_a_terminal(command, "", cwd=desk.directory, env=desk.env)
+    assert (code, "\033[31mKILLED" in shown) == (0, True)
+    assert "\033" not in on_a_terminal(command, "", cwd=desk.directory, env=desk.env | {"NO_COLOR": "1"})[0]
 
 
 def test_status_is_plain_when_piped_and_json_says_the_same(desk):
@@ -156,6 +167,21 @@ def test_run_that_goes_on_is_not_submitted_again(desk):
     queue(desk, "101|RUNNING|None", "102|RUNNING|None", "103|RUNNING|None")
     result = desk.mlxp("resubmit", "seed == 1")
     assert (result.returncode, result.stdout) == (1, "run 1: not submitted: it is SUBMITTED; cancel it first\n")
+
+
+def test_output_is_followed_until_the_run_has_ended(desk):
+    desk.submit(desk.script)
+    queue(desk, "101|RUNNING|None")
+    command = [sys.executable, "-c", "import sys; from mlxp.cli import main; sys.exit(main(['output', '1', '-f']))"]
+    process = subprocess.Popen(command, cwd=desk.directory, env=desk.env, stdout=subprocess.PIPE, text=True)
+    file = desk.directory / "logs/1/log.stdout"
+    file.write_text("first\n", encoding="utf-8")
+    assert process.stdout.readline() == "first\n"
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write("last\n")
+    write_info(desk, 1, status="COMPLETE")
+    assert process.communicate(timeout=60)[0] == "last\n"
+    assert process.returncode == 0
 
 
 def test_output_of_a_run_is_shown(desk):

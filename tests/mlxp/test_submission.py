@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlxp.scheduler import SCHEDULERS
+from mlxp_reader import Reader
 
 RECORDED = Path(__file__).parents[1] / "data/job_scripts"
 DIRECTIVES = {
@@ -20,6 +21,7 @@ DIRECTIVES = {
     "MWM": "#MSUB -l walltime=6:00:00",
     "LSF": "#BSUB -W 6:00",
 }
+OPTIONS = ("--dry-run", "--scheduler", "--array", "--max-parallel", "--per-job", "--plugin")
 SWEEP = """\
 #!/bin/bash
 {directives}
@@ -76,6 +78,12 @@ def test_submission_is_the_recorded_one(submitted):
 def test_ids_of_the_jobs_are_recorded(submitted):
     ids = [submitted.submission(log_id)["scheduler_job_id"] for log_id in range(1, 9)]
     assert [re.search(r"\d+", job_id)[0] for job_id in ids] == [str(101 + number) for number in range(8)]
+
+
+def test_id_of_a_job_is_in_the_reader(submitted):
+    assert submitted.run_job(8).returncode == 0
+    (found,) = Reader(submitted.directory / "logs").filter("info.logger.log_id == 8")["info.scheduler.scheduler_job_id"]
+    assert found == submitted.submission(8)["scheduler_job_id"]
 
 
 def test_script_started_by_hand_does_the_same_run(submitted):
@@ -183,6 +191,25 @@ def test_script_without_options_names_the_known_ones(desk):
     assert result.returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("optimizer.lrr=1", "Key 'lrr' is not in struct"),
+        ("seed=1,2 optimizer={", "optimizer={"),
+        ("mlxp.loger.name=x", "did you mean mlxp.logger?"),
+        ("mlxp.use_logger=false", "a submitted run needs a logger"),
+        ("mlxp.logger.forced_log_id=3", "remove mlxp.logger.forced_log_id"),
+    ],
+)
+def test_mistake_in_a_command_is_said_before_anything_is_created(desk, arguments, message):
+    script = desk.write(f"#!/bin/bash\n#SBATCH --time=1\npython main.py seed=1\npython main.py {arguments}\n").name
+    result = desk.mlxpsub(script)
+    assert result.returncode == 1
+    assert "script.sh, line 4" in result.stderr
+    assert message in result.stderr
+    assert not (desk.directory / "logs").exists()
+
+
 def test_dry_run_creates_nothing(desk):
     result = desk.mlxpsub("--dry-run", desk.write(SWEEP.format(directives="#SBATCH --time=1")).name)
     assert result.stdout.startswith("8 runs")
@@ -193,7 +220,8 @@ def test_dry_run_creates_nothing(desk):
 def test_help_is_complete(desk):
     result = desk.mlxpsub("--help")
     assert result.returncode == 0
-    assert all(word in result.stdout for word in ("script", "--dry-run", "--scheduler", "#SBATCH", "#MSUB"))
+    directives = [row.directive for row in SCHEDULERS.values()]
+    assert all(word in result.stdout for word in ("script", *OPTIONS, *directives))
 
 
 def test_job_inherits_no_word_of_the_submission(desk):
@@ -234,23 +262,39 @@ def test_users_own_scheduler_is_another_row(desk):
     assert desk.submission(1)["scheduler"] == "MINE"
 
 
-def test_interrupted_submission_is_finished_by_the_same_command(desk):
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--plugin", "nowhere"], 1, "mlxpsub: cannot import nowhere: No module named 'nowhere'"),
+        (["--per-job", "0"], 2, "argument --per-job: must be a whole number from 1, not '0'"),
+        (["--max-parallel", "few"], 2, "argument --max-parallel: must be a whole number from 1, not 'few'"),
+        (["--scheduler", "LFS"], 1, "unknown scheduler 'LFS'; it is one of SLURM, OAR, PBS, SGE, MWM, LSF"),
+    ],
+)
+def test_wrong_options_are_said(desk, arguments, code, message):
+    result = desk.mlxpsub(*arguments, desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py\n").name)
+    assert (result.returncode, message in result.stderr) == (code, True)
+
+
+@pytest.mark.parametrize(("arguments", "submissions"), [((), 6), (("--array",), 3)])
+def test_interrupted_submission_is_finished_by_the_same_command(desk, arguments, submissions):
     slow = desk.home / "bin/sbatch"
     slow.write_text(
         '#!/bin/sh\nsleep 0.7\nexec FAKE "$@"\n'.replace("FAKE", desk.env["PATH"].split(":")[0] + "/sbatch")
     )
     slow.chmod(0o755)
     script = desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py seed=1,2,3,4,5,6\n").name
+    desk.env["FAKE_ARRAY_SIZE"] = "3"
     env = desk.env | {"PATH": f"{desk.home / 'bin'}:{desk.env['PATH']}"}
-    command = [sys.executable, "-c", "import sys; from mlxp.mlxpsub import main; sys.exit(main())", script]
+    command = [sys.executable, "-c", "import sys; from mlxp.mlxpsub import main; sys.exit(main())", script, *arguments]
     process = subprocess.Popen(command, cwd=desk.directory, env=env, stdout=subprocess.PIPE, text=True)
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130
-    assert 1 <= len(desk.calls()) < 6
-    assert desk.mlxpsub(script).returncode == 0
-    assert len(desk.calls()) == 6
+    assert 1 <= len(desk.calls()) < submissions
+    assert desk.mlxpsub(script, *arguments).returncode == 0
+    assert len(desk.calls()) == submissions
     assert desk.app.log_ids() == list(range(1, 7))
 
 

@@ -1,7 +1,6 @@
 """Submitted runs of a program whose code is managed: they run from the copy, and what is asked is asked once."""
 
 import os
-import pty
 import subprocess
 import sys
 
@@ -27,24 +26,6 @@ def make_repository(make_desk):
         return desk
 
     return make
-
-
-def on_a_terminal(command, answers, **options):
-    """Run a command on a terminal of its own, type `answers`, and return what was shown and the exit code."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, close_fds=True, **options
-    )
-    os.close(theirs)
-    os.write(ours, answers.encode())
-    shown = b""
-    try:
-        while chunk := os.read(ours, 1 << 16):
-            shown += chunk
-    except OSError:  # the last process on the terminal has ended
-        pass
-    os.close(ours)
-    return shown.decode(), process.wait(timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +60,7 @@ def test_nothing_is_asked_without_a_terminal(submitted):
     assert "new_file" in submitted.result.stderr
 
 
-def test_questions_are_asked_once_per_submission_on_a_terminal(make_repository):
+def test_questions_are_asked_once_per_submission_on_a_terminal(make_repository, on_a_terminal):
     desk = make_repository()
     desk.write(SCRIPT)
     command = [sys.executable, "-c", "import sys; from mlxp.mlxpsub import main; sys.exit(main())", "script.sh"]
