@@ -144,7 +144,8 @@ def leaves(settings, prefix=""):
 @pytest.mark.parametrize(("name", "default"), list(leaves(DEFAULTS)))
 def test_every_setting_is_documented_with_its_default(name, default):
     shown = str(default).lower() if isinstance(default, bool) else f"{default:g}" if type(default) is float else default
-    assert f"| `{name}` | `{shown or '""'}` |" in (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
+    shown = '""' if default == "" else shown
+    assert f"| `{name}` | `{shown}` |" in (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", mlxp.__all__)
