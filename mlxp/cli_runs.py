@@ -14,15 +14,14 @@ from mlxp.layout import run_directories
 from mlxp.terminal import as_json, coloured, has_colours, plain
 from mlxp_reader import Reader
 from mlxp_reader.keys import short
-from mlxp_reader.names import resolve, split_statistic
+from mlxp_reader.names import SHORT_NAMES, resolve, split_statistic
 
 if TYPE_CHECKING:
     from mlxp_reader import DataFrame
 
 __all__ = ["opened", "plot", "table"]
 
-LOG_ID, STATUS = "info.logger.log_id", "info.status"
-_SHORT_NAMES = {"log_id": LOG_ID, "status": STATUS}
+LOG_ID, STATUS = SHORT_NAMES["log_id"], SHORT_NAMES["status"]
 _DOTS_PER_INCH = 200
 
 
@@ -66,19 +65,13 @@ def _default_columns(runs: "DataFrame", order: dict[str, str]) -> dict[str, str]
     # Runs that wait for their jobs have no status yet.
     ends = [name for name in (LOG_ID, STATUS) if name in runs.columns]
     names = list(dict.fromkeys([*ends[:1], *runs.diff(), *order.values(), *ends[1:]]))
-    heads = [next((head for head, one in _SHORT_NAMES.items() if one == name), short(name)) for name in names]
+    heads = [next((head for head, one in SHORT_NAMES.items() if one == name), short(name)) for name in names]
     return {head if heads.count(head) == 1 else name: name for head, name in zip(heads, names, strict=True)}
 
 
 def _resolved(names: Sequence[str], fields: Collection[str]) -> dict[str, str]:
     """Return what each name stands for: a column, or a statistic of a metric."""
-    return {name: _resolved_one(name, fields) for name in names}
-
-
-def _resolved_one(name: str, fields: Collection[str]) -> str:
-    if _SHORT_NAMES.get(name) in fields and f"config.{name}" not in fields:
-        return _SHORT_NAMES[name]
-    return resolve(name, fields)
+    return {name: resolve(name, fields) for name in names}
 
 
 def _print_table(runs: "DataFrame", names: dict[str, str], form: str) -> None:

@@ -126,8 +126,8 @@ def _read_info(path: str, record: Record, states: _States) -> None:
     info = _mapping(path, _INFO, record, states)
     submission = _mapping(path, _SUBMISSION, record, states)
     if submission:
-        waiting = {"status": "SUBMITTED"} if states[_INFO] is NO_FILE else {}
-        info = {**waiting, **(info or {}), "scheduler": submission}
+        says = {"status": submission.get("status", "SUBMITTED")} if _is_waiting(info, submission, states[_INFO]) else {}
+        info = {**(info or {}), **says, "scheduler": submission}
     elif _is_lost(info or {}, states[_INFO]):  # of a job, its scheduler may know more
         info = {**(info or {}), "status": LOST}
     # A directory that was copied or renamed is known by the name that it has now.
@@ -135,6 +135,12 @@ def _read_info(path: str, record: Record, states: _States) -> None:
     _add_flattened(info, "info", _INFO, record)
     if "info.status" not in record.values and not record.problems and not _is_young(path):
         record.problems.append(Problem(_INFO, None, "there is no such file, or no status in it"))
+
+
+def _is_waiting(info: Mapping[str, Any] | None, submission: Mapping[str, Any], state: FileState) -> bool:
+    """Tell whether the attempt that was submitted has not begun, so that it cannot have said anything."""
+    begun, submitted = (info or {}).get("attempt", 1), submission.get("attempt", 1)
+    return state is NO_FILE or (isinstance(begun, int) and isinstance(submitted, int) and begun < submitted)
 
 
 def _is_lost(info: Mapping[str, Any], state: FileState) -> bool:

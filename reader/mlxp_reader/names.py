@@ -1,7 +1,8 @@
 """The names of fields: what each kind looks like, and which field a name in a query stands for.
 
 A field is ``config.<key>`` or ``info.<key>``, a metric ``<log name>.<key>``, or ``artifact.<type>.<folder>``. A query
-may leave out ``config.``, and asks for a metric by one of its statistics, such as ``train.loss.last``.
+may leave out ``config.``, say ``log_id`` and ``status`` for those of the info, and asks for a metric by one of its
+statistics, such as ``train.loss.last``.
 """
 
 import difflib
@@ -9,10 +10,13 @@ from collections.abc import Collection
 
 from mlxp.errors import InvalidKeyError
 
-__all__ = ["STATISTICS", "is_metadata", "is_metric", "resolve", "split_statistic", "suggestion"]
+__all__ = ["SHORT_NAMES", "STATISTICS", "is_metadata", "is_metric", "resolve", "split_statistic", "suggestion"]
 
 STATISTICS = ("last", "first", "min", "max", "mean", "count", "argmin", "argmax")
 """What can be asked of a metric, whose values are one per record."""
+
+SHORT_NAMES = {"log_id": "info.logger.log_id", "status": "info.status"}
+"""What is asked for so often that it has a short name, unless the configuration has a key of that name."""
 
 _METADATA = ("config.", "info.")
 _NOT_METRICS = (*_METADATA, "artifact.", "mlxp.")
@@ -51,8 +55,8 @@ def split_statistic(name: str) -> tuple[str, str] | None:
 def resolve(name: str, fields: Collection[str]) -> str:
     """Return the field, or the statistic of a metric, that `name` stands for.
 
-    A name that starts with ``config.`` or ``info.`` is that field. Any other one is either a statistic of a metric or a
-    key of the configuration.
+    A name that starts with ``config.`` or ``info.`` is that field. Any other one is a statistic of a metric, a key of
+    the configuration, or one of the `SHORT_NAMES`.
 
     Parameters
     ----------
@@ -69,7 +73,7 @@ def resolve(name: str, fields: Collection[str]) -> str:
     Examples
     --------
     >>> fields = ["config.seed", "info.status", "train.loss"]
-    >>> resolve("seed", fields), resolve("info.status", fields), resolve("train.loss.min", fields)
+    >>> resolve("seed", fields), resolve("status", fields), resolve("train.loss.min", fields)
     ('config.seed', 'info.status', 'train.loss.min')
     """
     if is_metadata(name) and name in fields:
@@ -79,6 +83,8 @@ def resolve(name: str, fields: Collection[str]) -> str:
         raise InvalidKeyError(f"'{name}' is ambiguous: it may be {' or '.join(map(repr, meanings))}")
     if meanings:
         return meanings[0]
+    if SHORT_NAMES.get(name) in fields:
+        return SHORT_NAMES[name]
     if name in fields and is_metric(name):
         choices = ", ".join(f"{name}.{statistic}" for statistic in STATISTICS)
         several = "has one value per record; a query or table takes one of its statistics"

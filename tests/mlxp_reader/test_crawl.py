@@ -63,6 +63,20 @@ def test_a_run_that_waits_in_a_queue_is_submitted(logs, settle):
     assert record.problems == []
 
 
+def test_a_run_that_waits_says_what_its_submitter_does(logs):
+    run = RunDirectory(logs / "1")
+    run.metadata.mkdir(parents=True)
+    write_yaml(run.submission_file, {"scheduler": "SLURM", "status": "REFUSED"})
+    assert crawl(run.path).values["info.status"] == "REFUSED"
+
+
+@pytest.mark.parametrize(("begun", "status"), [(1, "SUBMITTED"), (2, "FAILED")])
+def test_a_run_that_is_submitted_again_waits_until_its_next_attempt_begins(write_run, begun, status):
+    run = RunDirectory(write_run(status="FAILED", info={"attempt": begun}))
+    write_yaml(run.submission_file, {"scheduler": "SLURM", "status": "SUBMITTED", "attempt": 2})
+    assert crawl(run.path).values["info.status"] == status
+
+
 def test_a_silent_run_whose_process_is_gone_is_lost(write_run, settle):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()

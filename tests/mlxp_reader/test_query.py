@@ -206,6 +206,7 @@ def test_a_syntax_error_is_one_of_mlxp_and_the_two_of_python():
         ("lr", "config.lr"),
         ("optimizer.lr", "config.optimizer.lr"),
         ("info.status", "info.status"),
+        ("status", "info.status"),
         ("train.loss.argmin", "train.loss.argmin"),
     ],
 )
@@ -219,7 +220,6 @@ def test_a_name_stands_for_its_field(name, field):
         ("statos", "did you mean info.status"),
         ("config.sed", "did you mean config.seed"),
         ("sede", "did you mean config.seed"),
-        ("status", "did you mean info.status"),
         ("train.los.last", "did you mean train.loss.last"),
         ("train.loss", "takes one of its statistics: train.loss.last"),
         ("zzzzzz", "reader.searchable lists"),

@@ -56,6 +56,12 @@ def test_without_refresh_the_index_is_taken_as_it_is(sweep, write_run):
     assert len(Reader(sweep)) == 5
 
 
+def test_id_and_status_have_short_names_unless_the_configuration_has_them(sweep, write_run):
+    assert ids(Reader(sweep).filter("status == 'COMPLETE' & log_id in [2, 3, 4]")) == [2, 3]
+    write_run(5, {"status": "new"})
+    assert ids(Reader(sweep).filter("status == 'new'")) == [5]
+
+
 def test_what_a_run_logged_after_it_had_ended_is_seen_when_a_reader_is_opened_again(sweep, settle):
     settle(sweep)
     assert Reader(sweep).filter()[0]["train.loss"].tolist() == [4.0]
