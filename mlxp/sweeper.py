@@ -194,7 +194,7 @@ class SweeperCheck(Callback):
         """End the program if the sweeper is another one than MLXP's; Hydra's basic one is replaced by it."""
         chosen = config.hydra.runtime.choices["hydra/sweeper"]
         if chosen == "basic":
-            with read_write(config):
+            with read_write(config.hydra.sweeper):
                 config.hydra.sweeper._target_ = TARGET
         elif chosen != "mlxp":
             # Not an error: Hydra would only warn of that.
