@@ -15,6 +15,7 @@ from typing import Any
 from mlxp import __version__
 from mlxp.completion import complete
 from mlxp.errors import MLXPError
+from mlxp.scheduler import import_plugin
 from mlxp.terminal import notices_in_lines
 
 __all__ = ["main", "parser"]
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):  # what the terminal cannot show must not end the program
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        for module in options.plugin:
+            import_plugin(module)
         with notices_in_lines():
             code = int(_function(options.verb)(options))
         sys.stdout.flush()
@@ -67,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="`mlxp COMMAND --help` has the options of a command, and an example. `mlxpsub` submits runs.",
     )
     reading.add_argument("--version", action="version", version=f"mlxp {__version__}")
-    reading.set_defaults(verb=None)
+    reading.set_defaults(verb=None, plugin=[])
     verbs = reading.add_subparsers(title="commands", metavar="COMMAND")
     for add in (_add_table, _add_show, _add_diff, _add_plot, _add_status, _add_output, _add_cancel, _add_resubmit):
         add(verbs)
@@ -84,6 +87,18 @@ def _verb(verbs: Any, name: str, module: str, text: str, example: str) -> argpar
     )
     added.set_defaults(verb=f"{module}:{name}")
     added.add_argument("--logs", type=Path, default=Path("logs"), metavar="DIR", help="log directory; default: logs")
+    return added
+
+
+def _job_verb(verbs: Any, name: str, text: str, example: str) -> argparse.ArgumentParser:
+    added = _verb(verbs, name, "cli_jobs", text, example)
+    added.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a module that registers another scheduler; may be given several times",
+    )
     return added
 
 
@@ -167,26 +182,26 @@ def _add_plot(verbs: Any) -> None:
 
 def _add_status(verbs: Any) -> None:
     text = "Tell what became of the runs, and why, as far as the schedulers know."
-    status = _verb(verbs, "status", "cli_jobs", text, "mlxp status \"info.status == 'FAILED'\"")
+    status = _job_verb(verbs, "status", text, "mlxp status \"info.status == 'FAILED'\"")
     status.add_argument("query", nargs="?", metavar="QUERY", help=f"{_QUERY}; default: all")
     status.add_argument("--json", action="store_true", help="print a list with one object per run")
 
 
 def _add_output(verbs: Any) -> None:
-    output = _verb(verbs, "output", "cli_jobs", "Print what a run has printed.", "mlxp output 12 --stderr --follow")
+    output = _job_verb(verbs, "output", "Print what a run has printed.", "mlxp output 12 --stderr --follow")
     output.add_argument("log_id", type=int, metavar="ID", help="the run's id")
     output.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
     output.add_argument("--stderr", action="store_true", help="what it has printed as errors")
 
 
 def _add_cancel(verbs: Any) -> None:
-    cancel = _verb(verbs, "cancel", "cli_jobs", "Cancel the jobs of runs.", 'mlxp cancel "optimizer.lr > 1"')
+    cancel = _job_verb(verbs, "cancel", "Cancel the jobs of runs.", 'mlxp cancel "optimizer.lr > 1"')
     cancel.add_argument("query", metavar="QUERY", help=_QUERY)
 
 
 def _add_resubmit(verbs: Any) -> None:
     text = "Submit runs again, under the same ids."
-    again = _verb(verbs, "resubmit", "cli_jobs", text, "mlxp resubmit \"info.status == 'FAILED'\"")
+    again = _job_verb(verbs, "resubmit", text, "mlxp resubmit \"info.status == 'FAILED'\"")
     again.add_argument(
         "query", nargs="?", metavar="QUERY", help=f"{_QUERY}; default: those whose job was not submitted"
     )

@@ -72,17 +72,20 @@ def cancel(options: argparse.Namespace) -> int:
     runs = _matching(going_on, options)
     _refuse_to_cancel_others(runs, going_on)
     submitted = [(run.submission, str(run.job_id)) for run in runs if run.submission is not None]
-    code = 0
+    errors, cancelled = [], []
     for scheduler in {one.scheduler.name: one.scheduler for one, _ in submitted}.values():
         own = [(one, job_id) for one, job_id in submitted if one.scheduler.name == scheduler.name]
         error = cancel_jobs(scheduler, [one for one, _ in own], [job_id for _, job_id in own])
         if error:
+            errors.append(error)
             print(f"mlxp: {error}", file=sys.stderr)
-            code = 1
-    ids = " ".join(str(run.directory.log_id) for run in runs)
-    count = f"{len(runs)} run{'s' * (len(runs) != 1)}"
-    print(f"cancelled the jobs of {count}" + (f": {ids}" if runs else "; none of these has one that goes on"))
-    return code
+        else:
+            cancelled += [str(one.directory.log_id) for one, _ in own]
+    if cancelled or not errors:
+        several = "s" * (len(cancelled) != 1)
+        which = f": {' '.join(cancelled)}" if cancelled else "; none of these has one that goes on"
+        print(f"cancelled the jobs of {len(cancelled)} run{several}{which}")
+    return 1 if errors else 0
 
 
 def _refuse_to_cancel_others(runs: list[RunState], going_on: list[RunState]) -> None:

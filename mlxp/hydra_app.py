@@ -19,7 +19,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mlxp.layout import SWEEPS_DIR
 from mlxp.settings import DEFAULTS
-from mlxp.sweeper import SWEEPER_CHECK, TARGET, registered
+from mlxp.sweeper import TARGET, only_reporting, registered
 
 __all__ = ["VERSION_BASE", "initialized", "prepared"]
 
@@ -61,12 +61,11 @@ def prepared(
         Whether runs are only reported, which other sweepers cannot do.
     """
     has_file = any((directory / "mlxp.yaml").is_file() for directory in config_dirs)
-    with registered(), _store_restored() as store:
+    reporting = only_reporting() if is_planning else contextlib.nullcontext()
+    with registered(), reporting, _store_restored() as store:
         store.store(group="hydra/sweeper", name="mlxp", node=_sweeper_node(), provider="mlxp", **_STORE_OPTIONS)
         store.store(name="mlxp_defaults", node=_settings_node(), provider="mlxp", **_STORE_OPTIONS)
         node = _hydra_node(store.repo["hydra"]["config.yaml"].node, launch_directory, base_dir, has_file)
-        if is_planning:
-            node.callbacks["mlxp"] = {"_target_": SWEEPER_CHECK}
         store.store(group="hydra", name="config", node=node, provider="mlxp", **_STORE_OPTIONS)
         yield
 

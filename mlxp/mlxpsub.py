@@ -1,7 +1,6 @@
 """The command ``mlxpsub``: submits one job for each run of a shell script."""
 
 import argparse
-import importlib
 import os
 import signal
 import sys
@@ -13,7 +12,7 @@ from mlxp.batch import Batch, Packing
 from mlxp.completion import complete
 from mlxp.errors import InvalidSchedulerError, MLXPError
 from mlxp.plan import make_plan
-from mlxp.scheduler import SCHEDULERS, problem_with
+from mlxp.scheduler import SCHEDULERS, import_plugin, problem_with
 from mlxp.script import read_script
 from mlxp.submission import SUBMITTED, Submission, Submitter, chosen_scheduler
 
@@ -27,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         for module in options.plugin:
-            _import_plugin(module)
+            import_plugin(module)
         return _submit(options)
     except MLXPError as error:
         print(f"mlxpsub: {error}", file=sys.stderr)
@@ -67,16 +66,6 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
     return int(text)
-
-
-def _import_plugin(module: str) -> None:
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        importlib.import_module(module)
-    except ImportError as error:
-        raise InvalidSchedulerError(
-            f"cannot import {module}: {error}; --plugin takes the name of a module, here or installed"
-        ) from error
 
 
 def _submit(options: argparse.Namespace) -> int:

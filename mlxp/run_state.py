@@ -4,14 +4,16 @@ A run's own last word counts. Where it cannot have said it, the scheduler is ask
 """
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlxp.errors import InvalidSchedulerError
 from mlxp.job_state import JobState, Phase
 from mlxp.layout import RunDirectory, read_yaml, run_directories
 from mlxp.liveness import LOST, is_gone, is_silent
+from mlxp.scheduler import scheduler_named
 from mlxp.status import Status
 from mlxp.submission import SUBMITTED, Submission
 
@@ -97,12 +99,23 @@ def _mapping(file: Path) -> dict[str, Any]:
 
 
 def _ask_schedulers(runs: Sequence[RunState]) -> None:
-    submitted = [(run, run.submission) for run in runs if run.submission is not None]
-    for scheduler in {one.scheduler.name: one.scheduler for _, one in submitted}.values():
-        asked = [(run, str(one.job_id)) for run, one in submitted if one.scheduler.name == scheduler.name]
-        states = scheduler.state([job_id for _, job_id in asked]) if scheduler.state is not None else {}
+    by_scheduler: dict[str, list[tuple[RunState, str]]] = {}
+    for run in runs:
+        if run.submission is not None:
+            asked = by_scheduler.setdefault(run.submission.content["scheduler"], [])
+            asked.append((run, run.submission.job_id or ""))
+    for name, asked in by_scheduler.items():
+        states = _states(name, [job_id for _, job_id in asked if job_id])
         for run, job_id in asked:
             run.job = states.get(job_id, JobState(Phase.UNKNOWN))
+
+
+def _states(scheduler: str, job_ids: Sequence[str]) -> Mapping[str, JobState]:
+    try:
+        ask = scheduler_named(scheduler).state
+    except InvalidSchedulerError:  # of a plugin that was not given
+        return {}
+    return ask(job_ids) if ask is not None and job_ids else {}
 
 
 def _status_of(run: RunState) -> tuple[str, str]:

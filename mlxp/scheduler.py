@@ -4,17 +4,20 @@ A scheduler is a row of a table. A user's own is another row, added by `register
 ones, or in the documentation that a comment names; running their commands is left to submission.py and job_state.py.
 """
 
+import importlib
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mlxp import job_state
 from mlxp.errors import InvalidSchedulerError
 from mlxp.job_state import JobState
 
-__all__ = ["SCHEDULERS", "Array", "Name", "Scheduler", "register", "scheduler_named"]
+__all__ = ["SCHEDULERS", "Array", "Name", "Scheduler", "import_plugin", "register", "scheduler_named"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,8 +360,25 @@ SCHEDULERS: dict[str, Scheduler] = {row.name: row for row in (SLURM, OAR, PBS, S
 
 
 def register(scheduler: Scheduler) -> None:
-    """Make another scheduler known, or replace one of the same name; in a module that ``mlxpsub --plugin`` imports."""
+    """Make another scheduler known, or replace one of the same name; in a module that ``--plugin`` imports."""
     SCHEDULERS[scheduler.name] = scheduler
+
+
+def import_plugin(module: str) -> None:
+    """Import a module, here or installed, that registers schedulers.
+
+    Raises
+    ------
+    InvalidSchedulerError
+        If there is no such module, or if it cannot import what it needs.
+    """
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise InvalidSchedulerError(
+            f"cannot import {module}: {error}; --plugin takes the name of a module, here or installed"
+        ) from error
 
 
 def scheduler_named(name: str) -> Scheduler:
@@ -372,7 +392,10 @@ def scheduler_named(name: str) -> Scheduler:
     known = {key.upper(): row for row in SCHEDULERS.values() for key in (row.name, row.directive)}
     short = name.upper().removesuffix("SCHEDULER")
     if short not in known:
-        raise InvalidSchedulerError(f"unknown scheduler {name!r}; it is one of {', '.join(SCHEDULERS)}")
+        known_names = ", ".join(SCHEDULERS)
+        raise InvalidSchedulerError(
+            f"unknown scheduler {name!r}; it is one of {known_names}, or one that a --plugin registers"
+        )
     return known[short]
 
 

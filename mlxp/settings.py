@@ -37,7 +37,7 @@ DEFAULTS: dict[str, Any] = {
         "shell_config_cmd": [],
         "cleanup_cmd": [],
         "env_cmd": [],
-        "before_cmd": "",
+        "before_cmd": [],
         "post_cmd": [],
     },
     "use_version_manager": False,

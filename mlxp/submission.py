@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from mlxp.errors import InvalidSchedulerError, JobSubmissionError
 from mlxp.job_script import JobWriter, command_line, quoted
 from mlxp.layout import (
@@ -53,6 +55,9 @@ SUBMITTED = "SUBMITTED"
 REFUSED = "REFUSED"
 """The scheduler has not accepted the job; its words are under ``error``."""
 
+# It becomes a word of commands, and of a question to OAR's database, wherever the directory came from.
+_JOB_ID = re.compile(r"\w[\w.:@+\[\]-]*", re.ASCII)
+
 
 @dataclass
 class Submission:
@@ -63,9 +68,13 @@ class Submission:
 
     @classmethod
     def of(cls, directory: RunDirectory) -> "Submission | None":
-        """Return the submission that is on disk; None if the run was not submitted."""
-        content = read_yaml(directory.submission_file)
-        return cls(directory, content) if isinstance(content, dict) else None
+        """Return the submission that is on disk; None if there is none, or none that can be understood."""
+        try:
+            content = read_yaml(directory.submission_file)
+        except (OSError, ValueError, yaml.YAMLError):  # one damaged file must not hide the other runs
+            return None
+        known = isinstance(content, dict) and all(isinstance(content.get(key), str) for key in ("scheduler", "status"))
+        return cls(directory, content) if known else None
 
     @property
     def status(self) -> str:
@@ -74,8 +83,9 @@ class Submission:
 
     @property
     def job_id(self) -> str | None:
-        """The scheduler's id of the job."""
-        return self.content.get("scheduler_job_id")
+        """The scheduler's id of the job; None if there is none, or one that could mean something else in a command."""
+        job_id = str(self.content.get("scheduler_job_id") or "")
+        return job_id if _JOB_ID.fullmatch(job_id) else None
 
     @property
     def scheduler(self) -> Scheduler:
@@ -288,15 +298,17 @@ def resubmit(submission: Submission) -> None:
 def cancel(scheduler: Scheduler, submissions: Sequence[Submission], job_ids: Iterable[str]) -> str | None:
     """Cancel the jobs of runs, and return what the scheduler says against it, if anything."""
     jobs = dict.fromkeys(job_ids)
-    for one in submissions:
-        # Grid Engine keeps no record of a job that never started.
-        one.write(cancelled_at=now())
     try:
         answer = subprocess.run([*scheduler.cancel, *jobs], capture_output=True, text=True, check=False)
     except OSError as error:
         return f"{scheduler.cancel[0]}: {error.strerror}"
-    said = (answer.stderr or answer.stdout).strip()
-    return (said or f"{scheduler.cancel[0]} ended with exit code {answer.returncode}") if answer.returncode else None
+    if answer.returncode:
+        said = (answer.stderr or answer.stdout).strip()
+        return said or f"{scheduler.cancel[0]} ended with exit code {answer.returncode}"
+    for one in submissions:
+        # Grid Engine keeps no record of a job that never started.
+        one.write(cancelled_at=now())
+    return None
 
 
 def submission_command(  # noqa: PLR0913 - what a job is given

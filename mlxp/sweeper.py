@@ -20,10 +20,9 @@ from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.errors import CompactHydraException
-from hydra.experimental.callback import Callback
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig
 
 from mlxp.errors import MLXPError
 from mlxp.run import uses_scheduler
@@ -31,12 +30,10 @@ from mlxp.spelling import spelled_values
 from mlxp.starter import RunExitedError
 from mlxp.value_composer import ValueComposer
 
-__all__ = ["SWEEPER_CHECK", "TARGET", "MLXPSweeper", "Plan", "planned", "registered"]
+__all__ = ["TARGET", "MLXPSweeper", "Plan", "only_reporting", "planned", "registered"]
 
 TARGET = "hydra_plugins.mlxp.MLXPSweeper"
 """The name by which Hydra knows the sweeper; Hydra 1.3 takes none outside of ``hydra_plugins``."""
-
-SWEEPER_CHECK = "mlxp.sweeper.SweeperCheck"
 
 
 @dataclass
@@ -80,6 +77,30 @@ def registered() -> Iterator[None]:
             del package.mlxp
         else:  # this launch was started by a run of another one
             package.mlxp = before  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def only_reporting() -> Iterator[None]:
+    """Within this context, runs are only reported: Hydra takes no sweeper that wants their results."""
+    plugins = Plugins.instance()
+    plugins.instantiate_sweeper = _reporting_sweeper  # type: ignore[method-assign] # there is no other place to ask
+    try:
+        yield
+    finally:
+        del plugins.instantiate_sweeper
+
+
+def _reporting_sweeper(*, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> Sweeper:
+    chosen = config.hydra.runtime.choices["hydra/sweeper"]
+    if chosen not in {"mlxp", "basic"}:
+        raise CompactHydraException(
+            f"hydra/sweeper={chosen} chooses a run by the results of those before, so that its runs cannot be "
+            "submitted all at once: give the values to try, as in optimizer.lr=1,2, and leave the sweeper out; or "
+            f"start the program without mlxpsub, as with hydra/sweeper={chosen} hydra/launcher=submitit_slurm"
+        )
+    sweeper = MLXPSweeper(params=config.hydra.sweeper.params)
+    sweeper.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+    return sweeper
 
 
 _KEPT = 1000
@@ -184,24 +205,6 @@ def _refuse_shared_directory(settings: list[dict[str, Any]]) -> None:
             raise MLXPError(
                 f"mlxp.logger.forced_log_id={place[1]} is the directory of one run, but these are {times}; "
                 "resume runs one by one"
-            )
-
-
-class SweeperCheck(Callback):
-    """Where runs are only reported, sees to it that no sweeper wants their results; Hydra calls it before a sweep."""
-
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """End the program if the sweeper is another one than MLXP's; Hydra's basic one is replaced by it."""
-        chosen = config.hydra.runtime.choices["hydra/sweeper"]
-        if chosen == "basic":
-            with read_write(config):
-                config.hydra.sweeper._target_ = TARGET
-        elif chosen != "mlxp":
-            # Not an error: Hydra would only warn of that.
-            sys.exit(
-                f"hydra/sweeper={chosen} chooses a run by the results of those before, so that its runs cannot be "
-                "submitted all at once: give the values to try, as in optimizer.lr=1,2, and leave the sweeper out; or "
-                f"start the program without mlxpsub, as with hydra/sweeper={chosen} hydra/launcher=submitit_slurm"
             )
 
 

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 FAKES = Path(__file__).parents[1] / "schedulers/fakes"
+SUBMITTERS = ("sbatch", "qsub", "oarsub", "bsub", "msub")
+ASKED = ("squeue", "sacct", "scontrol", "scancel", "qstat", "qacct", "qdel", "oarstat", "oardel", "bjobs", "showq")
 COMMANDS = {name: f"import sys; from mlxp.{name} import main; sys.exit(main())" for name in ("mlxpsub", "cli")}
 
 
@@ -137,7 +139,7 @@ def system(tmp_path_factory):
     directory = tmp_path_factory.mktemp("system")
     for folder in ("/usr/bin", "/bin"):
         for file in Path(folder).iterdir():
-            is_scheduler = file.name.startswith(("sbatch", "qsub", "oarsub", "bsub", "msub"))
+            is_scheduler = file.name.startswith((*SUBMITTERS, *ASKED))
             if not is_scheduler and not (directory / file.name).exists():
                 (directory / file.name).symlink_to(file)
     return directory

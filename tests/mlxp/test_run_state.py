@@ -120,6 +120,44 @@ def test_cancel_cancels_the_jobs_of_the_matching_runs(desk):
     assert desk.calls()[-1] == ["scancel", "102", "103"]
 
 
+def test_job_that_the_scheduler_does_not_cancel_is_not_called_cancelled(desk):
+    desk.submit(desk.script)
+    queue(desk, "101|RUNNING|None", "102|RUNNING|None", "103|RUNNING|None")
+    result = desk.mlxp("cancel", "seed == 1", FAKE_REFUSED="1")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "mlxp: scancel: error: Kill job error on job id 101: Access/permission denied\n"
+    assert "cancelled_at" not in desk.submission(1)
+
+
+def test_submission_file_that_cannot_be_understood_hides_no_other_run(desk):
+    desk.submit(desk.script)
+    queue(desk, "102|PENDING|None", "103|PENDING|None")
+    desk.write("scheduler: [", "logs/1/metadata/submission.yaml")
+    assert statuses(desk)[1:] == ["SUBMITTED", "SUBMITTED"]
+
+
+def test_job_id_that_no_scheduler_gives_is_not_handed_to_one(desk):
+    desk.submit(desk.script)
+    queue(desk, "102|PENDING|None", "103|PENDING|None")
+    content = yaml.safe_dump(desk.submission(1) | {"scheduler_job_id": "--everyone; 1)"})
+    desk.write(content, "logs/1/metadata/submission.yaml")
+    assert statuses(desk) == ["SUBMITTED", "SUBMITTED", "SUBMITTED"]
+    assert not any("everyone" in word for call in desk.calls() for word in call)
+
+
+def test_runs_of_an_unknown_scheduler_are_as_they_say_until_its_plugin_is_given(desk):
+    desk.write(
+        "import dataclasses\nfrom mlxp.scheduler import SLURM, register\n"
+        "register(dataclasses.replace(SLURM, name='MINE', directive='#MINE'))\n",
+        "my_cluster.py",
+    )
+    desk.submit("#!/bin/bash\n#MINE --time=1\npython main.py\n", "--plugin", "my_cluster")
+    queue(desk, "101|TIMEOUT|TimeLimit")
+    assert statuses(desk) == ["SUBMITTED"]
+    assert statuses(desk, "--plugin", "my_cluster") == ["KILLED"]
+    assert "--plugin" in desk.mlxp("cancel", "status == 'SUBMITTED'").stderr
+
+
 def test_cancelling_one_run_of_a_shared_job_is_refused(desk):
     desk.submit(desk.script, "--per-job", "2")
     queue(desk, "101|RUNNING|None", "102|PENDING|None")

@@ -5,7 +5,8 @@ import shlex
 import subprocess
 
 import pytest
-from hypothesis import given
+from hydra.core.override_parser.types import Quote, QuotedString
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlxp.job_script import quoted
@@ -320,10 +321,29 @@ def test_strange_values_reach_the_configuration_unchanged(make_desk):
     assert (config["raw"], config["seed"]) == ("mlp", 2)
 
 
+text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
+values = st.recursive(
+    text | st.integers() | st.booleans() | st.none() | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b_c"]), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(values, min_size=6, max_size=12))
+def test_any_value_reaches_the_configuration_as_it_does_without_a_scheduler(make_desk, several):
+    desk = make_desk("quickstart", "SLURM")
+    words = [f"+v{number}={hydra_text(value)}" for number, value in enumerate(several)]
+    assert desk.app.run(*words).returncode == 0
+    desk.submit(script(f"python main.py {shlex.join(words)}"))
+    job = desk.run_job(2)
+    assert job.returncode == 0, job.stderr
+    assert desk.app.config(2) == desk.app.config(1)
+
+
 def hydra_text(value):
     if isinstance(value, str):
-        escaped = value.replace("${", "\\${").replace("'", "\\'")
-        return "'" + escaped + "'" if not escaped.endswith("\\") else "'" + escaped + "\\'"
+        return QuotedString(value.replace("${", "\\${"), Quote.single).with_quotes()
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{hydra_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):

@@ -86,6 +86,27 @@ def quickstart(app):
     return Cluster(app("quickstart"))
 
 
+@pytest.mark.skipif(SCHEDULER != "OAR", reason="OAR starts another job in the place of one that it has ended")
+def test_run_that_oar_starts_again_is_followed_to_its_new_job(cluster):
+    cluster.submit(
+        "python main.py action=sleep number=1",
+        f"{DIRECTIVES['OAR']}\n#OAR -p core=6\n#OAR -t besteffort\n#OAR -t idempotent",
+    )
+    cluster.wait(["RUNNING"])
+    first = cluster.app.info()["scheduler"]["scheduler_job_id"]
+    command = ["oarsub", "-p", "core=6", "-l", "core=1,walltime=0:00:30", "sleep 1"]
+    subprocess.run(command, check=True, cwd=cluster.app.directory)
+    deadline = time.monotonic() + 150
+    while cluster.app.info()["attempt"] == 1:
+        assert time.monotonic() < deadline, cluster.call("cli", "status").stdout
+        time.sleep(1)
+    cluster.wait(["RUNNING"])
+    (run,) = json.loads(cluster.call("cli", "status", "--json").stdout)
+    assert int(run["scheduler_job_id"]) > int(first)
+    cluster.call("cli", "cancel", "number == 1")
+    cluster.wait(["KILLED"])
+
+
 def test_run_that_takes_too_long_is_killed(cluster):
     # The shortest limit of Slurm is a minute, and it looks every half a minute; the program sleeps for one.
     in_the_job = '[ -z "$SLURM_JOB_ID" ] || sleep 45'
@@ -178,27 +199,6 @@ def test_run_that_slurm_starts_again_waits(cluster):
     subprocess.run(["scontrol", "requeue", job], check=True)
     assert "the run is to be started again" in cluster.wait(["SUBMITTED"])
     assert cluster.call("cli", "cancel", "number == 1").stdout == "cancelled the jobs of 1 run: 1\n"
-    cluster.wait(["KILLED"])
-
-
-@pytest.mark.skipif(SCHEDULER != "OAR", reason="OAR starts another job in the place of one that it has ended")
-def test_run_that_oar_starts_again_is_followed_to_its_new_job(cluster):
-    cluster.submit(
-        "python main.py action=sleep number=1",
-        f"{DIRECTIVES['OAR']}\n#OAR -p core=6\n#OAR -t besteffort\n#OAR -t idempotent",
-    )
-    cluster.wait(["RUNNING"])
-    first = cluster.app.info()["scheduler"]["scheduler_job_id"]
-    command = ["oarsub", "-p", "core=6", "-l", "core=1,walltime=0:00:30", "sleep 1"]
-    subprocess.run(command, check=True, cwd=cluster.app.directory)
-    deadline = time.monotonic() + 150
-    while cluster.app.info()["attempt"] == 1:
-        assert time.monotonic() < deadline, cluster.call("cli", "status").stdout
-        time.sleep(1)
-    cluster.wait(["RUNNING"])
-    (run,) = json.loads(cluster.call("cli", "status", "--json").stdout)
-    assert int(run["scheduler_job_id"]) > int(first)
-    cluster.call("cli", "cancel", "number == 1")
     cluster.wait(["KILLED"])
 
 
