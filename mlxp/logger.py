@@ -111,11 +111,12 @@ class Logger:
         self._stop = weakref.finalize(self, _close_all, self._files, self._copies)
 
     def _copy_streams(self) -> None:
-        from mlxp.streams import Copy
+        from mlxp.streams import Copy, goes_to
 
-        files = {"stdout": self._run.stdout, "stderr": self._run.stderr}
-        # A program may have been started without one of them; then there is nothing to copy.
-        self._copies += [Copy(name, file) for name, file in files.items() if getattr(sys, name) is not None]
+        for name, file in (("stdout", self._run.stdout), ("stderr", self._run.stderr)):
+            # A program may have been started without one of them; then there is nothing to copy.
+            if getattr(sys, name) is not None and not goes_to(name, file):
+                self._copies.append(Copy(name, file))
 
     def close(self) -> None:
         """Close the metrics files and stop copying the streams; called when the run ends.

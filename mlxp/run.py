@@ -333,7 +333,9 @@ class Run:
 
     def _append_traceback(self, error: BaseException) -> None:
         """Add to log.stderr what is printed only when the streams are not copied any more."""
-        if self.written is not None:
+        from mlxp.streams import goes_to
+
+        if self.written is not None and not goes_to("stderr", self.written.stderr):
             with contextlib.suppress(OSError), self.written.stderr.open("a", encoding="utf-8") as file:
                 traceback.print_exception(error, file=file)
 

@@ -13,7 +13,9 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["Copy", "stop"]
+__all__ = ["Copy", "goes_to", "stop"]
+
+_DESCRIPTORS = {"stdout": 1, "stderr": 2}
 
 _CHUNK = 1 << 16
 
@@ -28,7 +30,7 @@ class Copy:
         self.name = name
         self.stream: TextIO = getattr(sys, name)
         self.stream.flush()
-        self.descriptor = {"stdout": 1, "stderr": 2}[name]
+        self.descriptor = _DESCRIPTORS[name]
         self.original = os.dup(self.descriptor)
         read_end, write_end = os.pipe()
         self.program = subprocess.Popen(
@@ -54,6 +56,14 @@ class Copy:
             self.file.close()
         os.dup2(self.original, self.descriptor)
         os.close(self.original)
+
+
+def goes_to(name: str, path: Path) -> bool:
+    """Tell whether a standard stream of this process is the file at `path`, as that of a job may be."""
+    try:
+        return os.path.samestat(os.fstat(_DESCRIPTORS[name]), path.stat())
+    except OSError:
+        return False
 
 
 def stop(copies: list[Copy]) -> None:

@@ -295,6 +295,15 @@ def test_traceback_is_in_the_copied_stream(actions):
     assert "ZeroDivisionError" in (actions.directory / "logs/1/log.stderr").read_text(encoding="utf-8")
 
 
+def test_stream_that_is_the_runs_own_file_already_is_not_copied_once_more(actions):
+    command = actions.command("action=fail", "mlxp.logger.log_streams_to_file=true", "mlxp.logger.forced_log_id=7")
+    run = actions.directory / "logs/7"
+    run.mkdir(parents=True)
+    with (run / "log.stdout").open("a") as stdout, (run / "log.stderr").open("a") as stderr:
+        subprocess.run(command, cwd=actions.directory, check=False, stdout=stdout, stderr=stderr)
+    assert (run / "log.stderr").read_text(encoding="utf-8").count("ZeroDivisionError:") == 1
+
+
 def test_child_that_is_left_behind_does_not_hold_up_the_run(actions):
     command = actions.command("action=leave-child", "mlxp.logger.log_streams_to_file=true")
     subprocess.run(command, cwd=actions.directory, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
