@@ -76,7 +76,6 @@ class Step:
     runs: list[PlannedRun] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     exit: int = 0
-    stderr: str = ""
 
 
 @dataclass(frozen=True)
@@ -196,8 +195,8 @@ def _check(plan: Plan, code: int, *, reached_end: bool, unknown: list[list[str]]
         if step.program is not None and step.exit != 0:
             command = plan.script.commands[step.command]
             raise ScriptError(
-                f"{path}, line {command.line}: {plan.script.text_of(command)}: failed with exit code {step.exit}; "
-                f"nothing was submitted\n{step.stderr}".rstrip()
+                f"{path}, line {command.line}: {plan.script.text_of(command)}: failed with exit code {step.exit}, "
+                "as it says above; nothing was submitted"
             )
     if unknown:
         raise ScriptError(

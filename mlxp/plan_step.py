@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 SEPARATOR = ":mlxp:"
 """Stands between the words of the script, since each may expand to none or to several."""
 
-_LAST_WORDS = 4000
 _OF_THE_SHELL = {"_", "SHLVL", "PWD", "OLDPWD"}
 
 
@@ -36,8 +35,8 @@ def main(arguments: list[str]) -> int:
         _become(words)
     record["environment"] = _changed_environment(unknown_programs.with_name(f"block-{block}.env"))
     report = file.with_suffix(".jsonl")
-    code, last_words = _run(_without_launcher(words, found), report)
-    record |= {"program": found.program, "exit": code, "stderr": last_words, "report": str(report)}
+    code = _run(_without_launcher(words, found), report)
+    record |= {"program": found.program, "exit": code, "report": str(report)}
     file.write_text(json.dumps(record), encoding="utf-8")
     return code
 
@@ -99,20 +98,12 @@ def _interpreter(named: str) -> str:
     return sys.executable
 
 
-def _run(command: list[str], report: Path) -> tuple[int, str]:
-    environment = {**os.environ, "MLXP_PLAN": str(report)}
+def _run(command: list[str], report: Path) -> int:
     try:
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+        return subprocess.run(command, env={**os.environ, "MLXP_PLAN": str(report)}, check=False).returncode
     except OSError as error:
-        message = f"{command[0]}: {error.strerror}"
-        print(message, file=sys.stderr)  # noqa: T201 - as the shell would say it
-        return 127, message
-    last_words = b""
-    while process.stderr is not None and (chunk := os.read(process.stderr.fileno(), 1 << 16)):
-        sys.stderr.buffer.write(chunk)
-        sys.stderr.flush()
-        last_words = (last_words + chunk)[-_LAST_WORDS:]
-    return process.wait(), last_words.decode(errors="replace")
+        print(f"{command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as the shell would say it
+        return 127
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def test_output_of_another_python_program_is_an_option(words):
 def test_program_that_fails_in_plan_mode_submits_nothing(words):
     result = words.mlxpsub(words.write(script("python main.py a=1\npython nowhere.py a=1")).name)
     assert result.returncode == 1
-    assert "line 4: python nowhere.py a=1: failed with exit code 2" in result.stderr
+    assert "line 4: python nowhere.py a=1: failed with exit code 2, as it says above" in result.stderr
     assert words.app.log_ids() == []
 
 
