@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ DIRECTIVES = {
 }
 WRONG = {"SLURM": "#SBATCH --partition=nowhere", "SGE": "#$ -l nothing=1", "OAR": "#OAR -l nothing=1"}
 OWN_OUTPUT = {"SLURM": "#SBATCH --output=mine", "SGE": "#$ -o mine", "OAR": "#OAR -O mine"}
+SUBMITTER = {"SLURM": "sbatch", "SGE": "qsub", "OAR": "oarsub"}
 SHORT = {"SLURM": "#SBATCH --time=0:01:00", "SGE": "#$ -l h_rt=6", "OAR": "#OAR -l core=1,walltime=0:00:06"}
 COMMANDS = {name: f"import sys; from mlxp.{name} import main; sys.exit(main())" for name in ("mlxpsub", "cli")}
 ENDED = {"COMPLETE", "FAILED", "KILLED", "LOST", "REFUSED"}
@@ -273,6 +275,33 @@ def test_refused_job_is_recorded_and_the_exit_code_says_so(quickstart):
     assert "run 1: not submitted: " in result.stdout
     assert list(quickstart.status().values()) == ["REFUSED", "REFUSED"]
     assert quickstart.call("cli", "resubmit").returncode == 1
+
+
+def test_one_refused_job_among_several_is_submitted_again_alone(quickstart, tmp_path, monkeypatch):
+    command = SUBMITTER[SCHEDULER]
+    (tmp_path / command).write_text(
+        "#!/bin/sh\n"
+        f"case $PWD in */logs/2) [ -e {tmp_path}/ready ] || {{ echo 'not now' >&2; exit 1; }};; esac\n"
+        f'exec {shutil.which(command)} "$@"\n'
+    )
+    (tmp_path / command).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    quickstart.script("python main.py seed=1,2,3")
+    result = quickstart.call("mlxpsub", "script.sh")
+    assert (result.returncode, "run 2: not submitted: not now" in result.stdout) == (1, True)
+    quickstart.wait(["COMPLETE", "REFUSED", "COMPLETE"])
+    (tmp_path / "ready").touch()
+    assert quickstart.call("cli", "resubmit").stdout.startswith("run 2: job ")
+    quickstart.wait(["COMPLETE"] * 3)
+
+
+def test_script_of_windows_with_options_of_two_schedulers_is_for_the_one_that_is_named(quickstart):
+    quickstart.script("python main.py seed=1", f"{DIRECTIVES[SCHEDULER]}\n#PBS -q nowhere")
+    script = quickstart.app.directory / "script.sh"
+    script.write_bytes(script.read_bytes().replace(b"\n", b"\r\n"))
+    assert "--scheduler" in quickstart.call("mlxpsub", "script.sh").stderr
+    assert quickstart.call("mlxpsub", "--scheduler", SCHEDULER, "script.sh").returncode == 0
+    quickstart.wait(["COMPLETE"])
 
 
 @pytest.mark.parametrize("shebang", ["", "#!/bin/bash -l\n", "#!/usr/bin/env -S bash -u\n"])
