@@ -118,6 +118,9 @@ class RunDirectory:
         return self.artifacts / artifact_type / artifact_name
 
 
+_MOST_DIGITS = 18  # what fits into 64 bits in any case
+
+
 def log_id_of(name: str) -> int | None:
     """Return the id that a folder's name stands for, or None if it is not the name of a run's directory.
 
@@ -126,9 +129,8 @@ def log_id_of(name: str) -> int | None:
     >>> log_id_of("12"), log_id_of("012"), log_id_of("plots")
     (12, None, None)
     """
-    if name.isascii() and name.isdigit() and name[0] != "0":
-        return int(name)
-    return None
+    is_number = len(name) <= _MOST_DIGITS and name.isascii() and name.isdigit() and name[0] != "0"
+    return int(name) if is_number else None
 
 
 def create_run_directory(parent: Path) -> RunDirectory:
@@ -213,8 +215,15 @@ def _remember_last_log_id(parent: Path, log_id: int) -> None:
 def run_directories(parent: Path) -> Iterator[RunDirectory]:
     """Yield the run directories in `parent`, in the order of their ids; anything else there is passed over."""
     with os.scandir(parent) as entries:
-        ids = sorted(log_id for entry in entries if (log_id := log_id_of(entry.name)) and entry.is_dir())
+        ids = sorted(log_id for entry in entries if (log_id := log_id_of(entry.name)) and _is_directory(entry))
     return (RunDirectory(parent / str(log_id)) for log_id in ids)
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # such as a symbolic link to itself
+        return False
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """Whether a run that says it is under way still is: the state ``LOST`` is never written, only derived here."""
 
+import math
 import os
 import socket
 import time
@@ -31,7 +32,7 @@ def is_silent(info: Mapping[str, Any], last_beat: float) -> bool:
     (True, False)
     """
     heartbeat = info.get("heartbeat")
-    longest = _HEARTBEATS_MISSED * heartbeat if isinstance(heartbeat, int | float) else 0
+    longest = _HEARTBEATS_MISSED * heartbeat if isinstance(heartbeat, int | float) and math.isfinite(heartbeat) else 0
     return time.time() - last_beat > max(longest, _LEAST_SILENCE)
 
 

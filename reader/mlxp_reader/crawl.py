@@ -7,6 +7,7 @@ exception, since one bad run must not hide the others. Metrics and artifacts the
 import json
 import os
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -29,11 +30,10 @@ _SUBMISSION = _RUN.submission_file.as_posix()
 _METRICS = _RUN.metrics.as_posix()
 _METRICS_KEYS = _RUN.metrics_keys_file.parent.as_posix()
 _ARTIFACTS_KEYS = _RUN.artifacts_keys_file.as_posix()
-_FILES = (_INFO, _CONFIG, _SUBMISSION, _METRICS_KEYS, _ARTIFACTS_KEYS)
-"""The files that every record is made of; those of the metrics come after them."""
 
 _UNDER_WAY = ("STARTING", "RUNNING")
-_FINAL_STATES = frozenset({"COMPLETE", "FAILED", "KILLED"})
+_FINAL_STATES = ("COMPLETE", "FAILED", "KILLED")
+_NO_LOGS = ("config", "info", "artifact", "mlxp")  # what columns of other kinds start with
 _LARGEST_FILE = 16 * 2**20  # PyYAML needs some hundred times the size of a file in memory
 _MOST_VALUES = 100_000  # a few lines of aliases can stand for billions of values
 _RACY = 2.0  # seconds; a file changed again within one tick of the file system's clock keeps its stamp
@@ -65,7 +65,8 @@ class Record:
         The names of the artifacts, by type and folder.
     files, stamp
         The files that tell whether the record is still right, and the numbers of their `FileState`s, one after the
-        other. The files of the metrics are among them, whose lists of keys grow only if they do.
+        other. Of a run that goes on, a checksum of the record comes last, since it may be another one though the files
+        are the same: its process ends, its time to write the first files is over.
     settled
         Whether an unchanged `stamp` proves that the record is still right.
     """
@@ -74,7 +75,7 @@ class Record:
     values: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, list[str]] = field(default_factory=dict)
     artifacts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
-    files: tuple[str, ...] = _FILES
+    files: tuple[str, ...] = ()
     stamp: list[int] = field(default_factory=list)
     settled: bool = False
     problems: list[Problem] = field(default_factory=list)
@@ -97,14 +98,23 @@ def crawl(path: str | os.PathLike[str]) -> Record:
     _read_config(path, record, states)
     _read_metric_keys(path, record, states)
     _read_artifact_names(path, record, states)
+    is_final = record.values.get("info.status") in _FINAL_STATES
     for file in map(metrics_file, record.metrics):
         states[file] = state_of(f"{path}/{file}")
-    record.files = (*_FILES, *map(metrics_file, record.metrics))
-    record.stamp = [number for file in record.files for number in states[file]]
-    is_final = record.values.get("info.status") in _FINAL_STATES
+        if is_final and states[file] is NO_FILE:
+            record.problems.append(Problem(file, None, "there is no such file, though its keys are listed"))
+    record.files = tuple(states)
+    record.stamp = [number for state in states.values() for number in state]
     is_old = all(state.mtime_ns < (started - _RACY) * 1e9 for state in states.values())
     record.settled = is_final and is_old and not record.problems
+    if not record.settled:
+        record.stamp.append(_checksum(record))
     return record
+
+
+def _checksum(record: Record) -> int:
+    text = repr((record.values, record.metrics, record.artifacts, record.problems))
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
 def metrics_file(log_name: str) -> str:
@@ -115,10 +125,13 @@ def metrics_file(log_name: str) -> str:
 _States = dict[str, FileState]
 
 
-def _names_in(folder: str) -> list[str]:
+def _names_in(path: str, folder: str, record: Record) -> list[str]:
     try:
-        return sorted(os.listdir(folder))  # noqa: PTH208 - as above
-    except OSError:
+        return sorted(os.listdir(f"{path}/{folder}"))  # noqa: PTH208 - as above
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        record.problems.append(Problem(folder, None, error.strerror or str(error)))
         return []
 
 
@@ -274,36 +287,60 @@ def _check_size(items: Iterable[Any], left: int) -> int:
 
 
 def _read_metric_keys(path: str, record: Record, states: _States) -> None:
-    folder = f"{path}/{_METRICS_KEYS}"
-    for file in _names_in(folder) if states[_METRICS_KEYS] is not NO_FILE else ():
+    for file in _names_in(path, _METRICS_KEYS, record) if states[_METRICS_KEYS] is not NO_FILE else ():
         if not file.endswith(".yaml"):
             continue
-        content = _mapping(path, f"{_METRICS_KEYS}/{file}", record, states)
-        for log, keys in (content or {}).items():
+        name = f"{_METRICS_KEYS}/{file}"
+        for log, keys in (_mapping(path, name, record, states) or {}).items():
             if isinstance(keys, list):  # today's one file: {train: [loss, epoch]}
-                record.metrics[str(log)] = [str(key) for key in keys]
-            else:  # one file per log of MLXP 1: {loss: '', epoch: ''}
-                record.metrics.setdefault(file.removesuffix(".yaml"), []).append(str(log))
+                _add_metrics(record, name, str(log), keys)
+            elif keys is None or keys == "":  # one file per log of MLXP 1: {loss: '', epoch: ''}
+                _add_metrics(record, name, file.removesuffix(".yaml"), [log])
+            else:
+                record.problems.append(Problem(name, None, f"the keys of {log} are no list"))
     if not record.metrics:
-        _recover_metric_keys(path, record)
+        _recover_metric_keys(path, record, states)
 
 
-def _recover_metric_keys(path: str, record: Record) -> None:
+def _add_metrics(record: Record, file: str, log_name: str, keys: Iterable[Any]) -> None:
+    names = [log_name, *map(str, keys)]
+    if log_name in _NO_LOGS or "/" in log_name or "\0" in log_name:
+        record.problems.append(Problem(file, None, f"no metrics file can be called {log_name!r}"))
+    elif not all(map(_is_text, names)):
+        record.problems.append(Problem(ascii(file), None, f"{names!a} are no names of text"))
+    else:
+        record.metrics.setdefault(log_name, []).extend(names[1:])
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _recover_metric_keys(path: str, record: Record, states: _States) -> None:
     """Find the keys in the first records, for a run that lost its list of keys."""
-    for name in _names_in(f"{path}/{_METRICS}"):
+    states[_METRICS] = state_of(f"{path}/{_METRICS}")
+    for name in _names_in(path, _METRICS, record):
         if name.endswith(".json"):
             keys = dict.fromkeys(key for row in _first_records(f"{path}/{_METRICS}/{name}") for key in row)
             if keys:
-                record.metrics[name.removesuffix(".json")] = list(keys)
+                _add_metrics(record, f"{_METRICS}/{name}", name.removesuffix(".json"), keys)
+
+
+_ENOUGH = 2**16
 
 
 def _first_records(file: str) -> Iterator[dict[str, Any]]:
     try:
         with open(file, "rb") as opened:  # noqa: PTH123 - as above
-            lines = opened.read(2**16).split(b"\n")
+            text = opened.read(_ENOUGH)
     except OSError:
         return
-    for line in lines[:-1]:
+    lines = text.split(b"\n")
+    for line in lines[:-1] if len(text) == _ENOUGH else lines:  # the last one may be cut off
         row = parse_json_line(line)
         if row is not None:
             yield row
@@ -318,10 +355,13 @@ def parse_json_line(line: bytes) -> dict[str, Any] | None:
     return row if isinstance(row, dict) else None
 
 
+_NAMES = (list, dict, type(None))  # today's, that of MLXP 1, and an empty one
+
+
 def _read_artifact_names(path: str, record: Record, states: _States) -> None:
     for artifact_type, folders in (_mapping(path, _ARTIFACTS_KEYS, record, states) or {}).items():
-        if not isinstance(folders, dict):
-            record.problems.append(Problem(_ARTIFACTS_KEYS, None, f"the type {artifact_type} holds no folders"))
+        if not isinstance(folders, dict) or not all(isinstance(found, _NAMES) for found in folders.values()):
+            record.problems.append(Problem(_ARTIFACTS_KEYS, None, f"the type {artifact_type} has no folders of names"))
             continue
         names = {_folder(str(key)): [str(name) for name in found or ()] for key, found in folders.items()}
         record.artifacts[str(artifact_type)] = names

@@ -131,6 +131,8 @@ def refreshed(
         raise LogDirectoryError(f"cannot read the directory {source}: {error.strerror or error}") from error
     rows, stale = _still_right(known, paths)
     records = crawl_all([path for log_id, path in paths.items() if log_id not in rows], executor)
+    # Not those that were removed since they were listed.
+    records = [one for one in records if "info.status" in one.values or os.path.isdir(paths[one.log_id])]  # noqa: PTH112
     changes = Changes(cached=len(rows), changed=len(stale), new=len(paths) - len(rows) - len(stale))
     if known is not None and len(rows) + len(stale) == known.num_rows and _say_the_same(records, stale):
         return known, changes

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlxp_reader.file_states import FileState
+from mlxp_reader.file_states import FileState, state_of
 from mlxp_reader.json_lines import BadLine, parse
 from mlxp_reader.parts import PART, checked_from, checksum
 from mlxp_reader.shards import Shard, ShardBuilder
@@ -76,6 +76,8 @@ def _read(job: Job) -> _Text | Unreadable | None:
     try:
         descriptor = os.open(job.path, _READING)  # in half the time that a file object takes
         try:
+            # It may be another one than that which was seen.
+            job = replace(job, state=state_of(descriptor))
             if job.last is None:
                 return _Text(job, _bytes(descriptor, job.state.size))
             text = _text_after(descriptor, job.last, job.state.size)

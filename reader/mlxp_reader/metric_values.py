@@ -69,8 +69,13 @@ class MetricColumn:
             missing = wanted[np.frombuffer(self._loaded, dtype=np.bool_)[wanted] == 0]
             if len(missing):
                 for row, values in zip(missing, self._load(missing), strict=True):
-                    self._values[row] = values
+                    # The run lists the metric, and has no value of it: nothing was logged yet, or the file is lost.
+                    self._values[row] = _NOTHING if values is None else values
                     self._loaded[row] = True
+
+
+_NOTHING = np.empty(0, dtype=np.float64)
+_NOTHING.flags.writeable = False
 
 
 class _Given:

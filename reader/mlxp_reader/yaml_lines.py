@@ -33,7 +33,7 @@ _QUOTED_TEXT = re.compile(r"'([ -&(-~]*)'", re.ASCII)
 
 _MOST_LINES_REMEMBERED = 200_000
 _LONGEST_LINE_REMEMBERED = 300
-_DEEPEST = 500
+_DEEPEST = 100
 _EMPTY: dict[str, type[Any]] = {"[]": list, "{}": dict}
 
 _remembered: dict[str, _Line] = {}

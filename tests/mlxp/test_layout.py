@@ -102,3 +102,10 @@ def test_yaml_keeps_order_types_and_characters(tmp_path):
 
 def test_missing_yaml_is_none(tmp_path):
     assert read_yaml(tmp_path / "none.yaml") is None
+
+
+def test_what_cannot_be_a_run_is_passed_over(tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "20261123054830123456").mkdir()
+    (tmp_path / "3").symlink_to("3")
+    assert [run.log_id for run in run_directories(tmp_path)] == [1]

@@ -1,3 +1,4 @@
+import json
 import os
 import socket
 import subprocess
@@ -75,6 +76,37 @@ def test_a_run_that_is_submitted_again_waits_until_its_next_attempt_begins(write
     run = RunDirectory(write_run(status="FAILED", info={"attempt": begun}))
     write_yaml(run.submission_file, {"scheduler": "SLURM", "status": "SUBMITTED", "attempt": 2})
     assert crawl(run.path).values["info.status"] == status
+
+
+@pytest.mark.parametrize("status", [[], {}, [["COMPLETE"]], 5])
+def test_a_status_of_another_kind_breaks_nothing(write_run, status):
+    assert crawl(write_run(status=status)).values["info.status"] == status
+
+
+@pytest.mark.parametrize("names", [5, True, "text"])
+def test_names_of_artifacts_that_are_no_list_are_a_problem(write_run, names):
+    record = crawl(write_run(artifacts={"pickle": {"": names}, "json": {"": ["a.json"]}}))
+    assert problems_of(record) == [("artifacts/.keys/artifacts.yaml", None)]
+    assert record.artifacts == {"json": {"": ["a.json"]}}
+
+
+@pytest.mark.parametrize("log_name", ["config", "info", "a/b", "\0", "\udce9"])
+def test_names_that_no_log_can_have_are_a_problem(write_run, log_name):
+    path = write_run()
+    keys = json.dumps({log_name: ["loss"], "train": ["loss"]})
+    RunDirectory(path).metrics_keys_file.write_text(keys, encoding="utf-8")
+    (path / "metrics/train.json").write_text('{"loss": 1}\n')
+    record = crawl(path)
+    assert list(record.metrics) == ["train"]
+    assert len(record.problems) == 1
+
+
+def test_keys_that_are_no_list_are_a_problem(write_run):
+    path = write_run(metrics={"train": [{"loss": 1}]})
+    RunDirectory(path).metrics_keys_file.write_text("train: 3\n")
+    record = crawl(path)
+    assert problems_of(record) == [("metrics/.keys/metrics.yaml", None)]
+    assert record.metrics == {"train": ["loss"]}
 
 
 def test_a_silent_run_whose_process_is_gone_is_lost(write_run, settle):

@@ -1,6 +1,7 @@
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,41 @@ def test_a_removed_run_disappears(three_runs):
     (three_runs / "2").rename(three_runs / "removed")
     assert refresh(three_runs)[0]["log_id"].to_pylist() == [1, 3]
     assert index.opened(three_runs, three_runs / ".mlxp").num_rows == 2
+
+
+def test_a_list_of_keys_that_is_rewritten_in_place_is_noticed(logs, write_run, settle):
+    run = RunDirectory(write_run(metrics={"train": [{"loss": 1, "acc": 2}]}))
+    run.metrics_keys_file.write_text("train: [loss]\n")
+    settle(logs)
+    refresh(logs)
+    run.metrics_keys_file.write_text("train: [loss, acc]\n")
+    assert index.shared(refresh(logs)[0], "metrics").contents == [{"train": ["loss", "acc"]}]
+
+
+def test_logs_that_appear_where_there_is_no_list_of_keys_are_noticed(logs, write_run, settle):
+    run = RunDirectory(write_run(metrics={"train": [{"loss": 1}]}))
+    run.metrics_keys_file.unlink()
+    settle(logs)
+    refresh(logs)
+    run.metrics_file("test").write_text('{"acc": 1}')
+    assert index.shared(refresh(logs)[0], "metrics").contents == [{"test": ["acc"], "train": ["loss"]}]
+
+
+def test_what_changes_with_time_alone_is_noticed(logs, write_run, settle):
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    write_run(status="RUNNING", info={"hostname": socket.gethostname(), "process_id": process.pid})
+    settle(logs, seconds=100)
+    assert values(refresh(logs)[0], "info.status") == ["RUNNING"]
+    process.kill()
+    process.wait()
+    assert values(refresh(logs)[0], "info.status") == ["LOST"]
+    assert values(index.opened(logs, logs / ".mlxp"), "info.status") == ["LOST"]
+
+
+def test_a_run_that_is_removed_while_it_is_crawled_leaves_nothing(three_runs, monkeypatch):
+    crawl_all = index.crawl_all
+    monkeypatch.setattr(index, "crawl_all", lambda *given: (shutil.rmtree(three_runs / "2"), crawl_all(*given))[1])
+    assert refresh(three_runs)[0]["log_id"].to_pylist() == [1, 3]
 
 
 def test_a_file_replaced_within_one_tick_is_noticed(three_runs):

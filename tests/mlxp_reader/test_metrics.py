@@ -200,7 +200,7 @@ def test_a_file_that_cannot_be_read_is_a_problem_of_its_run_only(tmp_path, cache
     assert [(p.log_id, p.line, p.error) for p in column.problems] == [(1, None, "Is a directory")]
 
 
-def test_a_file_is_read_up_to_the_size_it_was_seen_to_have(tmp_path, run, cache, monkeypatch):
+def test_what_is_added_while_a_file_is_looked_at_is_read_once(tmp_path, run, cache, monkeypatch):
     append(run, {"x": 1})
     real = metrics.find
 
@@ -209,7 +209,7 @@ def test_a_file_is_read_up_to_the_size_it_was_seen_to_have(tmp_path, run, cache,
         return real(*arguments)
 
     monkeypatch.setattr(metrics, "find", find)
-    assert read(MetricStore(tmp_path, cache), run) == [[1]]
+    assert read(MetricStore(tmp_path, cache), run) == [[1, 2]]
     monkeypatch.undo()
     assert read(MetricStore(tmp_path, cache), run) == [[1, 2]]
 

@@ -80,6 +80,28 @@ def test_what_a_run_that_goes_on_logs_is_seen_when_it_is_looked_at(sweep, write_
     assert runs[0]["train.loss"].tolist() == [1.0, 0.5]
 
 
+def test_a_file_that_was_replaced_after_the_reader_was_opened_is_read_whole(sweep, settle):
+    settle(sweep)
+    file = RunDirectory(sweep / "1").metrics_file("train")
+    old = file.read_text()
+    reader = Reader(sweep)
+    file.write_text('{"loss": 1000.5}\n{"loss": 2000.5}\n')
+    assert reader.filter()[0]["train.loss"].tolist() == [1000.5, 2000.5]
+    file.write_text(old)
+    assert Reader(sweep).filter()[0]["train.loss"].tolist() == [4.0]
+
+
+def test_a_run_that_lost_its_values_has_an_empty_curve_and_a_problem(sweep, settle):
+    settle(sweep)
+    RunDirectory(sweep / "2").metrics_file("train").unlink()
+    reader = Reader(sweep)
+    curves = reader.filter()["train.loss"]
+    assert [len(curve) for curve in curves] == [1, 0, 3, 4]
+    assert curves.metric.last().isna().tolist() == [False, True, False, False]
+    assert json.loads(reader.filter().to_json())["train.loss"]["1"] == []
+    assert "there is no such file" in reader.problems["error"].item()
+
+
 def test_cached_metrics_of_runs_that_have_ended_need_no_look_at_their_files(sweep, settle):
     settle(sweep)
     Reader(sweep).filter()["train.loss"].metric.last()
