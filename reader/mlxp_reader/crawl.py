@@ -291,13 +291,16 @@ def _read_metric_keys(path: str, record: Record, states: _States) -> None:
         if not file.endswith(".yaml"):
             continue
         name = f"{_METRICS_KEYS}/{file}"
+        of_file = []
         for log, keys in (_mapping(path, name, record, states) or {}).items():
-            if isinstance(keys, list):  # today's one file: {train: [loss, epoch]}
+            if keys == "" or keys is None:  # one file per log of MLXP 1: {loss: '', epoch: ''}
+                of_file.append(log)
+            elif isinstance(keys, list):  # today's one file: {train: [loss, epoch]}
                 _add_metrics(record, name, str(log), keys)
-            elif keys is None or keys == "":  # one file per log of MLXP 1: {loss: '', epoch: ''}
-                _add_metrics(record, name, file.removesuffix(".yaml"), [log])
             else:
                 record.problems.append(Problem(name, None, f"the keys of {log} are no list"))
+        if of_file:
+            _add_metrics(record, name, file.removesuffix(".yaml"), of_file)
     if not record.metrics:
         _recover_metric_keys(path, record, states)
 
@@ -313,6 +316,8 @@ def _add_metrics(record: Record, file: str, log_name: str, keys: Iterable[Any]) 
 
 
 def _is_text(name: str) -> bool:
+    if name.isascii():
+        return True
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -5,12 +5,13 @@ absence, means that it is made again.
 """
 
 import contextlib
+import gc
 import hashlib
 import json
 import logging
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +130,25 @@ def refreshed(
         paths = {run.log_id: os.fspath(run.path) for run in run_directories(source)}
     except OSError as error:
         raise LogDirectoryError(f"cannot read the directory {source}: {error.strerror or error}") from error
+    with _no_garbage_collection():
+        return _brought_up_to_date(source, cache, known, paths, executor)
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Let Python not search for cycles, of which records have none: it would take a quarter of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _brought_up_to_date(
+    source: Path, cache: Path, known: pa.Table | None, paths: dict[int, str], executor: Executor | None
+) -> tuple[pa.Table, Changes]:
     rows, stale = _still_right(known, paths)
     records = crawl_all([path for log_id, path in paths.items() if log_id not in rows], executor)
     # Not those that were removed since they were listed.
@@ -200,7 +220,8 @@ def metric_states(table: pa.Table, log_name: str, rows: npt.NDArray[np.intp]) ->
 
 def _say_the_same(records: list[Record], stale: dict[int, list[int]]) -> bool:
     # A run that goes on is read again each time; only if its files changed is there something to store.
-    return all(not record.settled and stale.get(record.log_id) == record.stamp for record in records)
+    same = (not record.settled and stale.get(record.log_id) == record.stamp for record in records)
+    return len(records) == len(stale) and all(same)
 
 
 def _table(records: Sequence[Record]) -> pa.Table:
