@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from mlxp.errors import InvalidSchedulerError, JobSubmissionError
+from mlxp.errors import InvalidSchedulerError, JobSubmissionError, LogDirectoryError
 from mlxp.job_script import quoted
 from mlxp.job_state import asked
 from mlxp.layout import SWEEPS_DIR, RunDirectory, next_log_id, run_directories, write_atomically
@@ -121,8 +121,11 @@ class Batch:
     def prepare(self, before_each: Callable[[], None]) -> None:
         """Create the directory of each run and write what is in it."""
         for mark in self._marks:
-            mark.parent.mkdir(parents=True, exist_ok=True)
-            mark.write_text(self.submitter.digest, encoding="utf-8")
+            try:
+                mark.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise LogDirectoryError(f"cannot create {mark.parent}: {error.strerror}") from error
+            write_atomically(mark, self.submitter.digest)
         for number in range(len(self.submitter.plan.runs)):
             before_each()
             done = self._earlier.get(number)

@@ -72,6 +72,8 @@ def _submit(options: argparse.Namespace) -> int:
     script = read_script(options.script)
     scheduler = chosen_scheduler(script, options.scheduler)
     problem = problem_with(scheduler)
+    if options.max_parallel is not None and not options.array:
+        raise InvalidSchedulerError("--max-parallel limits the tasks of an array; add --array")
     if problem is not None and not options.dry_run:
         raise InvalidSchedulerError(f"{problem}; nothing was submitted")
     submitter = Submitter(make_plan(script), scheduler)

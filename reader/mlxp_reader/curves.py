@@ -87,9 +87,18 @@ def curves(frame: pd.DataFrame, metrics: Sequence[str], step: str | None = None)
     by_log: dict[str, list[str]] = {}
     for name in dict.fromkeys(metrics):
         by_log.setdefault(log_name_of(frame, name), []).append(name)
+    _tell_of_different_steps(frame, list(by_log), step)
     logs = [_of_one_log(frame, log_name, names, step) for log_name, names in by_log.items()]
     joined = logs[0] if len(logs) == 1 else _joined(logs)
     return Curves(joined.run, joined.step, {name: joined.columns[name] for name in dict.fromkeys(metrics)})
+
+
+def _tell_of_different_steps(frame: pd.DataFrame, log_names: Sequence[str], step: str | None) -> None:
+    told_by = {log_name: step_name(frame, log_name, step) for log_name in log_names}
+    clocks = {log: "number of the record" if name is None else name.rpartition(".")[2] for log, name in told_by.items()}
+    if len(set(clocks.values())) > 1:
+        each = ", ".join(f"the {clock} in {log}" for log, clock in clocks.items())
+        notice(f"the steps that are joined here are not of one kind: {each}; step= names a key that all of them have")
 
 
 def run_ids(frame: pd.DataFrame) -> "pd.Series[Any]":

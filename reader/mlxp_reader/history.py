@@ -12,10 +12,13 @@ from mlxp_reader.lazy import MetricDtype
 
 __all__ = ["history"]
 
+_NO_NUMBERS = np.empty(0, dtype=np.int64)
+
 
 def history(frame: Any, metrics: Sequence[str] = (), step: str | None = None, wide: bool = False) -> pd.DataFrame:
     """Return the curves of the runs of a frame; see `DataFrame.history`."""
-    found = curves(frame, metrics or _all_metrics(frame), step)
+    names = metrics or _all_metrics(frame)
+    found = curves(frame, names, step) if names else Curves(_NO_NUMBERS, _NO_NUMBERS, {})
     return _wide(frame, found) if wide else _long(frame, found)
 
 
@@ -48,6 +51,8 @@ def _wide(frame: pd.DataFrame, found: Curves) -> pd.DataFrame:
         # A run that was resumed logs some steps again: what it logged last holds.
         last = long.drop_duplicates(["run", "step"], keep="last").set_index(["step", "run"])[name].unstack()  # noqa: PD010 - no values are put together here
         columns[name] = last.set_axis(pd.Index(ids.iloc[last.columns], name="log_id"), axis=1)
+    if not columns:
+        return pd.DataFrame(index=pd.Index([], name="step"))
     if len(columns) == 1:
         return next(iter(columns.values()))
     return pd.concat(columns, axis=1, names=["metric", "log_id"]).sort_index()

@@ -8,7 +8,17 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 
-__all__ = ["DASHES", "check_choice", "colours", "is_numeric", "pyplot", "say_nothing", "spans_decades", "viridis"]
+__all__ = [
+    "DASHES",
+    "check_choice",
+    "colours",
+    "is_numeric",
+    "plain",
+    "pyplot",
+    "say_nothing",
+    "spans_decades",
+    "viridis",
+]
 
 _DISTINCT = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
 """Of Okabe and Ito, told apart by colour-blind people; without black and yellow, for light and dark pages."""
@@ -72,6 +82,17 @@ def spans_decades(values: Sequence[Any]) -> bool:
     (True, False, False)
     """
     return min(values, default=0) > 0 and max(values) / min(values) >= 100
+
+
+def plain(text: str) -> str:
+    r"""Return a name for a label, where matplotlib would take what is between dollar signs for mathematics.
+
+    Examples
+    --------
+    >>> plain("train.$cost")
+    'train.\\$cost'
+    """
+    return text.replace("$", r"\$")
 
 
 def say_nothing(axis: Any) -> None:

@@ -14,7 +14,7 @@ from mlxp_reader.alignment import Curve, align, curves_by_run, in_order
 from mlxp_reader.curves import curves, log_name_of, run_ids, step_name
 from mlxp_reader.keys import as_names, resolve_columns, setting, short, shown
 from mlxp_reader.notices import notice, some
-from mlxp_reader.plot_style import DASHES, check_choice, colours, pyplot, say_nothing
+from mlxp_reader.plot_style import DASHES, check_choice, colours, plain, pyplot, say_nothing
 from mlxp_reader.seeds import SeedGroups
 from mlxp_reader.spread import spread
 
@@ -94,9 +94,8 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
     axes = _axes(lines, look, ax)
     for (_, mine), axis in zip(_panels(lines, look), axes.flat, strict=False):
         _draw(axis, mine, look)
-        axis.set(
-            xlabel=x_label, ylabel=metric, **({"xscale": "log"} if logx else {}), **({"yscale": "log"} if logy else {})
-        )
+        scales = {**({"xscale": "log"} if logx else {}), **({"yscale": "log"} if logy else {})}
+        axis.set(xlabel=plain(x_label), ylabel=plain(metric), **scales)
         if x == "step" and not logx and all((line.x % 1 == 0).all() for line in mine):
             axis.xaxis.get_major_locator().set_params(integer=True)  # there is no epoch 2.5
         if ax is None:

@@ -9,7 +9,16 @@ import numpy.typing as npt
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.keys import as_names, resolve_columns, short, shown
-from mlxp_reader.plot_style import check_choice, colours, is_numeric, pyplot, say_nothing, spans_decades, viridis
+from mlxp_reader.plot_style import (
+    check_choice,
+    colours,
+    is_numeric,
+    plain,
+    pyplot,
+    say_nothing,
+    spans_decades,
+    viridis,
+)
 from mlxp_reader.plots import BANDS, how_many, spread_around
 from mlxp_reader.seeds import SeedGroups, numbers_of
 from mlxp_reader.spread import spread
@@ -47,7 +56,7 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
         _draw_heat_map(axis, groups, table, value)
         return axis
     _draw_lines(axis, groups, table, by, band)
-    axis.set(xlabel=short(along[0]), ylabel=value, **({"yscale": "log"} if logy else {}))
+    axis.set(xlabel=plain(short(along[0])), ylabel=plain(value), **({"yscale": "log"} if logy else {}))
     return axis
 
 
@@ -97,10 +106,10 @@ def _draw_heat_map(axis: Any, groups: SeedGroups, table: Numbers, value: str) ->
     cells = np.full((len(rows), len(columns)), np.nan)
     cells[row, column] = numbers["mean"]
     image = axis.imshow(cells, origin="lower", aspect="auto", cmap="viridis")
-    axis.figure.colorbar(image, ax=axis, label=value)
+    axis.figure.colorbar(image, ax=axis, label=plain(value))
     axis.set_xticks(range(len(columns)), list(map(shown, columns)))
     axis.set_yticks(range(len(rows)), list(map(shown, rows)))
-    axis.set(xlabel=short(groups.keys[1]), ylabel=short(groups.keys[0]))
+    axis.set(xlabel=plain(short(groups.keys[1])), ylabel=plain(short(groups.keys[0])))
     counts = np.zeros(cells.shape, dtype=np.int64)
     counts[row, column] = numbers["count"]
     for (y, x), number in np.ndenumerate(cells):

@@ -265,6 +265,7 @@ def test_users_own_scheduler_is_another_row(desk):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (["--max-parallel", "2"], 1, "mlxpsub: --max-parallel limits the tasks of an array; add --array"),
         (["--plugin", "nowhere"], 1, "mlxpsub: cannot import nowhere: No module named 'nowhere'"),
         (["--per-job", "0"], 2, "argument --per-job: must be a whole number from 1, not '0'"),
         (["--max-parallel", "few"], 2, "argument --max-parallel: must be a whole number from 1, not 'few'"),

@@ -178,3 +178,16 @@ def test_a_history_holds_the_records_that_were_logged(tmp_path_factory, files):
 def test_a_frame_made_by_hand_has_a_history():
     runs = DataFrame({"train.loss": pd.array([[1.0, 2.0], [3.0]], dtype="metric")})
     assert runs.history("train.loss").to_numpy().tolist() == [[0, 0, 1.0], [0, 1, 2.0], [1, 0, 3.0]]
+
+
+def test_steps_of_different_kinds_are_told(log_runs):
+    by_step = [{"loss": 1.0, "step": 0}, {"loss": 0.5, "step": 1}]
+    runs = log_runs(({}, {"train": by_step, "val": [{"acc": 0.1, "epoch": 0}]}))
+    with pytest.warns(UserWarning, match="the step in train, the epoch in val"):
+        runs.history("train.loss", "val.acc")
+
+
+def test_no_runs_have_no_history(logs):
+    runs = Reader(logs).filter()
+    assert list(runs.history()) == ["log_id", "step"]
+    assert runs.history(wide=True).empty

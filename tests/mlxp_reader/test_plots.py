@@ -265,3 +265,9 @@ from mlxp_reader import DataFrame
 DataFrame({"val.loss": pd.array([[1.0]], dtype="metric")}).plot_metric("val.loss")
 """
     assert "plots need matplotlib; install it by: pip install 'mlxp[plot]'" in in_new_process(code).stderr
+
+
+def test_a_dollar_in_a_name_is_no_mathematics(log_runs):
+    axis = log_runs(({}, {"train": [{"$a^": 1.0}]})).plot_metric("train.$a^")
+    axis.figure.canvas.draw()
+    assert axis.get_ylabel() == r"train.\$a^"
