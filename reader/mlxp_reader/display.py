@@ -196,7 +196,6 @@ def sparkline(values: Any, width: int = 60, height: int = 16) -> str:
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
     line = f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1" opacity="0.7"/>'
     title = f"<title>{low:.4g} to {high:.4g}, {len(values)} values</title>"
-    place = (
-        "vertical-align:middle;margin-left:6px;max-width:none"  # Jupyter would let a wide table squeeze it to nothing
-    )
+    # Jupyter lets a wide table squeeze to nothing what has no width of its own.
+    place = "vertical-align:middle;margin-left:6px;max-width:none"
     return f'<svg width="{width}" height="{height}" style="{place}">{title}{line}</svg>'
