@@ -76,8 +76,9 @@ def _read(job: Job) -> _Text | Unreadable | None:
     try:
         descriptor = os.open(job.path, _READING)  # in half the time that a file object takes
         try:
-            # It may be another one than that which was seen.
-            job = replace(job, state=state_of(descriptor))
+            state = state_of(descriptor)
+            if state != job.state:  # another one than that which was seen
+                job = replace(job, state=state)
             if job.last is None:
                 return _Text(job, _bytes(descriptor, job.state.size))
             text = _text_after(descriptor, job.last, job.state.size)
