@@ -7,10 +7,13 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["LOST", "is_gone", "is_silent", "process_exists"]
+__all__ = ["LOST", "UNDER_WAY", "is_gone", "is_silent", "process_exists"]
 
 LOST: Final = "LOST"
 """The status of a run that says STARTING or RUNNING, but is no more."""
+
+UNDER_WAY: Final = ("STARTING", "RUNNING")
+"""What a run says of itself as long as its process has not written how it ended."""
 
 _LEAST_SILENCE: Final = 90.0  # seconds; file systems of clusters show a new time late
 _HEARTBEATS_MISSED: Final = 3

@@ -12,14 +12,12 @@ from typing import Any
 from mlxp.errors import InvalidSchedulerError
 from mlxp.job_state import JobState, Phase
 from mlxp.layout import RunDirectory, read_yaml, run_directories
-from mlxp.liveness import LOST, is_gone, is_silent
+from mlxp.liveness import LOST, UNDER_WAY, is_gone, is_silent
 from mlxp.scheduler import scheduler_named
 from mlxp.status import Status
 from mlxp.submission import SUBMITTED, Submission
 
 __all__ = ["RunState", "run_states"]
-
-_UNDER_WAY = (Status.STARTING, Status.RUNNING)
 
 
 @dataclass
@@ -53,7 +51,7 @@ class RunState:
         """Whether only the scheduler can tell more about the run."""
         submitted = self.submission is not None and self.submission.status == SUBMITTED
         # A scheduler may start a run again that it has ended itself.
-        return submitted and (self.says is None or self.says in _UNDER_WAY or self.says == Status.KILLED)
+        return submitted and (self.says is None or self.says in UNDER_WAY or self.says == Status.KILLED)
 
     @property
     def job_id(self) -> str | None:
@@ -123,7 +121,7 @@ def _status_of(run: RunState) -> tuple[str, str]:
         return run.submission.status, run.submission.content.get("error") or "its job was not submitted"
     if run.job is not None and run.submission is not None:
         return _status_of_job(run, run.job, run.submission.content["scheduler"])
-    if run.says in _UNDER_WAY:
+    if run.says in UNDER_WAY:
         return _status_of_process(run)
     return _own_word(run)
 

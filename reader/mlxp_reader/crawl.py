@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from mlxp.layout import RunDirectory
-from mlxp.liveness import LOST, is_gone, is_silent
+from mlxp.liveness import LOST, UNDER_WAY, is_gone, is_silent
 from mlxp_reader import yaml_lines
 from mlxp_reader.file_states import NO_FILE, FileState, state_of
 
@@ -31,7 +31,6 @@ _METRICS = _RUN.metrics.as_posix()
 _METRICS_KEYS = _RUN.metrics_keys_file.parent.as_posix()
 _ARTIFACTS_KEYS = _RUN.artifacts_keys_file.as_posix()
 
-_UNDER_WAY = ("STARTING", "RUNNING")
 _FINAL_STATES = ("COMPLETE", "FAILED", "KILLED")
 _NO_LOGS = ("config", "info", "artifact", "mlxp")  # what columns of other kinds start with
 _LARGEST_FILE = 16 * 2**20  # PyYAML needs some hundred times the size of a file in memory
@@ -157,7 +156,7 @@ def _is_waiting(info: Mapping[str, Any] | None, submission: Mapping[str, Any], s
 
 
 def _is_lost(info: Mapping[str, Any], state: FileState) -> bool:
-    return info.get("status") in _UNDER_WAY and is_silent(info, state.mtime_ns / 1e9) and is_gone(info)
+    return info.get("status") in UNDER_WAY and is_silent(info, state.mtime_ns / 1e9) and is_gone(info)
 
 
 def _logger_of(info: Mapping[str, Any] | None) -> Mapping[str, Any]:

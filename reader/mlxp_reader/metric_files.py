@@ -1,4 +1,4 @@
-"""Reading metric files: each from where reading stopped, up to the size it was seen to have, many at a time."""
+"""Reading metric files: each from where reading stopped, up to the size it had when opened, many at a time."""
 
 import os
 import time

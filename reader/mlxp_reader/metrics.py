@@ -61,8 +61,8 @@ class MetricStore:
     def read(self, log_ids: Sequence[int] | Ids, log_name: str, key: str, states: States | None = None) -> Column:
         """Return the values of the metric `key` of the file `log_name` in each of some runs, in their order.
 
-        A file is read up to the size that it has by its state. What cannot be read is told by ``problems`` of the
-        result.
+        A file that is not in the cache in its state is read up to the size that it has then. What cannot be read is
+        told by ``problems`` of the result.
 
         Parameters
         ----------
