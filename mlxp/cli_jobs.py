@@ -68,9 +68,11 @@ def _first_line(text: str) -> str:
 
 def cancel(options: argparse.Namespace) -> int:
     """Cancel the jobs of runs that wait or go on."""
-    going_on = [run for run in _all_runs(options) if run.is_open and run.status not in {"KILLED", "FAILED", LOST}]
+    ended = {Status.KILLED, Status.FAILED, LOST}
+    going_on = [run for run in _all_runs(options) if run.is_open and (run.status not in ended or run.may_have_moved)]
     runs = _matching(going_on, options)
     _refuse_to_cancel_others(runs, going_on)
+    _refuse_to_cancel_in_vain(runs)
     submitted = [(run.submission, str(run.job_id)) for run in runs if run.submission is not None]
     errors, cancelled = [], []
     for scheduler in {one.scheduler.name: one.scheduler for one, _ in submitted}.values():
@@ -99,6 +101,18 @@ def _refuse_to_cancel_others(runs: list[RunState], going_on: list[RunState]) -> 
             f"the same jobs also do the runs {', '.join(others)}, and can only be cancelled as a whole; nothing was "
             f'cancelled. To cancel them all: mlxp cancel "info.logger.log_id in [{ids}]"'
         )
+
+
+def _refuse_to_cancel_in_vain(runs: list[RunState]) -> None:
+    """Raise an error if a run may have another job by now: to cancel the one that is known would end nothing."""
+    moved = [run for run in runs if run.may_have_moved]
+    if moved:
+        raise MLXPError(f"{_unknown_job(moved[0])}; nothing was cancelled, try again later")
+
+
+def _unknown_job(run: RunState) -> str:
+    words = f" ({run.job.words})" if run.job is not None and run.job.words else ""
+    return f"{run.scheduler_name} cannot be asked which job does run {run.directory.log_id} now{words}"
 
 
 def output(options: argparse.Namespace) -> int:
@@ -156,6 +170,8 @@ def _problem_of_resubmission(run: RunState) -> str | None:
         return "it was not submitted by mlxpsub"
     if run.status in {Status.SUBMITTED, Status.STARTING, Status.RUNNING}:
         return f"it is {run.status}; cancel it first"
+    if run.may_have_moved:
+        return _unknown_job(run)
     return None
 
 

@@ -53,7 +53,7 @@ class JobWriter:
 
     def _body(self, step: Step, run: PlannedRun) -> str:
         text = self.script.text
-        edits = [*self._edits(step, run), *self._without_directives()]
+        edits = {*self._edits(step, run), *self._without_directives()}  # a pipeline is taken out once
         for start, end, new in sorted(edits, reverse=True):
             text = text[:start] + new.encode(errors="surrogateescape") + text[end:]
         body = text[self.script.body_start :].decode(errors="surrogateescape")
@@ -69,22 +69,26 @@ class JobWriter:
             if number == step.block:
                 edits.append((block.start, block.end, self._block_text(block, step, run)))
             elif number in self.swept:
-                edits.append(_removed(block))
+                edits.append(_removed(block, self._pipeline_of(step)))
         for number, command in enumerate(self.script.commands):
             if command.block is not None and command.block in self.swept:
                 continue
             if number == step.command and step.block is None:
                 edits.append((command.start, command.end, self._straight_text(command, step, run)))
             elif self._is_taken_out(number):
-                edits.append(_removed(command))
+                edits.append(_removed(command, self._pipeline_of(step)))
         return edits
+
+    def _pipeline_of(self, step: Step) -> tuple[int, int] | None:
+        part = self.script.commands[step.command] if step.block is None else self.script.blocks[step.block]
+        return part.place.pipeline
 
     def _is_taken_out(self, number: int) -> bool:
         command = self.script.commands[number]
         steps = [step for step in self.plan.steps if step.command == number]
         if number in self.plan.direct or (steps and all(step.program is None for step in steps)):
             return False
-        if command.substituted and all(step.runs is None for step in steps):
+        if self.plan.is_part_of_others(number) and all(step.runs is None for step in steps):
             return False
         return bool(steps) or command.looks_like_python
 
@@ -106,7 +110,7 @@ class JobWriter:
         lines += [f"export {name}={quoted(value)}" for name, value in exported.items()]
         words = _command_words(self.plan, step, run, local=block.assigned)
         lines.append(" ".join([*own, *words]))
-        if block.statement is not None or len(lines) == 1:
+        if block.place.lines is not None or len(lines) == 1:
             return "\n".join(lines)
         return "{ " + "; ".join(lines) + "; }"
 
@@ -134,8 +138,12 @@ def quoted(word: str) -> str:
     return shlex.quote(word)
 
 
-def _removed(part: Command | Block) -> tuple[int, int, str]:
-    return (*part.statement, "") if part.statement is not None else (part.start, part.end, ":")
+def _removed(part: Command | Block, kept: tuple[int, int] | None) -> tuple[int, int, str]:
+    """Return the edit that takes a part out, with its redirections and its pipeline, unless that is to be `kept`."""
+    place = part.place
+    if place.pipeline is not None and place.pipeline == kept:
+        return part.start, part.end, ":"
+    return (*place.lines, "") if place.lines is not None else (place.start, place.end, ":")
 
 
 def command_line(plan: Plan, step: Step, run: PlannedRun) -> str:

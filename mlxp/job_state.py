@@ -194,14 +194,17 @@ def oar(ids: Sequence[str]) -> dict[str, JobState]:
             if job_id != one:
                 states[one] = replace(states[one], successor=job_id)
         successors = _oar_successors(jobs)
+        if isinstance(successors, str):  # an ended job is not the end of its run if another one may go on
+            return _all(ids, Phase.UNKNOWN, successors)
         current = {one: successors[job_id] for one, job_id in current.items() if job_id in successors}
     return states
 
 
-def _oar_successors(jobs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _oar_successors(jobs: Mapping[str, Mapping[str, Any]]) -> dict[str, str] | str:
+    """Return the ids of the jobs that OAR has started instead, by those of `jobs`, or what is said instead."""
     replaced = [job_id for job_id, job in jobs.items() if "RESUBMIT_JOB_AUTOMATICALLY" in _oar_events(job)]
     found = _oar_jobs("resubmit_job_id", replaced) if replaced else {}
-    return {} if isinstance(found, str) else {str(job["resubmit_job_id"]): job_id for job_id, job in found.items()}
+    return found if isinstance(found, str) else {str(job["resubmit_job_id"]): job_id for job_id, job in found.items()}
 
 
 def _oar_jobs(column: str, ids: Iterable[str]) -> dict[str, dict[str, Any]] | str:
@@ -209,8 +212,8 @@ def _oar_jobs(column: str, ids: Iterable[str]) -> dict[str, dict[str, Any]] | st
     answer = asked(["oarstat", "-J", "-f", "--sql", f"{column} IN ({','.join(ids)})"])
     if answer is None or answer.returncode:
         return answer.stderr.strip() if answer else "oarstat does not answer"
-    found: dict[str, dict[str, Any]] = json.loads(answer.stdout or "{}")
-    return found
+    found: dict[str, dict[str, Any]] | None = json.loads(answer.stdout or "null")  # "null" is said, too
+    return found or {}
 
 
 def _oar_events(job: Mapping[str, Any]) -> set[str]:
@@ -235,9 +238,12 @@ def _oar_state(job: Mapping[str, Any]) -> JobState:
 def pbs(ids: Sequence[str]) -> dict[str, JobState]:
     """Return the states of PBS jobs.
 
-    With ``-x`` OpenPBS also tells of ended jobs, and Torque answers in XML.
+    With ``-x`` OpenPBS also tells of ended jobs, and Torque answers in XML. An OpenPBS that keeps no history, which is
+    its default, then tells of no job at all, and exits with 0 (openpbs/src/cmds/qstat.c).
     """
     answer = asked(["qstat", "-x", "-f", *ids])
+    if answer is not None and not answer.returncode and not answer.stdout.strip():
+        answer = asked(["qstat", "-f", *ids])
     if answer is None or (answer.returncode and not answer.stdout.strip() and "nknown Job" not in answer.stderr):
         return _all(ids, Phase.UNKNOWN, answer.stderr.strip() if answer else "qstat does not answer")
     read = _torque_jobs if answer.stdout.lstrip().startswith("<") else _openpbs_jobs

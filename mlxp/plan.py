@@ -46,6 +46,12 @@ __mlxp_run() {
     for __mlxp_word do shift; [ "$__mlxp_word" = SEPARATOR ] || set -- "$@" "$__mlxp_word"; done
     "$@"
 }
+__mlxp_wait() {
+    # In bash a plain `wait` also waits for the end of `exec > >(tee log)`, which waits for the end of the shell.
+    [ -n "${BASH_VERSION:-}" ] || wait
+    unset IFS
+    for __mlxp_job in $([ -z "${BASH_VERSION:-}" ] || jobs -p); do wait "$__mlxp_job" || :; done
+}
 """
 
 
@@ -98,12 +104,19 @@ class Plan:
     def notes(self) -> list[str]:
         """What the user should know: which Python programs ran here, once."""
         others = {step.command for step in self.steps if step.program is not None and step.runs is None}
-        commands = [self.script.commands[number] for number in sorted(others)]
+        commands = [(number, self.script.commands[number]) for number in sorted(others)]
         return [
             f"line {command.line}: {self.script.text_of(command)}: no program of MLXP; it ran here, "
-            + ("and runs in each job, which uses its output" if command.substituted else "once, and is in no job")
-            for command in commands
+            + ("and runs in the jobs, too" if self.is_part_of_others(number) else "once, and is in no job")
+            for number, command in commands
         ]
+
+    def is_part_of_others(self, number: int) -> bool:
+        """Tell whether a command gives its output to another one, or takes that of a run, which jobs need it for."""
+        command = self.script.commands[number]
+        straight = [self.script.commands[step.command] for step in self.steps if step.runs and step.block is None]
+        piped = {run.place.pipeline for run in straight} - {None}
+        return command.substituted or command.place.pipeline in piped
 
 
 def make_plan(script: Script) -> Plan:
@@ -186,7 +199,7 @@ def _instrumented(script: Script, functions: Path, directory: Path) -> bytes:
     start = f". {shlex.quote(str(functions))}".encode()
     text = start + b"\n" + text[script.body_start :] if script.body_start else start + b"; " + text
     end = shlex.quote(str(directory / "end"))
-    return text + f"\n__mlxp_status=$?; wait; : > {end}; exit $__mlxp_status\n".encode()
+    return text + f"\n__mlxp_status=$?; __mlxp_wait; : > {end}; exit $__mlxp_status\n".encode()
 
 
 def _check(plan: Plan, code: int, *, reached_end: bool, unknown: list[list[str]]) -> None:

@@ -13,7 +13,7 @@ from mlxp.errors import InvalidSchedulerError
 from mlxp.job_state import JobState, Phase
 from mlxp.layout import RunDirectory, read_yaml, run_directories
 from mlxp.liveness import LOST, UNDER_WAY, is_gone, is_silent
-from mlxp.scheduler import scheduler_named
+from mlxp.scheduler import SCHEDULERS, scheduler_named
 from mlxp.status import Status
 from mlxp.submission import SUBMITTED, Submission
 
@@ -61,9 +61,21 @@ class RunState:
         return self.submission.job_id if self.submission else None
 
     @property
+    def scheduler_name(self) -> str | None:
+        """The name of the scheduler that the run was submitted to; None if it was not."""
+        return str(self.submission.content["scheduler"]) if self.submission else None
+
+    @property
+    def may_have_moved(self) -> bool:
+        """Whether the scheduler may have replaced the run's job by another one, and cannot be asked by which."""
+        known = SCHEDULERS.get(self.scheduler_name or "")
+        is_unknown = self.job is not None and self.job.phase is Phase.UNKNOWN
+        return is_unknown and known is not None and known.restarts_as_another_job
+
+    @property
     def job_key(self) -> tuple[str, str | None] | None:
         """What the job of this run has in common with that of another one if both are the same."""
-        return (str(self.submission.content["scheduler"]), self.job_id) if self.submission else None
+        return (self.scheduler_name, self.job_id) if self.scheduler_name else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what programs may want to know."""
@@ -72,7 +84,7 @@ class RunState:
             "log_dir": str(self.directory.path),
             "status": self.status,
             "reason": self.reason or None,
-            "scheduler": self.submission.content["scheduler"] if self.submission else None,
+            "scheduler": self.scheduler_name,
             "scheduler_job_id": self.job_id,
         }
 
@@ -113,7 +125,10 @@ def _states(scheduler: str, job_ids: Sequence[str]) -> Mapping[str, JobState]:
         ask = scheduler_named(scheduler).state
     except InvalidSchedulerError:  # of a plugin that was not given
         return {}
-    return ask(job_ids) if ask is not None and job_ids else {}
+    try:
+        return ask(job_ids) if ask is not None and job_ids else {}
+    except Exception as error:  # noqa: BLE001 - an answer that is not understood must not hide the runs
+        return dict.fromkeys(job_ids, JobState(Phase.UNKNOWN, f"what is not understood: {error}"))
 
 
 def _status_of(run: RunState) -> tuple[str, str]:

@@ -109,6 +109,8 @@ class Scheduler:
         Asks for the states of jobs, by their ids; see job_state.py. None if the scheduler cannot be asked.
     cancel
         The command that ends the jobs whose ids follow.
+    restarts_as_another_job
+        Whether a job that is started again gets another id, so that only `state` tells which job is to be cancelled.
     job_variable
         The environment variable in which a job finds its id.
     """
@@ -130,6 +132,7 @@ class Scheduler:
     escaped_in_output: tuple[tuple[str, str], ...] = ()
     state: Callable[[Sequence[str]], dict[str, JobState]] | None = None
     cancel: tuple[str, ...] = ()
+    restarts_as_another_job: bool = False
     job_variable: str = ""
     array: Array | None = None
 
@@ -271,6 +274,7 @@ OAR = Scheduler(
     refused_in_paths=re.compile(r"[^A-Za-z0-9_./ -]"),
     state=job_state.oar,
     cancel=("oardel",),
+    restarts_as_another_job=True,
     job_variable="OAR_JOB_ID",
     array=Array(
         option=("--array-param-file", "{parameters}"),

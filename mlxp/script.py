@@ -3,6 +3,7 @@
 The text is taken apart by a real grammar of bash. Nothing is run here; plan.py finds out what the commands do.
 """
 
+import codecs
 import re
 import shlex
 import subprocess
@@ -56,6 +57,26 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command or block stands, with what makes no sense without it.
+
+    Attributes
+    ----------
+    start, end
+        With its redirections, and with the pipeline that it is a part of.
+    lines
+        The line or lines, if nothing else stands there.
+    pipeline
+        The pipeline.
+    """
+
+    start: int
+    end: int
+    lines: tuple[int, int] | None
+    pipeline: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """A command that may start a Python program.
 
@@ -67,11 +88,12 @@ class Command:
         The names of the variables that it sets for itself only: ``A`` in ``A=1 python main.py``.
     looks_like_python
         Whether its words say so as they stand, before any expansion.
-    substituted, redirected
-        Whether it stands in ``$(...)``, so that its output is a part of another command; whether its output goes to a
-        file or to another command.
+    substituted
+        Whether it stands in ``$(...)``, so that its output is a part of another command.
     block
         The block that it stands in.
+    place
+        What else would have to go if it were taken away.
     """
 
     start: int
@@ -81,10 +103,8 @@ class Command:
     line: int
     looks_like_python: bool
     substituted: bool
-    redirected: bool
     block: int | None
-    statement: tuple[int, int] | None
-    """Where the line or lines stand that can be taken away with it; None if something else stands there, too."""
+    place: "Place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +114,7 @@ class Block:
     start: int
     end: int
     line: int
-    statement: tuple[int, int] | None
-    """As that of a command."""
+    place: Place
     assigned: frozenset[str]
     """Variables that have a value only while it runs, such as a loop's; those of a function's call included."""
 
@@ -139,7 +158,7 @@ def read_script(path: Path) -> Script:
         text = path.read_bytes()
     except OSError as error:
         raise ScriptError(f"cannot read the script {path}: {error.strerror or error}") from error
-    return parsed(text.replace(b"\r\n", b"\n"), path)
+    return parsed(text.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n"), path)
 
 
 def parsed(text: bytes, path: Path) -> Script:
@@ -179,6 +198,11 @@ def _shebang(text: bytes, path: Path) -> tuple[str, tuple[str, ...], int]:
         raise InvalidShellPathError(
             f"{path} starts with {shebang!r}; a script is written for one of {', '.join(_SHELLS)}, "
             "as '#!/bin/bash' or '#!/usr/bin/env bash' say"
+        )
+    if len(words) > 2 and not words[1].startswith("-S"):
+        raise InvalidShellPathError(
+            f"{path} starts with {shebang!r}, of which the system takes {' '.join(words[1:])!r} for one option; write "
+            "several options as one, as in '#!/bin/bash -eu', or '#!/usr/bin/env -S bash -e'"
         )
     return shebang, words, min(len(line) + 1, len(text))
 
@@ -222,7 +246,17 @@ def _texts(node: "Node") -> str:
 
 
 def _words(command: "Node") -> list["Node"]:
-    return [child for child in command.named_children if child.type not in _NO_WORDS]
+    own = [child for child in command.named_children if child.type not in _NO_WORDS]
+    outer = command.parent if command.parent is not None and command.parent.type == "redirected_statement" else command
+    redirects = [child for child in outer.named_children if child.type == "file_redirect"]
+    return sorted(
+        [*own, *(word for node in redirects for word in _words_after(node))], key=lambda node: node.start_byte
+    )
+
+
+def _words_after(redirect: "Node") -> list["Node"]:
+    """Return the words that the grammar takes for further files: ``> file a=1`` has one argument of the command."""
+    return [child for child in redirect.named_children if child.type != "file_descriptor"][1:]
 
 
 def _literal(word: "Node") -> str | None:
@@ -304,7 +338,7 @@ def _block(node: "Node", root: "Node") -> Block:
     # A function's own arguments and variables mean nothing outside of its call.
     functions = [inner for inner in _walk(root) if inner.type == "function_definition"]
     assigned = frozenset("@*#123456789").union(*(_assigned(inner) for inner in [node, *functions]))
-    return Block(node.start_byte, node.end_byte, node.start_point.row + 1, _statement(node), assigned)
+    return Block(node.start_byte, node.end_byte, node.start_point.row + 1, _place(node), assigned)
 
 
 def _assigned(node: "Node") -> set[str]:
@@ -318,26 +352,33 @@ def _assigned(node: "Node") -> set[str]:
 
 def _command(node: "Node", block: "Node | None", blocks: dict[tuple[int, int], int]) -> Command:
     types = {parent.type for parent in _ancestors(node)}
+    words = [Word(word.start_byte, word.end_byte, _variables(word)) for word in _words(node)]
     return Command(
         start=node.start_byte,
-        end=node.end_byte,
-        words=tuple(Word(word.start_byte, word.end_byte, _variables(word)) for word in _words(node)),
+        end=max(node.end_byte, *(word.end for word in words)),
+        words=tuple(words),
         assignments=frozenset(
             _texts(child.named_children[0]) for child in node.named_children if child.type == "variable_assignment"
         ),
         line=node.start_point.row + 1,
         looks_like_python=_looks_like_python(node),
         substituted=bool(types & {"command_substitution", "process_substitution"}),
-        redirected=bool(types & {"redirected_statement", "pipeline"}),
         block=blocks[block.start_byte, block.end_byte] if block is not None else None,
-        statement=_statement(node),
+        place=_place(node),
     )
 
 
-def _statement(node: "Node") -> tuple[int, int] | None:
-    """Return the range of the lines that hold nothing but this node and its redirections."""
+def _place(node: "Node") -> Place:
+    whole, pipeline = node, None
     while node.parent is not None and node.parent.type in {"redirected_statement", "pipeline", "negated_command"}:
         node = node.parent
+        whole = whole if node.type == "negated_command" else node
+        pipeline = (node.start_byte, node.end_byte) if node.type == "pipeline" else pipeline
+    return Place(whole.start_byte, whole.end_byte, _lines(node), pipeline)
+
+
+def _lines(node: "Node") -> tuple[int, int] | None:
+    """Return the range of the lines that hold nothing but this node."""
     if node.parent is None or node.parent.type != "program":
         return None
     text = node.parent.text or b""

@@ -1,7 +1,7 @@
 """What the schedulers answer about jobs, and what is understood of it.
 
 The answers of Slurm, Grid Engine and OAR are those of real ones (22.05.8, 8.1.9, 2.5.9 on Debian 12), shortened; the
-others follow the manuals: qstat(1B) of OpenPBS and of Torque, bjobs of LSF, showq of Moab.
+others follow the manuals: qstat(1B) of OpenPBS and of Torque, bjobs of LSF, showq of Moab; and the source of OpenPBS.
 """
 
 import pytest
@@ -72,6 +72,18 @@ def test_both_kinds_of_pbs_are_understood(answers, text):
     assert states["12.server"].words == "ended by signal 15"
 
 
+def test_pbs_without_history_is_asked_about_live_jobs(answers, tmp_path):
+    answers("qstat", "")
+    text = "Job Id: 13.server\n    job_state = R\n"
+    command = tmp_path / "qstat"
+    command.write_text(
+        f"#!/bin/sh\n[ $1 = -f ] || {{ echo 'qstat: job_history_enable is set to false' >&2; exit 0; }}\n"
+        f"echo '{text}'; echo 'qstat: Unknown Job Id 12.server' >&2; exit 153\n",
+        encoding="utf-8",
+    )
+    assert phases(job_state.pbs(["12.server", "13.server"])) == [Phase.FORGOTTEN, Phase.RUNNING]
+
+
 def test_lsf_is_understood(answers):
     answers("bjobs", LSF, error="Job <16> is not found", code=255)
     states = job_state.lsf(["12", "13", "14[2]", "15", "16"])
@@ -135,6 +147,19 @@ case "$*" in *resubmit* | *"(9)"*) cat second ;; *) cat first ;; esac
     answers("unused", "")
     state = job_state.oar(["7"])["7"]
     assert (state.phase, state.successor) == (Phase.RUNNING, "9")
+
+
+def test_oar_job_whose_successor_cannot_be_asked_for_is_unknown(answers, tmp_path):
+    answers("oarstat", '{"7": {"state": "Error", "events": [{"type": "RESUBMIT_JOB_AUTOMATICALLY"}]}}')
+    command = tmp_path / "oarstat"
+    script = command.read_text(encoding="utf-8")
+    command.write_text(script.replace("cat ", "case $* in *resubmit*) exit 255;; esac; cat "), encoding="utf-8")
+    assert phases(job_state.oar(["7"])) == [Phase.UNKNOWN]
+
+
+def test_oar_that_knows_none_of_the_jobs_has_forgotten_them(answers):
+    answers("oarstat", "null")
+    assert phases(job_state.oar(["7"])) == [Phase.FORGOTTEN]
 
 
 @pytest.mark.parametrize("ask", [job_state.slurm, job_state.grid_engine, job_state.oar, job_state.pbs, job_state.lsf])

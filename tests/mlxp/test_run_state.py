@@ -189,6 +189,48 @@ def test_task_of_an_array_is_cancelled_alone(desk):
     assert desk.calls()[-1] == ["scancel", "101_2"]
 
 
+@pytest.fixture
+def replaced(make_desk):
+    """A run that OAR has started again: its job 101 was ended for the sake of others, and job 109 goes on."""
+    desk = make_desk("quickstart", "OAR")
+    desk.submit("#!/bin/bash\n#OAR -t besteffort\n#OAR -t idempotent\npython main.py\n")
+    events = [{"type": "BESTEFFORT_KILL"}, {"type": "RESUBMIT_JOB_AUTOMATICALLY"}]
+    successor = {"state": "Running", "resubmit_job_id": 101, "events": []}
+    jobs = {"101": {"state": "Error", "events": events}, "109": successor}
+    (desk.home / "jobs").write_text(json.dumps(jobs), encoding="utf-8")
+    (desk.home / "successors").write_text(json.dumps({"109": successor}), encoding="utf-8")
+    write_info(desk, 1, status="RUNNING")
+    return desk
+
+
+def test_cancel_cancels_the_job_that_a_run_has_now(replaced):
+    assert statuses(replaced) == ["RUNNING"]
+    assert replaced.mlxp("cancel", "seed == 0").stdout == "cancelled the jobs of 1 run: 1\n"
+    assert replaced.calls()[-1] == ["oardel", "109"]
+
+
+@pytest.mark.parametrize("unanswered", ["jobs", "successors"])
+@pytest.mark.parametrize(("says", "shown"), [("RUNNING", "RUNNING"), ("KILLED", "KILLED")])
+def test_job_that_may_have_been_replaced_is_not_cancelled_in_vain(replaced, unanswered, says, shown):
+    (replaced.home / unanswered).unlink()
+    write_info(replaced, 1, status=says)
+    assert statuses(replaced) == [shown]
+    result = replaced.mlxp("cancel", "seed == 0")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        "mlxp: OAR cannot be asked which job does run 1 now (DB connection error, exiting.); nothing was cancelled, "
+        "try again later\n"
+    )
+    assert replaced.mlxp("resubmit", "seed == 0").returncode == 1
+    assert {"oardel"} & set(commands(replaced)) == set()
+    assert commands(replaced).count("oarsub") == 1
+
+
+def test_answer_that_is_not_understood_kills_nobody(replaced):
+    (replaced.home / "jobs").write_text("{", encoding="utf-8")
+    assert statuses(replaced) == ["RUNNING"]
+
+
 def test_resubmitted_run_keeps_its_id_and_the_output_of_its_earlier_attempt(desk):
     desk.submit(desk.script)
     assert desk.run_job(1).returncode == 0

@@ -69,9 +69,17 @@ def test_name_of_a_script_may_have_spaces(words):
     assert words.mlxpsub("my script.sh").returncode == 0
 
 
-def test_windows_line_ends_do_no_harm(words):
-    words.submit(script("python main.py a=1").replace("\n", "\r\n"))
+def test_windows_line_ends_and_byte_order_mark_do_no_harm(words):
+    result = words.submit("\ufeff" + script("python main.py a=1").replace("\n", "\r\n"))
+    assert result.stderr == ""
     assert ran(words, 1)["words"] == ["a=1"]
+
+
+@pytest.mark.parametrize("shebang", ["#!/bin/bash -e -u", "#!/usr/bin/env bash -e"])
+def test_first_line_whose_options_the_system_would_take_for_one_is_refused(words, shebang):
+    result = words.mlxpsub(words.write(script("python main.py a=1", shebang)).name)
+    assert result.returncode == 1
+    assert "write several options as one, as in '#!/bin/bash -eu'" in result.stderr
 
 
 def test_script_can_be_submitted_from_elsewhere(words):
@@ -101,6 +109,10 @@ def test_script_can_be_submitted_from_elsewhere(words):
         ("exec python main.py a=1", "exec python main.py a=1"),
         ("time python main.py a=1 > out.txt 2>&1", "time python main.py a=1 > out.txt 2>&1"),
         ("python main.py a=1 | tee log.txt", "python main.py a=1 | tee log.txt"),
+        ("python main.py > out.txt a=1 2> err.txt", "python main.py a=1 > out.txt 2> err.txt"),
+        ("python prep.py | python main.py a=1", "python prep.py | python main.py a=1"),
+        ("python prep.py | while read n; do python main.py a=1; done", ": | python main.py a=1"),
+        ("python main.py a=1 | python prep.py && true", "python main.py a=1 | python prep.py && true"),
         ("cd pkg && python ../main.py a=1", "cd pkg && python ../main.py a=1"),
         ("(cd pkg; python ../main.py a=1)", "(cd pkg; python ../main.py a=1)"),
         ("if [ -d pkg ]; then python main.py a=1; fi", "python main.py a=1"),
@@ -157,6 +169,36 @@ echo POST"""
     kept = [line for line in words.job(2).splitlines() if line in body.replace("my env", "env").splitlines()]
     assert kept == [line for line in body.replace("my env", "env").splitlines() if line != "python main.py a=1"]
     assert ran(words, 2)["env"]["VALUE"] == "a  b"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "python prep.py > data || exit 1",
+        "for n in 1 2; do python prep.py > data; done",
+        "prepare() { python prep.py | tee data; }\nprepare",
+        "python main.py a=2 > data && python main.py a=3 | tee data; true",
+    ],
+)
+def test_file_that_another_command_has_written_is_left_alone(words, line):
+    words.submit(script(f"{line}\npython main.py a=1"))
+    (words.directory / "data").write_text("precious", encoding="utf-8")
+    ran(words, words.app.log_ids()[-1])
+    assert (words.directory / "data").read_text(encoding="utf-8") == "precious"
+
+
+def test_pipeline_of_other_programs_is_taken_out_once(words):
+    words.submit(script("python prep.py | python prep.py\necho one\npython main.py a=1"))
+    assert words.job(1).splitlines()[-3:] == [
+        f"export MLXP_RUN_DIRECTORY={words.directory}/logs/1",
+        "echo one",
+        "python main.py a=1",
+    ]
+
+
+def test_script_that_copies_all_that_it_prints_comes_to_its_end(words):
+    words.submit(script("set -e\nexec > >(tee all.log) 2>&1\npython main.py a=1 &\npython main.py a=2 &\nfalse &"))
+    assert ran(words, 2)["words"] == ["a=2"]
 
 
 def test_module_with_python_in_its_name_is_loaded_in_the_jobs(words):

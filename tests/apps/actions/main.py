@@ -27,7 +27,7 @@ class MyLogger(mlxp.DefaultLogger):
 def sleep(ctx):
     ctx.logger.log_metrics({"pid": os.getpid()}, "started")
     Path(f"started-{ctx.config.number}").write_text(str(os.getpid()), encoding="utf-8")
-    time.sleep(60)
+    time.sleep(120)
 
 
 def sleep_at_first(ctx):
