@@ -193,10 +193,10 @@ class _Launch:
         self.record.remove()
 
     def from_command_line(self) -> Any:
-        arguments = self._adapted(parsed(sys.argv[1:]))
-        if arguments is not None and arguments.is_plain_run:
-            self.starter.planned = 1
         try:
+            arguments = self._adapted(parsed(sys.argv[1:]))
+            if arguments is not None and arguments.is_plain_run:
+                self.starter.planned = 1
             with self._under_way(arguments, report=self._add_planned):
                 self._hydra_main(arguments)
             if self.planned_runs and not self.is_planning:

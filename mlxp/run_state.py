@@ -148,7 +148,7 @@ def _own_word(run: RunState) -> tuple[str, str]:
 def _status_of_job(run: RunState, job: JobState, scheduler: str) -> tuple[str, str]:
     says = f"{scheduler} says {job.words}"
     cancelled_at = run.submission.content.get("cancelled_at") if run.submission is not None else None
-    if cancelled_at is not None and job.phase in {Phase.ENDED, Phase.FORGOTTEN}:
+    if cancelled_at is not None and job.phase not in {Phase.WAITING, Phase.RUNNING, Phase.UNKNOWN}:
         return Status.KILLED.value, f"its job was cancelled at {cancelled_at}"
     if run.says is None:
         return _status_of_unstarted(run, job, scheduler)

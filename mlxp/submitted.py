@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mlxp.errors import MLXPError
 from mlxp.layout import RunDirectory, read_yaml
 from mlxp.rank import rank
 
@@ -32,13 +33,23 @@ _shared: set[str] = set()
 
 
 def claimed_directory() -> RunDirectory | None:
-    """Return the directory that this process shall run in, once; None if it was not submitted."""
+    """Return the directory that this process shall run in, once; None if it was not submitted.
+
+    Raises
+    ------
+    MLXPError
+        If the run has been cancelled: a scheduler may start a job again that it is told to end at the same time.
+    """
     path = os.environ.pop(VARIABLE, None)
     if path and rank() > 0:
         _shared.add(path)
     for prefix in CONTAINER_PREFIXES.values():
         os.environ.pop(prefix + VARIABLE, None)
-    return RunDirectory(Path(path)) if path else None
+    directory = RunDirectory(Path(path)) if path else None
+    cancelled_at = submission(directory).get("cancelled_at")
+    if cancelled_at is not None:
+        raise MLXPError(f"run {path} was cancelled at {cancelled_at}; `mlxp resubmit` submits it again")
+    return directory
 
 
 def is_another_rank(directory: Path) -> bool:

@@ -120,6 +120,19 @@ def test_cancel_cancels_the_jobs_of_the_matching_runs(desk):
     assert desk.calls()[-1] == ["scancel", "102", "103"]
 
 
+def test_cancelled_run_does_not_start_when_its_job_is_started_again_but_when_it_is_submitted_again(desk):
+    desk.submit(desk.script)
+    queue(desk, "101|PENDING|None")
+    desk.mlxp("cancel", "seed == 1")
+    started = desk.run_job(1)
+    assert (started.returncode, started.stdout) == (1, "")
+    assert "logs/1 was cancelled at 20" in started.stderr
+    queue(desk, "101|FAILED|NonZeroExitCode")
+    assert statuses(desk)[0] == "KILLED"
+    assert desk.mlxp("resubmit", "seed == 1").returncode == 0
+    assert desk.run_job(1).returncode == 0
+
+
 def test_job_that_the_scheduler_does_not_cancel_is_not_called_cancelled(desk):
     desk.submit(desk.script)
     queue(desk, "101|RUNNING|None", "102|RUNNING|None", "103|RUNNING|None")
