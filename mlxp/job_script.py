@@ -13,7 +13,7 @@ from mlxp.arguments import takes_value
 from mlxp.layout import RunDirectory
 from mlxp.plan import Plan, Step
 from mlxp.plan_report import PlannedRun
-from mlxp.script import Block, Command
+from mlxp.script import OWN_PATH, Block, Command
 from mlxp.submitted import CONTAINER_PREFIXES
 from mlxp.submitted import VARIABLE as RUN_VARIABLE
 
@@ -45,6 +45,8 @@ class JobWriter:
         prefixes = ["", *(prefix for name, prefix in CONTAINER_PREFIXES.items() if self._mentions(step, name))]
         setting = [f"cd {quoted(self.work_dir)} || exit 1"]
         setting += [f"export {prefix}{RUN_VARIABLE}={quoted(str(directory.path))}" for prefix in prefixes]
+        if OWN_PATH.encode() in self.script.text:
+            setting.append(f"{OWN_PATH}={quoted(str(self.script.path.absolute()))}")
         head = [self.script.shebang, *header, "", *setting]
         return "\n".join(head) + "\n" + self._body(step, run)
 

@@ -19,11 +19,12 @@ from pathlib import Path
 from mlxp import plan_step
 from mlxp.plan_report import VARIABLE, PlannedRun, read_reports
 from mlxp.python_command import LAUNCHERS
-from mlxp.script import Script, ScriptError
+from mlxp.script import OWN_PATH, Script, ScriptError
 
 __all__ = ["Plan", "Step", "make_plan"]
 
 _FUNCTIONS = """
+OWN_PATH
 __mlxp_enter() { __mlxp_block=$1; __mlxp_place=$PWD; env -0 > DIRECTORY/"block-$1.env"; }
 __mlxp_leave() {
     __mlxp_status=$?
@@ -40,7 +41,7 @@ __mlxp_run() {
     done
     case $__mlxp_python$__mlxp_first in
         yespython*|yespypy*|yes*.py|LAUNCHERS)
-            HELPER "$__mlxp_command" "${__mlxp_block:-}" "$@"; return;;
+            HELPER "$__mlxp_command" "${__mlxp_block:-}" $$ "$@"; return;;
     esac
     echo "$__mlxp_command" >> DIRECTORY/direct
     for __mlxp_word do shift; [ "$__mlxp_word" = SEPARATOR ] || set -- "$@" "$__mlxp_word"; done
@@ -69,6 +70,9 @@ class Step:
         Which of the expanded words is the program; None if the command started no Python program.
     runs
         What the program would run; None if it is no program of MLXP.
+    started
+        When: by the number of the process that the script started for it, which are in order also for commands in the
+        background, and by the time.
     environment
         Variables exported since the block began.
     """
@@ -78,7 +82,7 @@ class Step:
     groups: list[list[str]]
     program: int | None
     cwd: str
-    started: int
+    started: tuple[int, int]
     runs: list[PlannedRun] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     exit: int = 0
@@ -159,10 +163,10 @@ def _step(record: dict[str, object]) -> Step:
 
 def _execute(script: Script, directory: Path) -> int:
     functions = directory / "functions.sh"
-    functions.write_text(_functions(directory), encoding="utf-8")
+    functions.write_text(_functions(script, directory), encoding="utf-8", errors="surrogateescape")
     text = _instrumented(script, functions, directory)
     environment = {**os.environ, VARIABLE: str(directory / "unknown.jsonl")}
-    # By -c and not from a file, so that $0 is the user's script.
+    # By -c and not from a file, so that messages name the user's script.
     command: list[str | bytes] = [*script.interpreter, "-c", text, str(script.path)]
     sys.stderr.flush()
     try:
@@ -171,9 +175,10 @@ def _execute(script: Script, directory: Path) -> int:
         raise ScriptError(f"cannot execute {script.path}: {error.strerror}") from error
 
 
-def _functions(directory: Path) -> str:
+def _functions(script: Script, directory: Path) -> str:
     helper = shlex.join([sys.executable, "-I", "-S", plan_step.__file__])
     values = {
+        "OWN_PATH": f"{OWN_PATH}={shlex.quote(str(script.path.absolute()))}",
         "DIRECTORY": shlex.quote(str(directory)),
         "HELPER": helper,
         "SEPARATOR": plan_step.SEPARATOR,

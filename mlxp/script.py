@@ -18,7 +18,10 @@ from mlxp.python_command import LAUNCHERS, is_interpreter, is_script
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-__all__ = ["Block", "Command", "Script", "ScriptError", "Word", "read_script"]
+__all__ = ["OWN_PATH", "Block", "Command", "Script", "ScriptError", "Word", "read_script"]
+
+OWN_PATH = "MLXP_SCRIPT"
+"""The variable that stands for ``$0`` and ``BASH_SOURCE``, which name other files than the script in plan and jobs."""
 
 _STRAIGHT = frozenset(
     {"program", "list", "pipeline", "redirected_statement", "compound_statement", "subshell", "negated_command"}
@@ -40,6 +43,7 @@ _STATEMENTS = _STRAIGHT | {
 }
 _LITERALS = {"word", "number", "raw_string", "string", "concatenation"}
 _NO_WORDS = {"variable_assignment", "file_redirect", "heredoc_redirect", "herestring_redirect"}
+_OWN_PATHS = {b"0", b"BASH_SOURCE"}
 _SHELLS = ("bash", "sh", "dash", "ksh")
 
 
@@ -165,6 +169,7 @@ def parsed(text: bytes, path: Path) -> Script:
     """Return a script that has been read from `path`, taken apart; see `read_script`."""
     shebang, interpreter, body_start = _shebang(text, path)
     _check_syntax(text, interpreter, path)
+    text = _with_own_path(text)
     root = _tree(text)
     _check_understood(root, path)
     functions = _python_functions(root)
@@ -221,6 +226,16 @@ def _tree(text: bytes) -> "Node":
     import tree_sitter_bash
 
     return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language())).parse(text).root_node
+
+
+def _with_own_path(text: bytes) -> bytes:
+    names = [node for node in _walk(_tree(text)) if node.type == "variable_name" and node.text in _OWN_PATHS]
+    for node in reversed(names):
+        around = node.parent.type if node.parent is not None else ""
+        if around in {"simple_expansion", "expansion", "subscript"}:
+            new = f"{{{OWN_PATH}}}" if around == "simple_expansion" else OWN_PATH
+            text = text[: node.start_byte] + new.encode() + text[node.end_byte :]
+    return text
 
 
 def _check_understood(root: "Node", path: Path) -> None:

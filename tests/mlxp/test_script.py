@@ -86,6 +86,17 @@ def test_script_can_be_submitted_from_elsewhere(words):
     file = words.write(script('cd "$(dirname "$0")"\npython main.py a=1'))
     result = words.mlxpsub(str(file), cwd=words.home)
     assert result.returncode == 0, result.stderr
+    assert ran(words, 1)["cwd"] == str(words.directory)
+
+
+@pytest.mark.parametrize("itself", ['"$0"', '"${BASH_SOURCE[0]}"', '"${BASH_SOURCE[0]:-$0}"', "${0%/*}/script.sh"])
+def test_script_finds_the_files_beside_it_in_plan_and_jobs(words, itself):
+    words.write("VALUE=7\n", "env.sh")
+    words.submit(
+        script(f'HERE=$(cd "$(dirname {itself})" && pwd)\ncd /\n. $HERE/env.sh\ncd $HERE\npython main.py a=$VALUE')
+    )
+    facts = ran(words, 1)
+    assert (facts["words"], facts["cwd"]) == (["a=7"], str(words.directory))
 
 
 @pytest.mark.parametrize(
@@ -308,6 +319,16 @@ def test_own_program_named_like_a_word_in_a_note_is_no_run(words):
 def test_commands_in_the_background_are_runs(words):
     words.submit(script("python main.py a=1 &\npython main.py a=2 &\nwait"))
     assert ran(words, 2)["words"] == ["a=2"]
+
+
+def test_commands_in_the_background_are_numbered_as_they_stand(words):
+    words.submit(script("for s in 1 2 3 4; do\n  (python main.py a=$s; python main.py b=$s) &\ndone\nwait"))
+    assert words.commands() == [f"python main.py {key}={s}" for s in (1, 2, 3, 4) for key in "ab"]
+
+
+def test_python_is_looked_for_as_elsewhere(words):
+    words.submit(script("command -v python > /dev/null || exit 1\npython main.py a=1"))
+    assert ran(words, 1)["words"] == ["a=1"]
 
 
 def test_here_documents_are_no_commands(words):
