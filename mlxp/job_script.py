@@ -78,8 +78,12 @@ class JobWriter:
             if number == step.command and step.block is None:
                 edits.append((command.start, command.end, self._straight_text(command, step, run)))
             elif self._is_taken_out(number):
-                edits.append(_removed(command, self._pipeline_of(step)))
+                edits.append(_removed(command, self._pipeline_of(step), succeeded=self._has_succeeded(number)))
         return edits
+
+    def _has_succeeded(self, number: int) -> bool:
+        # The last time counts, which is what ended a loop like `until COMMAND`.
+        return [0, *(step.exit for step in self.plan.steps if step.command == number)][-1] == 0
 
     def _pipeline_of(self, step: Step) -> tuple[int, int] | None:
         part = self.script.commands[step.command] if step.block is None else self.script.blocks[step.block]
@@ -140,12 +144,12 @@ def quoted(word: str) -> str:
     return shlex.quote(word)
 
 
-def _removed(part: Command | Block, kept: tuple[int, int] | None) -> tuple[int, int, str]:
+def _removed(part: Command | Block, kept: tuple[int, int] | None, *, succeeded: bool = True) -> tuple[int, int, str]:
     """Return the edit that takes a part out, with its redirections and its pipeline, unless that is to be `kept`."""
-    place = part.place
+    place, instead = part.place, ":" if succeeded else "false"
     if place.pipeline is not None and place.pipeline == kept:
-        return part.start, part.end, ":"
-    return (*place.lines, "") if place.lines is not None else (place.start, place.end, ":")
+        return part.start, part.end, instead
+    return (*place.lines, "") if place.lines is not None else (place.start, place.end, instead)
 
 
 def command_line(plan: Plan, step: Step, run: PlannedRun) -> str:

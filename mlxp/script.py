@@ -94,6 +94,8 @@ class Command:
         Whether its words say so as they stand, before any expansion.
     substituted
         Whether it stands in ``$(...)``, so that its output is a part of another command.
+    tested
+        Whether the script looks at its exit code: in ``if COMMAND``, ``COMMAND || ...`` and the like.
     block
         The block that it stands in.
     place
@@ -107,6 +109,7 @@ class Command:
     line: int
     looks_like_python: bool
     substituted: bool
+    tested: bool
     block: int | None
     place: "Place"
 
@@ -378,9 +381,20 @@ def _command(node: "Node", block: "Node | None", blocks: dict[tuple[int, int], i
         line=node.start_point.row + 1,
         looks_like_python=_looks_like_python(node),
         substituted=bool(types & {"command_substitution", "process_substitution"}),
+        tested=_is_tested(node),
         block=blocks[block.start_byte, block.end_byte] if block is not None else None,
         place=_place(node),
     )
+
+
+def _is_tested(node: "Node") -> bool:
+    """Tell whether ``set -e`` would forgive a command its failure."""
+    for parent in _ancestors(node):
+        is_first = parent.type == "list" and node == parent.named_children[0]
+        if parent.type == "negated_command" or is_first or node in parent.children_by_field_name("condition"):
+            return True
+        node = parent
+    return False
 
 
 def _place(node: "Node") -> Place:

@@ -231,6 +231,38 @@ def test_output_of_another_python_program_is_an_option(words):
     assert words.commands() == ["python main.py a=7 b=8"]
 
 
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("python -c 'exit(3)' || export VALUE=7", "false || export VALUE=7"),
+        (
+            "if python -c 'exit(3)'; then VALUE=1; else export VALUE=7; fi",
+            "if false; then VALUE=1; else export VALUE=7; fi",
+        ),
+        ("export VALUE=6\nuntil python again.py; do export VALUE=7; done; export VALUE=7", "until :; do"),
+    ],
+)
+def test_script_may_look_whether_another_program_fails(words, line, kept):
+    words.write(
+        "import os, sys\nif not os.path.exists('again'):\n    open('again', 'w')\n    sys.exit(1)\n", "again.py"
+    )
+    words.submit(script(f"{line}\npython main.py a=1"))
+    assert kept in words.job(1)
+    assert ran(words, 1)["env"]["VALUE"] == "7"
+
+
+def test_program_of_mlxp_that_fails_is_not_forgiven(make_desk):
+    desk = make_desk("quickstart", "SLURM")
+    result = desk.mlxpsub(desk.write(script("python main.py sed=1 || true\npython main.py seed=1")).name)
+    assert (result.returncode, "line 3: python main.py sed=1: failed" in result.stderr) == (1, True)
+
+
+def test_trace_of_a_script_shows_little_of_the_plan(words):
+    result = words.submit(script("set -x\nfor a in 1 2; do python main.py a=$a; done\necho end"))
+    assert len(result.stderr.splitlines()) < 10
+    assert "+ echo end" in result.stderr
+
+
 def test_program_that_fails_in_plan_mode_submits_nothing(words):
     result = words.mlxpsub(words.write(script("python main.py a=1\npython nowhere.py a=1")).name)
     assert result.returncode == 1
