@@ -216,8 +216,14 @@ def _shebang(text: bytes, path: Path) -> tuple[str, tuple[str, ...], int]:
 
 
 def _check_syntax(text: bytes, interpreter: tuple[str, ...], path: Path) -> None:
+    # `shopt -s extglob` changes the syntax, and is not executed here.
+    options = (
+        ["-O", "extglob", "-n"]
+        if b"extglob" in text and any(Path(word).name == "bash" for word in interpreter)
+        else ["-n"]
+    )
     try:
-        answer = subprocess.run([*interpreter, "-n"], input=text, capture_output=True, check=False)
+        answer = subprocess.run([*interpreter, *options], input=text, capture_output=True, check=False)
     except OSError as error:
         raise InvalidShellPathError(f"{path} is written for {shlex.join(interpreter)}: {error.strerror}") from error
     if answer.returncode:
@@ -414,7 +420,8 @@ def _lines(node: "Node") -> tuple[int, int] | None:
     start = text.rfind(b"\n", 0, node.start_byte) + 1
     end = text.find(b"\n", node.end_byte)
     end = len(text) if end < 0 else end + 1
-    rest = re.fullmatch(rb"[ \t]*[;&]?[ \t]*(#.*)?\n?", text[node.end_byte : end])
+    # What is started in the background leaves its number in `$!`, which the script may ask for.
+    rest = re.fullmatch(rb"[ \t]*;?[ \t]*(#.*)?\n?", text[node.end_byte : end])
     return (start, end) if rest and not text[start : node.start_byte].strip() else None
 
 

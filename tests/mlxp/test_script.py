@@ -348,6 +348,16 @@ def test_own_program_named_like_a_word_in_a_note_is_no_run(words):
     assert len(words.app.log_ids()) == 1
 
 
+def test_job_may_ask_for_the_process_of_another_run_in_the_background(words):
+    words.submit(script("set -u\npython main.py a=1 &\nfirst=$!\npython main.py a=2 &\nwait $first $!"))
+    assert ran(words, 2)["words"] == ["a=2"]
+
+
+def test_patterns_of_bash_are_no_mistake(words):
+    words.submit(script("shopt -s extglob\necho !(x).yaml\npython main.py a=1"))
+    assert ran(words, 1)["words"] == ["a=1"]
+
+
 def test_commands_in_the_background_are_runs(words):
     words.submit(script("python main.py a=1 &\npython main.py a=2 &\nwait"))
     assert ran(words, 2)["words"] == ["a=2"]
