@@ -73,8 +73,10 @@ class Packing:
         if not self.array:
             return []
         if scheduler.array is None:
+            all_at_once = ", and all may run at once" if self.at_once is not None else ""
             return [
                 f"{scheduler.name} has no arrays that work in the same way on every site: single jobs are submitted"
+                + all_at_once
             ]
         if self.at_once is not None and not scheduler.array.limit:
             return [f"{scheduler.name} cannot limit how many tasks of an array run at once: all may"]

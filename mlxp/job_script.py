@@ -13,7 +13,7 @@ from mlxp.arguments import takes_value
 from mlxp.layout import RunDirectory
 from mlxp.plan import Plan, Step
 from mlxp.plan_report import PlannedRun
-from mlxp.script import Block, Command
+from mlxp.script import OWN_PATH, Block, Command
 from mlxp.submitted import CONTAINER_PREFIXES
 from mlxp.submitted import VARIABLE as RUN_VARIABLE
 
@@ -45,6 +45,8 @@ class JobWriter:
         prefixes = ["", *(prefix for name, prefix in CONTAINER_PREFIXES.items() if self._mentions(step, name))]
         setting = [f"cd {quoted(self.work_dir)} || exit 1"]
         setting += [f"export {prefix}{RUN_VARIABLE}={quoted(str(directory.path))}" for prefix in prefixes]
+        if OWN_PATH.encode() in self.script.text:
+            setting.append(f"{OWN_PATH}={quoted(str(self.script.path.absolute()))}")
         head = [self.script.shebang, *header, "", *setting]
         return "\n".join(head) + "\n" + self._body(step, run)
 
@@ -76,8 +78,12 @@ class JobWriter:
             if number == step.command and step.block is None:
                 edits.append((command.start, command.end, self._straight_text(command, step, run)))
             elif self._is_taken_out(number):
-                edits.append(_removed(command, self._pipeline_of(step)))
+                edits.append(_removed(command, self._pipeline_of(step), succeeded=self._has_succeeded(number)))
         return edits
+
+    def _has_succeeded(self, number: int) -> bool:
+        # The last time counts, which is what ended a loop like `until COMMAND`.
+        return [0, *(step.exit for step in self.plan.steps if step.command == number)][-1] == 0
 
     def _pipeline_of(self, step: Step) -> tuple[int, int] | None:
         part = self.script.commands[step.command] if step.block is None else self.script.blocks[step.block]
@@ -138,12 +144,12 @@ def quoted(word: str) -> str:
     return shlex.quote(word)
 
 
-def _removed(part: Command | Block, kept: tuple[int, int] | None) -> tuple[int, int, str]:
+def _removed(part: Command | Block, kept: tuple[int, int] | None, *, succeeded: bool = True) -> tuple[int, int, str]:
     """Return the edit that takes a part out, with its redirections and its pipeline, unless that is to be `kept`."""
-    place = part.place
+    place, instead = part.place, ":" if succeeded else "false"
     if place.pipeline is not None and place.pipeline == kept:
-        return part.start, part.end, ":"
-    return (*place.lines, "") if place.lines is not None else (place.start, place.end, ":")
+        return part.start, part.end, instead
+    return (*place.lines, "") if place.lines is not None else (place.start, place.end, instead)
 
 
 def command_line(plan: Plan, step: Step, run: PlannedRun) -> str:

@@ -193,6 +193,8 @@ class _Launch:
         self.record.remove()
 
     def from_command_line(self) -> Any:
+        if self.is_planning:  # before anything fails: from here on it is known that this is a program of MLXP
+            append_report([], self._command)
         try:
             arguments = self._adapted(parsed(sys.argv[1:]))
             if arguments is not None and arguments.is_plain_run:
@@ -214,9 +216,13 @@ class _Launch:
         if arguments is not None and arguments.only_looks:
             return None
         if self.is_planning:
-            append_report(self.planned_runs, [sys.executable, *sys.orig_argv[1:]])
+            append_report(self.planned_runs, self._command)
             sys.exit(0)
         return self._value_of_program()
+
+    @property
+    def _command(self) -> list[str]:
+        return [sys.executable, *sys.orig_argv[1:]]
 
     def _add_planned(self, overrides: list[str], composed: "DictConfig") -> None:
         from omegaconf import OmegaConf

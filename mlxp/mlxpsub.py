@@ -112,7 +112,7 @@ def _print_plan(batch: Batch) -> None:
 def submit_all(batch: Batch, program: str) -> int:
     """Submit a batch, tell what becomes of each run, and return an exit code; `program` begins what is said."""
     if batch.is_resumed:
-        print(f"{program}: finishing the submission that was cut short", file=sys.stderr)
+        print(f"{program}: {_what_is_resumed(batch)}", file=sys.stderr)
     try:
         with interrupts_between_steps() as stop_if_interrupted:
             batch.prepare(stop_if_interrupted)
@@ -129,6 +129,12 @@ def submit_all(batch: Batch, program: str) -> int:
     if refused:
         print(f"{program}: {len(refused)} runs were not submitted; `mlxp resubmit` tries those again", file=sys.stderr)
     return 1 if refused else 0
+
+
+def _what_is_resumed(batch: Batch) -> str:
+    if batch.prepared():
+        return "finishing the submission that was cut short"
+    return "the submission that was cut short is complete by now: give the command again to submit the runs once more"
 
 
 def _print_line(submission: Submission) -> None:

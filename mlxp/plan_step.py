@@ -2,7 +2,7 @@
 
 The Python program in the command is started without the launcher before it, and what it reported is noted together with
 the words of the command. A program of its own, started by the functions that plan.py puts into the script; the first
-arguments are the numbers of the command and of its block, then come the command's words, separated.
+arguments are the numbers of the command, of its block and of the script's process, then come the command's words.
 """
 
 import json
@@ -22,14 +22,16 @@ _OF_THE_SHELL = {"_", "SHLVL", "PWD", "OLDPWD"}
 
 def main(arguments: list[str]) -> int:
     """Run the stand-in and return the exit code of the program."""
-    command, block, *rest = arguments
+    command, block, shell, *rest = arguments
     groups = _groups(rest)
     words = [word for group in groups for word in group]
     found = _python_command(words)
     record: dict[str, Any] = {"command": int(command), "block": int(block) if block else None, "groups": groups}
-    record |= {"cwd": os.getcwd(), "started": time.monotonic_ns()}  # noqa: PTH109 - as the shell would spell it
+    record["cwd"] = os.getcwd()  # noqa: PTH109 - as the shell would spell it
+    # A command in the background is started by a process of its own, at any time.
+    record["started"] = (os.getpid() if os.getppid() == int(shell) else os.getppid(), time.monotonic_ns())
     unknown_programs = Path(os.environ["MLXP_PLAN"])
-    file = unknown_programs.with_name(f"step-{record['started']}-{os.getpid()}.json")
+    file = unknown_programs.with_name(f"step-{record['started'][1]}-{os.getpid()}.json")
     if found is None:
         file.write_text(json.dumps(record | {"program": None}), encoding="utf-8")
         _become(words)
@@ -60,8 +62,10 @@ def _python_command(words: list[str]) -> Any:
 
 
 def _become(words: list[str]) -> NoReturn:
-    if words[0] in {"exec", "command", "time"}:
+    if words[0] in {"exec", "time"}:
         words = words[1:]
+    if words[0] == "command":  # which only a shell knows
+        words = ["sh", "-c", '"$@"', "sh", *words]
     try:
         os.execvp(words[0], words)  # noqa: S606 - the user's own command, as it is
     except OSError as error:

@@ -77,7 +77,7 @@ def _plan(runs: Sequence[PlannedRun], settings: Mapping[str, Any], scheduler: Sc
     command = script.commands[commands[0]]
     before = len(command.words) - len(words)
     groups = [[word] for word in [*_texts(script, command)[:before], *words]]
-    step = Step(commands[0], None, groups, before + found.program, os.getcwd(), 0, list(runs))  # noqa: PTH109 - a str
+    step = Step(commands[0], None, groups, before + found.program, os.getcwd(), (0, 0), list(runs))  # noqa: PTH109 - a str
     others = frozenset(range(len(script.commands))) - {commands[0]}
     return Plan(script, (step,), others)
 

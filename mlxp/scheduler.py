@@ -108,7 +108,7 @@ class Scheduler:
     state
         Asks for the states of jobs, by their ids; see job_state.py. None if the scheduler cannot be asked.
     cancel
-        The command that ends the jobs whose ids follow.
+        The command that ends the jobs whose ids follow; none if there is none.
     restarts_as_another_job
         Whether a job that is started again gets another id, so that only `state` tells which job is to be cancelled.
     job_variable

@@ -18,7 +18,10 @@ from mlxp.python_command import LAUNCHERS, is_interpreter, is_script
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-__all__ = ["Block", "Command", "Script", "ScriptError", "Word", "read_script"]
+__all__ = ["OWN_PATH", "Block", "Command", "Script", "ScriptError", "Word", "read_script"]
+
+OWN_PATH = "MLXP_SCRIPT"
+"""The variable that stands for ``$0`` and ``BASH_SOURCE``, which name other files than the script in plan and jobs."""
 
 _STRAIGHT = frozenset(
     {"program", "list", "pipeline", "redirected_statement", "compound_statement", "subshell", "negated_command"}
@@ -40,6 +43,7 @@ _STATEMENTS = _STRAIGHT | {
 }
 _LITERALS = {"word", "number", "raw_string", "string", "concatenation"}
 _NO_WORDS = {"variable_assignment", "file_redirect", "heredoc_redirect", "herestring_redirect"}
+_OWN_PATHS = {b"0", b"BASH_SOURCE"}
 _SHELLS = ("bash", "sh", "dash", "ksh")
 
 
@@ -90,6 +94,8 @@ class Command:
         Whether its words say so as they stand, before any expansion.
     substituted
         Whether it stands in ``$(...)``, so that its output is a part of another command.
+    tested
+        Whether the script looks at its exit code: in ``if COMMAND``, ``COMMAND || ...`` and the like.
     block
         The block that it stands in.
     place
@@ -103,6 +109,7 @@ class Command:
     line: int
     looks_like_python: bool
     substituted: bool
+    tested: bool
     block: int | None
     place: "Place"
 
@@ -165,6 +172,7 @@ def parsed(text: bytes, path: Path) -> Script:
     """Return a script that has been read from `path`, taken apart; see `read_script`."""
     shebang, interpreter, body_start = _shebang(text, path)
     _check_syntax(text, interpreter, path)
+    text = _with_own_path(text)
     root = _tree(text)
     _check_understood(root, path)
     functions = _python_functions(root)
@@ -208,8 +216,14 @@ def _shebang(text: bytes, path: Path) -> tuple[str, tuple[str, ...], int]:
 
 
 def _check_syntax(text: bytes, interpreter: tuple[str, ...], path: Path) -> None:
+    # `shopt -s extglob` changes the syntax, and is not executed here.
+    options = (
+        ["-O", "extglob", "-n"]
+        if b"extglob" in text and any(Path(word).name == "bash" for word in interpreter)
+        else ["-n"]
+    )
     try:
-        answer = subprocess.run([*interpreter, "-n"], input=text, capture_output=True, check=False)
+        answer = subprocess.run([*interpreter, *options], input=text, capture_output=True, check=False)
     except OSError as error:
         raise InvalidShellPathError(f"{path} is written for {shlex.join(interpreter)}: {error.strerror}") from error
     if answer.returncode:
@@ -221,6 +235,16 @@ def _tree(text: bytes) -> "Node":
     import tree_sitter_bash
 
     return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language())).parse(text).root_node
+
+
+def _with_own_path(text: bytes) -> bytes:
+    names = [node for node in _walk(_tree(text)) if node.type == "variable_name" and node.text in _OWN_PATHS]
+    for node in reversed(names):
+        around = node.parent.type if node.parent is not None else ""
+        if around in {"simple_expansion", "expansion", "subscript"}:
+            new = f"{{{OWN_PATH}}}" if around == "simple_expansion" else OWN_PATH
+            text = text[: node.start_byte] + new.encode() + text[node.end_byte :]
+    return text
 
 
 def _check_understood(root: "Node", path: Path) -> None:
@@ -363,9 +387,20 @@ def _command(node: "Node", block: "Node | None", blocks: dict[tuple[int, int], i
         line=node.start_point.row + 1,
         looks_like_python=_looks_like_python(node),
         substituted=bool(types & {"command_substitution", "process_substitution"}),
+        tested=_is_tested(node),
         block=blocks[block.start_byte, block.end_byte] if block is not None else None,
         place=_place(node),
     )
+
+
+def _is_tested(node: "Node") -> bool:
+    """Tell whether ``set -e`` would forgive a command its failure."""
+    for parent in _ancestors(node):
+        is_first = parent.type == "list" and node == parent.named_children[0]
+        if parent.type == "negated_command" or is_first or node in parent.children_by_field_name("condition"):
+            return True
+        node = parent
+    return False
 
 
 def _place(node: "Node") -> Place:
@@ -385,7 +420,8 @@ def _lines(node: "Node") -> tuple[int, int] | None:
     start = text.rfind(b"\n", 0, node.start_byte) + 1
     end = text.find(b"\n", node.end_byte)
     end = len(text) if end < 0 else end + 1
-    rest = re.fullmatch(rb"[ \t]*[;&]?[ \t]*(#.*)?\n?", text[node.end_byte : end])
+    # What is started in the background leaves its number in `$!`, which the script may ask for.
+    rest = re.fullmatch(rb"[ \t]*;?[ \t]*(#.*)?\n?", text[node.end_byte : end])
     return (start, end) if rest and not text[start : node.start_byte].strip() else None
 
 

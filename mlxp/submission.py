@@ -298,6 +298,8 @@ def resubmit(submission: Submission) -> None:
 def cancel(scheduler: Scheduler, submissions: Sequence[Submission], job_ids: Iterable[str]) -> str | None:
     """Cancel the jobs of runs, and return what the scheduler says against it, if anything."""
     jobs = dict.fromkeys(job_ids)
+    if not scheduler.cancel:
+        return f"{scheduler.name} has no command that cancels jobs"
     try:
         answer = subprocess.run([*scheduler.cancel, *jobs], capture_output=True, text=True, check=False)
     except OSError as error:

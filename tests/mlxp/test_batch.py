@@ -55,8 +55,8 @@ def test_jobs_of_an_array_of_oar_have_ids_of_their_own(words):
 
 def test_scheduler_without_arrays_gets_single_jobs_and_says_so(make_desk):
     desk = make_desk("words", "PBS")
-    result = desk.submit("#!/bin/bash\n#PBS -l walltime=1\npython main.py a=1,2,3\n", "--array")
-    assert "single jobs" in result.stderr
+    result = desk.submit("#!/bin/bash\n#PBS -l walltime=1\npython main.py a=1,2,3\n", "--array", "--max-parallel", "2")
+    assert "single jobs are submitted, and all may run at once" in result.stderr
     assert len(desk.calls()) == 3
 
 

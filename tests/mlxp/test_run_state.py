@@ -171,6 +171,18 @@ def test_runs_of_an_unknown_scheduler_are_as_they_say_until_its_plugin_is_given(
     assert "--plugin" in desk.mlxp("cancel", "status == 'SUBMITTED'").stderr
 
 
+def test_scheduler_without_a_command_that_cancels_is_told(desk):
+    desk.write(
+        "import dataclasses\nfrom mlxp.scheduler import SLURM, register\n"
+        "register(dataclasses.replace(SLURM, name='MINE', directive='#MINE', cancel=()))\n",
+        "my_cluster.py",
+    )
+    desk.submit("#!/bin/bash\n#MINE --time=1\npython main.py\n", "--plugin", "my_cluster")
+    queue(desk, "101|RUNNING|None")
+    result = desk.mlxp("cancel", "seed == 0", "--plugin", "my_cluster")
+    assert (result.returncode, result.stderr) == (1, "mlxp: MINE has no command that cancels jobs\n")
+
+
 def test_cancelling_one_run_of_a_shared_job_is_refused(desk):
     desk.submit(desk.script, "--per-job", "2")
     queue(desk, "101|RUNNING|None", "102|PENDING|None")

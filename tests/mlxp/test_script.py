@@ -86,6 +86,17 @@ def test_script_can_be_submitted_from_elsewhere(words):
     file = words.write(script('cd "$(dirname "$0")"\npython main.py a=1'))
     result = words.mlxpsub(str(file), cwd=words.home)
     assert result.returncode == 0, result.stderr
+    assert ran(words, 1)["cwd"] == str(words.directory)
+
+
+@pytest.mark.parametrize("itself", ['"$0"', '"${BASH_SOURCE[0]}"', '"${BASH_SOURCE[0]:-$0}"', "${0%/*}/script.sh"])
+def test_script_finds_the_files_beside_it_in_plan_and_jobs(words, itself):
+    words.write("VALUE=7\n", "env.sh")
+    words.submit(
+        script(f'HERE=$(cd "$(dirname {itself})" && pwd)\ncd /\n. $HERE/env.sh\ncd $HERE\npython main.py a=$VALUE')
+    )
+    facts = ran(words, 1)
+    assert (facts["words"], facts["cwd"]) == (["a=7"], str(words.directory))
 
 
 @pytest.mark.parametrize(
@@ -220,6 +231,38 @@ def test_output_of_another_python_program_is_an_option(words):
     assert words.commands() == ["python main.py a=7 b=8"]
 
 
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("python -c 'exit(3)' || export VALUE=7", "false || export VALUE=7"),
+        (
+            "if python -c 'exit(3)'; then VALUE=1; else export VALUE=7; fi",
+            "if false; then VALUE=1; else export VALUE=7; fi",
+        ),
+        ("export VALUE=6\nuntil python again.py; do export VALUE=7; done; export VALUE=7", "until :; do"),
+    ],
+)
+def test_script_may_look_whether_another_program_fails(words, line, kept):
+    words.write(
+        "import os, sys\nif not os.path.exists('again'):\n    open('again', 'w')\n    sys.exit(1)\n", "again.py"
+    )
+    words.submit(script(f"{line}\npython main.py a=1"))
+    assert kept in words.job(1)
+    assert ran(words, 1)["env"]["VALUE"] == "7"
+
+
+def test_program_of_mlxp_that_fails_is_not_forgiven(make_desk):
+    desk = make_desk("quickstart", "SLURM")
+    result = desk.mlxpsub(desk.write(script("python main.py sed=1 || true\npython main.py seed=1")).name)
+    assert (result.returncode, "line 3: python main.py sed=1: failed" in result.stderr) == (1, True)
+
+
+def test_trace_of_a_script_shows_little_of_the_plan(words):
+    result = words.submit(script("set -x\nfor a in 1 2; do python main.py a=$a; done\necho end"))
+    assert len(result.stderr.splitlines()) < 10
+    assert "+ echo end" in result.stderr
+
+
 def test_program_that_fails_in_plan_mode_submits_nothing(words):
     result = words.mlxpsub(words.write(script("python main.py a=1\npython nowhere.py a=1")).name)
     assert result.returncode == 1
@@ -305,9 +348,29 @@ def test_own_program_named_like_a_word_in_a_note_is_no_run(words):
     assert len(words.app.log_ids()) == 1
 
 
+def test_job_may_ask_for_the_process_of_another_run_in_the_background(words):
+    words.submit(script("set -u\npython main.py a=1 &\nfirst=$!\npython main.py a=2 &\nwait $first $!"))
+    assert ran(words, 2)["words"] == ["a=2"]
+
+
+def test_patterns_of_bash_are_no_mistake(words):
+    words.submit(script("shopt -s extglob\necho !(x).yaml\npython main.py a=1"))
+    assert ran(words, 1)["words"] == ["a=1"]
+
+
 def test_commands_in_the_background_are_runs(words):
     words.submit(script("python main.py a=1 &\npython main.py a=2 &\nwait"))
     assert ran(words, 2)["words"] == ["a=2"]
+
+
+def test_commands_in_the_background_are_numbered_as_they_stand(words):
+    words.submit(script("for s in 1 2 3 4; do\n  (python main.py a=$s; python main.py b=$s) &\ndone\nwait"))
+    assert words.commands() == [f"python main.py {key}={s}" for s in (1, 2, 3, 4) for key in "ab"]
+
+
+def test_python_is_looked_for_as_elsewhere(words):
+    words.submit(script("command -v python > /dev/null || exit 1\npython main.py a=1"))
+    assert ran(words, 1)["words"] == ["a=1"]
 
 
 def test_here_documents_are_no_commands(words):

@@ -277,15 +277,13 @@ def test_wrong_options_are_said(desk, arguments, code, message):
     assert (result.returncode, message in result.stderr) == (code, True)
 
 
-@pytest.mark.parametrize(("arguments", "submissions"), [((), 6), (("--array",), 3)])
-def test_interrupted_submission_is_finished_by_the_same_command(desk, arguments, submissions):
+def interrupt(desk, script, *arguments):
+    """Press Ctrl-C once the first job has been submitted."""
     slow = desk.home / "bin/sbatch"
     slow.write_text(
         '#!/bin/sh\nsleep 0.7\nexec FAKE "$@"\n'.replace("FAKE", desk.env["PATH"].split(":")[0] + "/sbatch")
     )
     slow.chmod(0o755)
-    script = desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py seed=1,2,3,4,5,6\n").name
-    desk.env["FAKE_ARRAY_SIZE"] = "3"
     env = desk.env | {"PATH": f"{desk.home / 'bin'}:{desk.env['PATH']}"}
     command = [sys.executable, "-c", "import sys; from mlxp.mlxpsub import main; sys.exit(main())", script, *arguments]
     process = subprocess.Popen(command, cwd=desk.directory, env=env, stdout=subprocess.PIPE, text=True)
@@ -293,10 +291,26 @@ def test_interrupted_submission_is_finished_by_the_same_command(desk, arguments,
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize(("arguments", "submissions"), [((), 6), (("--array",), 3)])
+def test_interrupted_submission_is_finished_by_the_same_command(desk, arguments, submissions):
+    script = desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py seed=1,2,3,4,5,6\n").name
+    desk.env["FAKE_ARRAY_SIZE"] = "3"
+    interrupt(desk, script, *arguments)
     assert 1 <= len(desk.calls()) < submissions
     assert desk.mlxpsub(script, *arguments).returncode == 0
     assert len(desk.calls()) == submissions
     assert desk.app.log_ids() == list(range(1, 7))
+
+
+def test_interrupted_submission_that_resubmit_has_finished_is_said_to_be_complete(desk):
+    script = desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py seed=1,2,3\n").name
+    interrupt(desk, script)
+    assert desk.mlxp("resubmit").returncode == 0
+    result = desk.mlxpsub(script)
+    assert (result.stdout, "give the command again" in result.stderr) == ("", True)
+    assert desk.mlxpsub(script).stdout.startswith("run 4: job 104: ")
 
 
 def test_finished_submission_is_not_taken_up_again(desk):

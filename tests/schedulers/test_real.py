@@ -96,8 +96,8 @@ def test_run_that_oar_starts_again_is_followed_to_its_new_job(cluster):
     )
     cluster.wait(["RUNNING"])
     first = cluster.app.info()["scheduler"]["scheduler_job_id"]
-    command = ["oarsub", "-p", "core=6", "-l", "core=1,walltime=0:00:30", "sleep 1"]
-    subprocess.run(command, check=True, cwd=cluster.app.directory)
+    command = "oarsub -p core=6 -l core=1,walltime=0:00:30 -O /dev/null -E /dev/null"
+    subprocess.run([*command.split(), "sleep 1"], check=True)
     deadline = time.monotonic() + 150
     while cluster.app.info()["attempt"] == 1:
         assert time.monotonic() < deadline, cluster.call("cli", "status").stdout
