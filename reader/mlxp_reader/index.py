@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -285,16 +285,6 @@ def _column(name: str, table: pa.Table, other: pa.Table) -> encoding.Column:
     if encoding.null_value(field) is MISSING:
         return field, pa.chunked_array([pa.nulls(table.num_rows, field.type)])
     return encoding.encoded(name, [MISSING] * table.num_rows)
-
-
-def _dictionary(column: pa.ChunkedArray) -> list[str]:
-    texts: list[str] = column.combine_chunks().dictionary.to_pylist()
-    return texts
-
-
-def _codes(column: pa.ChunkedArray) -> Iterable[int]:
-    codes: list[int] = column.combine_chunks().indices.to_pylist()
-    return codes
 
 
 def _write(table: pa.Table, path: Path) -> None:

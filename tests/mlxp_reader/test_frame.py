@@ -200,6 +200,13 @@ def test_statistics_become_columns(runs):
     assert made["train.loss.argmin"].dtype == "int64"
 
 
+def test_statistics_are_numbers_though_a_run_logged_an_integer_or_none_among_them(log_runs):
+    curves = [[0, 0.5], [0.25, None], [0.1, 1.5]]
+    runs = log_runs(*[({}, {"train": [{"loss": loss} for loss in curve]}) for curve in curves])
+    assert runs.with_stats("train.loss.last")["train.loss.last"].mean() == 1.0
+    assert runs["train.loss"].metric.first().dtype == "float64"
+
+
 @pytest.mark.parametrize("name", ["train.lsos.last", "train.loss.median", "config.lr.last"])
 def test_an_unknown_statistic_is_an_error(runs, name):
     with pytest.raises(InvalidKeyError, match=r"there is no (column|statistic)"):
