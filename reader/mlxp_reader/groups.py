@@ -7,13 +7,13 @@ to pandas.
 from collections.abc import ItemsView, Iterator, KeysView, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader import maps
 from mlxp_reader.cells import is_missing
 from mlxp_reader.frame import DataFrame
+from mlxp_reader.mixed import MixedArray
 
 __all__ = ["GroupedDataFrame"]
 
@@ -94,9 +94,9 @@ class GroupedDataFrame:
 
     def __getitem__(self, key: Any) -> Any:
         """Return the group with these values, or, for names of columns, pandas' groups of these columns."""
-        if not isinstance(key, tuple) or (self._frame is not None and key in self._frame.columns):
-            return self._as_pandas()[key]
         normal = _as_key(key)
+        if not isinstance(key, tuple) or (self._frame is not None and normal in self._frame.columns):
+            return self._as_pandas()[key]
         if normal not in self.grouped_dict:
             raise InvalidKeyError(f"there is no group {key}; there are {_some(self.group_vals)}")
         return self.grouped_dict[normal]
@@ -211,10 +211,8 @@ class GroupedDataFrame:
 
 
 def _as_key(key: Any) -> Key:
-    values = key if isinstance(key, tuple) else (key,)
-    return tuple(
-        None if is_missing(value) else value.item() if isinstance(value, np.generic) else value for value in values
-    )
+    values = MixedArray.of(key if isinstance(key, tuple) else (key,))
+    return tuple(None if is_missing(value) else value for value in values)
 
 
 def _some(keys: list[Key], most: int = 5) -> str:

@@ -261,6 +261,12 @@ def test_the_key_of_one_column_is_a_tuple_too(runs):
     assert list(runs.groupby("config.seed").keys()) == [(1,), (2,)]
 
 
+def test_a_group_is_found_by_the_list_that_its_runs_have(runs):
+    groups = runs.assign(**{"config.layers": pd.array([[1], [1, 2], [1], [2]], dtype="mixed")}).groupby("config.layers")
+    assert len(groups[([1],)]) == 2
+    assert len(groups.select([([2],), ([3],)]).keys()) == 1
+
+
 def test_grouping_by_a_column_that_does_not_exist_is_an_error(runs):
     with pytest.raises(InvalidKeyError, match=r"did you mean config.lr"):
         runs.groupby("config.rl")

@@ -223,6 +223,16 @@ def test_mixed_values_compare_group_and_keep_their_values(logs, write_run):
     assert frame["config.x"].value_counts().iloc[0] == 2
 
 
+def test_mixed_values_stay_so_beside_the_runs_of_another_reader(logs, write_run, tmp_path):
+    for log_id, value in enumerate(["auto", 0.1, 1, 2], start=1):
+        write_run(log_id, {"lr": value})
+    runs = Reader(logs).filter()
+    joined = pd.concat([runs.head(2), runs.tail(2).astype({"config.lr": "int64"})], ignore_index=True)
+    assert (joined["config.lr"] < 1.5).tolist() == [False, True, True, False]
+    joined.to_parquet(tmp_path / "runs.parquet")
+    assert pd.read_parquet(tmp_path / "runs.parquet")["config.lr"].tolist() == ["auto", 0.1, 1, 2]
+
+
 def test_a_list_of_the_configuration_cannot_be_changed_for_all_runs_by_accident(logs, write_run):
     write_run(1, {"layers": [64, {"a": 1}]})
     layers = Reader(logs).filter()[0]["config.layers"]
