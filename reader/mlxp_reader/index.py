@@ -80,7 +80,7 @@ def cache_directory(source: Path, destination: Path | None) -> Path:
     Raises
     ------
     LogDirectoryError
-        If `destination` is given and cannot be written.
+        If `destination` is given and cannot be written, or if `source` is no directory.
     """
     cache = (destination or source) / CACHE_DIR
     try:
@@ -92,6 +92,8 @@ def cache_directory(source: Path, destination: Path | None) -> Path:
         return cache
     if destination is not None:
         raise LogDirectoryError(f"the index cannot be written to {cache}; choose another dst_dir")
+    if not source.is_dir():
+        raise LogDirectoryError(f"cannot read the directory {source}: there is no such directory")
     return _cache_of_user(source)
 
 

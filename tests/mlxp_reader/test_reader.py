@@ -119,9 +119,21 @@ def test_a_directory_without_runs_is_no_error(logs):
     assert (len(reader), len(reader.filter()), len(reader.problems), len(reader.fields)) == (0, 0, 0, 0)
 
 
-def test_a_directory_that_does_not_exist_is_an_error(logs):
+def test_a_directory_that_does_not_exist_is_an_error_and_leaves_nothing_in_the_cache_of_the_user(
+    logs, monkeypatch, caplog
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(logs))
     with pytest.raises(LogDirectoryError, match="nowhere"):
         Reader(logs / "nowhere")
+    assert not list(logs.iterdir())
+    assert not caplog.records
+
+
+def test_a_reader_can_be_given_to_another_process(sweep):
+    reader = Reader(sweep)
+    reader.filter()["train.loss"].metric.last()
+    copied = pickle.loads(pickle.dumps(reader))
+    assert copied.filter("train.loss.last < 3")["train.loss"].metric.last().tolist() == [2.0, 4 / 3, 1.0]
 
 
 def test_fields_are_a_table_of_types(sweep):
@@ -273,6 +285,15 @@ def test_a_bad_metric_line_is_a_problem_once_it_was_read(sweep):
     assert reader.problems.empty
     assert reader.filter()["train.loss"].iloc[0] == [4.0, 3.0]
     assert reader.problems[["log_id", "file", "line"]].to_numpy().tolist() == [[1, "metrics/train.json", 2]]
+
+
+def test_bad_metric_lines_are_counted_in_a_warning_when_they_are_met(sweep, caplog):
+    (sweep / "1/metrics/train.json").write_text('{"loss": \n{"loss": 3.0, "epoch": 1}\n[]\n')
+    runs = Reader(sweep).filter()
+    assert not caplog.messages
+    runs["train.loss"].metric.last()
+    runs["train.epoch"].metric.last()
+    assert caplog.messages == [f"2 problems in the runs of {sweep}: Reader.problems lists them"]
 
 
 def test_a_torn_last_line_of_a_running_run_is_no_problem(sweep):
