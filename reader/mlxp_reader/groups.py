@@ -131,7 +131,9 @@ class GroupedDataFrame:
         if all(isinstance(group, GroupedDataFrame) for group in self.grouped_dict.values()) and self.grouped_dict:
             return GroupedDataFrame(self.group_keys, {key: group.ungroup() for key, group in self.items()})
         frames = [self._with_keys(group, key) for key, group in self.items()]
-        return pd.concat(frames, ignore_index=True) if frames else DataFrame(columns=pd.Index(self.group_keys))
+        if not frames:
+            return DataFrame(columns=pd.Index(self.group_keys)) if self._frame is None else self._frame.iloc[:0]
+        return pd.concat(frames, ignore_index=True)
 
     def _with_keys(self, group: Any, key: Key) -> Any:
         missing = {
@@ -148,35 +150,42 @@ class GroupedDataFrame:
             return pd.DataFrame(columns=pd.Index(self.group_keys))
         return pd.concat(list(frames.values()), keys=list(frames), names=self.group_keys)
 
-    def aggregate(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
-        """Return one row per group; see `DataFrame.aggregate`. Given no maps, what pandas returns."""
-        return self._verb("aggregate", args, kwargs, ungroup)
+    def aggregate(self, *args: Any, **kwargs: Any) -> Any:
+        """Return one row per group; see `DataFrame.aggregate`. Given no maps, what pandas returns.
+
+        This and the verbs below take ``ungroup=True``, to return one frame instead of groups.
+        """
+        return self._verb("aggregate", args, kwargs, "maps", "ungroup")
 
     agg = aggregate
 
-    def apply(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
+    def apply(self, *args: Any, **kwargs: Any) -> Any:
         """Return what maps make of each group; see `DataFrame.apply`. Given no maps, what pandas returns."""
-        return self._verb("apply", args, kwargs, ungroup)
+        return self._verb("apply", args, kwargs, "maps", "map_type", "ungroup")
 
-    def transform(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
+    def transform(self, *args: Any, **kwargs: Any) -> Any:
         """Return one row per run; see `DataFrame.transform`. Given no maps, what pandas returns."""
-        return self._verb("transform", args, kwargs, ungroup)
+        return self._verb("transform", args, kwargs, "maps", "ungroup")
 
-    def map(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
+    def map(self, *args: Any, **kwargs: Any) -> Any:
         """Return one row per run; see `DataFrame.map`."""
-        return self._verb("map", args, kwargs, ungroup)
+        return self._verb("map", args, kwargs, "maps", "ungroup")
 
-    def filter(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
+    def filter(self, *args: Any, **kwargs: Any) -> Any:
         """Return the runs of each group that a map keeps; see `DataFrame.filter`.
 
         With ``bygroups``, a column or several, the function is asked for each group of these columns instead. Given no
         map, what pandas returns.
         """
-        bygroups = kwargs.pop("bygroups", None)
-        if bygroups is None:
-            return self._verb("filter", args, kwargs, ungroup, keyword="filter_map")
-        filtered = self.ungroup().groupby(bygroups).filter(*args, ungroup=True, **kwargs)
-        return filtered if ungroup else filtered.groupby(self.group_keys)
+        parameters = ("filter_map", "bygroups", "ungroup")
+        given = {**dict(zip(parameters, args, strict=False)), **kwargs}
+        bygroups = given.get("bygroups")
+        if not bygroups or isinstance(bygroups, bool):  # pandas' second parameter is one
+            return self._verb("filter", args, kwargs, *parameters)
+        filtered = self.ungroup()
+        if len(filtered):
+            filtered = filtered.groupby(bygroups).filter(given["filter_map"], ungroup=True)
+        return filtered if given.get("ungroup") else filtered.groupby(self.group_keys)
 
     def sort(self, by: str | list[str], ascending: bool = True, ungroup: bool = False) -> Any:
         """Return the groups with their runs in the order of some columns."""
@@ -187,15 +196,16 @@ class GroupedDataFrame:
         grouped: GroupedDataFrame = self._each("groupby", (group_keys,), {}, ungroup=False)
         return grouped
 
-    def _verb(
-        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], ungroup: bool, keyword: str = "maps"
-    ) -> Any:
-        found = maps.as_maps(args[0] if args else kwargs.get(keyword), self.columns)
+    def _verb(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *parameters: str) -> Any:
+        """Apply a verb of MLXP, whose `parameters` may be given by place, to each group, or else that of pandas."""
+        given = {**dict(zip(parameters, args, strict=False)), **kwargs}
+        found = maps.as_maps(given.get(parameters[0]), self.columns)
         if found is None:
             return getattr(self._as_pandas(), name)(*args, **kwargs)
         if self._frame is not None:
             maps.load(self._frame, found)  # all groups at once
-        return self._each(name, args, kwargs, ungroup)
+        ungroup = given.pop("ungroup", False)
+        return self._each(name, (), given, ungroup)
 
     @property
     def columns(self) -> Any:

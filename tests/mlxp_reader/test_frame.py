@@ -298,6 +298,21 @@ def test_groups_are_aggregated_by_maps(runs):
     assert [len(group) for group in made.grouped_dict.values()] == [1, 1]
 
 
+def test_verbs_of_groups_take_their_parameters_by_place_too(runs):
+    groups = runs.groupby(["config.lr"])
+    made = groups.aggregate((max, "config.seed", "best"), True)
+    assert made["best"].tolist() == [2, 2]
+    assert len(groups.apply((lambda seed: seed, "config.seed"), "Rowwise", True)) == 4
+    kept = groups.filter((lambda losses: [len(losses) == 2] * 2, "train.loss"), ["config.seed"], True)
+    assert len(kept) == 4
+
+
+def test_of_no_runs_those_of_groups_can_be_chosen(runs):
+    none = runs.iloc[:0]
+    assert list(none.filter((all, "train.loss"), bygroups="config.lr").columns) == list(runs.columns)
+    assert list(none.groupby("config.lr").filter((all, "train.loss"), bygroups="config.seed").keys()) == []
+
+
 def test_ungrouped_results_have_the_keys_as_columns(runs):
     made = runs.groupby(["config.lr"]).aggregate((max, "config.seed", "best"), ungroup=True)
     assert made[["config.lr", "best"]].to_numpy().tolist() == [[0.1, 2], [1.0, 2]]
