@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from pandas.api.extensions import register_extension_dtype
 
-from mlxp_reader.cells import CellArray, CellDtype, is_missing, objects
+from mlxp_reader.cells import CellArray, CellDtype, Objects, is_missing, objects
 from mlxp_reader.encoding import from_text, to_text
 
 __all__ = ["MixedArray", "MixedDtype"]
@@ -133,6 +133,10 @@ class MixedArray(CellArray):
         if isinstance(cell, dt.date):
             return 3, cell.isoformat()
         return 4, repr(cell)
+
+    def _values_for_factorize(self) -> tuple[Objects, float]:
+        # As pandas does with objects: what is None and what is missing are one group.
+        return np.where(self.isna(), np.nan, self.cells), np.nan
 
     def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:  # noqa: ARG002
         return str

@@ -235,6 +235,14 @@ def test_mixed_values_compare_group_and_keep_their_values(logs, write_run):
     assert frame["config.x"].value_counts().iloc[0] == 2
 
 
+def test_runs_that_have_none_or_nan_or_lack_the_key_are_one_group(logs, write_run):
+    for log_id, config in enumerate([{"x": None}, {"x": float("nan")}, {}, {"x": [1]}], start=1):
+        write_run(log_id, config)
+    groups = Reader(logs).filter().groupby("config.x")
+    assert [(key, ids(group)) for key, group in groups.items()] == [(([1],), [4]), ((None,), [1, 2, 3])]
+    assert groups.groups_size == 2
+
+
 def test_mixed_values_stay_so_beside_the_runs_of_another_reader(logs, write_run, tmp_path):
     for log_id, value in enumerate(["auto", 0.1, 1, 2], start=1):
         write_run(log_id, {"lr": value})
