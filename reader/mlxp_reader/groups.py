@@ -7,6 +7,7 @@ to pandas.
 from collections.abc import ItemsView, Iterator, KeysView, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
@@ -61,12 +62,18 @@ class GroupedDataFrame:
         return self._groups
 
     def _found_groups(self) -> dict[Key, Any]:
-        assert self._frame is not None  # noqa: S101 - only `of` leaves the groups to be found
-        groups = self._pandas
-        if all(name in self._frame.columns for name in self.group_keys):
-            # pandas leaves out the runs without a value, unless it is told not to.
-            groups = pd.DataFrame.groupby(self._frame, self.group_keys, dropna=False, observed=True, sort=groups.sort)
+        frame = self._frame_by_columns()
+        groups = self._pandas if frame is None else self._by_columns(frame)
         return {_as_key(key): group for key, group in groups}
+
+    def _frame_by_columns(self) -> pd.DataFrame | None:
+        """Return the frame that was grouped, if it was by columns of its own."""
+        frame = self._frame
+        return frame if frame is not None and all(name in frame.columns for name in self.group_keys) else None
+
+    def _by_columns(self, frame: pd.DataFrame) -> Any:
+        # pandas leaves out the runs without a value, unless it is told not to.
+        return pd.DataFrame.groupby(frame, self.group_keys, dropna=False, observed=True, sort=self._pandas.sort)
 
     @property
     def group_vals(self) -> list[Key]:
@@ -85,8 +92,7 @@ class GroupedDataFrame:
 
     def _as_pandas(self) -> Any:
         if self._pandas is None:
-            self._frame = pd.DataFrame(self.ungroup())
-            self._pandas = self._frame.groupby(self.group_keys, dropna=False)
+            self._pandas = pd.DataFrame(self.ungroup()).groupby(self.group_keys, dropna=False)
         return self._pandas
 
     def __dir__(self) -> list[str]:
@@ -102,7 +108,7 @@ class GroupedDataFrame:
         return self.grouped_dict[normal]
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._as_pandas()) if self._pandas is not None else iter(self.grouped_dict.items())
+        return iter(self._pandas) if self._frame is not None else iter(self.grouped_dict.items())
 
     def __len__(self) -> int:
         return len(self._pandas) if self._groups is None else len(self._groups)
@@ -128,12 +134,16 @@ class GroupedDataFrame:
 
     def ungroup(self) -> Any:
         """Return all groups as one frame, in which the values that they were grouped by are columns."""
+        if (frame := self._frame_by_columns()) is not None:
+            return self._in_order(frame).reset_index(drop=True)
         if all(isinstance(group, GroupedDataFrame) for group in self.grouped_dict.values()) and self.grouped_dict:
             return GroupedDataFrame(self.group_keys, {key: group.ungroup() for key, group in self.items()})
         frames = [self._with_keys(group, key) for key, group in self.items()]
-        if not frames:
-            return DataFrame(columns=pd.Index(self.group_keys)) if self._frame is None else self._frame.iloc[:0]
-        return pd.concat(frames, ignore_index=True)
+        return pd.concat(frames, ignore_index=True) if frames else DataFrame(columns=pd.Index(self.group_keys))
+
+    def _in_order(self, frame: pd.DataFrame) -> Any:
+        """Return the runs, one group after the other."""
+        return frame.iloc[np.argsort(self._by_columns(frame).ngroup().to_numpy(), kind="stable")]
 
     def _with_keys(self, group: Any, key: Key) -> Any:
         missing = {
@@ -145,10 +155,15 @@ class GroupedDataFrame:
 
     def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
         """Return a plain `pandas.DataFrame` whose index tells the groups; see `DataFrame.toPandas`."""
+        if (frame := self._frame_by_columns()) is not None:
+            runs = self._in_order(frame)
+            values = [runs[name].array for name in self.group_keys]
+            return _indexed(runs.toPandas(lazy=lazy), self.group_keys, values)
         frames: dict[Key, pd.DataFrame] = {key: group.toPandas(lazy=lazy) for key, group in self.items()}
         if not frames:
             return pd.DataFrame(columns=pd.Index(self.group_keys))
-        return pd.concat(list(frames.values()), keys=list(frames), names=self.group_keys)
+        keys = [key for key, group in frames.items() for _ in range(len(group))]
+        return _indexed(pd.concat(list(frames.values())), self.group_keys, list(zip(*keys, strict=True)))
 
     def aggregate(self, *args: Any, **kwargs: Any) -> Any:
         """Return one row per group; see `DataFrame.aggregate`. Given no maps, what pandas returns.
@@ -202,8 +217,8 @@ class GroupedDataFrame:
         found = maps.as_maps(given.get(parameters[0]), self.columns)
         if found is None:
             return getattr(self._as_pandas(), name)(*args, **kwargs)
-        if self._frame is not None:
-            maps.load(self._frame, found)  # all groups at once
+        # All groups at once: each by itself would have the files looked up again.
+        maps.load([self._frame] if self._frame is not None else list(self.grouped_dict.values()), found)
         ungroup = given.pop("ungroup", False)
         return self._each(name, (), given, ungroup)
 
@@ -218,6 +233,26 @@ class GroupedDataFrame:
         results = {key: getattr(group, verb)(*args, **kwargs) for key, group in self.items()}
         grouped = GroupedDataFrame(self.group_keys, results)
         return grouped.ungroup() if ungroup else grouped
+
+
+def _indexed(frame: pd.DataFrame, names: list[str], values: Sequence[Any]) -> pd.DataFrame:
+    """Return `frame` with `values`, per name one for each row, as levels before its index."""
+    # By hand: pandas' own ways to make such an index take a list for several values, and know no missing one.
+    levels: list[tuple[Any, Any]] = []
+    for level in values:
+        codes, different = pd.factorize(pd.Series(MixedArray.of(level)), sort=True)
+        levels.append((codes, maps.column(different.tolist())))
+    inner = frame.index
+    if isinstance(inner, pd.MultiIndex):
+        levels += zip(inner.codes, inner.levels, strict=True)
+    else:
+        levels.append(pd.factorize(inner))
+    index = pd.MultiIndex(
+        levels=[pd.Index(different) for _, different in levels],
+        codes=[codes for codes, _ in levels],
+        names=[*names, *inner.names],
+    )
+    return frame.set_axis(index)
 
 
 def _as_key(key: Any) -> Key:

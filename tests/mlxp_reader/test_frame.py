@@ -5,7 +5,7 @@ import pytest
 from mlxp.errors import InvalidKeyError, InvalidMapError
 from mlxp_reader.frame import DataFrame, Run
 from mlxp_reader.groups import GroupedDataFrame
-from mlxp_reader.lazy import MetricArray, MetricValues
+from mlxp_reader.lazy import MetricArray, MetricColumn, MetricValues
 
 
 def mean(curves):
@@ -343,6 +343,30 @@ def test_groups_sort_map_transform_and_group_again(runs):
 def test_a_group_that_does_not_exist_is_an_error(runs):
     with pytest.raises(InvalidKeyError, match=r"\(0.1,\), \(1.0,\)"):
         runs.groupby("config.lr")[(7,)]
+
+
+@pytest.mark.parametrize("values", [[[1], [1, 2], [1], None], [1, None, 2, 1], ["a", 0.5, None, "a"]])
+def test_groups_by_lists_and_none_are_shown_too(runs, values):
+    groups = runs.assign(**{"config.x": pd.array(values, dtype="mixed")}).groupby("config.x")
+    for shown in (groups.toPandas(), groups.sort("config.seed").toPandas()):
+        assert shown.index.names == ["config.x", None]
+        assert sorted(shown.index.get_level_values(1)) == [0, 1, 2, 3]
+        assert shown["config.x"].tolist()[-1] is None
+
+
+def test_groups_of_groups_are_shown_as_one_frame(runs):
+    shown = runs.groupby("config.lr").groupby("config.seed").toPandas()
+    assert shown.index.names == ["config.lr", "config.seed", None]
+    assert shown.loc[(0.1, 2), "config.model"].tolist() == ["cnn"]
+
+
+def test_curves_of_selected_groups_are_read_in_one_step():
+    calls = []
+    column = MetricColumn("loss", 100, lambda rows: calls.append(rows) or [np.arange(3.0)] * len(rows))
+    runs = DataFrame({"config.lr": np.arange(100), "loss": MetricArray.of_rows(column, np.arange(100))})
+    chosen = runs.groupby("config.lr").select([(lr,) for lr in range(50)])
+    chosen.aggregate((mean, "loss"))
+    assert [len(rows) for rows in calls] == [50]
 
 
 def test_groups_are_shown_as_one_frame(runs):
