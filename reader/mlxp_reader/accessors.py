@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlxp_reader.lazy import MetricArray
+from mlxp_reader.mixed import MixedArray
 from mlxp_reader.statistics import statistic
 
 __all__ = ["MetricAccessor"]
@@ -83,8 +84,24 @@ class MetricAccessor:
 
 def _plain(found: Any) -> Any:
     """Return a masked array as a plain one, if NaN can stand for what is missing or nothing is."""
+    if isinstance(found, MixedArray):
+        found = _as_numbers(found)
     if isinstance(found, pd.arrays.FloatingArray):
         return found.to_numpy(dtype=np.float64, na_value=np.nan)
     if isinstance(found, pd.arrays.IntegerArray) and not found.isna().any():
         return found.to_numpy(dtype=np.int64)
     return found
+
+
+def _as_numbers(found: MixedArray) -> Any:
+    """Return values of several kinds as an array of numbers, if they are numbers or None, which stands for none."""
+    missing = found.isna()
+    kinds = set(map(type, found.cells[~missing]))
+    if not kinds <= {bool, int, float}:
+        return found
+    is_whole = bool(kinds) and float not in kinds
+    try:
+        values: npt.NDArray[Any] = np.where(missing, 0, found.cells).astype(np.int64 if is_whole else np.float64)
+    except OverflowError:  # an integer that no array of numbers holds
+        return found
+    return (pd.arrays.IntegerArray if is_whole else pd.arrays.FloatingArray)(values, missing)

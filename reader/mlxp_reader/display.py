@@ -129,7 +129,9 @@ def _rows_shown(frame: pd.DataFrame) -> list[int]:
 
 def _described(frame: Any, rows: Sequence[int]) -> list[_Column]:
     """Return the columns that tell what the runs are: id, status, and the keys that vary."""
-    names = {LOG_ID: "log_id", STATUS: "status", **{key: short(key) for key in frame.diff()}}
+    names = {LOG_ID: "log_id", STATUS: "status"}
+    # A key that is called like one of these has its full name.
+    names |= {key: key if short(key) in names.values() else short(key) for key in frame.diff()}
     return [_Column(head, [_cut(shown(frame[name].iloc[row])) for row in rows]) for name, head in names.items()]
 
 

@@ -216,7 +216,8 @@ class DataFrame(Analysis, pd.DataFrame):
             return super().filter(*args, **kwargs)
         bygroups = kwargs["bygroups"] if "bygroups" in kwargs else args[1] if len(args) > 1 else None
         if bygroups:
-            return self.groupby(bygroups).filter(args[0] if args else kwargs["filter_map"], ungroup=True)
+            groups = self.groupby(bygroups)
+            return groups.filter(args[0] if args else kwargs["filter_map"], ungroup=True) if len(self) else self.copy()
         return self[maps.selected(self, found)]
 
     def to_table(self, columns: list[str] | None = None, tablefmt: str = "simple", **options: Any) -> str:

@@ -14,6 +14,7 @@ from mlxp.errors import InvalidKeyError
 from mlxp_reader import maps
 from mlxp_reader.cells import is_missing
 from mlxp_reader.frame import DataFrame
+from mlxp_reader.mixed import MixedArray
 
 __all__ = ["GroupedDataFrame"]
 
@@ -61,12 +62,18 @@ class GroupedDataFrame:
         return self._groups
 
     def _found_groups(self) -> dict[Key, Any]:
-        assert self._frame is not None  # noqa: S101 - only `of` leaves the groups to be found
-        groups = self._pandas
-        if all(name in self._frame.columns for name in self.group_keys):
-            # pandas leaves out the runs without a value, unless it is told not to.
-            groups = pd.DataFrame.groupby(self._frame, self.group_keys, dropna=False, observed=True, sort=groups.sort)
+        frame = self._frame_by_columns()
+        groups = self._pandas if frame is None else self._by_columns(frame)
         return {_as_key(key): group for key, group in groups}
+
+    def _frame_by_columns(self) -> pd.DataFrame | None:
+        """Return the frame that was grouped, if it was by columns of its own."""
+        frame = self._frame
+        return frame if frame is not None and all(name in frame.columns for name in self.group_keys) else None
+
+    def _by_columns(self, frame: pd.DataFrame) -> Any:
+        # pandas leaves out the runs without a value, unless it is told not to.
+        return pd.DataFrame.groupby(frame, self.group_keys, dropna=False, observed=True, sort=self._pandas.sort)
 
     @property
     def group_vals(self) -> list[Key]:
@@ -85,8 +92,7 @@ class GroupedDataFrame:
 
     def _as_pandas(self) -> Any:
         if self._pandas is None:
-            self._frame = pd.DataFrame(self.ungroup())
-            self._pandas = self._frame.groupby(self.group_keys, dropna=False)
+            self._pandas = pd.DataFrame(self.ungroup()).groupby(self.group_keys, dropna=False)
         return self._pandas
 
     def __dir__(self) -> list[str]:
@@ -94,15 +100,15 @@ class GroupedDataFrame:
 
     def __getitem__(self, key: Any) -> Any:
         """Return the group with these values, or, for names of columns, pandas' groups of these columns."""
-        if not isinstance(key, tuple) or (self._frame is not None and key in self._frame.columns):
-            return self._as_pandas()[key]
         normal = _as_key(key)
+        if not isinstance(key, tuple) or (self._frame is not None and normal in self._frame.columns):
+            return self._as_pandas()[key]
         if normal not in self.grouped_dict:
             raise InvalidKeyError(f"there is no group {key}; there are {_some(self.group_vals)}")
         return self.grouped_dict[normal]
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._as_pandas()) if self._pandas is not None else iter(self.grouped_dict.items())
+        return iter(self._pandas) if self._frame is not None else iter(self.grouped_dict.items())
 
     def __len__(self) -> int:
         return len(self._pandas) if self._groups is None else len(self._groups)
@@ -128,10 +134,16 @@ class GroupedDataFrame:
 
     def ungroup(self) -> Any:
         """Return all groups as one frame, in which the values that they were grouped by are columns."""
+        if (frame := self._frame_by_columns()) is not None:
+            return self._in_order(frame).reset_index(drop=True)
         if all(isinstance(group, GroupedDataFrame) for group in self.grouped_dict.values()) and self.grouped_dict:
             return GroupedDataFrame(self.group_keys, {key: group.ungroup() for key, group in self.items()})
         frames = [self._with_keys(group, key) for key, group in self.items()]
         return pd.concat(frames, ignore_index=True) if frames else DataFrame(columns=pd.Index(self.group_keys))
+
+    def _in_order(self, frame: pd.DataFrame) -> Any:
+        """Return the runs, one group after the other."""
+        return frame.iloc[np.argsort(self._by_columns(frame).ngroup().to_numpy(), kind="stable")]
 
     def _with_keys(self, group: Any, key: Key) -> Any:
         missing = {
@@ -143,40 +155,52 @@ class GroupedDataFrame:
 
     def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
         """Return a plain `pandas.DataFrame` whose index tells the groups; see `DataFrame.toPandas`."""
+        if (frame := self._frame_by_columns()) is not None:
+            runs = self._in_order(frame)
+            values = [runs[name].array for name in self.group_keys]
+            return _indexed(runs.toPandas(lazy=lazy), self.group_keys, values)
         frames: dict[Key, pd.DataFrame] = {key: group.toPandas(lazy=lazy) for key, group in self.items()}
         if not frames:
             return pd.DataFrame(columns=pd.Index(self.group_keys))
-        return pd.concat(list(frames.values()), keys=list(frames), names=self.group_keys)
+        keys = [key for key, group in frames.items() for _ in range(len(group))]
+        return _indexed(pd.concat(list(frames.values())), self.group_keys, list(zip(*keys, strict=True)))
 
-    def aggregate(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
-        """Return one row per group; see `DataFrame.aggregate`. Given no maps, what pandas returns."""
-        return self._verb("aggregate", args, kwargs, ungroup)
+    def aggregate(self, *args: Any, **kwargs: Any) -> Any:
+        """Return one row per group; see `DataFrame.aggregate`. Given no maps, what pandas returns.
+
+        This and the verbs below take ``ungroup=True``, to return one frame instead of groups.
+        """
+        return self._verb("aggregate", args, kwargs, "maps", "ungroup")
 
     agg = aggregate
 
-    def apply(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
+    def apply(self, *args: Any, **kwargs: Any) -> Any:
         """Return what maps make of each group; see `DataFrame.apply`. Given no maps, what pandas returns."""
-        return self._verb("apply", args, kwargs, ungroup)
+        return self._verb("apply", args, kwargs, "maps", "map_type", "ungroup")
 
-    def transform(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
+    def transform(self, *args: Any, **kwargs: Any) -> Any:
         """Return one row per run; see `DataFrame.transform`. Given no maps, what pandas returns."""
-        return self._verb("transform", args, kwargs, ungroup)
+        return self._verb("transform", args, kwargs, "maps", "ungroup")
 
-    def map(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
+    def map(self, *args: Any, **kwargs: Any) -> Any:
         """Return one row per run; see `DataFrame.map`."""
-        return self._verb("map", args, kwargs, ungroup)
+        return self._verb("map", args, kwargs, "maps", "ungroup")
 
-    def filter(self, *args: Any, ungroup: bool = False, **kwargs: Any) -> Any:
+    def filter(self, *args: Any, **kwargs: Any) -> Any:
         """Return the runs of each group that a map keeps; see `DataFrame.filter`.
 
         With ``bygroups``, a column or several, the function is asked for each group of these columns instead. Given no
         map, what pandas returns.
         """
-        bygroups = kwargs.pop("bygroups", None)
-        if bygroups is None:
-            return self._verb("filter", args, kwargs, ungroup, keyword="filter_map")
-        filtered = self.ungroup().groupby(bygroups).filter(*args, ungroup=True, **kwargs)
-        return filtered if ungroup else filtered.groupby(self.group_keys)
+        parameters = ("filter_map", "bygroups", "ungroup")
+        given = {**dict(zip(parameters, args, strict=False)), **kwargs}
+        bygroups = given.get("bygroups")
+        if not bygroups or isinstance(bygroups, bool):  # pandas' second parameter is one
+            return self._verb("filter", args, kwargs, *parameters)
+        filtered = self.ungroup()
+        if len(filtered):
+            filtered = filtered.groupby(bygroups).filter(given["filter_map"], ungroup=True)
+        return filtered if given.get("ungroup") else filtered.groupby(self.group_keys)
 
     def sort(self, by: str | list[str], ascending: bool = True, ungroup: bool = False) -> Any:
         """Return the groups with their runs in the order of some columns."""
@@ -187,15 +211,16 @@ class GroupedDataFrame:
         grouped: GroupedDataFrame = self._each("groupby", (group_keys,), {}, ungroup=False)
         return grouped
 
-    def _verb(
-        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], ungroup: bool, keyword: str = "maps"
-    ) -> Any:
-        found = maps.as_maps(args[0] if args else kwargs.get(keyword), self.columns)
+    def _verb(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *parameters: str) -> Any:
+        """Apply a verb of MLXP, whose `parameters` may be given by place, to each group, or else that of pandas."""
+        given = {**dict(zip(parameters, args, strict=False)), **kwargs}
+        found = maps.as_maps(given.get(parameters[0]), self.columns)
         if found is None:
             return getattr(self._as_pandas(), name)(*args, **kwargs)
-        if self._frame is not None:
-            maps.load(self._frame, found)  # all groups at once
-        return self._each(name, args, kwargs, ungroup)
+        # All groups at once: each by itself would have the files looked up again.
+        maps.load([self._frame] if self._frame is not None else list(self.grouped_dict.values()), found)
+        ungroup = given.pop("ungroup", False)
+        return self._each(name, (), given, ungroup)
 
     @property
     def columns(self) -> Any:
@@ -210,11 +235,29 @@ class GroupedDataFrame:
         return grouped.ungroup() if ungroup else grouped
 
 
-def _as_key(key: Any) -> Key:
-    values = key if isinstance(key, tuple) else (key,)
-    return tuple(
-        None if is_missing(value) else value.item() if isinstance(value, np.generic) else value for value in values
+def _indexed(frame: pd.DataFrame, names: list[str], values: Sequence[Any]) -> pd.DataFrame:
+    """Return `frame` with `values`, per name one for each row, as levels before its index."""
+    # By hand: pandas' own ways to make such an index take a list for several values, and know no missing one.
+    levels: list[tuple[Any, Any]] = []
+    for level in values:
+        codes, different = pd.factorize(pd.Series(MixedArray.of(level)), sort=True)
+        levels.append((codes, maps.column(different.tolist())))
+    inner = frame.index
+    if isinstance(inner, pd.MultiIndex):
+        levels += zip(inner.codes, inner.levels, strict=True)
+    else:
+        levels.append(pd.factorize(inner))
+    index = pd.MultiIndex(
+        levels=[pd.Index(different) for _, different in levels],
+        codes=[codes for codes, _ in levels],
+        names=[*names, *inner.names],
     )
+    return frame.set_axis(index)
+
+
+def _as_key(key: Any) -> Key:
+    values = MixedArray.of(key if isinstance(key, tuple) else (key,))
+    return tuple(None if is_missing(value) else value for value in values)
 
 
 def _some(keys: list[Key], most: int = 5) -> str:

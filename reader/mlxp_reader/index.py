@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +80,7 @@ def cache_directory(source: Path, destination: Path | None) -> Path:
     Raises
     ------
     LogDirectoryError
-        If `destination` is given and cannot be written.
+        If `destination` is given and cannot be written, or if `source` is no directory.
     """
     cache = (destination or source) / CACHE_DIR
     try:
@@ -92,6 +92,8 @@ def cache_directory(source: Path, destination: Path | None) -> Path:
         return cache
     if destination is not None:
         raise LogDirectoryError(f"the index cannot be written to {cache}; choose another dst_dir")
+    if not source.is_dir():
+        raise LogDirectoryError(f"cannot read the directory {source}: there is no such directory")
     return _cache_of_user(source)
 
 
@@ -285,16 +287,6 @@ def _column(name: str, table: pa.Table, other: pa.Table) -> encoding.Column:
     if encoding.null_value(field) is MISSING:
         return field, pa.chunked_array([pa.nulls(table.num_rows, field.type)])
     return encoding.encoded(name, [MISSING] * table.num_rows)
-
-
-def _dictionary(column: pa.ChunkedArray) -> list[str]:
-    texts: list[str] = column.combine_chunks().dictionary.to_pylist()
-    return texts
-
-
-def _codes(column: pa.ChunkedArray) -> Iterable[int]:
-    codes: list[int] = column.combine_chunks().indices.to_pylist()
-    return codes
 
 
 def _write(table: pa.Table, path: Path) -> None:

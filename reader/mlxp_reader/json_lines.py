@@ -288,7 +288,7 @@ def _records(lines: list[bytes], loads: Callable[[bytes], Any]) -> tuple[list[di
             record = loads(line)
         except (ValueError, RecursionError) as error:
             if line.strip():
-                problems.append(BadLine(number, str(error)))
+                problems.append(BadLine(number, _sentence(error)))
             continue
         if isinstance(record, dict):
             records.append(record)
@@ -305,6 +305,11 @@ def _loads(line: bytes) -> Any:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
         return _loads_exactly(line)
+
+
+def _sentence(error: Exception) -> str:
+    # Without the line that json tells, which is always the first.
+    return f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
 
 
 def _shortened(line: bytes) -> str:

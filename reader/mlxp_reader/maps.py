@@ -12,7 +12,7 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError, InvalidMapError
 from mlxp_reader.cells import objects
-from mlxp_reader.lazy import MetricArray, MetricValues
+from mlxp_reader.lazy import MetricArray, MetricValues, load_cells
 from mlxp_reader.names import suggestion
 
 __all__ = ["MAP_TYPES", "Map", "aggregated", "applied", "as_maps", "load", "mapped", "selected", "transformed"]
@@ -205,11 +205,11 @@ def _rowwise(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
     return {name: column(values) for name, values in results.items()}
 
 
-def load(frame: pd.DataFrame, maps: Sequence[Map]) -> None:
-    """Load the metrics that maps take, each in one go."""
+def load(frames: Sequence[Any], maps: Sequence[Map]) -> None:
+    """Load the metrics that maps take from some frames, each in one go."""
     for name in {name for one in maps for name in one.columns}:
-        if isinstance(frame[name].array, MetricArray):
-            frame[name].array.load()
+        columns = [frame[name].array for frame in frames if isinstance(frame, pd.DataFrame)]
+        load_cells(cell for column in columns if isinstance(column, MetricArray) for cell in column)
 
 
 def _values(frame: pd.DataFrame, name: str) -> list[Any]:

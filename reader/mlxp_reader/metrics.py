@@ -58,6 +58,9 @@ class MetricStore:
         self._folders: dict[str, ShardFolder] = {}
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> Any:
+        return MetricStore, (self._logs, self._cache_dir)
+
     def read(self, log_ids: Sequence[int] | Ids, log_name: str, key: str, states: States | None = None) -> Column:
         """Return the values of the metric `key` of the file `log_name` in each of some runs, in their order.
 

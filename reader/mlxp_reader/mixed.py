@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from pandas.api.extensions import register_extension_dtype
 
-from mlxp_reader.cells import CellArray, CellDtype, is_missing, objects
+from mlxp_reader.cells import CellArray, CellDtype, Objects, is_missing, objects
 from mlxp_reader.encoding import from_text, to_text
 
 __all__ = ["MixedArray", "MixedDtype"]
@@ -58,6 +58,10 @@ class MixedDtype(CellDtype):
     name = "mixed"
     type = object
 
+    def _get_common_dtype(self, dtypes: list[Any]) -> "MixedDtype | None":
+        # Of the runs of two readers, say, one below the other.
+        return self if all(map(_holds_values, dtypes)) else None
+
     @staticmethod
     def __from_arrow__(array: pa.Array | pa.ChunkedArray) -> "MixedArray":
         return MixedArray.of([np.nan if text is None else from_text(text) for text in array.to_pylist()])
@@ -83,6 +87,8 @@ class MixedArray(CellArray):
             return DictValue((key, cls._cell(item)) for key, item in value.items())
         if isinstance(value, set):
             return frozenset(value)
+        if isinstance(value, np.generic):
+            return value.item()
         return np.nan if value is pd.NA or value is pd.NaT else value
 
     @classmethod
@@ -128,6 +134,10 @@ class MixedArray(CellArray):
             return 3, cell.isoformat()
         return 4, repr(cell)
 
+    def _values_for_factorize(self) -> tuple[Objects, float]:
+        # As pandas does with objects: what is None and what is missing are one group.
+        return np.where(self.isna(), np.nan, self.cells), np.nan
+
     def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:  # noqa: ARG002
         return str
 
@@ -151,6 +161,10 @@ def _plain(cell: Any) -> Any:
     if isinstance(cell, dict):
         return {key: _plain(item) for key, item in cell.items()}
     return cell.item() if isinstance(cell, np.generic) else cell
+
+
+def _holds_values(dtype: Any) -> bool:
+    return isinstance(dtype, MixedDtype | pd.StringDtype) or dtype.kind in "biuf"
 
 
 MixedDtype.array_type = MixedArray

@@ -89,6 +89,8 @@ def resolve(name: str, fields: Collection[str]) -> str:
         choices = ", ".join(f"{name}.{statistic}" for statistic in STATISTICS)
         several = "has one value per record; a query or table takes one of its statistics"
         raise InvalidKeyError(f"'{name}' {several}: {choices}")
+    if name in fields:
+        raise InvalidKeyError(f"'{name}' holds artifacts, which nothing can be compared with")
     raise InvalidKeyError(f"there is no field '{name}'{_suggestion(name, fields)}")
 
 

@@ -84,13 +84,16 @@ class Reader:
         self._metric_problems: dict[Any, None] = {}
         self._made: FrameBuilder | None = None
         self._seconds = time.perf_counter() - started
-        self._warn()
+        self._warn(len(self._problems()))
 
-    def _warn(self) -> None:
-        count = len(self._problems())
+    def _warn(self, count: int) -> None:
         if count:
             several = "s" if count > 1 else ""
             _log.warning("%d problem%s in the runs of %s: Reader.problems lists them", count, several, self.src_dir)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was made of the index can be made again, and would be as large as all that was read.
+        return {**self.__dict__, "_made": None}
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -195,5 +198,7 @@ class Reader:
         # A run that has ended is as it was when the reader was opened, one that goes on as it is now.
         states = index.metric_states(self._table, log_name, rows)
         column = self._store.read(ids, log_name, key, states)
-        self._metric_problems |= dict.fromkeys(column.problems)
+        new = dict.fromkeys(problem for problem in column.problems if problem not in self._metric_problems)
+        self._metric_problems |= new
+        self._warn(len(new))
         return column

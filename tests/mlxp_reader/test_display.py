@@ -34,6 +34,11 @@ def test_then_come_id_status_what_varies_and_the_last_values(log_runs):
     assert lines[13] == ["12", "FAILED", "1", "3", "4"]
 
 
+def test_a_key_called_like_the_status_or_the_id_has_its_full_name(log_runs):
+    runs = log_runs(*[({"status": name, "log_id": name}, {}) for name in "ab"])
+    assert repr(runs).splitlines()[1].split() == ["log_id", "status", "config.status", "config.log_id"]
+
+
 def test_it_says_how_to_get_the_display_of_pandas(log_runs):
     runs = sweep(log_runs)
     assert "runs.toPandas() shows all columns as pandas does" in repr(runs)

@@ -5,7 +5,7 @@ import pytest
 from mlxp.errors import InvalidKeyError, InvalidMapError
 from mlxp_reader.frame import DataFrame, Run
 from mlxp_reader.groups import GroupedDataFrame
-from mlxp_reader.lazy import MetricArray, MetricValues
+from mlxp_reader.lazy import MetricArray, MetricColumn, MetricValues
 
 
 def mean(curves):
@@ -200,6 +200,13 @@ def test_statistics_become_columns(runs):
     assert made["train.loss.argmin"].dtype == "int64"
 
 
+def test_statistics_are_numbers_though_a_run_logged_an_integer_or_none_among_them(log_runs):
+    curves = [[0, 0.5], [0.25, None], [0.1, 1.5]]
+    runs = log_runs(*[({}, {"train": [{"loss": loss} for loss in curve]}) for curve in curves])
+    assert runs.with_stats("train.loss.last")["train.loss.last"].mean() == 1.0
+    assert runs["train.loss"].metric.first().dtype == "float64"
+
+
 @pytest.mark.parametrize("name", ["train.lsos.last", "train.loss.median", "config.lr.last"])
 def test_an_unknown_statistic_is_an_error(runs, name):
     with pytest.raises(InvalidKeyError, match=r"there is no (column|statistic)"):
@@ -254,6 +261,12 @@ def test_the_key_of_one_column_is_a_tuple_too(runs):
     assert list(runs.groupby("config.seed").keys()) == [(1,), (2,)]
 
 
+def test_a_group_is_found_by_the_list_that_its_runs_have(runs):
+    groups = runs.assign(**{"config.layers": pd.array([[1], [1, 2], [1], [2]], dtype="mixed")}).groupby("config.layers")
+    assert len(groups[([1],)]) == 2
+    assert len(groups.select([([2],), ([3],)]).keys()) == 1
+
+
 def test_grouping_by_a_column_that_does_not_exist_is_an_error(runs):
     with pytest.raises(InvalidKeyError, match=r"did you mean config.lr"):
         runs.groupby("config.rl")
@@ -283,6 +296,21 @@ def test_groups_are_aggregated_by_maps(runs):
     made = runs.groupby(["config.lr"]).aggregate((mean, ("train.loss",)))
     assert made[(0.1,)][0]["fmean.train.loss"].tolist() == [4.0, 0.75]
     assert [len(group) for group in made.grouped_dict.values()] == [1, 1]
+
+
+def test_verbs_of_groups_take_their_parameters_by_place_too(runs):
+    groups = runs.groupby(["config.lr"])
+    made = groups.aggregate((max, "config.seed", "best"), True)
+    assert made["best"].tolist() == [2, 2]
+    assert len(groups.apply((lambda seed: seed, "config.seed"), "Rowwise", True)) == 4
+    kept = groups.filter((lambda losses: [len(losses) == 2] * 2, "train.loss"), ["config.seed"], True)
+    assert len(kept) == 4
+
+
+def test_of_no_runs_those_of_groups_can_be_chosen(runs):
+    none = runs.iloc[:0]
+    assert list(none.filter((all, "train.loss"), bygroups="config.lr").columns) == list(runs.columns)
+    assert list(none.groupby("config.lr").filter((all, "train.loss"), bygroups="config.seed").keys()) == []
 
 
 def test_ungrouped_results_have_the_keys_as_columns(runs):
@@ -315,6 +343,30 @@ def test_groups_sort_map_transform_and_group_again(runs):
 def test_a_group_that_does_not_exist_is_an_error(runs):
     with pytest.raises(InvalidKeyError, match=r"\(0.1,\), \(1.0,\)"):
         runs.groupby("config.lr")[(7,)]
+
+
+@pytest.mark.parametrize("values", [[[1], [1, 2], [1], None], [1, None, 2, 1], ["a", 0.5, None, "a"]])
+def test_groups_by_lists_and_none_are_shown_too(runs, values):
+    groups = runs.assign(**{"config.x": pd.array(values, dtype="mixed")}).groupby("config.x")
+    for shown in (groups.toPandas(), groups.sort("config.seed").toPandas()):
+        assert shown.index.names == ["config.x", None]
+        assert sorted(shown.index.get_level_values(1)) == [0, 1, 2, 3]
+        assert shown["config.x"].tolist()[-1] is None
+
+
+def test_groups_of_groups_are_shown_as_one_frame(runs):
+    shown = runs.groupby("config.lr").groupby("config.seed").toPandas()
+    assert shown.index.names == ["config.lr", "config.seed", None]
+    assert shown.loc[(0.1, 2), "config.model"].tolist() == ["cnn"]
+
+
+def test_curves_of_selected_groups_are_read_in_one_step():
+    calls = []
+    column = MetricColumn("loss", 100, lambda rows: calls.append(rows) or [np.arange(3.0)] * len(rows))
+    runs = DataFrame({"config.lr": np.arange(100), "loss": MetricArray.of_rows(column, np.arange(100))})
+    chosen = runs.groupby("config.lr").select([(lr,) for lr in range(50)])
+    chosen.aggregate((mean, "loss"))
+    assert [len(rows) for rows in calls] == [50]
 
 
 def test_groups_are_shown_as_one_frame(runs):

@@ -85,7 +85,7 @@ def test_a_torn_last_line_is_not_counted_as_read(torn, end):
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        (b'{"x": 1', "delimiter"),
+        (b'{"x": 1', "delimiter, column 8"),
         (b"[1, 2]", "expected a JSON object, not [1, 2]"),
         (b'{"x": 1}{"x": 2}', "Extra data"),
         (b"\xff\xfe", "utf-8"),

@@ -237,6 +237,11 @@ def test_a_name_with_two_meanings_is_an_error():
     assert resolve("config.train.loss.last", fields) == "config.train.loss.last"
 
 
+def test_artifacts_cannot_be_asked_for():
+    with pytest.raises(InvalidKeyError, match="holds artifacts"):
+        resolve("artifact.pickle.", [*FIELDS, "artifact.pickle."])
+
+
 def test_resolving_an_expression_replaces_its_names():
     expression = parse("not lr < 1 & (train.loss.min < 2 | info.status in ['COMPLETE'])").resolved(FIELDS)
     assert expression.columns() == {"config.lr", "train.loss.min", "info.status"}

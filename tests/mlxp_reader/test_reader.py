@@ -119,9 +119,21 @@ def test_a_directory_without_runs_is_no_error(logs):
     assert (len(reader), len(reader.filter()), len(reader.problems), len(reader.fields)) == (0, 0, 0, 0)
 
 
-def test_a_directory_that_does_not_exist_is_an_error(logs):
+def test_a_directory_that_does_not_exist_is_an_error_and_leaves_nothing_in_the_cache_of_the_user(
+    logs, monkeypatch, caplog
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(logs))
     with pytest.raises(LogDirectoryError, match="nowhere"):
         Reader(logs / "nowhere")
+    assert not list(logs.iterdir())
+    assert not caplog.records
+
+
+def test_a_reader_can_be_given_to_another_process(sweep):
+    reader = Reader(sweep)
+    reader.filter()["train.loss"].metric.last()
+    copied = pickle.loads(pickle.dumps(reader))
+    assert copied.filter("train.loss.last < 3")["train.loss"].metric.last().tolist() == [2.0, 4 / 3, 1.0]
 
 
 def test_fields_are_a_table_of_types(sweep):
@@ -223,6 +235,24 @@ def test_mixed_values_compare_group_and_keep_their_values(logs, write_run):
     assert frame["config.x"].value_counts().iloc[0] == 2
 
 
+def test_runs_that_have_none_or_nan_or_lack_the_key_are_one_group(logs, write_run):
+    for log_id, config in enumerate([{"x": None}, {"x": float("nan")}, {}, {"x": [1]}], start=1):
+        write_run(log_id, config)
+    groups = Reader(logs).filter().groupby("config.x")
+    assert [(key, ids(group)) for key, group in groups.items()] == [(([1],), [4]), ((None,), [1, 2, 3])]
+    assert groups.groups_size == 2
+
+
+def test_mixed_values_stay_so_beside_the_runs_of_another_reader(logs, write_run, tmp_path):
+    for log_id, value in enumerate(["auto", 0.1, 1, 2], start=1):
+        write_run(log_id, {"lr": value})
+    runs = Reader(logs).filter()
+    joined = pd.concat([runs.head(2), runs.tail(2).astype({"config.lr": "int64"})], ignore_index=True)
+    assert (joined["config.lr"] < 1.5).tolist() == [False, True, True, False]
+    joined.to_parquet(tmp_path / "runs.parquet")
+    assert pd.read_parquet(tmp_path / "runs.parquet")["config.lr"].tolist() == ["auto", 0.1, 1, 2]
+
+
 def test_a_list_of_the_configuration_cannot_be_changed_for_all_runs_by_accident(logs, write_run):
     write_run(1, {"layers": [64, {"a": 1}]})
     layers = Reader(logs).filter()[0]["config.layers"]
@@ -263,6 +293,15 @@ def test_a_bad_metric_line_is_a_problem_once_it_was_read(sweep):
     assert reader.problems.empty
     assert reader.filter()["train.loss"].iloc[0] == [4.0, 3.0]
     assert reader.problems[["log_id", "file", "line"]].to_numpy().tolist() == [[1, "metrics/train.json", 2]]
+
+
+def test_bad_metric_lines_are_counted_in_a_warning_when_they_are_met(sweep, caplog):
+    (sweep / "1/metrics/train.json").write_text('{"loss": \n{"loss": 3.0, "epoch": 1}\n[]\n')
+    runs = Reader(sweep).filter()
+    assert not caplog.messages
+    runs["train.loss"].metric.last()
+    runs["train.epoch"].metric.last()
+    assert caplog.messages == [f"2 problems in the runs of {sweep}: Reader.problems lists them"]
 
 
 def test_a_torn_last_line_of_a_running_run_is_no_problem(sweep):
