@@ -76,7 +76,8 @@ class Analysis:
             Such as ``"seed"``; ``config.`` may be left out.
         exclude
             Patterns such as ``"paths.*"`` of further keys that make no groups. By default, texts that differ in nothing
-            but the values of `keys` within them, such as an output directory; a warning names them.
+            but the values of `keys` within them, such as an output directory, and copies of these values; a warning
+            names them.
 
         Raises
         ------

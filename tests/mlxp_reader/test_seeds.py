@@ -114,6 +114,21 @@ def test_a_path_with_the_seed_in_it_makes_no_groups_and_is_told():
     assert (groups.keys, groups.following) == (["config.model"], ["config.path"])
 
 
+@pytest.mark.parametrize("form", ["lr{lr}_seed{seed}", "user1/depth{depth}_seed={seed}/{seed}", "{seed}-of-2"])
+def test_a_path_in_which_the_seed_stands_beside_the_same_number_makes_no_groups(form):
+    lr, depth, seed = [0.1, 0.1, 0.2, 0.2], [1, 1, 2, 2], [1, 2, 1, 2]
+    paths = [form.format(lr=one, depth=two, seed=three) for one, two, three in zip(lr, depth, seed, strict=True)]
+    runs = runs_of(range(4), lr=lr, depth=depth, seed=seed, path=paths)
+    with pytest.warns(UserWarning, match="path only follows seed"):
+        assert runs.over("seed").keys == ["config.lr", "config.depth"]
+
+
+def test_a_copy_of_the_seed_makes_no_groups_but_another_number_does():
+    runs = runs_of(range(4), seed=[1, 2, 1, 2], **{"data.seed": [1, 2, 1, 2], "lr": [0.1, 0.2, 0.1, 0.2]})
+    with pytest.warns(UserWarning, match="data.seed only follows seed"):
+        assert runs.over("seed").keys == ["config.lr"]
+
+
 def test_a_text_that_varies_by_itself_makes_groups_though_it_contains_the_seed():
     runs = runs_of(range(4), name=["net1", "net2", "mlp1", "mlp2"], seed=[1, 2, 1, 2])
     with pytest.warns(UserWarning, match=r"no two runs differ in nothing but seed; .*exclude=\['name'\]"):
