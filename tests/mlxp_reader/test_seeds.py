@@ -285,6 +285,13 @@ def test_missing_runs_are_stated():
     assert found[["config.model", "missing"]].to_numpy().tolist() == [["a", 2]]
 
 
+def test_a_best_setting_that_has_fewer_runs_than_others_is_stated():
+    runs = runs_of([0.5, 0.6, 0.7, 0.9], lr=[1, 1, 1, 2], seed=[0, 1, 2, 0])
+    with pytest.warns(UserWarning, match="settings have from 1 to 3 runs: column 'missing' tells"):
+        found = runs.over("seed").best("test.acc.max")
+    assert found[["config.lr", "missing"]].to_numpy().tolist() == [[2, 2]]
+
+
 def test_a_setting_without_any_value_is_not_the_best():
     with pytest.warns(UserWarning, match="1 settings have none at all"):
         found = two_models(None, None, None, 1.0, 2.0, 3.0).over("seed").best("test.acc.max", per="model")
