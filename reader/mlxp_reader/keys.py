@@ -8,6 +8,7 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.cells import is_missing
+from mlxp_reader.lazy import MetricDtype
 from mlxp_reader.names import suggestion
 
 __all__ = ["as_names", "resolve_columns", "setting", "short", "shown"]
@@ -24,7 +25,7 @@ def resolve_columns(frame: pd.DataFrame, names: str | Iterable[str] | None) -> l
     Raises
     ------
     InvalidKeyError
-        If there is no such column.
+        If there is no such column, or if it is a metric.
 
     Examples
     --------
@@ -37,6 +38,8 @@ def resolve_columns(frame: pd.DataFrame, names: str | Iterable[str] | None) -> l
 def _resolved(frame: pd.DataFrame, name: str) -> str:
     for column in (name, f"config.{name}"):
         if column in frame.columns:
+            if isinstance(frame[column].dtype, MetricDtype):
+                raise InvalidKeyError(f"'{name}' is a metric, with a value per step; a key has one value per run")
             return column
     ending = [str(column) for column in frame.columns if str(column).endswith(f".{name}")]
     known = f"; did you mean {' or '.join(ending[:3])}?" if ending else suggestion(name, frame.columns)

@@ -147,7 +147,8 @@ def _averaged(  # noqa: PLR0913, PLR0917 - what is averaged, over what, and how
     others = [short(key) for key in groups.keys if key not in by]
     looks = {tuple(map(shown, values)) for values in zip(*(groups.settings[key] for key in by), strict=True)}
     if by and len(looks) < len(groups):
-        notice(f"{some(others)} varies too, so that several lines look alike; name it as hue, style or col")
+        vary = f"var{'y' if len(others) > 1 else 'ies'}"
+        notice(f"{some(others)} {vary} too, so that several lines look alike; name that as hue, style or col")
     lines = []
     for group in range(len(groups)):
         mine = [found[run] for run in groups.places(group) if len(found[run][0])]

@@ -82,7 +82,8 @@ class SeedGroups:
         over = " and ".join(map(short, self.over))
         if self._is_following_found and self.following:
             following = some(list(map(short, self.following)))
-            notice(f"{following} only follows {over} and makes no groups; exclude=[] makes them")
+            s = "s" * (len(self.following) == 1)
+            notice(f"{following} only follow{s} {over} and make{s} no groups; exclude=[] changes that")
         if len(self) == len(self._frame) > 1 and any(key in self._frame.diff() for key in self.over):
             alone = [short(key) for key in self.keys if _is_unique(self._frame[key])]
             hint = f"; leave out what differs in each of them by exclude={alone}" if alone else ""
@@ -98,9 +99,10 @@ class SeedGroups:
         """
         others = [short(key) for key in self.keys if key not in keys]
         if others:
+            vary = f"var{'y' if len(others) > 1 else 'ies'}"
             raise InvalidKeyError(
-                f"{some(others)} varies too, and a mean would be one of different settings:"
-                " name it as well, or in over, or filter the runs first"
+                f"{some(others)} {vary} too, and a mean would be one of different settings:"
+                " name that as well, or in over or exclude, or filter the runs first"
             )
 
     def __len__(self) -> int:
@@ -111,7 +113,7 @@ class SeedGroups:
         counts = f"{sizes.min()}" if len(set(sizes)) == 1 else f"{sizes.min()} to {sizes.max()}" if len(sizes) else "0"
         by = f" by {', '.join(map(short, self.keys))}" if self.keys else ""
         groups = f"{len(self)} group{'s' * (len(self) != 1)} of {counts} run{'s' * (counts != '1')}"
-        return f"{groups}{by}, over {', '.join(map(short, self.over))}"
+        return f"{groups}{by}, over {', '.join(map(short, self.over)) or 'no key'}"
 
     def runs(self, group: int) -> Any:
         """Return the runs of one group, given its number: the index of what `aggregate` and `best` return.

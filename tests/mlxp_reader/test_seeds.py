@@ -129,6 +129,14 @@ def test_a_copy_of_the_seed_makes_no_groups_but_another_number_does():
         assert runs.over("seed").keys == ["config.lr"]
 
 
+def test_several_keys_are_spoken_of_in_the_plural():
+    runs = runs_of(range(2), seed=[1, 2], lr=[1, 2], out=["run-1", "run-2"])
+    with pytest.warns(UserWarning, match=r"^lr, out only follow seed and make no groups"):
+        runs.over("seed")
+    with pytest.raises(InvalidKeyError, match=r"^seed, lr, out vary too"):
+        runs.assign(**{"config.model": "a"}).table("model", value=STAT)
+
+
 def test_a_text_that_varies_by_itself_makes_groups_though_it_contains_the_seed():
     runs = runs_of(range(4), name=["net1", "net2", "mlp1", "mlp2"], seed=[1, 2, 1, 2])
     with pytest.warns(UserWarning, match=r"no two runs differ in nothing but seed; .*exclude=\['name'\]"):
@@ -169,6 +177,7 @@ def test_columns_that_are_no_metrics_can_be_averaged():
     ("call", "message"),
     [
         (lambda runs: runs.over("sed"), "there is no key 'sed' in the configuration"),
+        (lambda runs: runs.over("test.acc"), "'test.acc' is a metric, with a value per step"),
         (lambda runs: runs.over("seed").aggregate("test.acc.lst"), "there is no statistic 'lst' of test.acc"),
         (lambda runs: runs.over("seed").aggregate(STAT, "variance"), "there is no statistic 'variance' over runs"),
         (lambda runs: runs.over("seed").aggregate("model"), "'model' holds something else than numbers"),
