@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mlxp_reader.curves import STEP_KEYS
-from mlxp_reader.keys import short, shown
+from mlxp_reader.keys import cut, short, shown
 from mlxp_reader.lazy import MetricDtype
 from mlxp_reader.metric_values import MetricValues, load_cells
 
@@ -26,8 +26,6 @@ MOST_RUNS = 1000
 
 MOST_METRICS = 6
 MOST_KEYS = 12
-LONGEST = 24
-"""How many characters of a value are shown."""
 
 _NO_RUNS = "0 runs"
 _LEFT = 'style="text-align:left;white-space:nowrap"'
@@ -136,12 +134,7 @@ def _rows_shown(frame: pd.DataFrame) -> list[int]:
 def _described(frame: Any, rows: Sequence[int]) -> list[_Column]:
     """Return the columns that tell what the runs are: id, status, and the keys that vary."""
     names = {LOG_ID: "log_id", STATUS: "status", **{key: short(key) for key in frame.diff()}}
-    return [_Column(head, [_cut(shown(frame[name].iloc[row])) for row in rows]) for name, head in names.items()]
-
-
-def _cut(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return [_Column(head, [cut(shown(frame[name].iloc[row])) for row in rows]) for name, head in names.items()]
 
 
 def _metrics(frame: pd.DataFrame) -> list[str]:
@@ -163,7 +156,7 @@ def _ended(frame: pd.DataFrame, rows: Sequence[int], metrics: Sequence[str]) -> 
 
 
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float | np.floating) else _cut(shown(value))
+    return f"{value:.4g}" if isinstance(value, float | np.floating) else cut(shown(value))
 
 
 def _lines(columns: Sequence[_Column], gap: bool) -> list[str]:

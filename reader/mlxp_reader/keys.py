@@ -11,7 +11,7 @@ from mlxp_reader.cells import is_missing
 from mlxp_reader.lazy import MetricDtype
 from mlxp_reader.names import suggestion
 
-__all__ = ["as_names", "resolve_columns", "setting", "short", "shown"]
+__all__ = ["as_names", "cut", "resolve_columns", "setting", "short", "shown"]
 
 
 def as_names(names: str | Iterable[str] | None) -> list[str]:
@@ -70,6 +70,18 @@ def shown(value: Any) -> str:
     if isinstance(value, float | np.floating):
         return f"{value:.6g}"
     return str(value.item() if isinstance(value, np.generic) else value)
+
+
+def cut(text: str, most: int = 24) -> str:
+    """Return a text in one line of so many characters at most.
+
+    Examples
+    --------
+    >>> cut("a long text", 6), cut("a short text")
+    ('a lon…', 'a short text')
+    """
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def setting(values: Mapping[Any, Any]) -> str:
