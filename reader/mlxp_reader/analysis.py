@@ -195,8 +195,8 @@ class Analysis:
     ) -> Any:
         """Draw the curves of a metric by matplotlib: a line per run, or the mean over some runs and a band around it.
 
-        Where runs end early, the line has a tick, beside which ``n=5→3`` says how many go on; so does its label for the
-        line as a whole.
+        Where runs end early, the line has a tick, and ``n=5→3`` above says how many go on, once for all lines that end
+        alike; so does its label for the line as a whole.
 
         Parameters
         ----------
