@@ -254,6 +254,8 @@ def _draw(axis: Any, lines: list[Line], look: Look) -> None:
         labels.add(label)
         ticks = {"marker": "|", "markersize": 9, "markevery": np.searchsorted(at, ends).tolist()} if len(ends) else {}
         axis.plot(line.x[at], line.middle[at], color=colour, linestyle=dash, linewidth=1.4, label=label, **ticks)
+        if (alone := _alone(line.middle)).any():
+            axis.plot(line.x[alone], line.middle[alone], ".", color=colour)
         if line.low is not None and line.high is not None:
             low, high = _extremes(line.low, np.fmin, bins), _extremes(line.high, np.fmax, bins)
             axis.fill_between(line.x[at], low[at // bins], high[at // bins], color=colour, alpha=0.2, linewidth=0)
@@ -265,6 +267,12 @@ def _draw(axis: Any, lines: list[Line], look: Look) -> None:
         axis.legend(title=plain(short(look.hue)) if look.hue and not look.style else None)
     if not lines:
         say_nothing(axis)
+
+
+def _alone(values: Array) -> npt.NDArray[np.bool_]:
+    """Tell which values have none beside them, so that no line goes through them."""
+    there = np.pad(np.isfinite(values), 1)
+    return np.asarray(there[1:-1] & ~there[:-2] & ~there[2:])
 
 
 def _ends(counts: Array) -> npt.NDArray[np.intp]:
@@ -347,7 +355,7 @@ def _label_looks(axis: Any, lines: list[Line], look: Look) -> None:
     if look.hue and len(look.colours) <= MOST_LABELS:
         handles += [axis.plot([], [], color=colour)[0] for colour in look.colours.values()]
         texts += [plain(f"{short(look.hue)}={text}") for text in look.colours]
-    if look.style:
+    if look.style and len(look.dashes) <= len(DASHES):
         handles += [axis.plot([], [], color="gray", linestyle=dash)[0] for dash in look.dashes.values()]
         texts += [plain(f"{short(look.style)}={text}") for text in look.dashes]
     if handles:

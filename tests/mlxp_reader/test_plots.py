@@ -299,3 +299,14 @@ def test_a_picture_with_none_below_it_has_labels_at_its_axis():
     assert [axis.get_xlabel() for axis in axes] == ["", "epoch", "epoch", "epoch"]
     assert [axis.get_ylabel() for axis in axes] == ["val.loss", "", "", "val.loss"]
     assert axes[2].xaxis.get_tick_params()["labelbottom"]
+
+
+def test_a_value_without_others_beside_it_is_a_point():
+    axes = runs_of([[1.0], [2.0, np.nan, 3.0, 4.0, np.nan]]).plot_metric("val.loss")
+    points = [line.get_ydata().tolist() for line in axes.get_lines() if line.get_marker() == "."]
+    assert points == [[1.0], [2.0]]
+
+
+def test_more_values_than_there_are_dashes_are_not_labelled():
+    runs = runs_of([[1.0, 2.0]] * 26, model=list("abcdefghijklmnopqrstuvwxyz"), lr=[0.1, 1.0] * 13)
+    assert labels(runs.plot_metric("val.loss", hue="lr", style="model")) == ["lr=0.1", "lr=1"]
