@@ -36,11 +36,12 @@ def resolve_columns(frame: pd.DataFrame, names: str | Iterable[str] | None) -> l
 
 
 def _resolved(frame: pd.DataFrame, name: str) -> str:
-    for column in (name, f"config.{name}"):
-        if column in frame.columns:
-            if isinstance(frame[column].dtype, MetricDtype):
-                raise InvalidKeyError(f"'{name}' is a metric, with a value per step; a key has one value per run")
+    columns = [column for column in (name, f"config.{name}") if column in frame.columns]
+    for column in columns:
+        if not isinstance(frame[column].dtype, MetricDtype):
             return column
+    if columns:
+        raise InvalidKeyError(f"'{name}' is a metric, with a value per step; a key has one value per run")
     ending = [str(column) for column in frame.columns if str(column).endswith(f".{name}")]
     known = f"; did you mean {' or '.join(ending[:3])}?" if ending else suggestion(name, frame.columns)
     raise InvalidKeyError(f"there is no key '{name}' in the configuration, and no such column{known}")

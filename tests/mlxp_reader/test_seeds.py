@@ -95,6 +95,12 @@ def test_the_best_per_key_that_has_one_value_is_the_best():
         groups.best("test.acc.max", per="seed")
 
 
+def test_a_bare_name_is_that_of_the_key_though_a_metric_is_called_the_same():
+    assert runs_of(range(4), **{"test.acc": [1, 1, 2, 2], "seed": [1, 2, 1, 2]}).over("test.acc").keys == [
+        "config.seed"
+    ]
+
+
 def test_none_and_lists_are_values_to_group_by():
     layers = [[64], [64], [64, 64], [64, 64], None, None]
     groups = runs_of(range(6), layers=pd.array(layers, dtype="mixed"), seed=[0, 1] * 3).over("seed")
