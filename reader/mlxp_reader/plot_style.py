@@ -100,11 +100,12 @@ def plain(text: str) -> str:
 
 def set_texts(axis: Any, texts: Sequence[str]) -> None:
     """Label the places 0, 1, 2, ... of one axis of a picture; along the x axis, at an angle if they need the room."""
-    labels = axis.set_ticks(range(len(texts)), list(map(plain, texts)))
-    points = axis.axes.get_window_extent().width / axis.figure.dpi * 72
-    width = sum(len(text) + 2 for text in texts) * 0.6 * labels[0].label1.get_fontsize() if texts else 0
-    if axis.axis_name == "x" and width > points:
-        for label in axis.get_ticklabels():
+    axis.set_ticks(range(len(texts)), list(map(plain, texts)))
+    labels = axis.get_ticklabels()
+    room = axis.axes.get_window_extent().width / axis.figure.dpi * 72  # in points, as the size of letters is
+    needed = sum(0.6 * label.get_fontsize() * (len(text) + 2) for label, text in zip(labels, texts, strict=True))
+    if axis.axis_name == "x" and needed > room:
+        for label in labels:
             label.set(rotation=30, horizontalalignment="right", rotation_mode="anchor")
 
 
