@@ -164,7 +164,8 @@ def diff(options: argparse.Namespace) -> int:
     if len(log_ids) < 2:
         raise MLXPError(f"run {options.log_id} is compared with itself; name two different runs")
     runs = _chosen(opened(options.logs), log_ids)
-    differing = {name: values for name, values in _compared(runs) if _differ(values)}
+    configs = [_config(RunDirectory(options.logs / str(log_id))) for log_id in log_ids]
+    differing = {name: values for name, values in _compared(runs, configs) if _differ(values)}
     if options.json:
         print(as_json({name: _by_run(log_ids, values) for name, values in differing.items()}))
     elif differing:
@@ -179,11 +180,12 @@ _ABSENT = object()
 """What a run has where it has no such key, package or metric."""
 
 
-def _compared(runs: "DataFrame") -> Iterator[tuple[str, list[Any]]]:
+def _compared(runs: "DataFrame", configs: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
     """Yield what is compared: a name and each run's value."""
     for name in map(str, runs.columns):
         if name.startswith(("config.", *_CODE)) or name == "info.status":
-            yield name, [_ABSENT if is_missing(value) and value is not None else value for value in runs[name].tolist()]
+            both = zip(runs[name].tolist(), configs, strict=True)
+            yield name, [_missing(name, config) if is_missing(value) else value for value, config in both]
     packages = [_packages(value) for value in runs.get("info.packages", [])]
     for package in sorted(set().union(*packages)):
         yield f"package {package}", [versions.get(package, _ABSENT) for versions in packages]
@@ -194,6 +196,16 @@ def _compared(runs: "DataFrame") -> Iterator[tuple[str, list[Any]]]:
             f"{name}.last",
             [last if not is_missing(count) else _ABSENT for last, count in zip(lasts, counts, strict=True)],
         )
+
+
+def _missing(name: str, config: Any) -> Any:
+    """Return what a missing value stands for: a frame does not tell None from a key that is not there."""
+    found = {"config": config}
+    for key in name.split("."):
+        if not isinstance(found, dict) or key not in found:
+            return _ABSENT
+        found = found[key]
+    return found
 
 
 def _packages(value: Any) -> dict[str, str]:

@@ -76,7 +76,8 @@ class Analysis:
             Such as ``"seed"``; ``config.`` may be left out.
         exclude
             Patterns such as ``"paths.*"`` of further keys that make no groups. By default, texts that differ in nothing
-            but the values of `keys` within them, such as an output directory; a warning names them.
+            but the values of `keys` within them, such as an output directory, and copies of these values; a warning
+            names them.
 
         Raises
         ------
@@ -194,8 +195,8 @@ class Analysis:
     ) -> Any:
         """Draw the curves of a metric by matplotlib: a line per run, or the mean over some runs and a band around it.
 
-        Where runs end early, the line has a tick, beside which ``n=5→3`` says how many go on; so does its label for the
-        line as a whole.
+        Where runs end early, the line has a tick, and ``n=5→3`` above says how many go on, once for all lines that end
+        alike; so does its label for the line as a whole.
 
         Parameters
         ----------

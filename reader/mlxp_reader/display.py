@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mlxp_reader.curves import STEP_KEYS
-from mlxp_reader.keys import short, shown
+from mlxp_reader.keys import cut, short, shown
 from mlxp_reader.lazy import MetricDtype
 from mlxp_reader.metric_values import MetricValues, load_cells
 
@@ -26,9 +26,9 @@ MOST_RUNS = 1000
 
 MOST_METRICS = 6
 MOST_KEYS = 12
-LONGEST = 24
-"""How many characters of a value are shown."""
 
+_NO_RUNS = "0 runs"
+_LEFT = 'style="text-align:left;white-space:nowrap"'
 _HINT = "runs.constants has what does not vary; runs.toPandas() shows all columns as pandas does"
 
 
@@ -57,6 +57,8 @@ def constants(frame: Any) -> dict[str, Any]:
 
 def as_text(frame: Any) -> str:
     """Return the runs as text that fits into the terminal."""
+    if not len(frame):
+        return _NO_RUNS
     width = shutil.get_terminal_size().columns
     rows = _rows_shown(frame)
     columns = _described(frame, rows)
@@ -71,26 +73,26 @@ def as_text(frame: Any) -> str:
             break
         chosen.append(metric)
     kept += _ended(frame, rows, chosen)
-    lines = [_summary(frame)]
-    if len(frame):
-        lines += _lines(kept, gap=len(rows) < len(frame))
+    lines = [_summary(frame), *_lines(kept, gap=len(rows) < len(frame))]
     lines += [_left_out(frame, len(columns) - len(kept) + len(chosen), len(metrics) - len(chosen)), _HINT]
     return "\n".join(line for line in lines if line)
 
 
 def as_html(frame: Any) -> str:
     """Return the runs as HTML, with a small picture of each curve."""
+    if not len(frame):
+        return f"<p>{_NO_RUNS}</p>"
     rows = _rows_shown(frame)
     described, metrics = _described(frame, rows), _metrics(frame)
     columns = [*described[: MOST_KEYS + 2], *_ended(frame, rows, metrics[:MOST_METRICS])]
-    head = "".join(f'<th style="text-align:left">{html.escape(column.head)}</th>' for column in columns)
+    head = "".join(f"<th {_LEFT}>{html.escape(column.head)}</th>" for column in columns)
     body = [f"<tr>{''.join(_html_cell(column, row) for column in columns)}</tr>" for row in range(len(rows))]
     if len(rows) < len(frame):
-        body.insert(len(rows) // 2, f"<tr>{'<td>⋮</td>' * len(columns)}</tr>")
+        body.insert(len(rows) // 2, f"<tr>{f'<td {_LEFT}>⋮</td>' * len(columns)}</tr>")
     table = f'<table class="dataframe"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
     left_out = _left_out(frame, max(0, len(described) - MOST_KEYS - 2), max(0, len(metrics) - MOST_METRICS))
     notes = "<br>".join(html.escape(note) for note in (left_out, _HINT) if note)
-    return f"<div><p>{html.escape(_summary(frame))}</p>{table if len(frame) else ''}<p><small>{notes}</small></p></div>"
+    return f"<div><p>{html.escape(_summary(frame))}</p>{table}<p><small>{notes}</small></p></div>"
 
 
 def _summary(frame: Any) -> str:
@@ -103,7 +105,7 @@ def _summary(frame: Any) -> str:
     parts.append(f"{len(constants(frame))} constant")
     if others := int((frame[STATUS] != "COMPLETE").sum()):
         parts.append(f"{others} not COMPLETE")
-    return " · ".join(parts) if len(frame) else "0 runs"
+    return " · ".join(parts)
 
 
 def _different(column: "pd.Series[Any]") -> int:
@@ -112,7 +114,9 @@ def _different(column: "pd.Series[Any]") -> int:
 
 
 def _left_out(frame: Any, keys: int, metrics: int) -> str:
-    parts = [f"{keys} more keys that vary"] * (keys > 0) + [f"{metrics} more metrics"] * (metrics > 0)
+    more_keys = f"{keys} more key{'s that vary' if keys > 1 else ' that varies'}"
+    more_metrics = f"{metrics} more metric{'s' * (metrics > 1)}"
+    parts = [more_keys] * (keys > 0) + [more_metrics] * (metrics > 0)
     text = f"not shown: {' and '.join(parts)}" if parts else ""
     if len(frame) > MOST_RUNS and metrics + len(_metrics(frame)):
         text += f"{'; ' if text else ''}of more than {MOST_RUNS} runs, metrics are not loaded: runs.head() shows them"
@@ -132,12 +136,7 @@ def _described(frame: Any, rows: Sequence[int]) -> list[_Column]:
     names = {LOG_ID: "log_id", STATUS: "status"}
     # A key that is called like one of these has its full name.
     names |= {key: key if short(key) in names.values() else short(key) for key in frame.diff()}
-    return [_Column(head, [_cut(shown(frame[name].iloc[row])) for row in rows]) for name, head in names.items()]
-
-
-def _cut(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return [_Column(head, [cut(shown(frame[name].iloc[row])) for row in rows]) for name, head in names.items()]
 
 
 def _metrics(frame: pd.DataFrame) -> list[str]:
@@ -159,7 +158,7 @@ def _ended(frame: pd.DataFrame, rows: Sequence[int], metrics: Sequence[str]) -> 
 
 
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float | np.floating) else _cut(shown(value))
+    return f"{value:.4g}" if isinstance(value, float | np.floating) else cut(shown(value))
 
 
 def _lines(columns: Sequence[_Column], gap: bool) -> list[str]:
@@ -175,7 +174,7 @@ def _lines(columns: Sequence[_Column], gap: bool) -> list[str]:
 def _html_cell(column: _Column, row: int) -> str:
     text = html.escape(column.texts[row])
     curve = column.curves[row] if column.curves else None
-    return f'<td style="text-align:left;white-space:nowrap">{text}{sparkline(curve)}</td>'
+    return f"<td {_LEFT}>{text}{sparkline(curve)}</td>"
 
 
 def sparkline(values: Any, width: int = 60, height: int = 16) -> str:

@@ -8,9 +8,10 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.cells import is_missing
+from mlxp_reader.lazy import MetricDtype
 from mlxp_reader.names import suggestion
 
-__all__ = ["as_names", "resolve_columns", "setting", "short", "shown"]
+__all__ = ["as_names", "cut", "resolve_columns", "setting", "short", "shown"]
 
 
 def as_names(names: str | Iterable[str] | None) -> list[str]:
@@ -24,7 +25,7 @@ def resolve_columns(frame: pd.DataFrame, names: str | Iterable[str] | None) -> l
     Raises
     ------
     InvalidKeyError
-        If there is no such column.
+        If there is no such column, or if it is a metric.
 
     Examples
     --------
@@ -35,9 +36,12 @@ def resolve_columns(frame: pd.DataFrame, names: str | Iterable[str] | None) -> l
 
 
 def _resolved(frame: pd.DataFrame, name: str) -> str:
-    for column in (name, f"config.{name}"):
-        if column in frame.columns:
+    columns = [column for column in (name, f"config.{name}") if column in frame.columns]
+    for column in columns:
+        if not isinstance(frame[column].dtype, MetricDtype):
             return column
+    if columns:
+        raise InvalidKeyError(f"'{name}' is a metric, with a value per step; a key has one value per run")
     ending = [str(column) for column in frame.columns if str(column).endswith(f".{name}")]
     known = f"; did you mean {' or '.join(ending[:3])}?" if ending else suggestion(name, frame.columns)
     raise InvalidKeyError(f"there is no key '{name}' in the configuration, and no such column{known}")
@@ -67,6 +71,18 @@ def shown(value: Any) -> str:
     if isinstance(value, float | np.floating):
         return f"{value:.6g}"
     return str(value.item() if isinstance(value, np.generic) else value)
+
+
+def cut(text: str, most: int = 24) -> str:
+    """Return a text in one line of so many characters at most.
+
+    Examples
+    --------
+    >>> cut("a long text", 6), cut("a short text")
+    ('a lon…', 'a short text')
+    """
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def setting(values: Mapping[Any, Any]) -> str:

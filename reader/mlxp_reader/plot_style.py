@@ -16,6 +16,7 @@ __all__ = [
     "plain",
     "pyplot",
     "say_nothing",
+    "set_texts",
     "spans_decades",
     "viridis",
 ]
@@ -85,14 +86,27 @@ def spans_decades(values: Sequence[Any]) -> bool:
 
 
 def plain(text: str) -> str:
-    r"""Return a name for a label, where matplotlib would take what is between dollar signs for mathematics.
+    r"""Return a text that matplotlib shows as it is.
+
+    It would take what is between dollar signs for mathematics, and leave out of legends what begins with an underscore.
 
     Examples
     --------
-    >>> plain("train.$cost")
-    'train.\\$cost'
+    >>> plain("train.$cost"), plain("_name")
+    ('train.\\$cost', ' _name')
     """
-    return text.replace("$", r"\$")
+    return " " * text.startswith("_") + text.replace("$", r"\$")
+
+
+def set_texts(axis: Any, texts: Sequence[str]) -> None:
+    """Label the places 0, 1, 2, ... of one axis of a picture; along the x axis, at an angle if they need the room."""
+    axis.set_ticks(range(len(texts)), list(map(plain, texts)))
+    labels = axis.get_ticklabels()
+    room = axis.axes.get_window_extent().width / axis.figure.dpi * 72  # in points, as the size of letters is
+    needed = sum(0.6 * label.get_fontsize() * (len(text) + 2) for label, text in zip(labels, texts, strict=True))
+    if axis.axis_name == "x" and needed > room:
+        for label in labels:
+            label.set(rotation=30, horizontalalignment="right", rotation_mode="anchor")
 
 
 def say_nothing(axis: Any) -> None:

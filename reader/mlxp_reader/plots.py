@@ -1,6 +1,6 @@
 """Curves of runs as a picture: a line per run or per group of runs, with a band that shows how much these differ."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -89,7 +89,7 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
     found = [(at, _smoothed(values, smooth)) for at, values in found]
     how = align or ("union" if x == "step" else "interpolate")
     look = Look(hue, style, col, band, max_points, is_averaged=bool(over))
-    lines = _averaged(frame, found, as_names(over), by, exclude, look, how) if over else _single(frame, found, by)
+    lines = _averaged(frame, found, as_names(over), by, exclude, look, how) if over else _single(frame, found, by, look)
     _choose_looks(look, lines)
     axes = _axes(lines, look, ax)
     for (_, mine), axis in zip(_panels(lines, look), axes.flat, strict=False):
@@ -98,8 +98,8 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
         axis.set(xlabel=plain(x_label), ylabel=plain(metric), **scales)
         if x == "step" and not logx and all((line.x % 1 == 0).all() for line in mine):
             axis.xaxis.get_major_locator().set_params(integer=True)  # there is no epoch 2.5
-        if ax is None:
-            axis.label_outer()
+    if ax is None:
+        _label_outer(axes)
     return axes if col is not None else axes.flat[0]
 
 
@@ -128,12 +128,14 @@ def _smoothed(values: Array, smooth: float) -> Array:
     return np.asarray(pd.Series(values).ewm(alpha=1 - smooth, adjust=True, ignore_na=True).mean())
 
 
-def _single(frame: Any, found: list[Curve], by: list[str]) -> list[Line]:
+def _single(frame: Any, found: list[Curve], by: list[str], look: Look) -> list[Line]:
     ids = run_ids(frame).tolist()
     lines = []
     for run, (x, values) in enumerate(found):
         if len(x):
-            told = {key: frame[key].iloc[run] for key in by} or {"run": ids[run]}
+            told = {key: frame[key].iloc[run] for key in by}
+            if look.hue is None and look.style is None:
+                told["run"] = ids[run]
             lines.append(Line(told, x, values, None, None, np.ones(len(x), dtype=np.int64)))
     return lines
 
@@ -147,7 +149,8 @@ def _averaged(  # noqa: PLR0913, PLR0917 - what is averaged, over what, and how
     others = [short(key) for key in groups.keys if key not in by]
     looks = {tuple(map(shown, values)) for values in zip(*(groups.settings[key] for key in by), strict=True)}
     if by and len(looks) < len(groups):
-        notice(f"{some(others)} varies too, so that several lines look alike; name it as hue, style or col")
+        vary = f"var{'y' if len(others) > 1 else 'ies'}"
+        notice(f"{some(others)} {vary} too, so that several lines look alike; name that as hue, style or col")
     lines = []
     for group in range(len(groups)):
         mine = [found[run] for run in groups.places(group) if len(found[run][0])]
@@ -220,10 +223,22 @@ def _axes(lines: list[Line], look: Look, ax: Any) -> Array:
     )
     for (text, _), axis in zip(panels, axes.flat, strict=False):
         if look.col is not None:
-            axis.set_title(f"{short(look.col)}={text}")
+            axis.set_title(plain(f"{short(look.col)}={text}"))
     for axis in axes.flat[len(panels) :]:
         figure.delaxes(axis)
     return np.asarray(axes.flat[: len(panels)], dtype=object)
+
+
+def _label_outer(axes: Array) -> None:
+    """Leave the labels of axes to the pictures at the left, and to those below which there is none."""
+    columns = axes[0].get_gridspec().ncols
+    for at, axis in enumerate(axes):
+        if at % columns:
+            axis.set_ylabel("")
+        if at + columns < len(axes):
+            axis.set_xlabel("")
+        else:
+            axis.xaxis.set_tick_params(which="both", labelbottom=True)
 
 
 def _draw(axis: Any, lines: list[Line], look: Look) -> None:
@@ -239,17 +254,25 @@ def _draw(axis: Any, lines: list[Line], look: Look) -> None:
         labels.add(label)
         ticks = {"marker": "|", "markersize": 9, "markevery": np.searchsorted(at, ends).tolist()} if len(ends) else {}
         axis.plot(line.x[at], line.middle[at], color=colour, linestyle=dash, linewidth=1.4, label=label, **ticks)
-        if len(ends) and len(lines) <= MOST_ENDS:
-            _tell_ends(axis, line, ends)
+        if (alone := _alone(line.middle)).any():
+            axis.plot(line.x[alone], line.middle[alone], ".", color=colour)
         if line.low is not None and line.high is not None:
             low, high = _extremes(line.low, np.fmin, bins), _extremes(line.high, np.fmax, bins)
             axis.fill_between(line.x[at], low[at // bins], high[at // bins], color=colour, alpha=0.2, linewidth=0)
+    if len(lines) <= MOST_ENDS:
+        _tell_ends(axis, lines)
     if len(lines) > MOST_LABELS:
         _label_looks(axis, lines, look)
     elif len(lines) > 1 or (lines and look.is_averaged):
-        axis.legend(title=short(look.hue) if look.hue and not look.style else None)
+        axis.legend(title=plain(short(look.hue)) if look.hue and not look.style else None)
     if not lines:
         say_nothing(axis)
+
+
+def _alone(values: Array) -> npt.NDArray[np.bool_]:
+    """Tell which values have none beside them, so that no line goes through them."""
+    there = np.pad(np.isfinite(values), 1)
+    return np.asarray(there[1:-1] & ~there[:-2] & ~there[2:])
 
 
 def _ends(counts: Array) -> npt.NDArray[np.intp]:
@@ -260,15 +283,25 @@ def _ends(counts: Array) -> npt.NDArray[np.intp]:
     return np.asarray(drops[drops > rises.max(initial=-1)])
 
 
-def _tell_ends(axis: Any, line: Line, ends: npt.NDArray[np.intp]) -> None:
-    """Write how many runs go on where fewer of them do: at each such place, or at the first if they are close."""
+def _tell_ends(axis: Any, lines: list[Line]) -> None:
+    """Write how many runs go on where fewer of them do: of lines that end alike, above the highest one."""
+    highest: dict[tuple[float, str], float] = {}
+    for line in lines:
+        for x, text, height in _told_ends(line):
+            highest[x, text] = np.fmax(height, highest.get((x, text), np.nan))
+    for (x, text), height in highest.items():
+        place = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+        axis.annotate(text, (x, height), fontsize="x-small", **place)
+
+
+def _told_ends(line: Line) -> Iterator[tuple[float, str, float]]:
+    """Yield where it is told how many runs go on, at each end or at the first of close ones, how, and above what."""
+    ends = _ends(line.counts)
     gaps = np.diff(line.x[ends])
     is_apart = len(gaps) == 0 or gaps.min() > np.ptp(line.x) / 8
     above = line.middle if line.high is None else np.fmax(line.middle, line.high)
     for end in ends.tolist() if is_apart else ends[:1].tolist():
-        text = f"n={line.counts[end - 1]}→{line.counts[end if is_apart else -1]}"
-        place = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center", "va": "bottom"}
-        axis.annotate(text, (line.x[end], above[end]), fontsize="x-small", **place)
+        yield float(line.x[end]), f"n={line.counts[end - 1]}→{line.counts[end if is_apart else -1]}", float(above[end])
 
 
 def _kept(values: Array, most: int, also: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], int]:
@@ -298,8 +331,8 @@ def _label(line: Line, look: Look) -> str:
     is_bare = look.hue is not None and set(keys) == {look.hue}  # then the title names the key
     text = shown(line.setting[look.hue or ""]) if is_bare else setting({key: line.setting[key] for key in keys})
     if not look.is_averaged:
-        return text
-    return f"{text} ({how_many(line.counts)})" if text else how_many(line.counts)
+        return plain(text)
+    return plain(f"{text} ({how_many(line.counts)})") if text else how_many(line.counts)
 
 
 def how_many(counts: Array) -> str:
@@ -321,9 +354,9 @@ def _label_looks(axis: Any, lines: list[Line], look: Look) -> None:
     texts: list[str] = []
     if look.hue and len(look.colours) <= MOST_LABELS:
         handles += [axis.plot([], [], color=colour)[0] for colour in look.colours.values()]
-        texts += [f"{short(look.hue)}={text}" for text in look.colours]
-    if look.style:
+        texts += [plain(f"{short(look.hue)}={text}") for text in look.colours]
+    if look.style and len(look.dashes) <= len(DASHES):
         handles += [axis.plot([], [], color="gray", linestyle=dash)[0] for dash in look.dashes.values()]
-        texts += [f"{short(look.style)}={text}" for text in look.dashes]
+        texts += [plain(f"{short(look.style)}={text}") for text in look.dashes]
     if handles:
         axis.legend(handles, texts, title=f"{len(lines)} lines")

@@ -35,7 +35,7 @@ class SeedGroups:
         The keys in which the runs of one group differ.
     exclude
         Patterns such as ``"paths.*"`` of further keys that make no groups. By default, those that only follow the keys
-        of `over`: texts, such as an output directory, that differ in nothing but the seed within them.
+        of `over`: copies of the seed, and texts, such as an output directory, that differ in nothing but the seed.
     by
         Keys that tell the groups apart even if they do not vary.
 
@@ -82,7 +82,8 @@ class SeedGroups:
         over = " and ".join(map(short, self.over))
         if self._is_following_found and self.following:
             following = some(list(map(short, self.following)))
-            notice(f"{following} only follows {over} and makes no groups; exclude=[] makes them")
+            s = "s" * (len(self.following) == 1)
+            notice(f"{following} only follow{s} {over} and make{s} no groups; exclude=[] changes that")
         if len(self) == len(self._frame) > 1 and any(key in self._frame.diff() for key in self.over):
             alone = [short(key) for key in self.keys if _is_unique(self._frame[key])]
             hint = f"; leave out what differs in each of them by exclude={alone}" if alone else ""
@@ -98,9 +99,10 @@ class SeedGroups:
         """
         others = [short(key) for key in self.keys if key not in keys]
         if others:
+            vary = f"var{'y' if len(others) > 1 else 'ies'}"
             raise InvalidKeyError(
-                f"{some(others)} varies too, and a mean would be one of different settings:"
-                " name it as well, or in over, or filter the runs first"
+                f"{some(others)} {vary} too, and a mean would be one of different settings:"
+                " name that as well, or in over or exclude, or filter the runs first"
             )
 
     def __len__(self) -> int:
@@ -111,7 +113,7 @@ class SeedGroups:
         counts = f"{sizes.min()}" if len(set(sizes)) == 1 else f"{sizes.min()} to {sizes.max()}" if len(sizes) else "0"
         by = f" by {', '.join(map(short, self.keys))}" if self.keys else ""
         groups = f"{len(self)} group{'s' * (len(self) != 1)} of {counts} run{'s' * (counts != '1')}"
-        return f"{groups}{by}, over {', '.join(map(short, self.over))}"
+        return f"{groups}{by}, over {', '.join(map(short, self.over)) or 'no key'}"
 
     def runs(self, group: int) -> Any:
         """Return the runs of one group, given its number: the index of what `aggregate` and `best` return.
@@ -315,28 +317,32 @@ def _matching(keys: list[str], patterns: str | Iterable[str]) -> list[str]:
 
 
 def _following(frame: pd.DataFrame, over: list[str], varying: list[str]) -> list[str]:
-    """Return the keys whose values are texts in which nothing varies but the values of the keys `over`."""
-    templates = {key: _templates(frame, over, key) for key in varying}
-    candidates = {key: texts for key, texts in templates.items() if texts is not None}
-    if not candidates:
-        return []
-    others = _group_numbers(frame, [key for key in varying if key not in candidates])
-    return [key for key, texts in candidates.items() if _is_constant_within(texts, others)]
+    """Return the keys in whose values nothing varies but those of the keys `over`: texts that hold these, or copies."""
+    by_run = zip(*(frame[key] for key in over), strict=True)
+    seeds = [[text for seed in mine if not is_missing(seed) and (text := str(seed))] for mine in by_run]
+    texts = {key: list(map(_text, frame[key], seeds)) for key in varying} if over else {}
+    candidates = {key: [text for text in found if text] for key, found in texts.items() if all(found)}
+    groups = _group_numbers(frame, [key for key in varying if key not in candidates]).tolist()
+    return [key for key, found in candidates.items() if _are_alike(found, seeds, groups)]
 
 
-def _is_constant_within(texts: list[str], groups: npt.NDArray[np.int64]) -> bool:
-    return len(set(zip(groups.tolist(), texts, strict=True))) == len(np.unique(groups))
+def _text(value: Any, seeds: list[str]) -> str | None:
+    """Return a text that holds one of the seeds, or a copy of one of them."""
+    if isinstance(value, str):
+        return value if any(seed in value for seed in seeds) else None
+    return str(value) if str(value) in seeds else None
 
 
-def _templates(frame: pd.DataFrame, over: list[str], key: str) -> list[str] | None:
-    """Return the texts of a key with the values of the keys `over` taken out, or None if one of them has none."""
-    found = []
-    for text, *seeds in zip(frame[key], *(frame[name] for name in over), strict=True):
-        if not isinstance(text, str):
-            return None
-        values = "|".join(re.escape(str(seed)) for seed in seeds if not is_missing(seed) and str(seed))
-        template = re.sub(rf"(?<![0-9])(?:{values})(?![0-9])", "\0", text) if values else text
-        if template == text:
-            return None
-        found.append(template)
-    return found
+def _are_alike(texts: list[str], seeds: list[list[str]], groups: list[int]) -> bool:
+    """Tell whether all texts of a group are its first one with other seeds: each seed in it may have changed or not."""
+    firsts: dict[int, tuple[re.Pattern[str], list[str]]] = {}
+    for text, mine, group in zip(texts, seeds, groups, strict=True):
+        if group not in firsts:
+            # What stands before, between and after the seeds, alternating with these; a number is not part of another.
+            parts = re.split(rf"(?<![0-9])({'|'.join(map(re.escape, mine))})(?![0-9])", text)
+            firsts[group] = re.compile("(.+?)".join(map(re.escape, parts[::2]))), parts[1::2]
+        form, before = firsts[group]
+        now = form.fullmatch(text)
+        if not before or not now or any(new not in {old, *mine} for old, new in zip(before, now.groups(), strict=True)):
+            return False
+    return True

@@ -19,19 +19,20 @@ __all__ = ["best"]
 def best(groups: "SeedGroups", what: str, per: list[str], report: str, direction: str | None) -> pd.DataFrame:
     """Return the best setting for each value of the keys `per`; see `SeedGroups.best`.
 
-    A row has the setting, the mean of `what`, mean, std and count of `report`, how many runs of the group lack either
-    (``missing``), and how many other settings have the same mean (``ties``). Its index is the number of the group, for
-    `SeedGroups.runs`.
+    A row has the setting, the mean of `what`, mean, std and count of `report`, how many fewer runs than the largest
+    group it has that tell both (``missing``), and how many other settings have the same mean (``ties``). Its index is
+    the number of the group, for `SeedGroups.runs`.
     """
     sign = _sign(what, direction)
     _check_keys(groups, per)
     chosen_by, told = groups.summary(what), groups.summary(report)
-    lacking = groups.sizes() - np.minimum(chosen_by["count"].to_numpy(), told["count"].to_numpy())
+    sizes, there = groups.sizes(), np.minimum(chosen_by["count"].to_numpy(), told["count"].to_numpy())
     reported = {f"{report}.{name}": told[name] for name in ("mean", "std", "count")}
-    columns: dict[str, Any] = {f"{what}.mean": chosen_by["mean"], **reported, "missing": lacking}
+    missing = sizes.max(initial=0) - there
+    columns: dict[str, Any] = {f"{what}.mean": chosen_by["mean"], **reported, "missing": missing}
     table = groups.settings.assign(**columns)
     per = [key for key in per if key in groups.keys]  # another one has the same value in all runs
-    _tell_missing(lacking, chosen_by["mean"])
+    _tell_missing(sizes, sizes - there, chosen_by["mean"])
     score = sign * chosen_by["mean"]
     kind = _kinds(table, per)
     winners = table[score == score.groupby(kind).transform("max")]
@@ -66,8 +67,11 @@ def _tell_ties(tied: pd.DataFrame, groups: "SeedGroups", what: str) -> None:
         notice(f"the first of several settings with the same mean of {what} is taken: {some(names)}")
 
 
-def _tell_missing(lacking: npt.NDArray[np.intp], means: "pd.Series[float]") -> None:
+def _tell_missing(sizes: npt.NDArray[np.intp], lacking: npt.NDArray[np.intp], means: "pd.Series[float]") -> None:
     if lacking.any():
         unknown = int(means.isna().sum())
         without = f", {unknown} settings have none at all" if unknown else ""
         notice(f"{lacking.sum()} runs lack a value and are left out{without}: column 'missing' tells those of each row")
+    if len(set(sizes.tolist())) > 1:
+        few, many = sizes.min(), sizes.max()
+        notice(f"settings have from {few} to {many} runs: column 'missing' tells how many fewer than {many} a row has")

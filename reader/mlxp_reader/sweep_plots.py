@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.keys import as_names, resolve_columns, short, shown
+from mlxp_reader.keys import as_names, cut, resolve_columns, short, shown
 from mlxp_reader.plot_style import (
     check_choice,
     colours,
@@ -16,6 +16,7 @@ from mlxp_reader.plot_style import (
     plain,
     pyplot,
     say_nothing,
+    set_texts,
     spans_decades,
     viridis,
 )
@@ -26,6 +27,9 @@ from mlxp_reader.spread import spread
 __all__ = ["plot_parallel", "plot_sweep"]
 
 Numbers = npt.NDArray[np.float64]
+
+_CLOSE = 0.04
+"""Numbers that are closer to one another on an axis of height 1 have no label each."""
 
 
 def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
@@ -71,14 +75,17 @@ def _draw_lines(axis: Any, groups: SeedGroups, table: Numbers, by: list[str], ba
         at = np.flatnonzero(mine)[np.argsort(positions[mine], kind="stable")]
         runs = how_many(np.sort(counts[at]))
         label = f"{text} ({runs})" if len(by) == 2 else runs
-        axis.plot(positions[at], middle[at], marker="o", markersize=4, color=colour, label=label)
+        axis.plot(positions[at], middle[at], marker="o", markersize=4, color=colour, label=plain(label))
         if low is not None and high is not None:
             # Where there is one run only, there is no bar.
             lengths = np.nan_to_num([middle[at] - low[at], high[at] - middle[at]])
             axis.errorbar(positions[at], middle[at], lengths, fmt="none", ecolor=colour, capsize=3, alpha=0.8)
     if len(groups) and (groups.over or len(by) == 2):
-        axis.legend(title=short(by[1]) if len(by) == 2 else None)
-    _scale(axis.set_xscale, axis.set_xticks, places)
+        axis.legend(title=plain(short(by[1])) if len(by) == 2 else None)
+    if not is_numeric(places):
+        set_texts(axis.xaxis, list(map(shown, places)))
+    elif spans_decades(places):
+        axis.set_xscale("log")
 
 
 def _positions(values: list[Any]) -> tuple[list[Any], Numbers]:
@@ -88,13 +95,6 @@ def _positions(values: list[Any]) -> tuple[list[Any], Numbers]:
         return different, np.array(values, dtype=np.float64)
     rank = {shown(value): at for at, value in enumerate(different)}
     return different, np.array([rank[shown(value)] for value in values], dtype=np.float64)
-
-
-def _scale(set_scale: Any, set_ticks: Any, different: list[Any]) -> None:
-    if not is_numeric(different):
-        set_ticks(range(len(different)), list(map(shown, different)))
-    elif spans_decades(different):
-        set_scale("log")
 
 
 def _draw_heat_map(axis: Any, groups: SeedGroups, table: Numbers, value: str) -> None:
@@ -107,8 +107,8 @@ def _draw_heat_map(axis: Any, groups: SeedGroups, table: Numbers, value: str) ->
     cells[row, column] = numbers["mean"]
     image = axis.imshow(cells, origin="lower", aspect="auto", cmap="viridis")
     axis.figure.colorbar(image, ax=axis, label=plain(value))
-    axis.set_xticks(range(len(columns)), list(map(shown, columns)))
-    axis.set_yticks(range(len(rows)), list(map(shown, rows)))
+    set_texts(axis.xaxis, list(map(shown, columns)))
+    set_texts(axis.yaxis, list(map(shown, rows)))
     axis.set(xlabel=plain(short(groups.keys[1])), ylabel=plain(short(groups.keys[0])))
     counts = np.zeros(cells.shape, dtype=np.int64)
     counts[row, column] = numbers["count"]
@@ -141,16 +141,17 @@ def plot_parallel(  # noqa: PLR0913
     groups = SeedGroups(frame, as_names(over), exclude, by=resolve_columns(frame, keys))
     if keys:
         groups.refuse_mixtures(resolve_columns(frame, keys))
+    groups.tell_keys()
     groups.tell_repeated()
     means = spread(groups.spread_out(numbers_of(frame, value)), ["mean"])["mean"]
     there = ~np.isnan(means)
     columns = [groups.settings[key][there].tolist() for key in groups.keys] + [means[there].tolist()]
-    axis = pyplot().subplots(layout="constrained")[1] if ax is None else ax
+    axis = _wide_axes(len(columns)) if ax is None else ax
     heights = [_draw_axis(axis, at, column) for at, column in enumerate(columns)]
     for points, share in zip(zip(*heights, strict=True), heights[-1], strict=True):
         axis.plot(range(len(columns)), points, color=viridis(share), alpha=0.8, linewidth=1.3)
     names = [*map(short, groups.keys), value]
-    axis.set_xticks(range(len(names)), names)
+    set_texts(axis.xaxis, names)
     axis.set_yticks([])
     axis.set_xlim(-0.2, len(names) - 0.5)
     for side in ("top", "bottom", "left", "right"):
@@ -158,6 +159,13 @@ def plot_parallel(  # noqa: PLR0913
     if not there.any():
         say_nothing(axis)
     return axis
+
+
+def _wide_axes(columns: int) -> Any:
+    """Return new axes that have room for the texts beside so many vertical axes."""
+    plt = pyplot()
+    width, height = plt.rcParams["figure.figsize"]
+    return plt.subplots(layout="constrained", figsize=(max(width, 1.6 * columns), height))[1]
 
 
 def _draw_axis(axis: Any, at: int, values: list[Any]) -> Numbers:
@@ -168,15 +176,17 @@ def _draw_axis(axis: Any, at: int, values: list[Any]) -> Numbers:
     low, size = (heights.min(), np.ptp(heights)) if len(heights) else (0.0, 0.0)
     heights = (heights - low) / size if size else np.full(len(heights), 0.5)
     axis.axvline(at, color="gray", linewidth=0.8, zorder=0)
-    ticks = dict(zip(map(shown, values), heights.tolist(), strict=True))
-    if len(ticks) > 8 and is_numeric(different):
+    ticks = {height: cut(shown(value)) for value, height in zip(values, heights.tolist(), strict=True)}
+    if is_numeric(different) and (np.diff(np.unique(heights)) < _CLOSE).any():
         ticks = _few_ticks(float(low), float(size), is_log)
     behind = {"facecolor": axis.get_facecolor(), "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
-    for text, height in ticks.items():
-        axis.annotate(text, (at, height), xytext=(4, 2), textcoords="offset points", fontsize="small", bbox=behind)
+    for height, text in ticks.items():
+        axis.annotate(
+            plain(text), (at, height), xytext=(4, 2), textcoords="offset points", fontsize="small", bbox=behind
+        )
     return np.asarray(heights)
 
 
-def _few_ticks(low: float, size: float, is_log: bool) -> dict[str, float]:
+def _few_ticks(low: float, size: float, is_log: bool) -> dict[float, str]:
     numbers = {share: low + size * share for share in (0.0, 0.25, 0.5, 0.75, 1.0)}
-    return {f"{10**number if is_log else number:.3g}": share for share, number in numbers.items()}
+    return {share: f"{10**number if is_log else number:.3g}" for share, number in numbers.items()}

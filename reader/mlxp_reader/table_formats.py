@@ -171,6 +171,12 @@ def _latex_cell(cell: Cell) -> str:
     return f"{text}{_DAGGER}" if cell.has_fewer else text
 
 
+_MATHS = (  # what LaTeX knows by name only, and may well stand in the name of a key
+    "α alpha β beta γ gamma δ delta ε varepsilon ζ zeta η eta θ theta ι iota κ kappa λ lambda μ mu ν nu ξ xi π pi ρ rho"  # noqa: RUF001
+    " σ sigma τ tau υ upsilon φ varphi χ chi ψ psi ω omega Γ Gamma Δ Delta Θ Theta Λ Lambda Ξ Xi Π Pi Σ Sigma Φ Phi"  # noqa: RUF001
+    " Ψ Psi Ω Omega ∞ infty ≈ approx ≤ leq ≥ geq ∈ in ∇ nabla ∂ partial √ surd"
+)
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -178,6 +184,8 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    **{sign: rf"$\{name}$" for sign, name in re.findall(r"(\S) (\w+)", _MATHS)},
+    "−": "$-$",
     "±": r"$\pm$",
     "–": "--",
     "†": _DAGGER,

@@ -266,6 +266,15 @@ def test_diff_marks_what_a_run_lacks(answer, old):
     assert ["config.data.path", "–", "/data/my", "set"] in rows(answer("diff", "1", "11", "--logs", old))
 
 
+def test_diff_tells_none_from_what_a_run_lacks(answer, training):
+    file = training.directory / "logs/2/metadata/config.yaml"
+    before = file.read_text(encoding="utf-8")
+    file.write_text(f"{before}act: null\n", encoding="utf-8")
+    differing = json.loads(answer("diff", "1", "2", "--json"))
+    file.write_text(before, encoding="utf-8")
+    assert differing["config.act"] == {"2": None}
+
+
 @pytest.mark.parametrize("ending", ["pdf", "png", "svg", "PDF"])
 def test_plot_writes_the_format_that_the_ending_tells(answer, training, ending):
     answer("plot", "val.loss", "--hue", "optimizer.lr", "--over", "seed", "-q", "fail == false", "-o", f"fig.{ending}")

@@ -203,7 +203,7 @@ def test_files_are_written(tmp_path):
     np.testing.assert_allclose(read.to_numpy(), table.data.to_numpy())
 
 
-NASTY = [r"a_b & 50% $x$ #1 {c} ~ ^ \d", "[t] <x> | y -1", "Grüße, naïve – 1"]
+NASTY = [r"a_b & 50% $x$ #1 {c} ~ ^ \d", "[t] <x> | y -1", "Grüße, naïve – 1, λ ≤ −Δ"]
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex: the LaTeX tables are NOT compiled here")

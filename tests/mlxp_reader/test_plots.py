@@ -271,3 +271,42 @@ def test_a_dollar_in_a_name_is_no_mathematics(log_runs):
     axis = log_runs(({}, {"train": [{"$a^": 1.0}]})).plot_metric("train.$a^")
     axis.figure.canvas.draw()
     assert axis.get_ylabel() == r"train.\$a^"
+
+
+def test_values_are_shown_as_they_are_though_they_look_like_mathematics_or_private_names():
+    runs = runs_of([[1.0, 2.0]] * 4, name=[r"$\a{$", "_x"] * 2, seed=[1, 1, 2, 2])
+    axes = runs.plot_metric("val.loss", hue="name", over="seed")
+    facets = runs.plot_metric("val.loss", col="name")
+    axes.figure.canvas.draw()
+    facets[0].figure.canvas.draw()
+    assert labels(axes) == [r"\$\a{\$ (n=2)", " _x (n=2)"]
+    assert facets[0].get_title() == r"name=\$\a{\$"
+
+
+def test_columns_without_hues_have_a_colour_and_a_label_per_run():
+    axes = runs_of([[1.0, 2.0]] * 4, model=list("aabb"), seed=[1, 2, 1, 2]).plot_metric("val.loss", col="model")
+    assert [labels(axis) for axis in axes] == [["run=0", "run=1"], ["run=2", "run=3"]]
+
+
+def test_lines_that_end_alike_are_told_once_above_the_highest():
+    curves = [[1.0, 1.0, 1.0], [1.0, 1.0], [5.0, 5.0, 5.0], [5.0, 5.0]]
+    axes = runs_of(curves, lr=[1, 1, 2, 2], seed=[1, 2, 1, 2]).plot_metric("val.loss", hue="lr", over="seed")
+    assert [(text.get_text(), text.xy) for text in axes.texts] == [("n=2→1", (2.0, 5.0))]
+
+
+def test_a_picture_with_none_below_it_has_labels_at_its_axis():
+    axes = runs_of([[1.0, 2.0]] * 4, model=list("abcd")).plot_metric("val.loss", col="model")
+    assert [axis.get_xlabel() for axis in axes] == ["", "epoch", "epoch", "epoch"]
+    assert [axis.get_ylabel() for axis in axes] == ["val.loss", "", "", "val.loss"]
+    assert [axis.xaxis.get_major_ticks()[0].label1.get_visible() for axis in axes] == [False, True, True, True]
+
+
+def test_a_value_without_others_beside_it_is_a_point():
+    axes = runs_of([[1.0], [2.0, np.nan, 3.0, 4.0, np.nan]]).plot_metric("val.loss")
+    points = [line.get_ydata().tolist() for line in axes.get_lines() if line.get_marker() == "."]
+    assert points == [[1.0], [2.0]]
+
+
+def test_more_values_than_there_are_dashes_are_not_labelled():
+    runs = runs_of([[1.0, 2.0]] * 26, model=list("abcdefghijklmnopqrstuvwxyz"), lr=[0.1, 1.0] * 13)
+    assert labels(runs.plot_metric("val.loss", hue="lr", style="model")) == ["lr=0.1", "lr=1"]

@@ -95,6 +95,12 @@ def test_the_best_per_key_that_has_one_value_is_the_best():
         groups.best("test.acc.max", per="seed")
 
 
+def test_a_bare_name_is_that_of_the_key_though_a_metric_is_called_the_same():
+    assert runs_of(range(4), **{"test.acc": [1, 1, 2, 2], "seed": [1, 2, 1, 2]}).over("test.acc").keys == [
+        "config.seed"
+    ]
+
+
 def test_none_and_lists_are_values_to_group_by():
     layers = [[64], [64], [64, 64], [64, 64], None, None]
     groups = runs_of(range(6), layers=pd.array(layers, dtype="mixed"), seed=[0, 1] * 3).over("seed")
@@ -112,6 +118,29 @@ def test_a_path_with_the_seed_in_it_makes_no_groups_and_is_told():
     with pytest.warns(UserWarning, match="path only follows seed and makes no groups"):
         groups = runs.over("seed")
     assert (groups.keys, groups.following) == (["config.model"], ["config.path"])
+
+
+@pytest.mark.parametrize("form", ["lr{lr}_seed{seed}", "user1/depth{depth}_seed={seed}/{seed}", "{seed}-of-2"])
+def test_a_path_in_which_the_seed_stands_beside_the_same_number_makes_no_groups(form):
+    lr, depth, seed = [0.1, 0.1, 0.2, 0.2], [1, 1, 2, 2], [1, 2, 1, 2]
+    paths = [form.format(lr=one, depth=two, seed=three) for one, two, three in zip(lr, depth, seed, strict=True)]
+    runs = runs_of(range(4), lr=lr, depth=depth, seed=seed, path=paths)
+    with pytest.warns(UserWarning, match="path only follows seed"):
+        assert runs.over("seed").keys == ["config.lr", "config.depth"]
+
+
+def test_a_copy_of_the_seed_makes_no_groups_but_another_number_does():
+    runs = runs_of(range(4), seed=[1, 2, 1, 2], **{"data.seed": [1, 2, 1, 2], "lr": [0.1, 0.2, 0.1, 0.2]})
+    with pytest.warns(UserWarning, match="data.seed only follows seed"):
+        assert runs.over("seed").keys == ["config.lr"]
+
+
+def test_several_keys_are_spoken_of_in_the_plural():
+    runs = runs_of(range(2), seed=[1, 2], lr=[1, 2], out=["run-1", "run-2"])
+    with pytest.warns(UserWarning, match=r"^lr, out only follow seed and make no groups"):
+        runs.over("seed")
+    with pytest.raises(InvalidKeyError, match=r"^seed, lr, out vary too"):
+        runs.assign(**{"config.model": "a"}).table("model", value=STAT)
 
 
 def test_a_text_that_varies_by_itself_makes_groups_though_it_contains_the_seed():
@@ -154,6 +183,7 @@ def test_columns_that_are_no_metrics_can_be_averaged():
     ("call", "message"),
     [
         (lambda runs: runs.over("sed"), "there is no key 'sed' in the configuration"),
+        (lambda runs: runs.over("test.acc"), "'test.acc' is a metric, with a value per step"),
         (lambda runs: runs.over("seed").aggregate("test.acc.lst"), "there is no statistic 'lst' of test.acc"),
         (lambda runs: runs.over("seed").aggregate(STAT, "variance"), "there is no statistic 'variance' over runs"),
         (lambda runs: runs.over("seed").aggregate("model"), "'model' holds something else than numbers"),
@@ -268,6 +298,13 @@ def test_missing_runs_are_stated():
     with pytest.warns(UserWarning, match="3 runs lack a value and are left out:"):
         found = two_models(9.0, None, None, 1.0, np.nan, 3.0).over("seed").best("test.acc.max")
     assert found[["config.model", "missing"]].to_numpy().tolist() == [["a", 2]]
+
+
+def test_a_best_setting_that_has_fewer_runs_than_others_is_stated():
+    runs = runs_of([0.5, 0.6, 0.7, 0.9], lr=[1, 1, 1, 2], seed=[0, 1, 2, 0])
+    with pytest.warns(UserWarning, match="settings have from 1 to 3 runs: column 'missing' tells"):
+        found = runs.over("seed").best("test.acc.max")
+    assert found[["config.lr", "missing"]].to_numpy().tolist() == [[2, 2]]
 
 
 def test_a_setting_without_any_value_is_not_the_best():

@@ -103,3 +103,34 @@ def test_no_runs_and_missing_metrics_make_pictures_all_the_same():
             "nothing was logged"
         ]
         assert [text.get_text() for text in frame.plot_parallel(STAT, over="seed").texts][-1] == "nothing was logged"
+
+
+@pytest.mark.parametrize(("length", "angle"), [(1, 0.0), (20, 30.0)])
+def test_long_values_along_an_axis_stand_at_an_angle(length, angle):
+    runs = DataFrame(
+        {"config.model": [letter * length for letter in "abcde"], "config.lr": range(5), "score": range(5)}
+    )
+    for axes in (runs.plot_sweep("model", "score", exclude="lr"), runs.plot_sweep(["lr", "model"], "score")):
+        assert {label.get_rotation() for label in axes.get_xticklabels()} == {angle}
+
+
+def test_numbers_that_are_close_have_no_labels_each():
+    runs = DataFrame({"config.lr": [1, 2, 3], "score": [0.0, 0.99, 1.0]})
+    texts = [text.get_text() for text in runs.plot_parallel("score").texts]
+    assert texts == ["1", "2", "3", "0", "0.25", "0.5", "0.75", "1"]
+
+
+def test_values_are_shown_as_they_are_though_they_look_like_mathematics():
+    runs = DataFrame({"config.name": [r"$\a{$", "b"], "config.$x": [1, 2], "score": [1.0, 2.0]})
+    pictures = [runs.plot_sweep("name", "score", hue="$x"), runs.plot_sweep(["$x", "name"], "score")]
+    for axes in (*pictures, runs.plot_parallel("score")):
+        axes.figure.canvas.draw()
+    assert [text.get_text() for text in pictures[0].get_xticklabels()] == [r"\$\a{\$", "b"]
+
+
+def test_keys_that_only_follow_the_seed_have_no_axis_and_are_told():
+    runs = sweep()
+    runs["config.out"] = [f"run-{seed}" for seed in runs["config.seed"]]
+    with pytest.warns(UserWarning, match="out only follows seed"):
+        axes = runs.plot_parallel(STAT, over="seed")
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["lr", "model", STAT]
