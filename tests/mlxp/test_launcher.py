@@ -124,6 +124,10 @@ def test_what_hydra_writes_on_request_is_kept_beside_the_runs(actions):
     assert kept == [f"{number}/{name}" for number in (0, 1) for name in files]
 
 
+def test_what_the_task_says_through_logging_is_shown(actions):
+    assert actions.run("action=warn").stderr == "mind the gap\n"
+
+
 def test_files_of_a_task_that_changes_directory_are_kept(actions):
     assert actions.run("action=say", "hydra.job.chdir=true", "number=1,2").returncode == 0
     assert sorted(path.name for path in (actions.directory / "logs/.launch").glob("*/*")) == ["0", "1"]

@@ -75,6 +75,14 @@ def test_command_line_of_the_calling_program_is_left_alone(actions):
     assert python(actions, code).stdout == "['--mine']\n['prog', '--mine']\n"
 
 
+def test_logging_of_the_calling_program_is_left_alone(actions):
+    code = (
+        "import logging; logging.basicConfig(level='WARNING', format='mine: %(message)s')\n"
+        "logger = logging.getLogger('caller'); task.run(['action=warn']); logger.warning('still here')"
+    )
+    assert python(actions, code).stderr == "mine: mind the gap\nmine: still here\n"
+
+
 def test_hydra_that_is_already_initialised_is_left_alone(actions):
     code = (
         "from hydra import initialize, compose\n"

@@ -1,5 +1,6 @@
 """A task that does what its configuration says: return, fail, exit, sleep or send itself a signal."""
 
+import logging
 import os
 import random
 import signal
@@ -110,6 +111,7 @@ ACTIONS = {
     "config": lambda ctx: print(type(ctx.config).__name__, type(ctx.config.model).__name__, "mlxp" in ctx.config),
     "logger": lambda ctx: print(type(ctx.logger).__name__, getattr(ctx.logger, "colour", None)),
     "settings": lambda ctx: print(ctx.mlxp.use_logger, ctx.mlxp.interactive_mode, ctx.mlxp.logger.forced_log_id),
+    "warn": lambda ctx: logging.getLogger("mine").warning("mind the gap"),
     "argv": lambda ctx: print(sys.argv[1:]),
     "fork": fork,
     "terminate-worker": terminate_worker,
