@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from mlxp.arguments import Arguments, parsed, without_plus
 from mlxp.errors import InvalidConfigFileError, MLXPError, SweepError
 from mlxp.plan_report import PlannedRun, append_report, is_planning
-from mlxp.run import Context, Program, check_configuration
+from mlxp.run import Context, Program, check_configuration, from_user_code
 from mlxp.status import Status, Terminated, exit_code, signal_of, signals_raised
 from mlxp.submitted import claimed_directory
 from mlxp.submitted import overrides as own_overrides
@@ -273,9 +273,11 @@ class _Launch:
             with self._under_way(arguments, one_run_only=one_run_only):
                 self._hydra_multirun(arguments.overrides)
         except CompactHydraException as error:
-            if isinstance(error.__cause__, MLXPError):
-                raise error.__cause__ from None
-            raise
+            # Their messages say all that the caller needs.
+            cause = error.__cause__ and error.__cause__.with_traceback(None)
+            if isinstance(cause, MLXPError):
+                raise cause from None
+            raise error.with_traceback(None) from cause
         except SystemExit as error:
             from mlxp.starter import RunExitedError
 
@@ -283,6 +285,9 @@ class _Launch:
         except Terminated as error:
             # The program that called us decides what a signal does to it.
             signal.raise_signal(error.signal_number)
+            raise
+        except Exception as error:
+            error.__traceback__ = from_user_code(error.__traceback__)
             raise
         results = self._sweep_results()
         failures = self._failures()

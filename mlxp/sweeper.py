@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from types import ModuleType, SimpleNamespace
+from types import ModuleType, SimpleNamespace, TracebackType
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -25,7 +25,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from mlxp.errors import MLXPError
-from mlxp.run import uses_scheduler
+from mlxp.run import from_user_code, uses_scheduler
 from mlxp.spelling import spelled_values
 from mlxp.starter import RunExitedError
 from mlxp.value_composer import ValueComposer
@@ -251,6 +251,17 @@ def _raise_failure(result: JobReturn) -> None:
         raise SystemExit(error.code) from None
     except CompactHydraException as error:  # what keeps a run from starting needs no traceback
         raise error.with_traceback(None) from error.__cause__
+    except Exception as error:
+        error.__traceback__ = _without_launching(error.__traceback__)
+        raise
+
+
+def _without_launching(trace: TracebackType | None) -> TracebackType | None:
+    """Drop what is between `run_job`, where Hydra cuts off its own part of a traceback, and the user's code."""
+    job = trace
+    while job is not None and job.tb_frame.f_code.co_name != "run_job":
+        job = job.tb_next
+    return job and TracebackType(from_user_code(job.tb_next), job.tb_frame, job.tb_lasti, job.tb_lineno)
 
 
 def _choices(override: Override) -> list[str]:

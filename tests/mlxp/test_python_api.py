@@ -51,6 +51,22 @@ def test_exception_of_the_task_is_an_ordinary_exception(actions):
     assert (result.stdout, result.stderr) == ("caught division by zero\n", "")
 
 
+@pytest.mark.parametrize(
+    ("override", "files"),
+    [
+        ("action=fail", ["<string>", "launcher.py", "main.py", "main.py"]),
+        ("nubmer=1", ["<string>", *["launcher.py"] * 2]),
+    ],
+)
+def test_traceback_leads_from_the_call_to_the_users_code(actions, override, files):
+    code = (
+        f"import os, traceback\ntry: task.run(['{override}'])\n"
+        "except Exception as error: frames = traceback.extract_tb(error.__traceback__)\n"
+        "print([os.path.basename(frame.filename) for frame in frames])"
+    )
+    assert python(actions, code).stdout == f"{files}\n"
+
+
 def test_exit_of_the_task_is_an_ordinary_exception(actions):
     code = "try: task.run(['action=exit', 'number=3'])\nexcept mlxp.errors.MLXPError as error: print(error, error.code)"
     assert python(actions, code).stdout == "the task called sys.exit(3) 3\n"

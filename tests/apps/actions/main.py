@@ -90,6 +90,11 @@ def leave_child(ctx):
     Path("child").write_text(str(child.pid), encoding="utf-8")
 
 
+class LoggerWithoutServer(mlxp.DefaultLogger):
+    def __init__(self, parent_log_dir, forced_log_id=-1, log_streams_to_file=False):
+        raise ConnectionError("there is no server")
+
+
 class BrokenLogger(mlxp.DefaultLogger):
     def close(self):
         super().close()
