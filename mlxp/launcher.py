@@ -10,11 +10,12 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from mlxp.arguments import Arguments, parsed, without_plus
+from mlxp.artifacts import imported
 from mlxp.errors import InvalidConfigFileError, MLXPError, SweepError
 from mlxp.plan_report import PlannedRun, append_report, is_planning
 from mlxp.run import Context, Program, check_configuration, from_user_code
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
     from omegaconf import DictConfig
 
-__all__ = ["Context", "SweepResults", "Task", "launch"]
+__all__ = ["Context", "SweepResults", "Task", "instance_from_dict", "instantiate", "launch"]
 
 Value = TypeVar("Value")
 
@@ -66,6 +67,33 @@ def launch(
         return Task(function, os.fspath(config_path), seeding_function)
 
     return decorator
+
+
+def instantiate(class_name: str) -> Any:
+    """Return the class or function that an import path names.
+
+    Raises
+    ------
+    ImportError
+        If there is no such module, or no such name in it.
+
+    Examples
+    --------
+    >>> instantiate("collections.Counter")("aab")["a"]
+    2
+    """
+    return imported(class_name)
+
+
+def instance_from_dict(class_name: str, arguments: Mapping[str, Any]) -> Any:
+    """Return what the class or function of an import path makes of `arguments`.
+
+    Examples
+    --------
+    >>> instance_from_dict("fractions.Fraction", {"numerator": 1, "denominator": 2})
+    Fraction(1, 2)
+    """
+    return imported(class_name)(**arguments)
 
 
 class SweepResults(list[Any]):
