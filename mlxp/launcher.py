@@ -62,6 +62,8 @@ def launch(
         if __name__ == "__main__":
             my_task()
     """
+    if callable(config_path):
+        raise TypeError("mlxp.launch takes options before the function: write @mlxp.launch(), with parentheses")
 
     def decorator(function: Callable[[Context], Value]) -> "Task[Value]":
         return Task(function, os.fspath(config_path), seeding_function)
@@ -230,7 +232,7 @@ class _Launch:
             if self.planned_runs and not self.is_planning:
                 return self._submitted()
         except MLXPError as error:
-            sys.exit(f"{type(error).__name__}: {error}")
+            sys.exit(str(error))
         except (KeyboardInterrupt, Terminated) as error:
             self._print_summary()
             number = signal_of(error)

@@ -231,6 +231,11 @@ def test_recorded_configuration_is_plain_yaml(app):
     assert not (structured.directory / "configs/config.yaml").exists()
 
 
+def test_decorator_without_parentheses_is_refused():
+    with pytest.raises(TypeError, match=r"write @mlxp.launch\(\), with parentheses"):
+        mlxp.launch(print)
+
+
 def test_what_cannot_be_a_task_is_refused_when_it_is_decorated():
     with pytest.raises(
         TypeError, match=r"mlxp.launch decorates a function that takes the context, not functools.partial"
