@@ -302,12 +302,6 @@ class _Launch:
         try:
             with self._under_way(arguments, one_run_only=one_run_only):
                 self._hydra_multirun(arguments.overrides)
-        except CompactHydraException as error:
-            # Their messages say all that the caller needs.
-            cause = error.__cause__ and error.__cause__.with_traceback(None)
-            if isinstance(cause, MLXPError):
-                raise cause from None
-            raise error.with_traceback(None) from cause
         except SystemExit as error:
             from mlxp.starter import RunExitedError
 
@@ -317,7 +311,14 @@ class _Launch:
             signal.raise_signal(error.signal_number)
             raise
         except Exception as error:
-            error.__traceback__ = from_user_code(error.__traceback__)
+            trace = from_user_code(error.__traceback__)
+            if isinstance(error, CompactHydraException) and trace is error.__traceback__:
+                # The task was not called: the messages say all that the caller needs.
+                cause = error.__cause__ and error.__cause__.with_traceback(None)
+                if isinstance(cause, MLXPError):
+                    raise cause from None
+                raise error.with_traceback(None) from cause
+            error.__traceback__ = trace
             raise
         results = self._sweep_results()
         failures = self._failures()

@@ -249,10 +249,10 @@ def _raise_failure(result: JobReturn) -> None:
             _ = result.return_value
     except RunExitedError as error:
         raise SystemExit(error.code) from None
-    except CompactHydraException as error:  # what keeps a run from starting needs no traceback
-        raise error.with_traceback(None) from error.__cause__
     except Exception as error:
-        error.__traceback__ = _without_launching(error.__traceback__)
+        # What keeps a run from starting needs no traceback.
+        is_refused = isinstance(error, CompactHydraException) and isinstance(error.__cause__, MLXPError)
+        error.__traceback__ = None if is_refused else _without_launching(error.__traceback__)
         raise
 
 

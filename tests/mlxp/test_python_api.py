@@ -67,6 +67,12 @@ def test_traceback_leads_from_the_call_to_the_users_code(actions, override, file
     assert python(actions, code).stdout == f"{files}\n"
 
 
+def test_place_of_a_failed_instantiation_is_kept(actions):
+    stderr = python(actions, "task.run(['action=instantiate'])").stderr
+    assert 'return instantiate({"_target_": "operator.truediv"' in stderr
+    assert "ZeroDivisionError: division by zero\n\nThe above exception" in stderr
+
+
 def test_exit_of_the_task_is_an_ordinary_exception(actions):
     code = "try: task.run(['action=exit', 'number=3'])\nexcept mlxp.errors.MLXPError as error: print(error, error.code)"
     assert python(actions, code).stdout == "the task called sys.exit(3) 3\n"

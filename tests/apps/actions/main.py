@@ -101,11 +101,18 @@ class BrokenLogger(mlxp.DefaultLogger):
         raise RuntimeError("cannot close")
 
 
+def instantiate(ctx):
+    from hydra.utils import instantiate
+
+    return instantiate({"_target_": "operator.truediv", "_args_": [1, 0]})
+
+
 ACTIONS = {
     "value": lambda ctx: ctx.config.number,
     "random": lambda ctx: random.random(),
     "fail": lambda ctx: 1 / 0,
     "strange": lambda ctx: (_ for _ in ()).throw(StrangeError(1, 2)),
+    "instantiate": instantiate,
     "exit": lambda ctx: sys.exit(ctx.config.number),
     "exit-with-words": lambda ctx: sys.exit("out of luck"),
     "signal": lambda ctx: os.kill(os.getpid(), getattr(signal, ctx.config.signal)),
