@@ -1,6 +1,7 @@
 """What Hydra calls for each run, in this process or in another one: starts the run and records what became of it."""
 
 import contextlib
+import logging
 import os
 import pickle
 import sys
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 __all__ = ["RunExitedError", "RunStarter"]
+
+_log = logging.getLogger("mlxp")
 
 
 class RunExitedError(MLXPError, RuntimeError):
@@ -84,8 +87,28 @@ class RunStarter:
         number, overrides = _number_and_overrides()
         overrides = [override for override in overrides if override not in self.own_overrides]
         run = self._prepared(number, overrides, composed)
-        with _output_directory_removed_if_empty():
+        with self._output_directory_removed_if_empty():
             return self._executed(number, overrides, run)
+
+    @contextlib.contextmanager
+    def _output_directory_removed_if_empty(self) -> Iterator[None]:
+        """Remove the directory that Hydra makes for each run, beside our own, unless something was put into it."""
+        from hydra.core.hydra_config import HydraConfig
+
+        config = HydraConfig.get()
+        try:
+            yield
+        finally:
+            folder = Path(config.runtime.output_dir)
+            if not config.job.chdir:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            if folder.exists() and self.record.directory in folder.parents:
+                _log.warning(
+                    "what the task has put into Hydra's output directory stays in %s; hydra.sweep.dir=DIR chooses "
+                    "another place, and ctx.logger.log_dir is the directory of the run",
+                    folder,
+                )
 
     def _executed(self, number: int, overrides: list[str], run: Run) -> Any:
         try:
@@ -151,20 +174,6 @@ class RunStarter:
         if not self._is_launching_process and not _is_picklable(error):
             raise RuntimeError(_first_line(error)) from None
         raise error
-
-
-@contextlib.contextmanager
-def _output_directory_removed_if_empty() -> Iterator[None]:
-    """Remove the directory that Hydra makes for each run, beside our own, unless something was put into it."""
-    from hydra.core.hydra_config import HydraConfig
-
-    config = HydraConfig.get()
-    try:
-        yield
-    finally:
-        if not config.job.chdir:
-            with contextlib.suppress(OSError):
-                Path(config.runtime.output_dir).rmdir()
 
 
 def _number_and_overrides() -> tuple[int, list[str]]:

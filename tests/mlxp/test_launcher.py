@@ -1,6 +1,8 @@
 """Everything that Hydra's command line can do, through a task."""
 
 import functools
+import os
+from pathlib import Path
 
 import pytest
 
@@ -131,6 +133,20 @@ def test_what_the_task_says_through_logging_is_shown(actions):
 def test_files_of_a_task_that_changes_directory_are_kept(actions):
     assert actions.run("action=say", "hydra.job.chdir=true", "number=1,2").returncode == 0
     assert sorted(path.name for path in (actions.directory / "logs/.launch").glob("*/*")) == ["0", "1"]
+
+
+def test_what_a_task_puts_into_hydras_output_directory_is_kept(actions):
+    path = actions.run("action=output-directory").stdout.splitlines()[0]
+    assert Path(path, "mine.txt").read_text(encoding="utf-8") == "precious"
+
+
+def test_launch_leaves_nothing_in_the_cache(actions):
+    assert actions.run("number=1,2").returncode == 0
+    assert list(Path(os.environ["XDG_CACHE_HOME"], "mlxp/launches").iterdir()) == []
+
+
+def test_wrong_override_of_a_sweep_is_named(actions):
+    assert actions.run("number=1,2", "nubmer=3").stderr.startswith("Could not override 'nubmer'.\n")
 
 
 def test_hydras_settings_in_the_configuration_win(actions):

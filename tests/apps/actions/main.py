@@ -107,12 +107,21 @@ def instantiate(ctx):
     return instantiate({"_target_": "operator.truediv", "_args_": [1, 0]})
 
 
+def fill_output_directory(ctx):
+    from hydra.core.hydra_config import HydraConfig
+
+    directory = HydraConfig.get().runtime.output_dir
+    Path(directory, "mine.txt").write_text("precious", encoding="utf-8")
+    print(directory)
+
+
 ACTIONS = {
     "value": lambda ctx: ctx.config.number,
     "random": lambda ctx: random.random(),
     "fail": lambda ctx: 1 / 0,
     "strange": lambda ctx: (_ for _ in ()).throw(StrangeError(1, 2)),
     "instantiate": instantiate,
+    "output-directory": fill_output_directory,
     "exit": lambda ctx: sys.exit(ctx.config.number),
     "exit-with-words": lambda ctx: sys.exit("out of luck"),
     "signal": lambda ctx: os.kill(os.getpid(), getattr(signal, ctx.config.signal)),
