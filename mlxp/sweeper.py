@@ -257,11 +257,14 @@ def _raise_failure(result: JobReturn) -> None:
 
 
 def _without_launching(trace: TracebackType | None) -> TracebackType | None:
-    """Drop what is between `run_job`, where Hydra cuts off its own part of a traceback, and the user's code."""
-    job = trace
-    while job is not None and job.tb_frame.f_code.co_name != "run_job":
-        job = job.tb_next
-    return job and TracebackType(from_user_code(job.tb_next), job.tb_frame, job.tb_lasti, job.tb_lineno)
+    """Drop what is between Hydra's frame of the job, where it cuts off its own part of a traceback, and user code."""
+    user = from_user_code(trace)
+    job, frame = None, trace
+    while frame is not user and frame is not None:
+        if frame.tb_frame.f_code.co_name in {"run_job", "_run_job"}:  # Hydra 1.3 and 1.4
+            job = frame
+        frame = frame.tb_next
+    return TracebackType(user, job.tb_frame, job.tb_lasti, job.tb_lineno) if job is not None else trace
 
 
 def _choices(override: Override) -> list[str]:
