@@ -73,6 +73,8 @@ class Arguments:
         if not (self.only_looks or chosen):
             # Hydra's plain mode ignores launcher and sweeper, so that a single submitted run would start here.
             overrides.append("hydra.mode=MULTIRUN")
+            if "multirun" not in self.flags:  # by which Hydra goes where another override is wrong, to say which
+                flags.append("--multirun")
         return flags + overrides
 
 

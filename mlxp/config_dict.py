@@ -78,6 +78,9 @@ class ConfigDict(dict[str, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.to_dict(),)
 
+    def __setstate__(self, _: object) -> None:
+        """Forget the attributes in a pickle of MLXP 1, which repeat the items and would hide them."""
+
     def update(self, *args: Mapping[str, Any] | Iterable[tuple[str, Any]], **kwargs: Any) -> None:  # type: ignore[override]
         """Set the values of another mapping; a mapping is merged into the mapping of the same name, if there is one.
 

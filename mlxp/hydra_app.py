@@ -113,7 +113,8 @@ def _settings_node() -> DictConfig:
 
 def _hydra_node(original: DictConfig, launch_directory: Path, base_dir: Path, has_file: bool) -> DictConfig:
     node = copy.deepcopy(original)
-    own = {"sweeper": "mlxp", "hydra_logging": "disabled", "job_logging": "disabled"}
+    # Logging is the program's: what Hydra calls "disabled" would silence every logger of the process, for good.
+    own = {"sweeper": "mlxp", "hydra_logging": "none", "job_logging": "none"}
     added = ["_self_", "/mlxp_defaults@_global_.mlxp", "/mlxp@_global_.mlxp"]
     # A run may launch others: then what is added is there already.
     defaults = [_replaced(item, own) for item in node.defaults if item not in added]

@@ -8,7 +8,6 @@ removed at the end.
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import tempfile
@@ -23,6 +22,9 @@ from mlxp.layout import RunDirectory, read_yaml, write_yaml
 from mlxp.status import Status, exit_code
 
 __all__ = ["LaunchRecord", "RunRecord", "summary"]
+
+_RECORD = "runs.jsonl"
+_STOP = "stop"
 
 _GRACE = 5.0
 """Seconds that a process of an interrupted sweep gets to write its status before it is killed."""
@@ -74,7 +76,7 @@ class LaunchRecord:
 
     @property
     def _file(self) -> Path:
-        return self.directory / "runs.jsonl"
+        return self.directory / _RECORD
 
     def add(self, number: int, **facts: Any) -> None:
         """Append what became known about run `number`; without effect on a host that does not share the directory."""
@@ -99,12 +101,12 @@ class LaunchRecord:
     def ask_to_stop(self) -> None:
         """Keep runs that have not started from starting."""
         with contextlib.suppress(OSError):
-            (self.directory / "stop").touch()
+            (self.directory / _STOP).touch()
 
     @property
     def is_stopped(self) -> bool:
         """Whether runs that have not started shall not start."""
-        return (self.directory / "stop").exists()
+        return (self.directory / _STOP).exists()
 
     def end_runs_under_way(self, cause: signal.Signals | None = None) -> None:
         """End the processes of this host whose runs have not ended, and record that they were killed, by `cause`.
@@ -121,15 +123,24 @@ class LaunchRecord:
                 self.add(run.number, status=Status.KILLED.value, error="killed")
 
     def remove(self) -> None:
-        """Delete the record."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+        """Delete the record; what a task has put into Hydra's output directory, which lies in it, is kept."""
+        _remove(self.directory)
+
+
+def _remove(directory: Path) -> None:
+    for name in (_RECORD, _STOP):
+        with contextlib.suppress(OSError):
+            (directory / name).unlink()
+    for folder in (*directory.glob("*/"), directory):
+        with contextlib.suppress(OSError):  # it is not empty
+            folder.rmdir()
 
 
 def _remove_abandoned(parent: Path) -> None:
     """Remove what launches that were killed left behind, after a month."""
     for directory in parent.iterdir():
         if directory.stat().st_mtime < time.time() - 30 * 24 * 3600:
-            shutil.rmtree(directory, ignore_errors=True)
+            _remove(directory)
 
 
 def _end_processes(process_ids: list[int]) -> None:

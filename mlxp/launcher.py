@@ -10,14 +10,15 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from mlxp.arguments import Arguments, parsed, without_plus
+from mlxp.artifacts import imported
 from mlxp.errors import InvalidConfigFileError, MLXPError, SweepError
 from mlxp.plan_report import PlannedRun, append_report, is_planning
-from mlxp.run import Context, Program, check_configuration
+from mlxp.run import Context, Program, check_configuration, from_user_code
 from mlxp.status import Status, Terminated, exit_code, signal_of, signals_raised
 from mlxp.submitted import claimed_directory
 from mlxp.submitted import overrides as own_overrides
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
     from omegaconf import DictConfig
 
-__all__ = ["Context", "SweepResults", "Task", "launch"]
+__all__ = ["Context", "SweepResults", "Task", "instance_from_dict", "instantiate", "launch"]
 
 Value = TypeVar("Value")
 
@@ -61,11 +62,40 @@ def launch(
         if __name__ == "__main__":
             my_task()
     """
+    if callable(config_path):
+        raise TypeError("mlxp.launch takes options before the function: write @mlxp.launch(), with parentheses")
 
     def decorator(function: Callable[[Context], Value]) -> "Task[Value]":
         return Task(function, os.fspath(config_path), seeding_function)
 
     return decorator
+
+
+def instantiate(class_name: str) -> Any:
+    """Return the class or function that an import path names.
+
+    Raises
+    ------
+    ImportError
+        If there is no such module, or no such name in it.
+
+    Examples
+    --------
+    >>> instantiate("collections.Counter")("aab")["a"]
+    2
+    """
+    return imported(class_name)
+
+
+def instance_from_dict(class_name: str, arguments: Mapping[str, Any]) -> Any:
+    """Return what the class or function of an import path makes of `arguments`.
+
+    Examples
+    --------
+    >>> instance_from_dict("fractions.Fraction", {"numerator": 1, "denominator": 2})
+    Fraction(1, 2)
+    """
+    return imported(class_name)(**arguments)
 
 
 class SweepResults(list[Any]):
@@ -204,7 +234,7 @@ class _Launch:
             if self.planned_runs and not self.is_planning:
                 return self._submitted()
         except MLXPError as error:
-            sys.exit(f"{type(error).__name__}: {error}")
+            sys.exit(str(error))
         except (KeyboardInterrupt, Terminated) as error:
             self._print_summary()
             number = signal_of(error)
@@ -278,10 +308,6 @@ class _Launch:
         try:
             with self._under_way(arguments, one_run_only=one_run_only):
                 self._hydra_multirun(arguments.overrides)
-        except CompactHydraException as error:
-            if isinstance(error.__cause__, MLXPError):
-                raise error.__cause__ from None
-            raise
         except SystemExit as error:
             from mlxp.starter import RunExitedError
 
@@ -289,6 +315,16 @@ class _Launch:
         except Terminated as error:
             # The program that called us decides what a signal does to it.
             signal.raise_signal(error.signal_number)
+            raise
+        except Exception as error:
+            trace = from_user_code(error.__traceback__)
+            if isinstance(error, CompactHydraException) and trace is error.__traceback__:
+                # The task was not called: the messages say all that the caller needs.
+                cause = error.__cause__ and error.__cause__.with_traceback(None)
+                if isinstance(cause, MLXPError):
+                    raise cause from None
+                raise error.with_traceback(None) from cause
+            error.__traceback__ = trace
             raise
         results = self._sweep_results()
         failures = self._failures()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlxp import settings as mlxp_settings
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
 
     from mlxp.logger import Logger
 
-__all__ = ["Context", "Program", "Run", "check_configuration", "uses_scheduler"]
+__all__ = ["Context", "Program", "Run", "check_configuration", "from_user_code", "uses_scheduler"]
 
 _log = logging.getLogger("mlxp")
 
 _TRACEBACK_LINES = 20
 """How many of a traceback's last lines go to info.yaml."""
+
+_LAUNCHING = {"mlxp", "hydra"}
+"""The packages whose code is between the program's start and the task."""
 
 
 @dataclass
@@ -282,6 +286,7 @@ class Run:
             with signals_raised(), self._heartbeat(), _working_directory(self.work_dir):
                 value = self._call_task()
         except BaseException as error:
+            error.__traceback__ = from_user_code(error.__traceback__)
             if os.getpid() != self.process_id:
                 _leave_forked_process(error)
             with signals_held():
@@ -439,6 +444,14 @@ def is_preemption(error: BaseException) -> bool:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     module = str(frames[-1].f_globals.get("__name__", "")) if frames else ""
     return isinstance(error, SystemExit) and module.startswith("submitit.")
+
+
+def from_user_code(trace: TracebackType | None) -> TracebackType | None:
+    """Return the part of a traceback that begins in the user's code; all of it if no part does."""
+    inner = trace
+    while inner is not None and str(inner.tb_frame.f_globals.get("__name__")).partition(".")[0] in _LAUNCHING:
+        inner = inner.tb_next
+    return inner or trace
 
 
 def _last_lines(error: BaseException) -> str:

@@ -1,27 +1,28 @@
 """What Hydra calls for each run, in this process or in another one: starts the run and records what became of it."""
 
 import contextlib
-import inspect
+import logging
 import os
 import pickle
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlxp.errors import MLXPError
 from mlxp.launch_record import LaunchRecord
 from mlxp.plan_report import is_planning
 from mlxp.provenance import process_info
-from mlxp.run import Program, Run, is_preemption
+from mlxp.run import Program, Run, from_user_code, is_preemption
 from mlxp.status import Status, Terminated
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 __all__ = ["RunExitedError", "RunStarter"]
+
+_log = logging.getLogger("mlxp")
 
 
 class RunExitedError(MLXPError, RuntimeError):
@@ -86,8 +87,28 @@ class RunStarter:
         number, overrides = _number_and_overrides()
         overrides = [override for override in overrides if override not in self.own_overrides]
         run = self._prepared(number, overrides, composed)
-        with _output_directory_removed_if_empty():
+        with self._output_directory_removed_if_empty():
             return self._executed(number, overrides, run)
+
+    @contextlib.contextmanager
+    def _output_directory_removed_if_empty(self) -> Iterator[None]:
+        """Remove the directory that Hydra makes for each run, beside our own, unless something was put into it."""
+        from hydra.core.hydra_config import HydraConfig
+
+        config = HydraConfig.get()
+        try:
+            yield
+        finally:
+            folder = Path(config.runtime.output_dir)
+            if not config.job.chdir:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            if folder.exists() and self.record.directory in folder.parents:
+                _log.warning(
+                    "what the task has put into Hydra's output directory stays in %s; hydra.sweep.dir=DIR chooses "
+                    "another place, and ctx.logger.log_dir is the directory of the run",
+                    folder,
+                )
 
     def _executed(self, number: int, overrides: list[str], run: Run) -> Any:
         try:
@@ -114,6 +135,9 @@ class RunStarter:
             if not self.is_single:
                 print(f"{' '.join(overrides)}: {error}", file=sys.stderr)  # noqa: T201 - as it happens
             raise CompactHydraException(str(error)) from error
+        except Exception as error:  # noqa: BLE001 - a user's own logger or version manager may raise anything
+            self.record.add(number, overrides=overrides, status=Status.FAILED.value, error=_first_line(error))
+            self._fail(error, None, overrides)
         host = process_info()
         log_dir = str(run.directory.path) if run.directory else None
         self.record.add(
@@ -136,13 +160,13 @@ class RunStarter:
         if not self.keep_going:
             self.record.ask_to_stop()
 
-    def _fail(self, error: BaseException, run: Run, overrides: list[str]) -> NoReturn:
+    def _fail(self, error: BaseException, run: Run | None, overrides: list[str]) -> NoReturn:
         if isinstance(error, Terminated | KeyboardInterrupt) or is_preemption(error):
             raise error
         self._stop_others()
-        error = error.with_traceback(self._from_task_on(error.__traceback__))
+        error.__traceback__ = from_user_code(error.__traceback__)
         if not (self.is_single and self._is_launching_process):
-            name = f"run {run.directory.log_id}" if run.directory else "run"
+            name = f"run {run.directory.log_id}" if run and run.directory else "run"
             print(f"{name} failed: {' '.join(overrides)}", file=sys.stderr)  # noqa: T201 - as it happens
             traceback.print_exception(error)
         if isinstance(error, SystemExit):
@@ -150,27 +174,6 @@ class RunStarter:
         if not self._is_launching_process and not _is_picklable(error):
             raise RuntimeError(_first_line(error)) from None
         raise error
-
-    def _from_task_on(self, trace: TracebackType | None) -> TracebackType | None:
-        code = inspect.unwrap(self.program.task).__code__
-        inner = trace
-        while inner is not None and inner.tb_frame.f_code is not code:
-            inner = inner.tb_next
-        return inner or trace
-
-
-@contextlib.contextmanager
-def _output_directory_removed_if_empty() -> Iterator[None]:
-    """Remove the directory that Hydra makes for each run, beside our own, unless something was put into it."""
-    from hydra.core.hydra_config import HydraConfig
-
-    config = HydraConfig.get()
-    try:
-        yield
-    finally:
-        if not config.job.chdir:
-            with contextlib.suppress(OSError):
-                Path(config.runtime.output_dir).rmdir()
 
 
 def _number_and_overrides() -> tuple[int, list[str]]:

@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from types import ModuleType, SimpleNamespace
+from types import ModuleType, SimpleNamespace, TracebackType
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -25,7 +25,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from mlxp.errors import MLXPError
-from mlxp.run import uses_scheduler
+from mlxp.run import from_user_code, uses_scheduler
 from mlxp.spelling import spelled_values
 from mlxp.starter import RunExitedError
 from mlxp.value_composer import ValueComposer
@@ -249,8 +249,22 @@ def _raise_failure(result: JobReturn) -> None:
             _ = result.return_value
     except RunExitedError as error:
         raise SystemExit(error.code) from None
-    except CompactHydraException as error:  # what keeps a run from starting needs no traceback
-        raise error.with_traceback(None) from error.__cause__
+    except Exception as error:
+        # What keeps a run from starting needs no traceback.
+        is_refused = isinstance(error, CompactHydraException) and isinstance(error.__cause__, MLXPError)
+        error.__traceback__ = None if is_refused else _without_launching(error.__traceback__)
+        raise
+
+
+def _without_launching(trace: TracebackType | None) -> TracebackType | None:
+    """Drop what is between Hydra's frame of the job, where it cuts off its own part of a traceback, and user code."""
+    user = from_user_code(trace)
+    job, frame = None, trace
+    while frame is not user and frame is not None:
+        if frame.tb_frame.f_code.co_name in {"run_job", "_run_job"}:  # Hydra 1.3 and 1.4
+            job = frame
+        frame = frame.tb_next
+    return TracebackType(user, job.tb_frame, job.tb_lasti, job.tb_lineno) if job is not None else trace
 
 
 def _choices(override: Override) -> list[str]:

@@ -68,6 +68,17 @@ def test_copies_are_equal_and_of_its_kind(config, copied):
     assert type(copied(config)) is type(copied(config).model) is ConfigDict
 
 
+def test_pickle_of_mlxp_1_is_loaded():
+    stored = (
+        b"\x80\x04\x95]\x00\x00\x00\x00\x00\x00\x00\x8c mlxp.data_structures.config_dict\x94\x8c\nConfigDict\x94\x93"
+        b"\x94)\x81\x94\x8c\toptimizer\x94h\x02)\x81\x94\x8c\x02lr\x94G?\xb9\x99\x99\x99\x99\x99\x9ash\x05bsh\x03b."
+    )
+    config = pickle.loads(stored)
+    assert config == ConfigDict({"optimizer": {"lr": 0.1}})
+    config.optimizer.lr = 0.2
+    assert config.optimizer.lr == 0.2
+
+
 def test_deep_copy_is_independent(config):
     other = copy.deepcopy(config)
     other.model.name = "changed"

@@ -27,6 +27,13 @@ def test_exception_is_recorded_with_its_traceback(actions):
     assert info["exit"]["traceback"].splitlines()[-1] == "ZeroDivisionError: division by zero"
 
 
+def test_traceback_begins_in_the_users_code(actions):
+    stderr = actions.run("action=fail").stderr
+    for text in (stderr, actions.info()["exit"]["traceback"]):
+        first_frame = text.splitlines()[1]
+        assert f'File "{actions.directory / "main.py"}"' in first_frame
+
+
 @pytest.mark.parametrize(("number", "status"), [(0, "COMPLETE"), (7, "FAILED")])
 def test_exit_code_of_a_single_run_is_kept(actions, number, status):
     assert actions.run("action=exit", f"number={number}").returncode == number
@@ -55,6 +62,16 @@ def test_sweep_goes_on_when_a_run_fails(actions, action, launcher):
     assert result.returncode == 1
     assert actions.statuses().count("COMPLETE") == 2
     assert actions.statuses().count("FAILED") == 1
+
+
+def test_sweep_says_why_the_users_logger_cannot_be_created(actions):
+    result = actions.run("number=1,2", "mlxp.logger.name=main.LoggerWithoutServer")
+    assert (result.returncode, actions.log_ids()) == (1, [])
+    assert 'raise ConnectionError("there is no server")' in result.stderr
+    assert result.stderr.splitlines()[-3] == "2 of 2 runs failed:"
+    assert result.stderr.endswith(
+        "number=2 mlxp.logger.name=main.LoggerWithoutServer: ConnectionError: there is no server\n"
+    )
 
 
 def test_each_traceback_is_printed_and_the_last_lines_name_each_failed_run(actions):

@@ -1,6 +1,8 @@
 """Everything that Hydra's command line can do, through a task."""
 
 import functools
+import os
+from pathlib import Path
 
 import pytest
 
@@ -124,9 +126,27 @@ def test_what_hydra_writes_on_request_is_kept_beside_the_runs(actions):
     assert kept == [f"{number}/{name}" for number in (0, 1) for name in files]
 
 
+def test_what_the_task_says_through_logging_is_shown(actions):
+    assert actions.run("action=warn").stderr == "mind the gap\n"
+
+
 def test_files_of_a_task_that_changes_directory_are_kept(actions):
     assert actions.run("action=say", "hydra.job.chdir=true", "number=1,2").returncode == 0
     assert sorted(path.name for path in (actions.directory / "logs/.launch").glob("*/*")) == ["0", "1"]
+
+
+def test_what_a_task_puts_into_hydras_output_directory_is_kept(actions):
+    path = actions.run("action=output-directory").stdout.splitlines()[0]
+    assert Path(path, "mine.txt").read_text(encoding="utf-8") == "precious"
+
+
+def test_launch_leaves_nothing_in_the_cache(actions):
+    assert actions.run("number=1,2").returncode == 0
+    assert list(Path(os.environ["XDG_CACHE_HOME"], "mlxp/launches").iterdir()) == []
+
+
+def test_wrong_override_of_a_sweep_is_named(actions):
+    assert actions.run("number=1,2", "nubmer=3").stderr.startswith("Could not override 'nubmer'.\n")
 
 
 def test_hydras_settings_in_the_configuration_win(actions):
@@ -225,6 +245,11 @@ def test_recorded_configuration_is_plain_yaml(app):
     assert result.returncode == 0, result.stderr
     assert structured.config() == {"colour": "BLUE", "path": "/data", "lr": 1e-05, "text": "1e-3"}
     assert not (structured.directory / "configs/config.yaml").exists()
+
+
+def test_decorator_without_parentheses_is_refused():
+    with pytest.raises(TypeError, match=r"write @mlxp.launch\(\), with parentheses"):
+        mlxp.launch(print)
 
 
 def test_what_cannot_be_a_task_is_refused_when_it_is_decorated():

@@ -28,6 +28,31 @@ def test_unknown_name_is_an_attribute_error():
         _ = mlxp.nothing
 
 
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("mlxp.data_structures.artifacts", "Artifact"),
+        ("mlxp.data_structures.config_dict", "ConfigDict"),
+        ("mlxp.data_structures.dataframe", "DataFrame"),
+        ("mlxp.data_structures.dataframe", "GroupedDataFrame"),
+        ("mlxp.errors", "InvalidMapError"),
+        ("mlxp.launcher", "Context"),
+        ("mlxp.launcher", "instance_from_dict"),
+        ("mlxp.launcher", "instantiate"),
+        ("mlxp.launcher", "launch"),
+        ("mlxp.logger", "DefaultLogger"),
+        ("mlxp.logger", "Logger"),
+        ("mlxp.parser", "DefaultParser"),
+        ("mlxp.parser", "Parser"),
+        ("mlxp.reader", "Reader"),
+        ("mlxp.version_manager", "GitVM"),
+        ("mlxp.version_manager", "VersionManager"),
+    ],
+)
+def test_name_that_mlxp_1_documented_is_there(module, name):
+    assert hasattr(importlib.import_module(module), name)
+
+
 def test_importing_mlxp_loads_neither_hydra_nor_pandas():
     heavy = "{'hydra', 'omegaconf', 'pandas', 'numpy', 'pyarrow', 'yaml', 'dill'}"
     assert python(f"import mlxp, sys; print(*sorted({heavy} & set(sys.modules)))") == []
@@ -50,7 +75,7 @@ def test_launching_loads_no_pandas(app):
 
 
 def test_every_module_opens_with_what_it_is_for():
-    for module in pkgutil.iter_modules(mlxp.__path__, "mlxp."):
+    for module in pkgutil.walk_packages(mlxp.__path__, "mlxp."):
         assert importlib.import_module(module.name).__doc__, module.name
 
 

@@ -51,6 +51,28 @@ def test_exception_of_the_task_is_an_ordinary_exception(actions):
     assert (result.stdout, result.stderr) == ("caught division by zero\n", "")
 
 
+@pytest.mark.parametrize(
+    ("override", "files"),
+    [
+        ("action=fail", ["<string>", "launcher.py", "main.py", "main.py"]),
+        ("nubmer=1", ["<string>", *["launcher.py"] * 2]),
+    ],
+)
+def test_traceback_leads_from_the_call_to_the_users_code(actions, override, files):
+    code = (
+        f"import os, traceback\ntry: task.run(['{override}'])\n"
+        "except Exception as error: frames = traceback.extract_tb(error.__traceback__)\n"
+        "print([os.path.basename(frame.filename) for frame in frames])"
+    )
+    assert python(actions, code).stdout == f"{files}\n"
+
+
+def test_place_of_a_failed_instantiation_is_kept(actions):
+    stderr = python(actions, "task.run(['action=instantiate'])").stderr
+    assert 'return instantiate({"_target_": "operator.truediv"' in stderr
+    assert "ZeroDivisionError: division by zero\n" in stderr
+
+
 def test_exit_of_the_task_is_an_ordinary_exception(actions):
     code = "try: task.run(['action=exit', 'number=3'])\nexcept mlxp.errors.MLXPError as error: print(error, error.code)"
     assert python(actions, code).stdout == "the task called sys.exit(3) 3\n"
@@ -73,6 +95,14 @@ def test_failed_sweep_carries_the_values_of_the_others(actions):
 def test_command_line_of_the_calling_program_is_left_alone(actions):
     code = "sys.argv = ['prog', '--mine']; task.run(['action=argv']); print(sys.argv)"
     assert python(actions, code).stdout == "['--mine']\n['prog', '--mine']\n"
+
+
+def test_logging_of_the_calling_program_is_left_alone(actions):
+    code = (
+        "import logging; logging.basicConfig(level='WARNING', format='mine: %(message)s')\n"
+        "logger = logging.getLogger('caller'); task.run(['action=warn']); logger.warning('still here')"
+    )
+    assert python(actions, code).stderr == "mine: mind the gap\nmine: still here\n"
 
 
 def test_hydra_that_is_already_initialised_is_left_alone(actions):

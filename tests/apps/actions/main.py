@@ -1,5 +1,6 @@
 """A task that does what its configuration says: return, fail, exit, sleep or send itself a signal."""
 
+import logging
 import os
 import random
 import signal
@@ -89,10 +90,29 @@ def leave_child(ctx):
     Path("child").write_text(str(child.pid), encoding="utf-8")
 
 
+class LoggerWithoutServer(mlxp.DefaultLogger):
+    def __init__(self, parent_log_dir, forced_log_id=-1, log_streams_to_file=False):
+        raise ConnectionError("there is no server")
+
+
 class BrokenLogger(mlxp.DefaultLogger):
     def close(self):
         super().close()
         raise RuntimeError("cannot close")
+
+
+def instantiate(ctx):
+    from hydra.utils import instantiate
+
+    return instantiate({"_target_": "operator.truediv", "_args_": [1, 0]})
+
+
+def fill_output_directory(ctx):
+    from hydra.core.hydra_config import HydraConfig
+
+    directory = HydraConfig.get().runtime.output_dir
+    Path(directory, "mine.txt").write_text("precious", encoding="utf-8")
+    print(directory)
 
 
 ACTIONS = {
@@ -100,6 +120,8 @@ ACTIONS = {
     "random": lambda ctx: random.random(),
     "fail": lambda ctx: 1 / 0,
     "strange": lambda ctx: (_ for _ in ()).throw(StrangeError(1, 2)),
+    "instantiate": instantiate,
+    "output-directory": fill_output_directory,
     "exit": lambda ctx: sys.exit(ctx.config.number),
     "exit-with-words": lambda ctx: sys.exit("out of luck"),
     "signal": lambda ctx: os.kill(os.getpid(), getattr(signal, ctx.config.signal)),
@@ -110,6 +132,7 @@ ACTIONS = {
     "config": lambda ctx: print(type(ctx.config).__name__, type(ctx.config.model).__name__, "mlxp" in ctx.config),
     "logger": lambda ctx: print(type(ctx.logger).__name__, getattr(ctx.logger, "colour", None)),
     "settings": lambda ctx: print(ctx.mlxp.use_logger, ctx.mlxp.interactive_mode, ctx.mlxp.logger.forced_log_id),
+    "warn": lambda ctx: logging.getLogger("mine").warning("mind the gap"),
     "argv": lambda ctx: print(sys.argv[1:]),
     "fork": fork,
     "terminate-worker": terminate_worker,
