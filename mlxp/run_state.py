@@ -142,7 +142,9 @@ def _status_of(run: RunState) -> tuple[str, str]:
 
 
 def _own_word(run: RunState) -> tuple[str, str]:
-    return str(run.says or Status.STARTING), str((run.info.get("exit") or {}).get("reason") or "")
+    if run.says is None:
+        return Status.STARTING.value, "its info.yaml is not there, or damaged: it may have ended before it could say so"
+    return str(run.says), str((run.info.get("exit") or {}).get("reason") or "")
 
 
 def _status_of_job(run: RunState, job: JobState, scheduler: str) -> tuple[str, str]:

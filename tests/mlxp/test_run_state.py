@@ -55,6 +55,11 @@ def test_status_shows_counts_reasons_and_where_to_look(desk):
     )
 
 
+def test_run_that_left_no_info_is_starting_with_the_reason_to_doubt_it(desk):
+    (desk.directory / "logs/1/metadata").mkdir(parents=True)
+    assert desk.mlxp("status").stdout.splitlines()[1].startswith("     1  STARTING   its info.yaml is not there")
+
+
 def test_status_is_coloured_on_a_terminal_unless_colours_are_unwanted(desk, on_a_terminal):
     desk.submit(desk.script)
     queue(desk, "101|TIMEOUT|TimeLimit")
