@@ -42,8 +42,7 @@ def _resolved(frame: pd.DataFrame, name: str) -> str:
             return column
     if columns:
         raise InvalidKeyError(f"'{name}' is a metric, with a value per step; a key has one value per run")
-    ending = [str(column) for column in frame.columns if str(column).endswith(f".{name}")]
-    known = f"; did you mean {' or '.join(ending[:3])}?" if ending else suggestion(name, frame.columns)
+    known = suggestion(name, frame.columns)
     raise InvalidKeyError(f"there is no key '{name}' in the configuration, and no such column{known}")
 
 

@@ -105,12 +105,12 @@ def _meanings(name: str, fields: Collection[str]) -> list[str]:
 def _suggestion(name: str, fields: Collection[str]) -> str:
     metadata = [field for field in fields if is_metadata(field)]
     statistics = [f"{field}.{statistic}" for field in fields if is_metric(field) for statistic in STATISTICS]
-    ending = [field for field in metadata if field.endswith(f".{name}")]
+    within = [field for field in metadata if f".{name}." in f"{field}."]
     similar = difflib.get_close_matches(name, [*metadata, *statistics], n=3)
     # Without its prefix, a short name is too far from the field that is meant to be found.
     bare = {field.partition(".")[2]: field for field in metadata}
     similar += [bare[match] for match in difflib.get_close_matches(name, bare, n=3)]
-    nearest = list(dict.fromkeys(ending + similar))[:3]
+    nearest = list(dict.fromkeys(within + similar))[:3]
     return (
         f"; did you mean {' or '.join(nearest)}?"
         if nearest
@@ -130,5 +130,6 @@ def suggestion(name: str, columns: Collection[str]) -> str:
     # Without its prefix, a short name is too far from the column that is meant to be found.
     bare = {column.partition(".")[2]: column for column in names if is_metadata(column)}
     found = difflib.get_close_matches(name, names, n=3) + [bare[one] for one in difflib.get_close_matches(name, bare)]
-    similar = list(dict.fromkeys(found))[:3]
+    within = [column for column in names if f".{name}." in f"{column}."]
+    similar = list(dict.fromkeys(within + found))[:3]
     return f"; did you mean {' or '.join(similar)}?" if similar else ""

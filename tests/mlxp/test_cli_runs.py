@@ -149,6 +149,7 @@ def test_table_of_mlxp_1_has_null_where_a_run_has_nothing(answer, old):
     [
         (["table", "-c", "optimizer.lrr"], "there is no field 'optimizer.lrr'; did you mean config.optimizer.lr?"),
         (["table", "-c", "lr"], "there is no field 'lr'; did you mean config.optimizer.lr?"),
+        (["table", "-c", "optimizer"], "there is no field 'optimizer'; did you mean config.optimizer.lr?"),
         (["table", "--sort", "val.los.last"], "did you mean val.loss.last"),
         (["table", "-c", "val.loss"], "'val.loss' has one value per record; a query or table takes one of"),
         (["table", "-q", "seed =="], "cannot read the query: expected a value"),
@@ -159,6 +160,7 @@ def test_table_of_mlxp_1_has_null_where_a_run_has_nothing(answer, old):
         (["plot", "val.los", "-o", "a.png"], "there is no metric 'val.los'; did you mean val.loss"),
         (["plot", "loss", "-o", "a.png"], "there is no metric 'loss'; did you mean val.loss"),
         (["plot", "val.loss", "-o", "a.png", "--hue", "lr"], "did you mean config.optimizer.lr?"),
+        (["plot", "val.loss", "-o", "a.png", "--hue", "optimizer"], "did you mean config.optimizer.lr?"),
         (["plot", "val.loss", "-o", "a.png", "--smooth", "2"], "smooth is a number from 0"),
         (["plot", "val.loss", "-o", "a.xls"], "the ending of a.xls names no format of a picture; there are .avif, "),
         (["plot", "val.loss", "-o", "no/where/a.png"], "cannot write no/where/a.png: "),
