@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.curves import Curves
 
-__all__ = ["ALIGNMENTS", "Curve", "align", "curves_by_run", "in_order"]
+__all__ = ["ALIGNMENTS", "Curve", "align", "curves_by_run", "have_same_steps", "in_order"]
 
 Curve = tuple[npt.NDArray[Any], npt.NDArray[np.float64]]
 """Ascending steps, each of them once, and the value at each."""
@@ -72,6 +72,19 @@ def align(curves: Sequence[Curve], how: str = "union") -> Curve:
     for row, (steps, values) in zip(table, curves, strict=True):
         row[np.searchsorted(union, steps)] = values
     return union, table
+
+
+def have_same_steps(curves: Sequence[Curve]) -> bool:
+    """Tell whether each of some curves has all steps of the others as far as it reaches; none may be empty.
+
+    Examples
+    --------
+    >>> [have_same_steps([(np.arange(3), np.ones(3)), (np.array(other), np.ones(2))]) for other in ([0, 1], [0, 2])]
+    [True, False]
+    """
+    union = np.unique(np.concatenate([steps for steps, _ in curves]))
+    reaches = (np.searchsorted(union, [steps[0], steps[-1]]) for steps, _ in curves)
+    return all(last - first + 1 == len(steps) for (first, last), (steps, _) in zip(reaches, curves, strict=True))
 
 
 def _interpolated(curve: Curve, at: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

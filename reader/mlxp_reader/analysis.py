@@ -214,7 +214,7 @@ class Analysis:
             The key that tells the step; see `history`.
         align
             How curves of one group are brought together; see `SeedGroups.aggregate`. By default ``"union"``, or
-            ``"interpolate"`` if `x` is another metric.
+            ``"interpolate"`` if they were logged at different places.
         smooth
             From 0 to less than 1: the weight of what came before in the moving average of each run.
         logx, logy

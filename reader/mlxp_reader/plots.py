@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.alignment import Curve, align, curves_by_run, in_order
+from mlxp_reader.alignment import Curve, align, curves_by_run, have_same_steps, in_order
 from mlxp_reader.curves import curves, log_name_of, run_ids, step_name
 from mlxp_reader.keys import as_names, resolve_columns, setting, short, shown
 from mlxp_reader.notices import notice, some
@@ -87,9 +87,10 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
     by = [key for key in dict.fromkeys((hue, style, col)) if key]
     found, x_label = _curves(frame, metric, x, step)
     found = [(at, _smoothed(values, smooth)) for at, values in found]
-    how = align or ("union" if x == "step" else "interpolate")
     look = Look(hue, style, col, band, max_points, is_averaged=bool(over))
-    lines = _averaged(frame, found, as_names(over), by, exclude, look, how) if over else _single(frame, found, by, look)
+    lines = (
+        _averaged(frame, found, as_names(over), by, exclude, look, align) if over else _single(frame, found, by, look)
+    )
     _choose_looks(look, lines)
     axes = _axes(lines, look, ax)
     for (_, mine), axis in zip(_panels(lines, look), axes.flat, strict=False):
@@ -141,7 +142,7 @@ def _single(frame: Any, found: list[Curve], by: list[str], look: Look) -> list[L
 
 
 def _averaged(  # noqa: PLR0913, PLR0917 - what is averaged, over what, and how
-    frame: Any, found: list[Curve], over: list[str], by: list[str], exclude: Any, look: Look, how: str
+    frame: Any, found: list[Curve], over: list[str], by: list[str], exclude: Any, look: Look, how: str | None
 ) -> list[Line]:
     groups = SeedGroups(frame, over, exclude, by=by)
     groups.tell_keys()
@@ -155,7 +156,8 @@ def _averaged(  # noqa: PLR0913, PLR0917 - what is averaged, over what, and how
     for group in range(len(groups)):
         mine = [found[run] for run in groups.places(group) if len(found[run][0])]
         if mine:
-            x, table = align(mine, how)
+            # Where a run was not logged, the mean would jump to that of the others.
+            x, table = align(mine, how or ("union" if have_same_steps(mine) else "interpolate"))
             told = groups.settings.iloc[group].to_dict()
             lines.append(Line({str(key): value for key, value in told.items()}, x, *spread_around(table, look.band)))
     return lines
@@ -352,9 +354,12 @@ def _label_looks(axis: Any, lines: list[Line], look: Look) -> None:
     """Label the colours and the dashes, where there are too many lines to label each."""
     handles: list[Any] = []
     texts: list[str] = []
-    if look.hue and len(look.colours) <= MOST_LABELS:
-        handles += [axis.plot([], [], color=colour)[0] for colour in look.colours.values()]
-        texts += [plain(f"{short(look.hue)}={text}") for text in look.colours]
+    if look.hue:
+        hues = list(look.colours)
+        # Of more shades than can be told apart, some show which way they go.
+        few = hues if len(hues) <= MOST_LABELS else [hues[at] for at in np.linspace(0, len(hues) - 1, 5).astype(int)]
+        handles += [axis.plot([], [], color=look.colours[text])[0] for text in few]
+        texts += [plain(f"{short(look.hue)}={text}") for text in few]
     if look.style and len(look.dashes) <= len(DASHES):
         handles += [axis.plot([], [], color="gray", linestyle=dash)[0] for dash in look.dashes.values()]
         texts += [plain(f"{short(look.style)}={text}") for text in look.dashes]

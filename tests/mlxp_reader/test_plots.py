@@ -187,6 +187,14 @@ def test_curves_can_be_drawn_against_another_metric_and_are_interpolated_then():
     assert axes.get_xlabel() == "time"
 
 
+def test_between_different_steps_the_mean_is_one_of_all_runs():
+    curves = {"val.loss": [[0.0, 4.0, 8.0], [10.0, 14.0]], "val.step": [[0, 2, 4], [1, 3]]}
+    runs = DataFrame({"config.seed": [1, 2], **{name: pd.array(cells, "metric") for name, cells in curves.items()}})
+    axes = runs.plot_metric("val.loss", over="seed")
+    assert drawn(axes).tolist() == [0.0, 6.0, 8.0, 10.0, 8.0]
+    assert drawn(runs.plot_metric("val.loss", over="seed", align="union")).tolist() == [0.0, 10.0, 4.0, 14.0, 8.0]
+
+
 def test_smoothing_is_the_weighted_mean_of_pandas():
     axes = UNEQUAL.iloc[:1].plot_metric("val.loss", smooth=0.6)
     np.testing.assert_allclose(drawn(axes), pd.Series([3.0, 2.0, 1.0]).ewm(alpha=0.4).mean())
@@ -218,6 +226,12 @@ def test_many_lines_are_labelled_by_colour():
     axes = runs_of(curves, lr=[0.1, 1.0] * 10).plot_metric("val.loss", hue="lr")
     assert labels(axes) == ["lr=0.1", "lr=1"]
     assert axes.get_legend().get_title().get_text() == "20 lines"
+
+
+def test_of_very_many_shades_some_are_labelled():
+    runs = runs_of([[float(at), 1.0] for at in range(40)], lr=[at / 8 for at in range(40)])
+    labels = [text.get_text() for text in runs.plot_metric("val.loss", hue="lr").get_legend().get_texts()]
+    assert labels == ["lr=0", "lr=1.125", "lr=2.375", "lr=3.625", "lr=4.875"]
 
 
 def test_no_runs_make_a_picture_that_says_so():
