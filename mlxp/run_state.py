@@ -182,7 +182,9 @@ def _status_of_unstarted(run: RunState, job: JobState, scheduler: str) -> tuple[
             return LOST, f"{scheduler} does not know its job any more; the run never started, {look}"
         case Phase.RUNNING:
             return Status.SUBMITTED.value, "its job is running; the program has not started yet"
-    return Status.SUBMITTED.value, says if job.words else f"{scheduler} cannot be asked"
+        case Phase.UNKNOWN:
+            return Status.SUBMITTED.value, f"{scheduler} cannot be asked{f': {job.words}' if job.words else ''}"
+    return Status.SUBMITTED.value, says
 
 
 def _stderr(run: RunState) -> str:

@@ -82,6 +82,7 @@ def test_scheduler_that_does_not_answer_kills_nobody(desk):
     desk.submit(desk.script)
     desk.env["PATH"] = desk.env["PATH"].partition(":")[2]
     assert statuses(desk) == ["SUBMITTED"] * 3
+    assert "SUBMITTED  job 101  SLURM cannot be asked: squeue does not answer" in desk.mlxp("status").stdout
 
 
 def test_run_that_its_scheduler_has_forgotten_is_lost_only_when_it_is_silent(desk):
