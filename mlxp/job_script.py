@@ -14,8 +14,8 @@ from mlxp.layout import RunDirectory
 from mlxp.plan import Plan, Step
 from mlxp.plan_report import PlannedRun
 from mlxp.script import OWN_PATH, Block, Command
-from mlxp.submitted import CONTAINER_PREFIXES
-from mlxp.submitted import VARIABLE as RUN_VARIABLE
+from mlxp.submitted_run import CONTAINER_PREFIXES
+from mlxp.submitted_run import VARIABLE as RUN_VARIABLE
 
 __all__ = ["JobWriter", "command_line", "quoted"]
 

@@ -20,8 +20,8 @@ from mlxp.errors import InvalidConfigFileError, MLXPError, SweepError
 from mlxp.plan_report import PlannedRun, append_report, is_planning
 from mlxp.run import Context, Program, check_configuration, from_user_code
 from mlxp.status import Status, Terminated, exit_code, signal_of, signals_raised
-from mlxp.submitted import claimed_directory
-from mlxp.submitted import overrides as own_overrides
+from mlxp.submitted_run import claimed_directory
+from mlxp.submitted_run import overrides as own_overrides
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -257,7 +257,7 @@ class _Launch:
     def _add_planned(self, overrides: list[str], composed: "DictConfig") -> None:
         from omegaconf import OmegaConf
 
-        from mlxp.planning import planned_run
+        from mlxp.planned_run import planned_run
 
         scheduler: Any = OmegaConf.to_container(composed.mlxp.scheduler, resolve=True) if not self.is_planning else {}
         run = planned_run(self.program, overrides, composed)
@@ -270,7 +270,7 @@ class _Launch:
         self.planned_runs.append(run)
 
     def _submitted(self) -> None:
-        from mlxp.scheduled import submit_planned
+        from mlxp.self_submission import submit_planned
         from mlxp.settings import DEFAULTS
 
         code = submit_planned(self.planned_runs, DEFAULTS["scheduler"] | self.scheduler)

@@ -32,7 +32,7 @@ from mlxp.layout import (
     write_atomically,
     write_yaml,
 )
-from mlxp.submitted import is_another_rank
+from mlxp.submitted_run import is_another_rank
 
 __all__ = ["DefaultLogger", "Logger"]
 

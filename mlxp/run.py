@@ -24,7 +24,7 @@ from mlxp.layout import LAYOUT_VERSION, RunDirectory, overwrite, read_yaml, to_y
 from mlxp.liveness import process_exists
 from mlxp.provenance import git_state, packages, process_info
 from mlxp.status import Status, Terminated, exit_code, heartbeat, signal_of, signals_held, signals_raised
-from mlxp.submitted import is_another_rank, scheduler_info, submission
+from mlxp.submitted_run import is_another_rank, scheduler_info, submission
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

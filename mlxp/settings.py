@@ -51,7 +51,7 @@ DEFAULTS: dict[str, Any] = {
 """Every setting with its default. The type of the default is the type of the setting.
 
 ``logger`` and ``version_manager`` may hold more: the options of a user's own class. ``scheduler`` says what the script
-of a job holds; scheduled.py writes it. ``heartbeat`` is the number of seconds between two signs of life of a run.
+of a job holds; self_submission.py writes it. ``heartbeat`` is the number of seconds between two signs of life of a run.
 """
 
 PATHS = (("logger", "parent_log_dir"), ("version_manager", "parent_work_dir"))

@@ -30,7 +30,7 @@ from mlxp.plan import Plan
 from mlxp.python_command import clearing_launcher
 from mlxp.scheduler import SCHEDULERS, Scheduler, problem_with, scheduler_named
 from mlxp.script import Script
-from mlxp.submitted import VARIABLE as RUN_VARIABLE
+from mlxp.submitted_run import VARIABLE as RUN_VARIABLE
 
 __all__ = [
     "PREPARED",
