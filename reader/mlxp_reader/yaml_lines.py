@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["load"]
+__all__ = ["forget", "load"]
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -57,6 +57,11 @@ def load(text: str) -> Any:
     except _NotSimpleError:
         _check_depth(text)
         return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
+
+
+def forget() -> None:
+    """Forget all lines: after many files, they take more memory than what came out of these."""
+    _remembered.clear()
 
 
 def _check_depth(text: str) -> None:
