@@ -69,10 +69,17 @@ def _check_depth(text: str) -> None:
     if len(text) <= _DEEPEST:
         return
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
-            raise yaml.YAMLError(f"nested more than {_DEEPEST} levels deep")
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                break
+    except yaml.MarkedYAMLError as error:
+        if "nesting depth" not in str(error.problem):  # a newer libyaml looks ahead, and gives up at a thousand levels
+            raise
+        depth = _DEEPEST + 1
+    if depth > _DEEPEST:
+        raise yaml.YAMLError(f"nested more than {_DEEPEST} levels deep")
 
 
 class _NotSimpleError(Exception):
