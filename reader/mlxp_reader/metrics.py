@@ -25,7 +25,7 @@ from mlxp_reader.metric_files import Job, Unreadable, read_files
 from mlxp_reader.parts import Found, find
 from mlxp_reader.shards import Shard, ShardFolder
 
-__all__ = ["Column", "MetricStore", "Problem"]
+__all__ = ["Column", "MetricStore", "Problem", "give_memory_back"]
 
 
 Ids = npt.NDArray[np.int64]
@@ -85,7 +85,7 @@ class MetricStore:
                     folder.drop(error.shard)
                 else:
                     break
-        _give_memory_back()
+        give_memory_back()
         return column
 
     def _folder(self, log_name: str) -> ShardFolder:
@@ -94,8 +94,8 @@ class MetricStore:
         return ShardFolder(self._cache_dir / name if self._cache_dir else None)
 
 
-def _give_memory_back() -> None:
-    """Give back what reading needed beside the values: as much again from the cache, some times as much from files."""
+def give_memory_back() -> None:
+    """Give back what reading needed beside its results: as much again from the cache, some times as much from files."""
     pa.default_memory_pool().release_unused()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)  # else glibc keeps it

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader import index, query
-from mlxp_reader.metrics import MetricStore
+from mlxp_reader.metrics import MetricStore, give_memory_back
 from mlxp_reader.names import is_metadata
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class Reader:
             self._table, self._changes = known, index.Changes(known.num_rows, 0, 0)
         else:
             self._table, self._changes = index.refreshed(source, self._cache, known, executor)
+        give_memory_back()
         self._store = MetricStore(source, self._cache)
         self._metric_problems: dict[Any, None] = {}
         self._made: FrameBuilder | None = None

@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
+from mlxp_reader import yaml_lines
 from mlxp_reader.crawl import Record, crawl
 
 __all__ = ["crawl_all"]
 
 _AT_ONCE = 250
 """Directories that make up one unit of work."""
+
+_MANY = 1000
+"""Directories after which what was learned from them is not worth its memory."""
 
 _PATIENCE = 5.0
 """Seconds after which what is left is worth other processes, which cost as much as some thousand directories."""
@@ -32,7 +36,10 @@ def crawl_all(paths: Sequence[str], executor: Executor | None = None) -> list[Re
     """
     chunks = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
     results = executor.map(_crawl_each, chunks) if executor is not None else _crawl_here_first(chunks)
-    return [record for chunk in _with_progress(results, len(paths)) for record in chunk]
+    records = [record for chunk in _with_progress(results, len(paths)) for record in chunk]
+    if len(paths) > _MANY:
+        yaml_lines.forget()
+    return records
 
 
 def _crawl_here_first(chunks: Sequence[Sequence[str]]) -> Iterator[list[Record]]:

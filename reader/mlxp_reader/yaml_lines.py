@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["load"]
+__all__ = ["forget", "load"]
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -59,15 +59,27 @@ def load(text: str) -> Any:
         return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
 
 
+def forget() -> None:
+    """Forget all lines: after many files, they take more memory than what came out of these."""
+    _remembered.clear()
+
+
 def _check_depth(text: str) -> None:
     # PyYAML's C loader calls itself for each level, and kills the process where the stack ends.
     if len(text) <= _DEEPEST:
         return
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
-            raise yaml.YAMLError(f"nested more than {_DEEPEST} levels deep")
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                break
+    except yaml.MarkedYAMLError as error:
+        if "nesting depth" not in str(error.problem):  # a newer libyaml looks ahead, and gives up at a thousand levels
+            raise
+        depth = _DEEPEST + 1
+    if depth > _DEEPEST:
+        raise yaml.YAMLError(f"nested more than {_DEEPEST} levels deep")
 
 
 class _NotSimpleError(Exception):

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mlxp_reader import yaml_lines
+from mlxp_reader import workers, yaml_lines
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -85,3 +85,10 @@ def test_bottomless_nesting_is_an_error(text):
     # The scanner of PyYAML 6.0.4 refuses it before our count does.
     with pytest.raises(yaml.YAMLError, match=r"100 levels|while parsing|nesting depth"):
         yaml_lines.load(text)
+
+
+def test_what_was_learned_of_many_runs_is_not_kept(write_run, monkeypatch):
+    monkeypatch.setattr(workers, "_MANY", 1)
+    paths = [str(write_run(log_id, {"lr": log_id})) for log_id in (1, 2)]
+    assert [record.values["config.lr"] for record in workers.crawl_all(paths)] == [1, 2]
+    assert not yaml_lines._remembered
