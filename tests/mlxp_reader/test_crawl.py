@@ -148,6 +148,7 @@ def test_a_copied_directory_is_known_by_its_new_name(write_run):
         ("a: !!python/object/apply:os.system ['echo']\n", 1),
         ("when: 2026-13-45\n", None),
         ("a: !!timestamp x\n", None),
+        ("{" * 100_000, None),
         ("a: &a [*a]\n", None),
         ("? [a]\n: 1\n", 1),
     ],
@@ -157,15 +158,6 @@ def test_a_broken_config_is_a_problem_and_hides_nothing_else(write_run, text, li
     (path / "metadata/config.yaml").write_text(text)
     record = crawl(path)
     assert problems_of(record) == [("metadata/config.yaml", line)]
-    assert record.values["info.status"] == "COMPLETE"
-
-
-def test_bottomless_nesting_is_a_problem_and_hides_nothing_else(write_run):
-    path = write_run()
-    (path / "metadata/config.yaml").write_text("{" * 100_000)
-    record = crawl(path)
-    # Whether it has a line depends on which part of PyYAML gives up.
-    assert [problem.file for problem in record.problems] == ["metadata/config.yaml"]
     assert record.values["info.status"] == "COMPLETE"
 
 

@@ -82,8 +82,7 @@ def test_empty_collections_are_not_shared_between_files():
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "{a: " * 5_000])
 def test_bottomless_nesting_is_an_error(text):
-    # The scanner of PyYAML 6.0.4 refuses it before our count does.
-    with pytest.raises(yaml.YAMLError, match=r"100 levels|while parsing|nesting depth"):
+    with pytest.raises(yaml.YAMLError, match=r"100 levels|while parsing"):
         yaml_lines.load(text)
 
 
