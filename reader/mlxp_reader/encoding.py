@@ -23,7 +23,7 @@ _TYPES: dict[type[Any], pa.DataType] = {
     bool: pa.bool_(),
     int: pa.int64(),
     float: pa.float64(),
-    str: pa.string(),
+    str: pa.large_string(),  # the one of pandas
 }
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 """The type of columns of JSON text, in which few texts are shared by many runs."""

@@ -34,7 +34,7 @@ from mlxp_reader.workers import crawl_all
 __all__ = ["FILE_NAME", "Changes", "Shared", "cache_directory", "metric_states", "opened", "refreshed", "shared"]
 
 FILE_NAME = "index.parquet"
-_VERSION = b"2"
+_VERSION = b"3"
 
 _OWN = {
     "log_id": pa.int64(),
