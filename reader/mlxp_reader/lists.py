@@ -63,8 +63,14 @@ class Lists:
 
     def cell(self, index: int) -> Cell:
         """Return list `index` as its user sees it."""
-        values = self[index]
-        return values if isinstance(values, np.ndarray) or self.kind != "json" else json.loads(f"[{','.join(values)}]")
+        return self.cells(np.array([index]))[0]
+
+    def cells(self, rows: npt.NDArray[np.int64]) -> list[Cell]:
+        """Return the lists at `rows` as their user sees them; arrays are views, which cost next to nothing."""
+        values = self.values
+        bounds = zip(self.offsets[rows].tolist(), self.offsets[rows + 1].tolist(), strict=True)
+        lists = [values[start:end] for start, end in bounds]
+        return [json.loads(f"[{','.join(texts)}]") for texts in lists] if self.kind == "json" else lists
 
     def take(self, rows: npt.NDArray[np.int64]) -> "Lists":
         """Return the lists at `rows`, copied."""
@@ -166,9 +172,13 @@ class Column:
         return None if self.part[run] < 0 else self.parts[self.part[run]].cell(int(self.row[run]))
 
     def cells(self) -> list[Cell | None]:
-        """Return the values of all runs; arrays are views, which cost next to nothing."""
-        places = zip(self.part.tolist(), self.row.tolist(), strict=True)
-        return [None if part < 0 else self.parts[part].cell(row) for part, row in places]
+        """Return the values of all runs."""
+        cells: list[Cell | None] = [None] * len(self)
+        for number, lists in enumerate(self.parts):
+            runs = np.flatnonzero(self.part == number)
+            for run, cell in zip(runs.tolist(), lists.cells(self.row[runs]), strict=True):
+                cells[run] = cell
+        return cells
 
     def record_numbers(self, run: int) -> npt.NDArray[np.int64]:
         """Return for each value of a run the number of its record, which tells what was logged together with it."""

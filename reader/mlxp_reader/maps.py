@@ -12,7 +12,7 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError, InvalidMapError
 from mlxp_reader.cells import objects
-from mlxp_reader.lazy import MetricArray, MetricValues, load_cells
+from mlxp_reader.lazy import MetricArray, MetricValues
 from mlxp_reader.names import suggestion
 
 __all__ = ["MAP_TYPES", "Map", "aggregated", "applied", "as_maps", "load", "mapped", "selected", "transformed"]
@@ -209,7 +209,9 @@ def load(frames: Sequence[Any], maps: Sequence[Map]) -> None:
     """Load the metrics that maps take from some frames, each in one go."""
     for name in {name for one in maps for name in one.columns}:
         columns = [frame[name].array for frame in frames if isinstance(frame, pd.DataFrame)]
-        load_cells(cell for column in columns if isinstance(column, MetricArray) for cell in column)
+        metrics = [column for column in columns if isinstance(column, MetricArray)]
+        if metrics:
+            MetricArray._concat_same_type(metrics).load()  # noqa: SLF001 - of our own class
 
 
 def _values(frame: pd.DataFrame, name: str) -> list[Any]:
