@@ -220,7 +220,15 @@ class GroupedDataFrame:
         # All groups at once: each by itself would have the files looked up again.
         maps.load([self._frame] if self._frame is not None else list(self.grouped_dict.values()), found)
         ungroup = given.pop("ungroup", False)
-        return self._each(name, (), given, ungroup)
+        groups = self if name == "filter" else self._of_columns({column for one in found for column in one.columns})
+        return groups._each(name, (), given, ungroup)  # noqa: SLF001 - of our own class
+
+    def _of_columns(self, names: set[str]) -> "GroupedDataFrame":
+        """Return the groups with these columns only, of which others need not be put together."""
+        frame = self._frame_by_columns()
+        if frame is None or self._groups is not None:
+            return self
+        return GroupedDataFrame.of(frame[list({*self.group_keys, *names})], self._pandas)
 
     @property
     def columns(self) -> Any:
