@@ -216,6 +216,8 @@ class _ColumnBuilder:
                 self._add_alone(lists, records, runs[alone], rows[alone])
             for run, row in zip(runs[chained].tolist(), rows[chained].tolist(), strict=True):
                 self._pieces.setdefault(run, []).append(_piece(lists, records, shard.parts[row], row))
+        if 2 * len(rows) >= len(shard.parts):
+            shard.forget()  # few others are left to be asked for
 
     def forget(self, run: int) -> None:
         """Take back what was added for `run`."""

@@ -50,19 +50,28 @@ class Shard:
     path: Path | None = None
     size: int = 0
     memory: dict[str, Lists] = field(default_factory=dict)
+    _last: tuple[str, list[tuple[Lists, Lists | None]]] | None = None
 
     def lists(self, key: str) -> list[tuple[Lists, Lists | None]]:
         """Return the values of `key`, one kind after the other, each with its record numbers where they matter.
+
+        They are kept for the next call, until `forget`: cells that are looked into one by one are of one key.
 
         Raises
         ------
         OSError, pa.ArrowException
             If the shard is damaged or gone.
         """
-        kinds = [(kind, name) for (other, kind), name in self.columns.items() if other == key]
-        names = [f"{prefix}{name}" for _, name in kinds for prefix in ("values", "records")]
-        found = self.memory or self._read(names)
-        return [(found[f"values{name}"], found.get(f"records{name}")) for _, name in kinds]
+        if self._last is None or self._last[0] != key:
+            kinds = [(kind, name) for (other, kind), name in self.columns.items() if other == key]
+            names = [f"{prefix}{name}" for _, name in kinds for prefix in ("values", "records")]
+            found = self.memory or self._read(names)
+            self._last = key, [(found[f"values{name}"], found.get(f"records{name}")) for _, name in kinds]
+        return self._last[1]
+
+    def forget(self) -> None:
+        """Keep in memory no lists that `lists` has read."""
+        self._last = None
 
     def _read(self, names: list[str]) -> dict[str, Lists]:
         if not names:

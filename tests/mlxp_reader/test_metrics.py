@@ -125,6 +125,21 @@ def test_only_the_runs_asked_for_are_read(tmp_path, cache, monkeypatch):
     assert len(sizes) == 2
 
 
+def test_runs_that_are_looked_into_one_by_one_are_read_from_a_shard_once(tmp_path, cache, monkeypatch):
+    runs = [make_run(tmp_path, log_id) for log_id in range(1, 8)]
+    for run in runs:
+        append(run, {"x": run.log_id, "y": 0})
+    read(MetricStore(tmp_path, cache), *runs)
+    columns = []
+    real = shards.Shard._read
+    monkeypatch.setattr(shards.Shard, "_read", lambda shard, names: columns.extend(names[:1]) or real(shard, names))
+    store = MetricStore(tmp_path, cache)
+    assert [read(store, run) for run in (*runs[:3], runs[0])] == [[[1]], [[2]], [[3]], [[1]]]
+    assert columns == ["values0"]
+    assert read(store, runs[4], key="y") == [[0]]
+    assert columns == ["values0", "values1"]
+
+
 def test_a_file_that_has_grown_is_read_from_where_reading_stopped(run, cache, monkeypatch):
     append(run, {"x": 1, "y": 0})
     read(MetricStore(cache.parent, cache), run)
