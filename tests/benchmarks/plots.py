@@ -1,8 +1,7 @@
 """How long it takes to draw the mean and the band of many curves, beside seaborn on the same numbers.
 
 ``python plots.py --curves 200 --steps 10000`` prints CPU seconds and their ratio; without seaborn, ours alone. Both
-draw
-40 settings of 5 seeds each, mean and standard deviation, and render the picture.
+draw 40 settings of 5 seeds each, mean and standard deviation, and render the picture.
 """
 
 import argparse
