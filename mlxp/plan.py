@@ -123,9 +123,20 @@ class Plan:
     def is_part_of_others(self, number: int) -> bool:
         """Tell whether a command gives its output to another one, or takes that of a run, which jobs need it for."""
         command = self.script.commands[number]
+        return command.substituted or command.place.pipeline in self._pipelines_of_runs
+
+    @property
+    def _pipelines_of_runs(self) -> set[tuple[int, int] | None]:
         straight = [self.script.commands[step.command] for step in self.steps if step.runs and step.block is None]
-        piped = {run.place.pipeline for run in straight} - {None}
-        return command.substituted or command.place.pipeline in piped
+        return {run.place.pipeline for run in straight} - {None}
+
+    def may_fail(self, step: Step) -> bool:
+        """Tell whether the exit code of a program that is none of MLXP says nothing about what is submitted.
+
+        That is where the script looks at it; and beside a run, which in the plan neither takes nor gives any output.
+        """
+        command = self.script.commands[step.command]
+        return step.runs is None and (command.tested or command.place.pipeline in self._pipelines_of_runs)
 
 
 def make_plan(script: Script) -> Plan:
@@ -221,7 +232,7 @@ def _check(plan: Plan, code: int, *, reached_end: bool, unknown: list[list[str]]
     path = plan.script.path
     for step in plan.steps:
         command = plan.script.commands[step.command]
-        if step.program is not None and step.exit != 0 and not (command.tested and step.runs is None):
+        if step.program is not None and step.exit != 0 and not plan.may_fail(step):
             raise ScriptError(
                 f"{path}, line {command.line}: {plan.script.text_of(command)}: failed with exit code {step.exit}, "
                 "as it says above; nothing was submitted"

@@ -198,6 +198,12 @@ def test_file_that_another_command_has_written_is_left_alone(words, line):
     assert (words.directory / "data").read_text(encoding="utf-8") == "precious"
 
 
+def test_program_whose_output_nobody_takes_in_the_plan_may_fail_there(words):
+    line = """python -c 'print("x" * 10**6)' | python main.py a=1"""
+    words.submit(script(line))
+    assert words.commands() == [line]
+
+
 def test_pipeline_of_other_programs_is_taken_out_once(words):
     words.submit(script("python prep.py | python prep.py\necho one\npython main.py a=1"))
     assert words.job(1).splitlines()[-3:] == [

@@ -40,6 +40,15 @@ def sleep_at_first(ctx):
     return ctx.config.number
 
 
+def die_beside(ctx):
+    Path(f"started-{ctx.config.number}").touch()
+    while not (Path("started-1").exists() and Path("started-2").exists()):
+        time.sleep(0.05)
+    if ctx.config.number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
 def resume(ctx):
     try:
         epoch = ctx.logger.load_checkpoint("last_ckpt")["epoch"] + 1
@@ -127,6 +136,7 @@ ACTIONS = {
     "signal": lambda ctx: os.kill(os.getpid(), getattr(signal, ctx.config.signal)),
     "sleep": sleep,
     "sleep-at-first": sleep_at_first,
+    "die-beside": die_beside,
     "resume": resume,
     "say": say,
     "config": lambda ctx: print(type(ctx.config).__name__, type(ctx.config.model).__name__, "mlxp" in ctx.config),
