@@ -125,7 +125,7 @@ class Plan:
         command = self.script.commands[number]
         return command.substituted or command.place.pipeline in self._pipelines_of_runs
 
-    @property
+    @functools.cached_property
     def _pipelines_of_runs(self) -> set[tuple[int, int] | None]:
         straight = [self.script.commands[step.command] for step in self.steps if step.runs and step.block is None]
         return {run.place.pipeline for run in straight} - {None}

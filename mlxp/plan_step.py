@@ -7,6 +7,7 @@ arguments are the numbers of the command, of its block and of the script's proce
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -38,7 +39,9 @@ def main(arguments: list[str]) -> int:
     record["environment"] = _changed_environment(unknown_programs.with_name(f"block-{block}.env"))
     report = file.with_suffix(".jsonl")
     code = _run(_without_launcher(words, found), report)
-    record |= {"program": found.program, "exit": code, "report": str(report)}
+    # What cannot print any more, since the next command of the pipeline has ended, has not failed by itself.
+    failure = 0 if not report.exists() and _is_output_closed() else code
+    record |= {"program": found.program, "exit": failure, "report": str(report)}
     file.write_text(json.dumps(record), encoding="utf-8")
     return code
 
@@ -108,6 +111,13 @@ def _run(command: list[str], report: Path) -> int:
     except OSError as error:
         print(f"{command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as the shell would say it
         return 127
+
+
+def _is_output_closed() -> bool:
+    """Tell whether the standard output is a pipe that nobody reads any more."""
+    poll = select.poll()
+    poll.register(1, select.POLLOUT)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 if __name__ == "__main__":

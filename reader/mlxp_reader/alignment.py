@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.curves import Curves
 
-__all__ = ["ALIGNMENTS", "Curve", "align", "curves_by_run", "have_same_steps", "in_order"]
+__all__ = ["ALIGNMENTS", "Curve", "align", "curves_by_run", "in_order"]
 
 Curve = tuple[npt.NDArray[Any], npt.NDArray[np.float64]]
 """Ascending steps, each of them once, and the value at each."""
@@ -41,8 +41,11 @@ def in_order(steps: npt.NDArray[Any], values: npt.NDArray[np.float64]) -> Curve:
     return ordered, values[::-1][last]
 
 
-def align(curves: Sequence[Curve], how: str = "union") -> Curve:
+def align(curves: Sequence[Curve], how: str | None = "union") -> Curve:
     """Return common steps, and a table of the values of each curve at them.
+
+    With None as `how`, that is on the union, and interpolated if one curve lacks steps within it that another one has:
+    there, a mean would jump to that of the others.
 
     Raises
     ------
@@ -55,7 +58,7 @@ def align(curves: Sequence[Curve], how: str = "union") -> Curve:
     >>> steps.tolist(), table.tolist()
     ([0, 1, 2], [[1.0, nan, 3.0], [5.0, 7.0, nan]])
     """
-    if how not in ALIGNMENTS:
+    if how not in (*ALIGNMENTS, None):
         raise InvalidKeyError(f"there is no alignment '{how}'; there are {', '.join(ALIGNMENTS)}")
     if not curves:
         return np.empty(0), np.empty((0, 0))
@@ -66,7 +69,7 @@ def align(curves: Sequence[Curve], how: str = "union") -> Curve:
         common = reduce(np.intersect1d, (steps for steps, _ in curves))
         return common, np.array([values[np.searchsorted(steps, common)] for steps, values in curves])
     union = np.unique(np.concatenate([steps for steps, _ in curves]))
-    if how == "interpolate":
+    if how == "interpolate" or (how is None and not _have_all(curves, union)):
         return union, np.array([_interpolated(curve, union) for curve in curves])
     table = np.full((len(curves), len(union)), np.nan)
     for row, (steps, values) in zip(table, curves, strict=True):
@@ -74,15 +77,8 @@ def align(curves: Sequence[Curve], how: str = "union") -> Curve:
     return union, table
 
 
-def have_same_steps(curves: Sequence[Curve]) -> bool:
-    """Tell whether each of some curves has all steps of the others as far as it reaches; none may be empty.
-
-    Examples
-    --------
-    >>> [have_same_steps([(np.arange(3), np.ones(3)), (np.array(other), np.ones(2))]) for other in ([0, 1], [0, 2])]
-    [True, False]
-    """
-    union = np.unique(np.concatenate([steps for steps, _ in curves]))
+def _have_all(curves: Sequence[Curve], union: npt.NDArray[Any]) -> bool:
+    """Tell whether each curve has all steps of the `union` as far as it reaches."""
     reaches = (np.searchsorted(union, [steps[0], steps[-1]]) for steps, _ in curves)
     return all(last - first + 1 == len(steps) for (first, last), (steps, _) in zip(reaches, curves, strict=True))
 

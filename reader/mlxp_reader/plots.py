@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.alignment import Curve, align, curves_by_run, have_same_steps, in_order
+from mlxp_reader.alignment import Curve, align, curves_by_run, in_order
 from mlxp_reader.curves import curves, log_name_of, run_ids, step_name
 from mlxp_reader.keys import as_names, resolve_columns, setting, short, shown
 from mlxp_reader.notices import notice, some
@@ -156,8 +156,7 @@ def _averaged(  # noqa: PLR0913, PLR0917 - what is averaged, over what, and how
     for group in range(len(groups)):
         mine = [found[run] for run in groups.places(group) if len(found[run][0])]
         if mine:
-            # Where a run was not logged, the mean would jump to that of the others.
-            x, table = align(mine, how or ("union" if have_same_steps(mine) else "interpolate"))
+            x, table = align(mine, how)
             told = groups.settings.iloc[group].to_dict()
             lines.append(Line({str(key): value for key, value in told.items()}, x, *spread_around(table, look.band)))
     return lines

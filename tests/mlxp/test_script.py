@@ -204,6 +204,13 @@ def test_program_whose_output_nobody_takes_in_the_plan_may_fail_there(words):
     assert words.commands() == [line]
 
 
+def test_program_has_not_failed_where_the_next_one_of_its_pipeline_wants_no_more(words):
+    words.submit(script("""python -c 'print("x\\n" * 10**6)' | head -n 1\npython main.py a=1"""))
+    assert words.commands() == ["python main.py a=1"]
+    failing = words.mlxpsub(words.write(script("python -c 'exit(3)' | cat\npython main.py a=1")).name)
+    assert "failed with exit code 3" in failing.stderr
+
+
 def test_pipeline_of_other_programs_is_taken_out_once(words):
     words.submit(script("python prep.py | python prep.py\necho one\npython main.py a=1"))
     assert words.job(1).splitlines()[-3:] == [
