@@ -33,10 +33,10 @@ __version__ = "2.0.0.dev0"
 _HOMES = {
     "ConfigDict": "mlxp.config_dict",
     "Context": "mlxp.launcher",
-    "DataFrame": "mlxp_reader.frame",
+    "DataFrame": "mlxp_reader.frames.frame",
     "DefaultLogger": "mlxp.logger",
     "GitVM": "mlxp.version_manager",
-    "GroupedDataFrame": "mlxp_reader.groups",
+    "GroupedDataFrame": "mlxp_reader.frames.groups",
     "Logger": "mlxp.logger",
     "Reader": "mlxp_reader.reader",
     "VersionManager": "mlxp.version_manager",

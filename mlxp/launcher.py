@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from mlxp.arguments import Arguments, parsed, without_plus
-from mlxp.artifacts import imported
 from mlxp.errors import InvalidConfigFileError, MLXPError, SweepError
-from mlxp.plan_report import PlannedRun, append_report, is_planning
-from mlxp.run import Context, Program, check_configuration, from_user_code
-from mlxp.status import Status, Terminated, exit_code, signal_of, signals_raised
-from mlxp.submitted_run import claimed_directory
-from mlxp.submitted_run import overrides as own_overrides
+from mlxp.launching.arguments import Arguments, parsed, without_plus
+from mlxp.run_directory.artifact_types import imported
+from mlxp.run_directory.status import Status, Terminated, exit_code, signal_of, signals_raised
+from mlxp.running.plan_report import PlannedRun, append_report, is_planning
+from mlxp.running.run import Context, Program, check_configuration, from_user_code
+from mlxp.running.submitted_run import claimed_directory
+from mlxp.running.submitted_run import overrides as own_overrides
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -192,8 +192,8 @@ class _Launch:
     """One launch: what is needed to start Hydra, and to tell afterwards what became of the runs."""
 
     def __init__(self, program: Program, config_path: str) -> None:
-        from mlxp.launch_record import LaunchRecord
-        from mlxp.starter import RunStarter
+        from mlxp.launching.launch_record import LaunchRecord
+        from mlxp.launching.starter import RunStarter
 
         self.program = program
         self.config = _ConfigDirectory(program, config_path)
@@ -245,7 +245,7 @@ class _Launch:
     def _add_planned(self, overrides: list[str], composed: "DictConfig") -> None:
         from omegaconf import OmegaConf
 
-        from mlxp.planned_run import planned_run
+        from mlxp.launching.planned_run import planned_run
 
         scheduler: Any = OmegaConf.to_container(composed.mlxp.scheduler, resolve=True) if not self.is_planning else {}
         run = planned_run(self.program, overrides, composed)
@@ -258,8 +258,8 @@ class _Launch:
         self.planned_runs.append(run)
 
     def _submitted(self) -> None:
-        from mlxp.self_submission import submit_planned
-        from mlxp.settings import DEFAULTS
+        from mlxp.jobs.self_submission import submit_planned
+        from mlxp.running.settings import DEFAULTS
 
         code = submit_planned(self.planned_runs, DEFAULTS["scheduler"] | self.scheduler)
         if code:
@@ -297,7 +297,7 @@ class _Launch:
             with self._under_way(arguments, one_run_only=one_run_only):
                 self._hydra_multirun(arguments.overrides)
         except SystemExit as error:
-            from mlxp.starter import RunExitedError
+            from mlxp.launching.starter import RunExitedError
 
             raise RunExitedError(error.code) from None
         except Terminated as error:
@@ -328,8 +328,8 @@ class _Launch:
         one_run_only: bool = False,
         report: Callable[[list[str], Any], None] | None = None,
     ) -> Iterator[None]:
-        from mlxp.hydra_app import prepared
-        from mlxp.sweeper import Plan, planned
+        from mlxp.launching.hydra_app import prepared
+        from mlxp.launching.sweeper import Plan, planned
 
         check = functools.partial(check_configuration, self.program)
         plan = Plan(check, self.starter.on_planned, one_run_only, self.results, report, self.is_planning)
@@ -349,7 +349,7 @@ class _Launch:
     def _hydra_main(self, arguments: Arguments | None) -> None:
         import hydra
 
-        from mlxp.hydra_app import VERSION_BASE
+        from mlxp.launching.hydra_app import VERSION_BASE
 
         self.starter.argv = argv = list(sys.argv)
         if arguments is not None:
@@ -361,7 +361,7 @@ class _Launch:
             sys.argv = argv
 
     def _hydra_multirun(self, overrides: list[str]) -> None:
-        from mlxp.hydra_app import initialized
+        from mlxp.launching.hydra_app import initialized
 
         with initialized(self.config.hydra_path, self.config.package, self.program.task.__name__) as hydra:
             hydra.multirun(
@@ -405,7 +405,7 @@ class _Launch:
         )
 
     def _print_summary(self) -> None:
-        from mlxp.launch_record import summary
+        from mlxp.launching.launch_record import summary
 
         runs = self.record.runs()
         if runs and not self.starter.is_single:
@@ -437,7 +437,7 @@ class _ConfigDirectory:
 
     def directories(self, arguments: Arguments | None) -> list[Path]:
         """Return the directories that configurations come from, after creating what is missing of the task's own."""
-        from mlxp.settings import check_names
+        from mlxp.running.settings import check_names
 
         options = arguments.option if arguments is not None else lambda _: None
         others = [Path(path).absolute() for name in ("config_path", "config_dir") if (path := options(name))]

@@ -21,9 +21,9 @@ from typing import Any, NoReturn, Self
 
 import orjson
 
-from mlxp.artifacts import ARTIFACT_TYPES, ArtifactType, import_directory, import_path
 from mlxp.errors import InvalidArtifactError, InvalidKeyError, LogDirectoryError, MLXPError
-from mlxp.layout import (
+from mlxp.run_directory.artifact_types import ARTIFACT_TYPES, ArtifactType, import_directory, import_path
+from mlxp.run_directory.layout import (
     RESERVED_LOG_NAMES,
     RunDirectory,
     claim_run_directory,
@@ -32,7 +32,7 @@ from mlxp.layout import (
     write_atomically,
     write_yaml,
 )
-from mlxp.submitted_run import is_another_rank
+from mlxp.running.submitted_run import is_another_rank
 
 __all__ = ["DefaultLogger", "Logger"]
 
@@ -111,7 +111,7 @@ class Logger:
         self._stop = weakref.finalize(self, _close_all, self._files, self._copies)
 
     def _copy_streams(self) -> None:
-        from mlxp.streams import Copy, goes_to
+        from mlxp.running.streams import Copy, goes_to
 
         for name, file in (("stdout", self._run.stdout), ("stderr", self._run.stderr)):
             # A program may have been started without one of them; then there is nothing to copy.
@@ -424,7 +424,7 @@ def _close_all(files: dict[str, _MetricsFile], copies: list[Any]) -> None:
         os.close(file.descriptor)
     files.clear()
     if copies:
-        from mlxp.streams import stop
+        from mlxp.running.streams import stop
 
         stop(copies)
     copies.clear()

@@ -7,15 +7,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlxp_reader.frame import DataFrame
-    from mlxp_reader.groups import GroupedDataFrame
+    from mlxp_reader.frames.frame import DataFrame
+    from mlxp_reader.frames.groups import GroupedDataFrame
     from mlxp_reader.reader import Reader
 
 __all__ = ["DataFrame", "GroupedDataFrame", "Reader"]
 
 _HOMES = {
-    "DataFrame": "mlxp_reader.frame",
-    "GroupedDataFrame": "mlxp_reader.groups",
+    "DataFrame": "mlxp_reader.frames.frame",
+    "GroupedDataFrame": "mlxp_reader.frames.groups",
     "Reader": "mlxp_reader.reader",
 }
 

@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader import index, query
-from mlxp_reader.metrics import MetricStore, give_memory_back
-from mlxp_reader.names import is_metadata
+from mlxp_reader.query import language as query
+from mlxp_reader.query.names import is_metadata
+from mlxp_reader.records import index
+from mlxp_reader.store.metric_store import MetricStore, give_memory_back
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mlxp_reader.frame import DataFrame
-    from mlxp_reader.lists import Column
-    from mlxp_reader.runs_frame import FrameBuilder
+    from mlxp_reader.frames.builder import FrameBuilder
+    from mlxp_reader.frames.frame import DataFrame
+    from mlxp_reader.store.lists import Column
 
 __all__ = ["Reader"]
 
@@ -41,7 +42,8 @@ class Reader:
     dst_dir
         Where to keep the index; by default in `src_dir`, or, where that cannot be written, in the user's cache.
     parser
-        What reads the queries, if they are not of the language of `mlxp_reader.query`: see `mlxp_reader.query.Parser`.
+        What reads the queries, if they are not of the language of `mlxp_reader.query.language`: see
+        `mlxp_reader.query.Parser`.
     refresh
         Whether to look for what changed; else the index is taken as it is, if there is one.
     executor
@@ -188,7 +190,7 @@ class Reader:
     @property
     def _builder(self) -> "FrameBuilder":
         if self._made is None:
-            from mlxp_reader.runs_frame import FrameBuilder
+            from mlxp_reader.frames.builder import FrameBuilder
 
             self._made = FrameBuilder(self._table, self.src_dir, self._load)
         return self._made

@@ -32,7 +32,7 @@ class Trivial(pd.DataFrame):
         return Trivial
 
 if os.environ["FRAME"] == "ours":
-    from mlxp_reader.frame import DataFrame
+    from mlxp_reader.frames.frame import DataFrame
 else:
     DataFrame = Trivial
 pd.DataFrame = DataFrame

@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from mlxp.layout import RunDirectory, write_yaml
 from mlxp.logger import DefaultLogger
+from mlxp.run_directory.layout import RunDirectory, write_yaml
 from mlxp_reader.reader import Reader
 
 RECORDS = 40

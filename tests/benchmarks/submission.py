@@ -75,7 +75,7 @@ def cancel_held():
 def main():
     python_of_105 = Path(sys.argv[1]).absolute()
     runs = int(sys.argv[2]) if len(sys.argv) > 2 else 200
-    own = [sys.executable, "-c", "import sys; from mlxp.mlxpsub import main; sys.exit(main())"]
+    own = [sys.executable, "-c", "import sys; from mlxp.commands.mlxpsub import main; sys.exit(main())"]
     earlier = measured([str(python_of_105.with_name("mlxpsub"))], max(runs // 8, 1), python_of_105, earlier=True)
     single = measured(own, runs, sys.executable)
     array = measured([*own, "--array"], runs, sys.executable)

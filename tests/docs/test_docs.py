@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mlxp
-from mlxp.settings import DEFAULTS
+from mlxp.running.settings import DEFAULTS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md") if "_build" not in path.parts)

@@ -12,7 +12,10 @@ import yaml
 FAKES = Path(__file__).parents[1] / "schedulers/fakes"
 SUBMITTERS = ("sbatch", "qsub", "oarsub", "bsub", "msub")
 ASKED = ("squeue", "sacct", "scontrol", "scancel", "qstat", "qacct", "qdel", "oarstat", "oardel", "bjobs", "showq")
-COMMANDS = {name: f"import sys; from mlxp.{name} import main; sys.exit(main())" for name in ("mlxpsub", "cli")}
+COMMANDS = {
+    name: f"import sys; from mlxp.commands.{module} import main; sys.exit(main())"
+    for name, module in (("mlxpsub", "mlxpsub"), ("cli", "main"))
+}
 
 
 class Desk:

@@ -6,7 +6,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from mlxp.layout import RunDirectory, write_yaml
+from mlxp.run_directory.layout import RunDirectory, write_yaml
 from mlxp_reader import Reader
 
 hypothesis.settings.register_profile("shared machine", deadline=None)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import mlxp
 from mlxp.errors import InvalidKeyError, LogDirectoryError
-from mlxp.layout import RunDirectory, write_yaml
-from mlxp_reader.mixed import MixedDtype
+from mlxp.run_directory.layout import RunDirectory, write_yaml
+from mlxp_reader.columns.mixed import MixedDtype
 from mlxp_reader.reader import Reader
 
 
@@ -351,14 +351,17 @@ def test_a_pickled_frame_holds_its_values(sweep):
 
 
 def test_reading_imports_no_launcher():
-    program = "import sys, mlxp_reader.reader, mlxp_reader.frame; print([m for m in sys.modules if 'hydra' in m])"
+    program = (
+        "import sys, mlxp_reader.reader, mlxp_reader.frames.frame; print([m for m in sys.modules if 'hydra' in m])"
+    )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
 
 
 def test_opening_a_reader_imports_no_pandas(sweep):
     program = (
-        f"import sys; from mlxp_reader.crawl import crawl; crawl({str(sweep / '1')!r}); print('pandas' in sys.modules)"
+        "import sys; from mlxp_reader.records.crawl import crawl; "
+        f"crawl({str(sweep / '1')!r}); print('pandas' in sys.modules)"
     )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"

@@ -21,7 +21,10 @@ WRONG = {"SLURM": "#SBATCH --partition=nowhere", "SGE": "#$ -l nothing=1", "OAR"
 OWN_OUTPUT = {"SLURM": "#SBATCH --output=mine", "SGE": "#$ -o mine", "OAR": "#OAR -O mine"}
 SUBMITTER = {"SLURM": "sbatch", "SGE": "qsub", "OAR": "oarsub"}
 SHORT = {"SLURM": "#SBATCH --time=0:01:00", "SGE": "#$ -l h_rt=6", "OAR": "#OAR -l core=1,walltime=0:00:06"}
-COMMANDS = {name: f"import sys; from mlxp.{name} import main; sys.exit(main())" for name in ("mlxpsub", "cli")}
+COMMANDS = {
+    name: f"import sys; from mlxp.commands.{module} import main; sys.exit(main())"
+    for name, module in (("mlxpsub", "mlxpsub"), ("cli", "main"))
+}
 ENDED = {"COMPLETE", "FAILED", "KILLED", "LOST", "REFUSED"}
 
 

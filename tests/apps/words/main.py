@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from mlxp.plan_report import PlannedRun, append_report, is_planning
+from mlxp.running.plan_report import PlannedRun, append_report, is_planning
 
 words = [word for word in sys.argv[1:] if "=" in word]
 if is_planning():

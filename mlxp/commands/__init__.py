@@ -1,0 +1,1 @@
+"""What a person types: the commands ``mlxp`` and ``mlxpsub``, their output, and completion in a shell."""

@@ -1,0 +1,183 @@
+"""What ``mlxp`` does about the jobs of runs: tell their status, show what they print, cancel and submit them again."""
+
+import argparse
+import contextlib
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from mlxp.commands.terminal import coloured
+from mlxp.errors import JobSubmissionError, LogDirectoryError, MLXPError
+from mlxp.jobs.run_state import RunState, run_states
+from mlxp.jobs.submission import SUBMITTED, Submission
+from mlxp.jobs.submission import cancel as cancel_jobs
+from mlxp.jobs.submission import resubmit as submit_again
+from mlxp.run_directory.layout import RunDirectory
+from mlxp.run_directory.liveness import LOST
+from mlxp.run_directory.status import Status
+
+__all__ = ["cancel", "output", "resubmit", "status"]
+
+_POLL_SECONDS = 0.5
+
+
+def _runs(options: argparse.Namespace) -> list[RunState]:
+    return _matching(_all_runs(options), options)
+
+
+def _all_runs(options: argparse.Namespace) -> list[RunState]:
+    if not options.logs.is_dir():
+        raise LogDirectoryError(f"there is no directory {options.logs}; name the runs' directory with --logs")
+    # Absolute, since a job that is submitted again starts elsewhere.
+    return run_states(options.logs.absolute())
+
+
+def _matching(runs: list[RunState], options: argparse.Namespace) -> list[RunState]:
+    if not getattr(options, "query", None):
+        return runs
+    from mlxp.commands.run_query import matching
+
+    return matching(runs, options.logs, options.query)
+
+
+def status(options: argparse.Namespace) -> int:
+    """Tell what became of the runs."""
+    runs = _runs(options)
+    if options.json:
+        print(json.dumps([run.to_dict() for run in runs], indent=2))
+        return 0
+    counts = Counter(run.status for run in runs)
+    summary = ", ".join(f"{count} {coloured(state)}" for state, count in counts.most_common())
+    print(f"{len(runs)} run{'s' * (len(runs) != 1)} in {options.logs}" + (f": {summary}" if summary else ""))
+    for run in runs:
+        if run.status != Status.COMPLETE:
+            job = f"job {run.job_id}  " if run.job_id else ""
+            print(
+                f"{run.directory.log_id:>6}  {coloured(run.status, width=9)}  {job}{_first_line(run.reason)}".rstrip()
+            )
+    return 0
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
+def cancel(options: argparse.Namespace) -> int:
+    """Cancel the jobs of runs that wait or go on."""
+    ended = {Status.KILLED, Status.FAILED, LOST}
+    going_on = [run for run in _all_runs(options) if run.is_open and (run.status not in ended or run.may_have_moved)]
+    runs = _matching(going_on, options)
+    _refuse_to_cancel_others(runs, going_on)
+    _refuse_to_cancel_in_vain(runs)
+    submitted = [(run.submission, str(run.job_id)) for run in runs if run.submission is not None]
+    errors, cancelled = [], []
+    for scheduler in {one.scheduler.name: one.scheduler for one, _ in submitted}.values():
+        own = [(one, job_id) for one, job_id in submitted if one.scheduler.name == scheduler.name]
+        error = cancel_jobs(scheduler, [one for one, _ in own], [job_id for _, job_id in own])
+        if error:
+            errors.append(error)
+            print(f"mlxp: {error}", file=sys.stderr)
+        else:
+            cancelled += [str(one.directory.log_id) for one, _ in own]
+    if cancelled or not errors:
+        several = "s" * (len(cancelled) != 1)
+        which = f": {' '.join(cancelled)}" if cancelled else "; none of these has one that goes on"
+        print(f"cancelled the jobs of {len(cancelled)} run{several}{which}")
+    return 1 if errors else 0
+
+
+def _refuse_to_cancel_others(runs: list[RunState], going_on: list[RunState]) -> None:
+    """Raise an error if a job of `runs` also does others: it can only be cancelled as a whole."""
+    jobs = {run.job_key for run in runs}
+    sharing = [run for run in going_on if run.job_key in jobs]
+    others = [str(run.directory.log_id) for run in sharing if run not in runs]
+    if others:
+        ids = ", ".join(str(run.directory.log_id) for run in sharing)
+        raise MLXPError(
+            f"the same jobs also do the runs {', '.join(others)}, and can only be cancelled as a whole; nothing was "
+            f'cancelled. To cancel them all: mlxp cancel "info.logger.log_id in [{ids}]"'
+        )
+
+
+def _refuse_to_cancel_in_vain(runs: list[RunState]) -> None:
+    """Raise an error if a run may have another job by now: to cancel the one that is known would end nothing."""
+    moved = [run for run in runs if run.may_have_moved]
+    if moved:
+        raise MLXPError(f"{_unknown_job(moved[0])}; nothing was cancelled, try again later")
+
+
+def _unknown_job(run: RunState) -> str:
+    words = f" ({run.job.words})" if run.job is not None and run.job.words else ""
+    return f"{run.scheduler_name} cannot be asked which job does run {run.directory.log_id} now{words}"
+
+
+def output(options: argparse.Namespace) -> int:
+    """Print what a run has printed, until it has ended if it is followed."""
+    directory = RunDirectory(options.logs / str(options.log_id))
+    if not directory.path.is_dir():
+        raise LogDirectoryError(f"there is no run {options.log_id} in {options.logs}")
+    file = directory.stderr if options.stderr else directory.stdout
+    if not file.exists() and not options.follow:
+        raise LogDirectoryError(
+            f"there is no {file}: the run has printed nothing yet, or was started with log_streams_to_file: false"
+        )
+    for text in _followed(file, directory) if options.follow else [file.read_bytes()]:
+        sys.stdout.buffer.write(text)
+        sys.stdout.flush()
+    return 0
+
+
+def _followed(file: Path, directory: RunDirectory) -> Iterator[bytes]:
+    opened: IO[bytes] | None = None
+    with contextlib.ExitStack() as files:
+        while True:
+            state = run_states(directory.path.parent, [directory.log_id])[0]
+            if opened is None and file.exists():
+                opened = files.enter_context(file.open("rb"))
+            # Read after the look at the state, so that what was printed last is not missed.
+            if opened is not None:
+                yield opened.read()
+            if state.status not in {Status.SUBMITTED, Status.STARTING, Status.RUNNING}:
+                return
+            time.sleep(_POLL_SECONDS)
+
+
+def resubmit(options: argparse.Namespace) -> int:
+    """Submit runs again under their ids."""
+    runs = _runs(options)
+    if options.query is None:
+        runs = [run for run in runs if run.submission is not None and run.submission.status != SUBMITTED]
+    code = 0
+    for run in runs:
+        problem = _problem_of_resubmission(run)
+        if problem is None and run.submission is not None:
+            problem = _resubmitted(run.submission)
+        if problem is not None:
+            code = 1
+        what = f"job {run.submission.job_id}" if problem is None and run.submission else f"not submitted: {problem}"
+        print(f"run {run.directory.log_id}: {what}", flush=True)
+    if not runs:
+        print("no run to submit")
+    return code
+
+
+def _problem_of_resubmission(run: RunState) -> str | None:
+    if run.submission is None:
+        return "it was not submitted by mlxpsub"
+    if run.status in {Status.SUBMITTED, Status.STARTING, Status.RUNNING}:
+        return f"it is {run.status}; cancel it first"
+    if run.may_have_moved:
+        return _unknown_job(run)
+    return None
+
+
+def _resubmitted(submission: Submission) -> str | None:
+    try:
+        submit_again(submission)
+    except JobSubmissionError as error:
+        return str(error)
+    return None

@@ -1,0 +1,208 @@
+"""The command ``mlxp``: looks at the runs in a log directory, and acts on their jobs.
+
+Here are its options and what it does about errors. What each verb does is in `mlxp.commands.table_and_plot`,
+`mlxp.commands.show_and_diff` and
+`mlxp.commands.jobs`, which are imported when they are called, so that help and completion need not wait for pandas.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mlxp import __version__
+from mlxp.commands.completion import complete
+from mlxp.commands.terminal import notices_in_lines
+from mlxp.errors import MLXPError
+from mlxp.scheduler import import_plugin
+
+__all__ = ["main", "parser"]
+
+_QUERY = "which runs, such as \"info.status == 'FAILED' & seed < 3\""
+_KEY = "a key of the configuration; 'config.' may be left out"
+_BANDS = ("std", "sem", "ci95", "bootstrap", "min-max", "iqr", "none")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, or 1 if something failed."""
+    options = _options(arguments)
+    if hasattr(sys.stdout, "reconfigure"):  # what the terminal cannot show must not end the program
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        for module in options.plugin:
+            import_plugin(module)
+        with notices_in_lines():
+            code = int(_function(options.verb)(options))
+        sys.stdout.flush()
+    except MLXPError as error:
+        print(f"mlxp: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # as when the output is piped to `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    reading = parser()
+    complete(reading)
+    options = reading.parse_args(arguments)
+    if options.verb is None:
+        reading.print_help()
+        reading.exit()
+    return options
+
+
+def _function(verb: str) -> Any:
+    module, _, name = verb.partition(":")
+    return getattr(importlib.import_module(f"mlxp.commands.{module}"), name)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    reading = argparse.ArgumentParser(
+        prog="mlxp",
+        description="Look at runs and act on their jobs.",
+        epilog="`mlxp COMMAND --help` has the options of a command, and an example. `mlxpsub` submits runs.",
+    )
+    reading.add_argument("--version", action="version", version=f"mlxp {__version__}")
+    reading.set_defaults(verb=None, plugin=[])
+    verbs = reading.add_subparsers(title="commands", metavar="COMMAND")
+    for add in (_add_table, _add_show, _add_diff, _add_plot, _add_status, _add_output, _add_cancel, _add_resubmit):
+        add(verbs)
+    return reading
+
+
+def _verb(verbs: Any, name: str, module: str, text: str, example: str) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    added.set_defaults(verb=f"{module}:{name}")
+    added.add_argument("--logs", type=Path, default=Path("logs"), metavar="DIR", help="log directory; default: logs")
+    return added
+
+
+def _job_verb(verbs: Any, name: str, text: str, example: str) -> argparse.ArgumentParser:
+    added = _verb(verbs, name, "jobs", text, example)
+    added.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a module that registers another scheduler; may be given several times",
+    )
+    return added
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("no name is given; several are separated by commas")
+    return names
+
+
+def _add_table(verbs: Any) -> None:
+    example = "mlxp table -q \"info.status == 'COMPLETE'\" -c optimizer.lr,seed,test.loss.last --sort test.loss.last"
+    table = _verb(verbs, "table", "table_and_plot", "Print the runs as a table.", example)
+    table.add_argument("-q", "--query", metavar="QUERY", help=f"{_QUERY}; default: all")
+    table.add_argument(
+        "-c",
+        "--columns",
+        type=_names,
+        metavar="NAMES",
+        help="keys ('config.' may be left out), log_id, status, and metrics with last, first, min, max, mean, count, "
+        "argmin or argmax, such as test.loss.min, separated by commas; default: id, the keys that vary, and status",
+    )
+    table.add_argument("--sort", type=_names, metavar="NAMES", help="columns to sort by, the lowest first")
+    table.add_argument("--descending", action="store_true", help="the highest first; runs without a value stay last")
+    table.add_argument(
+        "-f",
+        "--format",
+        type=_table_format,
+        default="simple",
+        metavar="FORMAT",
+        help="csv, json, or a format of tabulate: github, latex_booktabs, html, ...; default: simple",
+    )
+    table.add_argument("--json", action="store_const", const="json", dest="format", help="the same as -f json")
+
+
+def _table_format(text: str) -> str:
+    from tabulate import tabulate_formats
+
+    known = sorted(["csv", "json", *tabulate_formats])
+    if text not in known:
+        raise argparse.ArgumentTypeError(f"there is no format '{text}'; there are {', '.join(known)}")
+    return text
+
+
+def _add_show(verbs: Any) -> None:
+    text = "Show one run: its status, when, where and how it ran, configuration, metrics, artifacts, and what failed."
+    show = _verb(verbs, "show", "show_and_diff", text, "mlxp show 12")
+    show.add_argument("log_id", type=int, metavar="ID", help="the run's id")
+    show.add_argument("--json", action="store_true", help="print one object")
+
+
+def _add_diff(verbs: Any) -> None:
+    text = "Compare runs: what differs in configuration, code version, Python, packages and last metrics."
+    diff = _verb(verbs, "diff", "show_and_diff", text, "mlxp diff 12 57")
+    diff.add_argument("log_id", type=int, metavar="ID", help="a run's id")
+    diff.add_argument("others", type=int, nargs="+", metavar="ID", help="those of the runs to compare it with")
+    diff.add_argument("--json", action="store_true", help="print one object: what differs, by name and run")
+
+
+def _add_plot(verbs: Any) -> None:
+    example = "mlxp plot val.loss --hue optimizer.lr --over seed --band ci95 --logy -o fig.pdf"
+    text = "Draw a metric of the runs to a file: a line per run, or means over some runs. Needs mlxp[plot]."
+    plot = _verb(verbs, "plot", "table_and_plot", text, example)
+    plot.add_argument("metric", metavar="METRIC", help="such as val.loss")
+    plot.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="its ending is the format: .pdf, .png, .svg, …"
+    )
+    plot.add_argument("-q", "--query", metavar="QUERY", help=f"{_QUERY}; default: all")
+    plot.add_argument("--hue", metavar="KEY", help=f"whose values have a colour each: {_KEY}")
+    plot.add_argument("--style", metavar="KEY", help="whose values have a dash each")
+    plot.add_argument("--col", metavar="KEY", help="whose values have a picture each")
+    plot.add_argument("--over", type=_names, default=[], metavar="KEYS", help="to average over, such as seed")
+    plot.add_argument("--exclude", type=_names, metavar="KEYS", help="patterns of keys that do not matter, as paths.*")
+    plot.add_argument("--band", choices=_BANDS, default="std", help="what is shown around a mean; default: std")
+    plot.add_argument("--x", default="step", metavar="NAME", help="step, or another metric such as time; default: step")
+    plot.add_argument("--step", metavar="KEY", help="the key that tells the step; default: step, epoch or iteration")
+    plot.add_argument("--smooth", type=float, default=0.0, metavar="WEIGHT", help="from 0 to less than 1; default: 0")
+    plot.add_argument("--logx", action="store_true", help="a logarithmic horizontal axis")
+    plot.add_argument("--logy", action="store_true", help="a logarithmic vertical axis")
+
+
+def _add_status(verbs: Any) -> None:
+    text = "Tell what became of the runs, and why, as far as the schedulers know."
+    status = _job_verb(verbs, "status", text, "mlxp status \"info.status == 'FAILED'\"")
+    status.add_argument("query", nargs="?", metavar="QUERY", help=f"{_QUERY}; default: all")
+    status.add_argument("--json", action="store_true", help="print a list with one object per run")
+
+
+def _add_output(verbs: Any) -> None:
+    output = _job_verb(verbs, "output", "Print what a run has printed.", "mlxp output 12 --stderr --follow")
+    output.add_argument("log_id", type=int, metavar="ID", help="the run's id")
+    output.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
+    output.add_argument("--stderr", action="store_true", help="what it has printed as errors")
+
+
+def _add_cancel(verbs: Any) -> None:
+    cancel = _job_verb(verbs, "cancel", "Cancel the jobs of runs.", 'mlxp cancel "optimizer.lr > 1"')
+    cancel.add_argument("query", metavar="QUERY", help=_QUERY)
+
+
+def _add_resubmit(verbs: Any) -> None:
+    text = "Submit runs again, under the same ids."
+    again = _job_verb(verbs, "resubmit", text, "mlxp resubmit \"info.status == 'FAILED'\"")
+    again.add_argument(
+        "query", nargs="?", metavar="QUERY", help=f"{_QUERY}; default: those whose job was not submitted"
+    )

@@ -1,0 +1,60 @@
+"""Queries about runs, as the reader understands them, with the status as the schedulers know it now."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlxp.jobs.run_state import RunState
+from mlxp_reader import Reader
+from mlxp_reader.query.expressions import MISSING, Column, Expression, Mask
+from mlxp_reader.query.language import parse
+
+__all__ = ["matching"]
+
+_STATUS = "info.status"
+
+
+class _WithStatus(Expression):
+    """An expression for which the status of a run is what is given here, by the run's id."""
+
+    def __init__(self, expression: Expression, status: Mapping[int, str]) -> None:
+        self.expression = expression
+        self.status = status
+
+    def columns(self) -> set[str]:
+        return self.expression.columns()
+
+    def resolved(self, fields: Collection[str]) -> Expression:
+        # A directory in which no run has started yet has no such field.
+        return _WithStatus(self.expression.resolved({*fields, _STATUS}), self.status)
+
+    def mask(self, column: Column, n: int) -> Mask:
+        def known(name: str) -> Any:
+            if name != _STATUS:
+                return column(name)
+            return [self.status.get(int(log_id), MISSING) for log_id in column("info.logger.log_id")]
+
+        return self.expression.mask(known, n)
+
+
+class _Parser:
+    def __init__(self, status: Mapping[int, str]) -> None:
+        self.status = status
+
+    def parse(self, query: str) -> Expression:
+        return _WithStatus(parse(query), self.status)
+
+
+def matching(runs: Sequence[RunState], parent: Path, query: str) -> list[RunState]:
+    """Return those of the `runs` in `parent` that match a query of the reader.
+
+    Raises
+    ------
+    InvalidKeyError
+        If the query has a name that does not exist.
+    SyntaxError
+        If it cannot be understood.
+    """
+    reader = Reader(parent, parser=_Parser({run.directory.log_id: run.status for run in runs}))
+    found = {int(log_id) for log_id in reader.filter(query)["info.logger.log_id"]}
+    return [run for run in runs if run.directory.log_id in found]

@@ -1,0 +1,232 @@
+"""What ``mlxp`` shows of single runs: all about one of them, and what differs among a few."""
+
+import argparse
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlxp.commands.table_and_plot import opened
+from mlxp.commands.terminal import as_json, bold, coloured
+from mlxp.errors import LogDirectoryError, MLXPError
+from mlxp.jobs.run_state import RunState, run_states
+from mlxp.run_directory.layout import RunDirectory, read_yaml, to_yaml
+from mlxp.run_directory.status import Status
+from mlxp_reader import Reader
+from mlxp_reader.columns.accessors import MetricAccessor
+from mlxp_reader.columns.artifacts import Artifact, ArtifactFolder
+from mlxp_reader.columns.cells import is_missing
+from mlxp_reader.columns.keys import shown
+from mlxp_reader.columns.metric_array import MetricDtype
+
+if TYPE_CHECKING:
+    from mlxp_reader import DataFrame
+
+__all__ = ["diff", "show"]
+
+_STATISTICS = ("last", "min", "max", "count")
+_CODE = ("info.git", "info.version_manager", "info.python")
+_INDENT = "  "
+_UNDER_WAY = {Status.SUBMITTED, Status.STARTING, Status.RUNNING}
+_KEEP_STREAMS = "mlxp.logger.log_streams_to_file=true"
+
+
+def show(options: argparse.Namespace) -> int:
+    """Show one run."""
+    reader = opened(options.logs)
+    runs = _chosen(reader, [options.log_id])
+    state = run_states(options.logs.absolute(), [options.log_id])[0]
+    directory = RunDirectory(options.logs / str(options.log_id))
+    about = {
+        **state.to_dict(),
+        **{name: state.info.get(name) for name in ("started_at", "ended_at", "duration", "hostname", "python", "git")},
+        "command": _command(state),
+        "stderr": str(directory.stderr) if directory.stderr.exists() else None,
+        "traceback": (state.info.get("exit") or {}).get("traceback"),
+        "config": _config(directory),
+        "metrics": _metrics(runs),
+        "artifacts": [_relative(artifact, directory) for artifact in _artifacts(runs)],
+        "unreadable": _unreadable(reader, options.log_id),
+    }
+    print(as_json({**about, "info": state.info}) if options.json else "\n".join(_lines(about, state, directory)))
+    return 0
+
+
+def _chosen(reader: Reader, log_ids: Sequence[int]) -> "DataFrame":
+    """Return some runs as a frame, in the order of `log_ids`."""
+    rows = {log_id: row for row, log_id in enumerate(reader.log_ids)}
+    if unknown := [str(log_id) for log_id in log_ids if log_id not in rows]:
+        raise LogDirectoryError(f"there is no run {' and no run '.join(unknown)} in {reader.src_dir}")
+    return reader.filter().take([rows[log_id] for log_id in log_ids]).reset_index(drop=True)
+
+
+def _command(state: RunState) -> str | None:
+    info = state.info
+    if not info.get("current_file_path"):
+        return state.submission.content.get("run") if state.submission else None
+    program = [Path(str(info.get("executable") or "python")).name, str(info["current_file_path"])]
+    return shlex.join([*program, *map(str, info.get("overrides") or ())])
+
+
+def _config(directory: RunDirectory) -> Any:
+    try:
+        return read_yaml(directory.config_file)
+    except Exception:  # noqa: BLE001 - a damaged file must not hide the rest; the reader tells about it
+        return None
+
+
+def _metric_names(runs: "DataFrame") -> list[str]:
+    return [str(name) for name in runs.columns if isinstance(runs[name].dtype, MetricDtype)]
+
+
+def _metrics(runs: "DataFrame") -> dict[str, dict[str, Any]]:
+    found = {}
+    for name in _metric_names(runs):
+        asked = {statistic: getattr(MetricAccessor(runs[name]), statistic)().iloc[0] for statistic in _STATISTICS}
+        if not is_missing(asked["count"]):
+            found[name] = asked
+    return found
+
+
+def _artifacts(runs: "DataFrame") -> Iterator[Artifact]:
+    for name in runs.columns:
+        if str(name).startswith("artifact.") and isinstance(folder := runs[name].iloc[0], ArtifactFolder):
+            yield from folder.values()
+
+
+def _unreadable(reader: Reader, log_id: int) -> list[str]:
+    problems = reader.problems
+    rows = problems[problems["log_id"] == log_id].itertuples(index=False)
+    return [f"{row.file}{'' if is_missing(row.line) else f', line {row.line}'}: {row.error}" for row in rows]
+
+
+def _relative(artifact: Artifact, directory: RunDirectory) -> str:
+    return artifact.path.relative_to(directory.path.absolute()).as_posix()
+
+
+def _lines(about: dict[str, Any], state: RunState, directory: RunDirectory) -> Iterator[str]:
+    yield f"run {directory.log_id}  {coloured(state.status)}  {directory.path}"
+    waits_for = state.reason if state.status in _UNDER_WAY else ""
+    yield from _table([(name, text) for name, text in [*_facts(about, state.info), ("note", waits_for)] if text])
+    yield from _problem(about, state, directory)
+    yield from _section("configuration", to_yaml(about["config"]).splitlines() if about["config"] else [])
+    rows = [(name, *map(_number, values.values())) for name, values in about["metrics"].items()]
+    yield from _section("metrics", list(_table([("", *_STATISTICS), *rows])) if rows else [])
+    yield from _section("artifacts", about["artifacts"])
+    yield from _section("could not be read", about["unreadable"])
+
+
+def _facts(about: dict[str, Any], info: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    took = about["duration"]
+    yield "started", about["started_at"] or f"{info.get('start_date', '')} {info.get('start_time', '')}".strip()
+    yield "ended", about["ended_at"] or f"{info.get('end_date', '')} {info.get('end_time', '')}".strip()
+    yield "took", "" if took is None else f"{took:.1f} s"
+    yield "host", about["hostname"] or ""
+    yield "job", f"{about['scheduler']} {about['scheduler_job_id'] or ''}".strip() if about["scheduler"] else ""
+    yield "command", about["command"] or ""
+    yield "directory", str(info.get("work_dir") or "")
+    git = about["git"] or {}
+    yield "commit", f"{git.get('commit')}{', with changes' * bool(git.get('dirty'))}" if git else ""
+    yield "python", str(about["python"] or "")
+
+
+def _problem(about: dict[str, Any], state: RunState, directory: RunDirectory) -> Iterator[str]:
+    if state.status in {Status.COMPLETE, *_UNDER_WAY}:
+        return
+    told = about["traceback"] or state.reason or "the run has not written why"
+    lines = told.splitlines()
+    if about["stderr"]:
+        lines.append(f"see {about['stderr']}")
+    elif state.says is not None:  # it has started, so that it could have written there
+        lines.append(f"there is no {directory.stderr}: {_KEEP_STREAMS} writes it")
+    yield from _section("problem", lines)
+
+
+def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield from ("", bold(title), *(_INDENT + line for line in lines))
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield rows of texts with their columns aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _number(value: Any) -> str:
+    return "–" if is_missing(value) and value is not None else shown(value)
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Tell what differs among runs."""
+    log_ids = list(dict.fromkeys([options.log_id, *options.others]))
+    if len(log_ids) < 2:
+        raise MLXPError(f"run {options.log_id} is compared with itself; name two different runs")
+    runs = _chosen(opened(options.logs), log_ids)
+    configs = [_config(RunDirectory(options.logs / str(log_id))) for log_id in log_ids]
+    differing = {name: values for name, values in _compared(runs, configs) if _differ(values)}
+    if options.json:
+        print(as_json({name: _by_run(log_ids, values) for name, values in differing.items()}))
+    elif differing:
+        heads = ("", *(f"run {log_id}" for log_id in log_ids))
+        print("\n".join(_table([heads, *((name, *_texts(values)) for name, values in differing.items())])))
+    else:
+        print(f"runs {', '.join(map(str, log_ids))} do not differ in configuration, code, packages and last metrics")
+    return 0
+
+
+_ABSENT = object()
+"""What a run has where it has no such key, package or metric."""
+
+
+def _compared(runs: "DataFrame", configs: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Yield what is compared: a name and each run's value."""
+    for name in map(str, runs.columns):
+        if name.startswith(("config.", *_CODE)) or name == "info.status":
+            both = zip(runs[name].tolist(), configs, strict=True)
+            yield name, [_missing(name, config) if is_missing(value) else value for value, config in both]
+    packages = [_packages(value) for value in runs.get("info.packages", [])]
+    for package in sorted(set().union(*packages)):
+        yield f"package {package}", [versions.get(package, _ABSENT) for versions in packages]
+    for name in _metric_names(runs):
+        lasts = MetricAccessor(runs[name]).last().tolist()
+        counts = MetricAccessor(runs[name]).count().tolist()
+        yield (
+            f"{name}.last",
+            [last if not is_missing(count) else _ABSENT for last, count in zip(lasts, counts, strict=True)],
+        )
+
+
+def _missing(name: str, config: Any) -> Any:
+    """Return what a missing value stands for: a frame does not tell None from a key that is not there."""
+    found = {"config": config}
+    for key in name.split("."):
+        if not isinstance(found, dict) or key not in found:
+            return _ABSENT
+        found = found[key]
+    return found
+
+
+def _packages(value: Any) -> dict[str, str]:
+    lines = value if isinstance(value, list) else []
+    return {name: version for name, _, version in (str(line).partition("==") for line in lines)}
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    first = values[0]
+    return any(value != first and not (_is_nan(value) and _is_nan(first)) for value in values[1:])
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and is_missing(value)
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Return values as short texts that differ where the values do."""
+    texts = ["–" if value is _ABSENT else shown(value) for value in values]
+    return texts if len(set(texts)) > 1 else [repr(value) for value in values]
+
+
+def _by_run(log_ids: Sequence[int], values: Sequence[Any]) -> dict[int, Any]:
+    return {log_id: value for log_id, value in zip(log_ids, values, strict=True) if value is not _ABSENT}

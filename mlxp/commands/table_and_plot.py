@@ -1,0 +1,141 @@
+"""What ``mlxp`` shows of many runs: a table of them, and a picture of a metric."""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlxp.commands.terminal import as_json, coloured, has_colours, plain
+from mlxp.errors import LogDirectoryError, MLXPError
+from mlxp.run_directory.layout import run_directories
+from mlxp_reader import Reader
+from mlxp_reader.columns.keys import short
+from mlxp_reader.query.names import SHORT_NAMES, resolve, split_statistic
+
+if TYPE_CHECKING:
+    from mlxp_reader import DataFrame
+
+__all__ = ["opened", "plot", "table"]
+
+LOG_ID, STATUS = SHORT_NAMES["log_id"], SHORT_NAMES["status"]
+_DOTS_PER_INCH = 200
+
+
+def opened(logs: Path) -> Reader:
+    """Return the reader of a directory in which there are runs.
+
+    Raises
+    ------
+    LogDirectoryError
+        If there is no such directory, or no run in it.
+    """
+    if not logs.is_dir():
+        raise LogDirectoryError(f"there is no directory {logs}; name the runs' directory with --logs")
+    # Before the reader leaves its index in a directory that was named by mistake.
+    if next(run_directories(logs), None) is None:
+        raise LogDirectoryError(f"there are no runs in {logs}; name the runs' directory with --logs")
+    return Reader(logs)
+
+
+def _selected(options: argparse.Namespace) -> "DataFrame":
+    runs = opened(options.logs).filter(options.query or "")
+    if runs.empty:
+        raise MLXPError(f"no run in {options.logs} matches {options.query}")
+    return runs
+
+
+def table(options: argparse.Namespace) -> int:
+    """Print the runs as a table."""
+    runs = _selected(options)
+    order = _resolved(options.sort or [], runs.columns)
+    names = _default_columns(runs, order) if options.columns is None else _resolved(options.columns, runs.columns)
+    runs = runs.with_stats(*(name for name in {**order, **names}.values() if split_statistic(name)))
+    if order:
+        runs = runs.sort(list(order.values()), ascending=not options.descending)
+    _print_table(runs, names, options.format)
+    return 0
+
+
+def _default_columns(runs: "DataFrame", order: dict[str, str]) -> dict[str, str]:
+    """Return the id, what varies, what the table is sorted by, and the status, by what their headings are."""
+    # Runs that wait for their jobs have no status yet.
+    ends = [name for name in (LOG_ID, STATUS) if name in runs.columns]
+    names = list(dict.fromkeys([*ends[:1], *runs.diff(), *order.values(), *ends[1:]]))
+    heads = [next((head for head, one in SHORT_NAMES.items() if one == name), short(name)) for name in names]
+    return {head if heads.count(head) == 1 else name: name for head, name in zip(heads, names, strict=True)}
+
+
+def _resolved(names: Sequence[str], fields: Collection[str]) -> dict[str, str]:
+    """Return what each name stands for: a column, or a statistic of a metric."""
+    return {name: resolve(name, fields) for name in names}
+
+
+def _print_table(runs: "DataFrame", names: dict[str, str], form: str) -> None:
+    if form in {"csv", "json"}:
+        columns = ([plain(value) for value in runs[name].tolist()] for name in names.values())
+        _print_values(list(names), list(zip(*columns, strict=True)), form)
+        return
+    if form == "simple" and has_colours() and STATUS in runs.columns:
+        runs = runs.assign(**{STATUS: [coloured(str(status)) for status in runs[STATUS]]})
+    print(runs.to_table(list(names.values()), form, headers=list(names)))
+
+
+def _print_values(heads: list[str], rows: Sequence[Sequence[Any]], form: str) -> None:
+    if form == "json":
+        print(as_json([dict(zip(heads, row, strict=True)) for row in rows]))
+        return
+    cells = [[json.dumps(value) if isinstance(value, list | dict) else value for value in row] for row in rows]
+    csv.writer(sys.stdout, lineterminator="\n").writerows([heads, *cells])
+
+
+def plot(options: argparse.Namespace) -> int:
+    """Draw a metric of the runs to a file."""
+    os.environ["MPLBACKEND"] = "agg"  # there may be no display
+    try:
+        from mlxp_reader.presentation.plot_style import pyplot
+
+        pyplot()
+    except ImportError as error:
+        raise MLXPError(str(error)) from error
+    _check_format(options.output)
+    runs = _selected(options)
+    figure = _drawn(runs, options)
+    try:
+        figure.savefig(options.output, dpi=_DOTS_PER_INCH)
+    except (OSError, RuntimeError) as error:
+        raise LogDirectoryError(f"cannot write {options.output}: {error}") from error
+    print(f"{options.output}: {options.metric} of {_counted(runs)}")
+    return 0
+
+
+def _check_format(path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    known = FigureCanvasAgg.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
+        endings = ", ".join(f".{name}" for name in sorted(known))
+        raise MLXPError(f"the ending of {path} names no format of a picture; there are {endings}")
+
+
+def _drawn(runs: "DataFrame", options: argparse.Namespace) -> Any:
+    """Return the figure, in which there is at least one line."""
+    import numpy as np
+
+    axes: Any = runs.plot_metric(
+        options.metric,
+        **{name: getattr(options, name) for name in ("hue", "style", "col", "over", "exclude", "x", "step")},
+        **{name: getattr(options, name) for name in ("smooth", "logx", "logy")},
+        band=None if options.band == "none" else options.band,
+    )
+    every = np.ravel(axes)
+    if not any(axis.lines for axis in every):
+        raise MLXPError(f"there is no value of {options.metric} to draw in {_counted(runs)}")
+    return every[0].figure
+
+
+def _counted(runs: "DataFrame") -> str:
+    return f"{len(runs)} run{'s' * (len(runs) != 1)}"

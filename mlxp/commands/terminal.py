@@ -1,0 +1,86 @@
+"""What the command ``mlxp`` prints: colours where a person looks, JSON where a program reads, and one-line notices."""
+
+import contextlib
+import json
+import logging
+import math
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from mlxp.run_directory.status import Status
+
+__all__ = ["as_json", "bold", "coloured", "notices_in_lines", "plain"]
+
+_COLOURS = {
+    Status.COMPLETE.value: "32",
+    Status.RUNNING.value: "36",
+    Status.STARTING.value: "36",
+    Status.SUBMITTED.value: "34",
+    "PREPARED": "33",
+    "LOST": "33",
+}
+"""Colours of a terminal by status; every other status is red."""
+
+
+def has_colours() -> bool:
+    """Tell whether the output goes to a terminal whose user has not set NO_COLOR."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def coloured(status: str, width: int = 0) -> str:
+    """Return a status in its colour, padded to `width`."""
+    text = f"{status:<{width}}"
+    return f"\033[{_COLOURS.get(status, '31')}m{text}\033[0m" if has_colours() else text
+
+
+def bold(text: str) -> str:
+    """Return a heading."""
+    return f"\033[1m{text}\033[0m" if has_colours() else text
+
+
+def plain(value: Any) -> Any:
+    """Return a value of a run as JSON has it: what is missing, NaN and infinity are null.
+
+    Examples
+    --------
+    >>> plain({"lr": 0.1, "loss": float("nan"), "layers": [64, None]})
+    {'lr': 0.1, 'loss': None, 'layers': [64, None]}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if hasattr(value, "item"):  # a number of numpy
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return None if str(value) in {"<NA>", "NaT"} else str(value)
+
+
+def as_json(value: Any) -> str:
+    """Return a value as JSON that every program can read."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+@contextlib.contextmanager
+def notices_in_lines() -> Iterator[None]:
+    """Within this context, warnings and what is logged are one line each on the error stream, without their place."""
+
+    def show(message: Warning | str, *_: object) -> None:
+        print(f"mlxp: {message}", file=sys.stderr)
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("mlxp: %(message)s"))
+    logger = logging.getLogger("mlxp")
+    logger.addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = show  # type: ignore[assignment]  # takes more than it needs
+            yield
+    finally:
+        logger.removeHandler(handler)

@@ -1,0 +1,1 @@
+"""Runs and their jobs: run directories are submitted, asked after, cancelled and submitted again."""

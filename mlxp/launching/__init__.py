@@ -1,0 +1,1 @@
+"""From a command line to runs: all that knows Hydra lives here."""

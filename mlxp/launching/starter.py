@@ -1,0 +1,204 @@
+"""What Hydra calls for each run, in this process or in another one: starts the run and records what became of it."""
+
+import contextlib
+import logging
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mlxp.errors import MLXPError
+from mlxp.launching.launch_record import LaunchRecord
+from mlxp.run_directory.status import Status, Terminated
+from mlxp.running.plan_report import is_planning
+from mlxp.running.provenance import process_info
+from mlxp.running.run import Program, Run, from_user_code, is_preemption
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+__all__ = ["RunExitedError", "RunStarter"]
+
+_log = logging.getLogger("mlxp")
+
+
+class RunExitedError(MLXPError, RuntimeError):
+    """The task called ``sys.exit`` with a code that says that it failed.
+
+    Attributes
+    ----------
+    code
+        What ``sys.exit`` was called with.
+    """
+
+    def __init__(self, code: object) -> None:
+        super().__init__(code)
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"the task called sys.exit({self.code!r})"
+
+
+class NotStartedError(MLXPError, RuntimeError):
+    """A run was not started, since one before it has failed."""
+
+
+class RunStarter:
+    """Starts one run after another; launchers of Hydra copy it to other processes by pickling it.
+
+    Parameters
+    ----------
+    program
+        What to run.
+    record
+        Where to write what became of each run.
+    """
+
+    def __init__(self, program: Program, record: LaunchRecord) -> None:
+        self.program = program
+        self.record = record
+        self.launching_process = os.getpid()
+        self.planned: int | None = None
+        self.keep_going = True
+        self.argv: list[str] | None = None
+        self.own_overrides: frozenset[str] = frozenset()
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is one run only, whose exception and exit code become the program's."""
+        return self.planned == 1
+
+    def on_planned(self, number_of_runs: int, keep_going: bool) -> None:
+        """Take note of how many runs there will be, and of whether to go on when one fails."""
+        self.planned = number_of_runs
+        self.keep_going = keep_going
+
+    def __call__(self, composed: "DictConfig") -> Any:
+        """Run the task on the configuration that Hydra composed."""
+        if self.record.is_stopped:
+            raise NotStartedError("an earlier run failed")
+        if self._is_launching_process and self.argv is not None:
+            sys.argv = list(self.argv)
+        if is_planning():
+            raise NotStartedError("the program shall only report what it would run")
+        number, overrides = _number_and_overrides()
+        overrides = [override for override in overrides if override not in self.own_overrides]
+        run = self._prepared(number, overrides, composed)
+        with self._output_directory_removed_if_empty():
+            return self._executed(number, overrides, run)
+
+    @contextlib.contextmanager
+    def _output_directory_removed_if_empty(self) -> Iterator[None]:
+        """Remove the directory that Hydra makes for each run, beside our own, unless something was put into it."""
+        from hydra.core.hydra_config import HydraConfig
+
+        config = HydraConfig.get()
+        try:
+            yield
+        finally:
+            folder = Path(config.runtime.output_dir)
+            if not config.job.chdir:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            if folder.exists() and self.record.directory in folder.parents:
+                _log.warning(
+                    "what the task has put into Hydra's output directory stays in %s; hydra.sweep.dir=DIR chooses "
+                    "another place, and ctx.logger.log_dir is the directory of the run",
+                    folder,
+                )
+
+    def _executed(self, number: int, overrides: list[str], run: Run) -> Any:
+        try:
+            value = run.execute()
+        except BaseException as error:  # noqa: BLE001 - recorded, then raised again in every case
+            self._record_end(number, run, error=_first_line(error))
+            self._fail(error, run, overrides)
+        self._record_end(number, run, value=value if _is_plain(value) else None)
+        return value
+
+    @property
+    def _is_launching_process(self) -> bool:
+        return os.getpid() == self.launching_process
+
+    def _prepared(self, number: int, overrides: list[str], composed: "DictConfig") -> Run:
+        from hydra.errors import CompactHydraException
+
+        self._resume_if_requeued(number, composed)
+        try:
+            run = Run(self.program, composed, overrides)
+        except MLXPError as error:
+            self.record.add(number, overrides=overrides, status=Status.FAILED.value, error=str(error))
+            self._stop_others()
+            if not self.is_single:
+                print(f"{' '.join(overrides)}: {error}", file=sys.stderr)  # noqa: T201 - as it happens
+            raise CompactHydraException(str(error)) from error
+        except Exception as error:  # noqa: BLE001 - a user's own logger or version manager may raise anything
+            self.record.add(number, overrides=overrides, status=Status.FAILED.value, error=_first_line(error))
+            self._fail(error, None, overrides)
+        host = process_info()
+        log_dir = str(run.directory.path) if run.directory else None
+        self.record.add(
+            number, overrides=overrides, log_dir=log_dir, hostname=host["hostname"], process_id=host["process_id"]
+        )
+        return run
+
+    def _resume_if_requeued(self, number: int, composed: "DictConfig") -> None:
+        """Let a run that submitit has preempted, and starts again, go on in its own directory."""
+        if "submitit" not in sys.modules:
+            return
+        earlier = next((run for run in self.record.runs() if run.number == number), None)
+        if earlier is not None and earlier.log_id is not None:
+            composed.mlxp.logger.forced_log_id = earlier.log_id
+
+    def _record_end(self, number: int, run: Run, **facts: Any) -> None:
+        self.record.add(number, status=run.info.status, duration=run.info.duration, **facts)
+
+    def _stop_others(self) -> None:
+        if not self.keep_going:
+            self.record.ask_to_stop()
+
+    def _fail(self, error: BaseException, run: Run | None, overrides: list[str]) -> NoReturn:
+        if isinstance(error, Terminated | KeyboardInterrupt) or is_preemption(error):
+            raise error
+        self._stop_others()
+        error.__traceback__ = from_user_code(error.__traceback__)
+        if not (self.is_single and self._is_launching_process):
+            name = f"run {run.directory.log_id}" if run and run.directory else "run"
+            print(f"{name} failed: {' '.join(overrides)}", file=sys.stderr)  # noqa: T201 - as it happens
+            traceback.print_exception(error)
+        if isinstance(error, SystemExit):
+            raise RunExitedError(error.code) from None
+        if not self._is_launching_process and not _is_picklable(error):
+            raise RuntimeError(_first_line(error)) from None
+        raise error
+
+
+def _number_and_overrides() -> tuple[int, list[str]]:
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    config = HydraConfig.get()
+    number = 0 if OmegaConf.is_missing(config.job, "num") else int(config.job.num)
+    overrides: Any = OmegaConf.to_container(config.overrides.task)  # as they were given, interpolations and all
+    return number, overrides
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".strip().split("\n")[0]
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _is_picklable(error: BaseException) -> bool:
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - what this process has pickled itself
+    except Exception:  # noqa: BLE001 - whatever goes wrong there means no
+        return False
+    return True

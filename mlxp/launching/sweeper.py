@@ -1,0 +1,279 @@
+"""Hydra's sweeper for MLXP: takes the overrides apart into runs, checks them all, then gives them to the launcher.
+
+Unlike Hydra's basic sweeper it goes on when a run fails, leaves no file behind, and keeps what the runs returned. It is
+registered for the time of a launch only, so that other programs of the environment do not see it.
+"""
+
+import contextlib
+import importlib
+import io
+import itertools
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from types import ModuleType, SimpleNamespace, TracebackType
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.errors import CompactHydraException
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from mlxp.errors import MLXPError
+from mlxp.launching.spelling import spelled_values
+from mlxp.launching.starter import RunExitedError
+from mlxp.launching.value_composer import ValueComposer
+from mlxp.running.run import from_user_code, uses_scheduler
+
+__all__ = ["TARGET", "MLXPSweeper", "Plan", "only_reporting", "planned", "registered"]
+
+TARGET = "hydra_plugins.mlxp.MLXPSweeper"
+"""The name by which Hydra knows the sweeper; Hydra 1.3 takes none outside of ``hydra_plugins``."""
+
+
+@dataclass
+class Plan:
+    """What the launching code and the sweeper tell each other; one per launch."""
+
+    check: Callable[[DictConfig], dict[str, Any]]
+    """Returns the settings in a composed configuration; raises an MLXPError if it cannot be run."""
+    on_planned: Callable[[int, bool], None]
+    """Called with the number of runs, and whether to go on when one fails, before the first one starts."""
+    one_run_only: bool = False
+    results: list[JobReturn] = field(default_factory=list)
+    report: Callable[[list[str], Any], None] | None = None
+    """Called with the overrides of each run and its configuration where runs are not started, but submitted."""
+    is_planning: bool = False
+    """Whether all runs are reported, whatever their settings say."""
+
+    def only_reports(self, composed: DictConfig) -> bool:
+        """Whether the runs of this configuration are reported instead of started."""
+        return self.is_planning or (self.report is not None and uses_scheduler(composed))
+
+
+@contextlib.contextmanager
+def registered() -> Iterator[None]:
+    """Within this context, Hydra knows the sweeper.
+
+    Hydra 1.3 takes it from the package ``hydra_plugins`` only. It is put there for a moment, instead of being installed
+    there, where every program of the environment that uses Hydra would import it.
+    """
+    Plugins.instance().register(MLXPSweeper)
+    try:
+        package = importlib.import_module("hydra_plugins")
+    except ModuleNotFoundError:  # no other plug-in is installed
+        package = sys.modules["hydra_plugins"] = ModuleType("hydra_plugins")
+    before = getattr(package, "mlxp", None)
+    package.mlxp = SimpleNamespace(MLXPSweeper=MLXPSweeper)  # type: ignore[attr-defined] # see above
+    try:
+        yield
+    finally:
+        if before is None:
+            del package.mlxp
+        else:  # this launch was started by a run of another one
+            package.mlxp = before  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def only_reporting() -> Iterator[None]:
+    """Within this context, runs are only reported: Hydra takes no sweeper that wants their results."""
+    plugins = Plugins.instance()
+    plugins.instantiate_sweeper = _reporting_sweeper  # type: ignore[method-assign] # there is no other place to ask
+    try:
+        yield
+    finally:
+        del plugins.instantiate_sweeper
+
+
+def _reporting_sweeper(*, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> Sweeper:
+    chosen = config.hydra.runtime.choices["hydra/sweeper"]
+    if chosen not in {"mlxp", "basic"}:
+        raise CompactHydraException(
+            f"hydra/sweeper={chosen} chooses a run by the results of those before, so that its runs cannot be "
+            "submitted all at once: give the values to try, as in optimizer.lr=1,2, and leave the sweeper out; or "
+            f"start the program without mlxpsub, as with hydra/sweeper={chosen} hydra/launcher=submitit_slurm"
+        )
+    sweeper = MLXPSweeper(params=config.hydra.sweeper.params)
+    sweeper.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+    return sweeper
+
+
+_KEPT = 1000
+"""How many configurations are kept at most; beyond that, a sweep takes longer instead of more memory."""
+
+_plans: list[Plan] = []
+"""The plans of the launches under way in this process, the innermost last."""
+
+
+@contextlib.contextmanager
+def planned(plan: Plan) -> Iterator[None]:
+    """Within this context, the sweeper follows `plan`."""
+    _plans.append(plan)
+    try:
+        yield
+    finally:
+        _plans.remove(plan)
+
+
+class MLXPSweeper(Sweeper):
+    """Runs every combination of the swept values, in Hydra's order: the last key varies fastest.
+
+    Parameters
+    ----------
+    max_batch_size
+        How many runs are given to the launcher at a time; by default all.
+    params
+        Sweeps by key, as on the command line, which takes precedence.
+    keep_going
+        Whether the other runs start after one has failed.
+    """
+
+    __module__ = "hydra_plugins.mlxp"  # where Hydra 1.3 wants it to be
+
+    def __init__(
+        self, max_batch_size: int | None = None, params: dict[str, str] | None = None, keep_going: bool = True
+    ) -> None:
+        super().__init__()
+        self.max_batch_size = max_batch_size
+        self.params = params or {}
+        self.keep_going = keep_going
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what `sweep` needs; called by Hydra."""
+        self._composed = config
+        loader: Any = _ComposedOnce(hydra_context.config_loader)
+        self._loader = loader
+        self._launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=replace(hydra_context, config_loader=loader), task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Run all combinations and return what Hydra's launcher returned, batch by batch; called by Hydra."""
+        plan = _plans[-1]
+        runs = self._combinations(arguments)
+        try:
+            self._check(runs, plan)
+        except MLXPError as error:
+            raise CompactHydraException(str(error)) from error
+        if plan.only_reports(self._composed):
+            return []
+        plan.on_planned(len(runs), self.keep_going)
+        size = self.max_batch_size or max(len(runs), 1)
+        returns = []
+        for start in range(0, len(runs), size):
+            batch = self._launcher.launch(runs[start : start + size], initial_job_idx=start)
+            plan.results.extend(batch)
+            returns.append(batch)
+        if len(runs) == 1:
+            _raise_failure(plan.results[0])
+        return returns
+
+    def _combinations(self, arguments: list[str]) -> list[list[str]]:
+        parser = OverridesParser.create(config_loader=self._loader)
+        own = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()])
+        given = parser.parse_overrides(arguments)
+        overridden = {override.key_or_group for override in given}
+        choices = [_choices(override) for override in own if override.key_or_group not in overridden]
+        choices += [_choices(override) for override in given]
+        return [list(combination) for combination in itertools.product(*choices)]
+
+    def _check(self, runs: list[list[str]], plan: Plan) -> None:
+        """Compose the configuration of each run before any starts; a single one has been composed already."""
+        if not runs:
+            raise MLXPError("there is nothing to run: one of the overrides has no value at all")
+        if plan.one_run_only and len(runs) > 1:
+            raise MLXPError(f"run() takes one value per key, but these are {len(runs)} runs; use sweep()")
+        plan.check(self._composed)
+        if plan.report is not None and plan.only_reports(self._composed):
+            composer = ValueComposer(self._loader, self._composed)
+            for run in runs:
+                plan.report(run, composer.compose(run))
+        elif len(runs) > 1:
+            _refuse_shared_directory([plan.check(self._loader.compose_ahead(self._composed, run)) for run in runs])
+
+
+def _refuse_shared_directory(settings: list[dict[str, Any]]) -> None:
+    loggers = [run["logger"] for run in settings if run.get("use_logger") is True]
+    forced = [(str(logger["parent_log_dir"]), str(logger["forced_log_id"])) for logger in loggers]
+    for place, times in Counter(forced).items():
+        if times > 1 and place[1].isdigit():
+            raise MLXPError(
+                f"mlxp.logger.forced_log_id={place[1]} is the directory of one run, but these are {times}; "
+                "resume runs one by one"
+            )
+
+
+class _ComposedOnce:
+    """Hydra's configuration loader, which gives away the configurations that were composed for the check.
+
+    Composing takes most of the time that a sweep of short runs costs. Copies in other processes compose for themselves.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+        self._kept: dict[tuple[str, ...], DictConfig] = {}
+
+    def compose_ahead(self, composed: DictConfig, overrides: list[str]) -> DictConfig:
+        """Return the configuration of a run, and keep it if not too many are kept already."""
+        config: DictConfig = self._loader.load_sweep_config(composed, list(overrides))
+        if len(self._kept) < _KEPT:
+            self._kept[tuple(overrides)] = config
+        return config
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """Return the configuration of a run; called by launchers."""
+        kept = self._kept.pop(tuple(sweep_overrides), None)
+        if kept is not None:
+            return kept
+        config: DictConfig = self._loader.load_sweep_config(master_config, sweep_overrides)
+        return config
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._loader, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _ComposedOnce, (self._loader,)
+
+
+def _raise_failure(result: JobReturn) -> None:
+    """Raise what a single run raised, so that it becomes the program's exception or exit code."""
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # Hydra announces the error, which speaks for itself
+            _ = result.return_value
+    except RunExitedError as error:
+        raise SystemExit(error.code) from None
+    except Exception as error:
+        # What keeps a run from starting needs no traceback.
+        is_refused = isinstance(error, CompactHydraException) and isinstance(error.__cause__, MLXPError)
+        error.__traceback__ = None if is_refused else _without_launching(error.__traceback__)
+        raise
+
+
+def _without_launching(trace: TracebackType | None) -> TracebackType | None:
+    """Drop what is between Hydra's frame of the job, where it cuts off its own part of a traceback, and user code."""
+    user = from_user_code(trace)
+    job, frame = None, trace
+    while frame is not user and frame is not None:
+        if frame.tb_frame.f_code.co_name in {"run_job", "_run_job"}:  # Hydra 1.3 and 1.4
+            job = frame
+        frame = frame.tb_next
+    return TracebackType(user, job.tb_frame, job.tb_lasti, job.tb_lineno) if job is not None else trace
+
+
+def _choices(override: Override) -> list[str]:
+    if not override.is_sweep_override():
+        # Taken literally: printed anew, '~seed' would become '~seed=null', which Hydra 1.4 refuses.
+        return [str(override.input_line)]
+    if not override.is_discrete_sweep():
+        raise CompactHydraException(
+            f"{override.input_line}: a range of real numbers has no end of values; "
+            "give choices, or select a sweeper that samples, such as hydra/sweeper=optuna"
+        )
+    return [f"{override.get_key_element()}={value}" for value in spelled_values(override)]

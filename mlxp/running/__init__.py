@@ -1,0 +1,1 @@
+"""One run from the inside: its settings and configuration, its process, and how it ends."""

@@ -1,0 +1,459 @@
+"""One run, from its composed configuration to its last status: what happens inside, whoever launches it.
+
+A run is prepared first (settings checked, directory created, metadata written), then executed. Nothing here knows how
+Hydra is started.
+"""
+
+import contextlib
+import logging
+import os
+import platform
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mlxp.config_dict import ConfigDict
+from mlxp.errors import InvalidConfigFileError, LogDirectoryError, MissingFieldError
+from mlxp.run_directory.layout import LAYOUT_VERSION, RunDirectory, overwrite, read_yaml, to_yaml, write_yaml
+from mlxp.run_directory.liveness import process_exists
+from mlxp.run_directory.status import Status, Terminated, exit_code, heartbeat, signal_of, signals_held, signals_raised
+from mlxp.running import settings as mlxp_settings
+from mlxp.running.provenance import git_state, packages, process_info
+from mlxp.running.submitted_run import is_another_rank, scheduler_info, submission
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from mlxp.logger import Logger
+
+__all__ = ["Context", "Program", "Run", "check_configuration", "from_user_code", "uses_scheduler"]
+
+_log = logging.getLogger("mlxp")
+
+_TRACEBACK_LINES = 20
+"""How many of a traceback's last lines go to info.yaml."""
+
+_LAUNCHING = {"mlxp", "hydra"}
+"""The packages whose code is between the program's start and the task."""
+
+
+@dataclass
+class Context:
+    """What a task is called with.
+
+    Attributes
+    ----------
+    config
+        The user's configuration; an OmegaConf ``DictConfig`` if the setting ``as_ConfigDict`` is false.
+    mlxp
+        The settings of MLXP in force.
+    info
+        What is known about the run: status, host, process, times, directories, versions.
+    logger
+        Writes metrics and artifacts; None if the setting ``use_logger`` is false.
+    """
+
+    config: Any
+    mlxp: ConfigDict
+    info: ConfigDict
+    logger: Any = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the user wrote: the task, how to seed it, and where it is defined."""
+
+    task: Callable[[Context], Any]
+    seeding_function: Callable[[Any], Any] | None
+    file: str
+    directory: Path
+
+
+def check_configuration(program: Program, composed: "DictConfig") -> dict[str, Any]:
+    """Check what can be checked before anything is resolved, which may depend on the run; return the settings.
+
+    Raises
+    ------
+    InvalidConfigFileError
+        If a setting is unknown or ill-typed.
+    MissingFieldError
+        If a value is missing, or if there is a seeding function, but no key ``seed``.
+    """
+    settings, _ = _checked_content(program, composed)
+    return settings
+
+
+def _checked_content(program: Program, composed: "DictConfig") -> tuple[dict[str, Any], dict[str, Any]]:
+    from omegaconf import OmegaConf
+
+    content: Any = OmegaConf.to_container(composed)
+    settings = content.pop("mlxp", None)
+    content.pop("hydra", None)
+    mlxp_settings.check(settings)
+    if program.seeding_function is not None and "seed" not in content:
+        raise MissingFieldError(
+            "the configuration has no key 'seed', which the seeding_function is called with; "
+            "add 'seed: 0' to config.yaml, or +seed=0 on the command line"
+        )
+    missing = list(_missing_keys(content))
+    if missing:
+        raise MissingFieldError(
+            f"the configuration has no value for {', '.join(missing)}; give one, as in {missing[0]}=... "
+            "on the command line"
+        )
+    return settings or {}, content
+
+
+def uses_scheduler(composed: "DictConfig") -> bool:
+    """Return whether the settings in a composed configuration ask for jobs instead of runs in this process."""
+    settings = composed.get("mlxp")
+    return settings is not None and settings.get("use_scheduler") is True
+
+
+def _missing_keys(content: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the full names of the values that are ``???``, of those in lists, too."""
+    items = content.items() if isinstance(content, dict) else enumerate(content)
+    for key, value in items:
+        if isinstance(value, dict | list):
+            yield from _missing_keys(value, f"{prefix}{key}.")
+        elif isinstance(value, str) and value == "???":
+            yield f"{prefix}{key}"
+
+
+def resolved_configuration(
+    program: Program, composed: "DictConfig", *, in_place: bool = False
+) -> tuple["DictConfig", dict[str, Any]]:
+    """Return the user's configuration and the settings, after all checks; `in_place` spares a copy."""
+    from omegaconf import OmegaConf, open_dict
+    from omegaconf.errors import OmegaConfBaseException
+
+    given, content = _checked_content(program, composed)
+    is_literal = "${" not in f"{given}{content}"  # spares most of the time where there is nothing to resolve
+    config = composed if in_place else composed.copy()
+    OmegaConf.set_readonly(config, None)
+    try:
+        resolved: Any = given if is_literal or not given else OmegaConf.to_container(composed.mlxp, resolve=True)
+        settings = mlxp_settings.checked(resolved, program.directory)
+        if settings["resolve"] and not is_literal:
+            OmegaConf.resolve(config)
+            _keep_literal(config, OmegaConf.to_container(config, resolve=False))
+    except OmegaConfBaseException as error:
+        raise InvalidConfigFileError(f"the configuration cannot be resolved: {error}") from error
+    with open_dict(config):
+        config.pop("mlxp")
+    OmegaConf.set_struct(config, None)
+    return config, settings
+
+
+def _keep_literal(node: Any, values: Any) -> None:
+    """Write a literal ``${`` in resolved values so that it is not taken for an interpolation the next time."""
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        if isinstance(value, dict | list):
+            _keep_literal(node[key], value)
+        elif isinstance(value, str) and "${" in value:
+            node[key] = value.replace("${", "\\${")
+
+
+def work_dir_of(settings: dict[str, Any]) -> tuple[str, Any]:
+    """Return the directory to execute a run in, and what the version manager says about it, if one is used."""
+    if not settings["use_version_manager"]:
+        return str(Path.cwd()), None
+    manager = mlxp_settings.created("version_manager", settings["version_manager"])
+    manager.interactive_mode = settings["interactive_mode"]
+    work_dir = manager.make_working_directory()
+    return str(work_dir), manager.get_info()
+
+
+class Run:
+    """A run that has been prepared: its directory is there, and the status is STARTING.
+
+    Parameters
+    ----------
+    program
+        What to run.
+    composed
+        The configuration as Hydra composed it, with the settings under ``mlxp``.
+    overrides
+        The overrides that the user gave for this run, for the record.
+
+    Raises
+    ------
+    MLXPError
+        If a setting is wrong, or the directory cannot be written; see `check_configuration`.
+    """
+
+    def __init__(self, program: Program, composed: "DictConfig", overrides: list[str]) -> None:
+        self.program = program
+        self.process_id = os.getpid()
+        config, self.settings = resolved_configuration(program, composed)
+        if self.settings["use_scheduler"]:
+            raise InvalidConfigFileError(
+                "the setting mlxp.use_scheduler is true, but these runs would start here: submitted are those of a "
+                "command line with given values, without another sweeper than mlxp and without hydra.mode; set "
+                "mlxp.use_scheduler to false, or start the program like that"
+            )
+        as_set, plain = self._as_set(config)
+        self.work_dir, version_manager = work_dir_of(self.settings)
+        self.logger: Logger | None = None
+        self.directory: RunDirectory | None = None
+        self.written: RunDirectory | None = None  # the same, or None where another process writes it
+        if self.settings["use_logger"]:
+            _refuse_if_alive(self.settings["logger"])
+            self.logger = mlxp_settings.created("logger", self.settings["logger"])
+            self.directory = RunDirectory(Path(self.logger.log_dir))
+            self.written = None if is_another_rank(self.directory.path) else self.directory
+        self.info = ConfigDict(self._first_info(overrides, version_manager))
+        self.context = Context(as_set, ConfigDict(self.settings), self.info, self.logger)
+        if self.written is not None:
+            self._write_info()
+            write_yaml(self.written.config_file, plain)
+            write_yaml(self.written.mlxp_file, self.settings)
+
+    def _as_set(self, config: "DictConfig") -> tuple[Any, Any]:
+        """Return the configuration as the task gets it, and as plain dicts and lists."""
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+
+        try:
+            plain: Any = OmegaConf.to_container(config, resolve=True)
+        except OmegaConfBaseException as error:
+            raise InvalidConfigFileError(f"the configuration cannot be resolved: {error}") from error
+        return (ConfigDict(plain) if self.settings["as_ConfigDict"] else config), plain
+
+    def _first_info(self, overrides: list[str], version_manager: Any) -> dict[str, Any]:
+        import mlxp
+
+        earlier = _earlier_info(self.directory)
+        now = datetime.now().astimezone()
+        return {
+            "status": Status.STARTING.value,
+            "current_file_path": self.program.file,
+            **process_info(),
+            "start_date": now.strftime("%d/%m/%Y"),
+            "start_time": now.strftime("%H:%M:%S"),
+            "end_date": "",
+            "end_time": "",
+            "work_dir": self.work_dir,
+            "logger": self.logger.get_info() if self.logger else None,
+            "scheduler": scheduler_info(self.directory) or earlier.get("scheduler"),
+            "version_manager": version_manager or submission(self.directory).get("version_manager"),
+            "mlxp_version": mlxp.__version__,
+            "layout": LAYOUT_VERSION,
+            "started_at": now.isoformat(timespec="milliseconds"),
+            "ended_at": None,
+            "duration": None,
+            "attempt": self._attempt(earlier),
+            "overrides": overrides,
+            "exit": None,
+            "git": git_state(self.program.directory),
+            "python": platform.python_version(),
+            "packages": packages(),
+            "heartbeat": self.settings["heartbeat"],
+        }
+
+    def _attempt(self, earlier: dict[str, Any]) -> int:
+        if self.directory is not None and self.written is None:  # the first process may have counted already
+            return int(submission(self.directory).get("attempt", 1))
+        return earlier.get("attempt", 1) + 1 if earlier else 1
+
+    def _write_info(self) -> None:
+        if self.written is None:
+            return
+        try:
+            write_yaml(self.written.info_file, self.info.to_dict())
+        except LogDirectoryError:
+            # On a full disk, what is shorter than before still finds place where it was.
+            short = {name: value for name, value in self.info.to_dict().items() if name not in ("exit", "packages")}
+            if not overwrite(self.written.info_file, to_yaml(short)):
+                raise
+
+    def execute(self) -> Any:
+        """Call the task and return its value; whatever happens, the status tells the truth afterwards.
+
+        Raises
+        ------
+        BaseException
+            What the task raised; `Terminated` or KeyboardInterrupt if a signal ended the run.
+        LogDirectoryError
+            If the task ended well, but its status could not be written.
+        """
+        try:
+            with signals_raised(), self._heartbeat(), _working_directory(self.work_dir):
+                value = self._call_task()
+        except BaseException as error:
+            error.__traceback__ = from_user_code(error.__traceback__)
+            if os.getpid() != self.process_id:
+                _leave_forked_process(error)
+            with signals_held():
+                self._end(error)
+            if isinstance(error, SystemExit) and self.info.status == Status.COMPLETE:
+                return None
+            raise
+        if os.getpid() != self.process_id:
+            _leave_forked_process(None)
+        with signals_held():
+            self._end(None)
+        return value
+
+    def _heartbeat(self) -> contextlib.AbstractContextManager[None]:
+        if self.written is None:
+            return contextlib.nullcontext()
+        return heartbeat(self.written.info_file, self.settings["heartbeat"])
+
+    def _call_task(self) -> Any:
+        if self.program.seeding_function is not None:
+            self.program.seeding_function(self.context.config["seed"])
+        self.info.status = Status.RUNNING.value
+        self._write_info()
+        return self.program.task(self.context)
+
+    def _end(self, error: BaseException | None) -> None:
+        end = _ending(error)
+        now = datetime.now().astimezone()
+        self.info.update(
+            status=end.pop("status"),
+            end_date=now.strftime("%d/%m/%Y"),
+            end_time=now.strftime("%H:%M:%S"),
+            ended_at=now.isoformat(timespec="milliseconds"),
+            duration=round((now - datetime.fromisoformat(self.info.started_at)).total_seconds(), 3),
+            packages=packages(),
+        )
+        self.info["exit"] = end
+        problems = [problem for problem in map(_problem_of, (self._close_logger, self._write_info)) if problem]
+        if error is not None and self.settings["logger"]["log_streams_to_file"]:
+            self._append_traceback(error)
+        if problems and error is None:
+            raise problems[0]
+        for problem in problems:
+            _log.error("run in %s: %s", self.info.work_dir, problem)
+
+    def _close_logger(self) -> None:
+        if self.logger is not None:
+            self.logger.close()
+
+    def _append_traceback(self, error: BaseException) -> None:
+        """Add to log.stderr what is printed only when the streams are not copied any more."""
+        from mlxp.running.streams import goes_to
+
+        if self.written is not None and not goes_to("stderr", self.written.stderr):
+            with contextlib.suppress(OSError), self.written.stderr.open("a", encoding="utf-8") as file:
+                traceback.print_exception(error, file=file)
+
+
+def _problem_of(step: Callable[[], None]) -> Exception | None:
+    """Return what a step of the end raises, which must not keep the next one from being taken."""
+    try:
+        step()
+    except Exception as problem:  # noqa: BLE001 - a user's own logger may raise anything
+        return problem
+    return None
+
+
+def _leave_forked_process(error: BaseException | None) -> NoReturn:
+    """End a copy of the process that the task made by forking, and that came back from the task as the run does."""
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _refuse_if_alive(logger_settings: dict[str, Any]) -> None:
+    forced = logger_settings["forced_log_id"]
+    if forced < 0:
+        return
+    directory = RunDirectory(Path(logger_settings["parent_log_dir"], str(forced)))
+    info = _earlier_info(directory)
+    if is_another_rank(directory.path):
+        return
+    under_way = info.get("status") in (Status.STARTING, Status.RUNNING)
+    here = info.get("hostname") == process_info()["hostname"]
+    if under_way and here and info.get("process_id") != os.getpid() and process_exists(info.get("process_id")):
+        raise LogDirectoryError(
+            f"run {forced} in {directory.path.parent} is still running, as process {info['process_id']}; "
+            "wait until it has ended, or stop it"
+        )
+
+
+def _earlier_info(directory: RunDirectory | None) -> dict[str, Any]:
+    if directory is None:
+        return {}
+    try:
+        info = read_yaml(directory.info_file)
+    except Exception:  # noqa: BLE001 - a damaged file of an earlier attempt must not stop the next one
+        return {"attempt": 1}
+    return info if isinstance(info, dict) else {}
+
+
+@contextlib.contextmanager
+def _working_directory(path: str) -> Iterator[None]:
+    before = Path.cwd()
+    if Path(path) == before:
+        yield
+        return
+    os.chdir(path)
+    sys.path.insert(0, path)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        with contextlib.suppress(ValueError):
+            sys.path.remove(path)
+
+
+def _ending(error: BaseException | None) -> dict[str, Any]:
+    """Return the status that `error` stands for, and what info.yaml says about it."""
+    end: dict[str, Any] = {"status": Status.COMPLETE.value, "reason": "returned", "code": 0, "signal": None}
+    end["traceback"] = _last_lines(error) if error is not None else None
+    if error is None:
+        return end
+    if isinstance(error, Terminated | KeyboardInterrupt):
+        number = signal_of(error)
+        killed = {"status": Status.KILLED.value, "reason": number.name, "signal": number.name}
+        return {**end, **killed, "code": exit_code(number)}
+    if isinstance(error, SystemExit):
+        return {**end, **_ending_of_exit(error)}
+    reason = f"{type(error).__name__}: {error}".strip()
+    return {**end, "status": Status.FAILED.value, "reason": reason, "code": 1}
+
+
+def _ending_of_exit(error: SystemExit) -> dict[str, Any]:
+    if is_preemption(error):
+        return {
+            "status": Status.KILLED.value,
+            "reason": "preempted or timed out; handled by submitit",
+            "code": error.code,
+        }
+    if error.code is None or error.code == 0:
+        return {"reason": "sys.exit(0)", "traceback": None}
+    code = error.code if isinstance(error.code, int) else 1
+    return {"status": Status.FAILED.value, "reason": f"sys.exit({error.code!r})", "code": code}
+
+
+def is_preemption(error: BaseException) -> bool:
+    """Return whether submitit's own signal handler raised `error`, which it must get back to requeue its job."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    module = str(frames[-1].f_globals.get("__name__", "")) if frames else ""
+    return isinstance(error, SystemExit) and module.startswith("submitit.")
+
+
+def from_user_code(trace: TracebackType | None) -> TracebackType | None:
+    """Return the part of a traceback that begins in the user's code; all of it if no part does."""
+    inner = trace
+    while inner is not None and str(inner.tb_frame.f_globals.get("__name__")).partition(".")[0] in _LAUNCHING:
+        inner = inner.tb_next
+    return inner or trace
+
+
+def _last_lines(error: BaseException) -> str:
+    text = "".join(traceback.format_exception(error)).rstrip("\n")
+    return "\n".join(text.split("\n")[-_TRACEBACK_LINES:])

@@ -1,0 +1,206 @@
+"""Writes the script of one run: the user's script, with this run's command in it and the other runs' taken out.
+
+Set-up lines stay as they are, where they are. A loop, a condition or the call of a function around the command is
+replaced by what it would have executed: the exports, the change of directory and the command.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+
+from mlxp.launching.arguments import takes_value
+from mlxp.run_directory.layout import RunDirectory
+from mlxp.running.plan_report import PlannedRun
+from mlxp.running.submitted_run import CONTAINER_PREFIXES
+from mlxp.running.submitted_run import VARIABLE as RUN_VARIABLE
+from mlxp.scripts.plan import Plan, Step
+from mlxp.scripts.script import OWN_PATH, Block, Command
+
+__all__ = ["JobWriter", "command_line", "quoted"]
+
+
+class JobWriter:
+    """Writes the scripts of the runs of one plan.
+
+    Parameters
+    ----------
+    plan
+        What the script does.
+    work_dir
+        Where the script was executed in plan mode, and is to be executed by the jobs.
+    directive_lines
+        Numbers of the lines that hold directives, which go to the head of the script.
+    """
+
+    def __init__(self, plan: Plan, work_dir: str, directive_lines: Sequence[int] = ()) -> None:
+        self.plan = plan
+        self.script = plan.script
+        self.work_dir = work_dir
+        self.directive_lines = directive_lines
+        self.swept = {step.block for step in plan.steps if step.runs and step.block is not None}
+
+    def script_of(self, step: Step, run: PlannedRun, directory: RunDirectory, header: Sequence[str]) -> str:
+        """Return the script that does `run`, in `directory`; `header` are the lines after the first one."""
+        prefixes = ["", *(prefix for name, prefix in CONTAINER_PREFIXES.items() if self._mentions(step, name))]
+        setting = [f"cd {quoted(self.work_dir)} || exit 1"]
+        setting += [f"export {prefix}{RUN_VARIABLE}={quoted(str(directory.path))}" for prefix in prefixes]
+        if OWN_PATH.encode() in self.script.text:
+            setting.append(f"{OWN_PATH}={quoted(str(self.script.path.absolute()))}")
+        head = [self.script.shebang, *header, "", *setting]
+        return "\n".join(head) + "\n" + self._body(step, run)
+
+    def _mentions(self, step: Step, program: str) -> bool:
+        return program.encode() in self.script.text or any(program in word for group in step.groups for word in group)
+
+    def _body(self, step: Step, run: PlannedRun) -> str:
+        text = self.script.text
+        edits = {*self._edits(step, run), *self._without_directives()}  # a pipeline is taken out once
+        for start, end, new in sorted(edits, reverse=True):
+            text = text[:start] + new.encode(errors="surrogateescape") + text[end:]
+        body = text[self.script.body_start :].decode(errors="surrogateescape")
+        return body if body.endswith("\n") else body + "\n"
+
+    def _without_directives(self) -> list[tuple[int, int, str]]:
+        starts = [0, *(match.end() for match in re.finditer(b"\n", self.script.text)), len(self.script.text)]
+        return [(starts[line - 1], starts[line], "") for line in self.directive_lines]
+
+    def _edits(self, step: Step, run: PlannedRun) -> list[tuple[int, int, str]]:
+        edits = []
+        for number, block in enumerate(self.script.blocks):
+            if number == step.block:
+                edits.append((block.start, block.end, self._block_text(block, step, run)))
+            elif number in self.swept:
+                edits.append(_removed(block, self._pipeline_of(step)))
+        for number, command in enumerate(self.script.commands):
+            if command.block is not None and command.block in self.swept:
+                continue
+            if number == step.command and step.block is None:
+                edits.append((command.start, command.end, self._straight_text(command, step, run)))
+            elif self._is_taken_out(number):
+                edits.append(_removed(command, self._pipeline_of(step), succeeded=self._has_succeeded(number)))
+        return edits
+
+    def _has_succeeded(self, number: int) -> bool:
+        # The last time counts, which is what ended a loop like `until COMMAND`.
+        return [0, *(step.exit for step in self.plan.steps if step.command == number)][-1] == 0
+
+    def _pipeline_of(self, step: Step) -> tuple[int, int] | None:
+        part = self.script.commands[step.command] if step.block is None else self.script.blocks[step.block]
+        return part.place.pipeline
+
+    def _is_taken_out(self, number: int) -> bool:
+        command = self.script.commands[number]
+        steps = [step for step in self.plan.steps if step.command == number]
+        if number in self.plan.direct or (steps and all(step.program is None for step in steps)):
+            return False
+        if self.plan.is_part_of_others(number) and all(step.runs is None for step in steps):
+            return False
+        return bool(steps) or command.looks_like_python
+
+    def _straight_text(self, command: Command, step: Step, run: PlannedRun) -> str:
+        # A loop that is not in this job may have changed the directory.
+        moved = any(self.script.blocks[number].start < command.start for number in self.swept & self.plan.moved)
+        change = f"cd {quoted(run.work_dir)} && " if moved or run.work_dir != step.cwd else ""
+        assignments = self._source(command.start, command.words[0].start)
+        words = _command_words(self.plan, step, run, local=frozenset())
+        return change + assignments + " ".join([*words, *self._redirections(command)])
+
+    def _block_text(self, block: Block, step: Step, run: PlannedRun) -> str:
+        command = self.script.commands[step.command]
+        lines = []
+        if os.path.realpath(run.work_dir) != os.path.realpath(self.work_dir):
+            lines.append(f"cd {quoted(run.work_dir)}")
+        exported = {name: value for name, value in step.environment.items() if name.isidentifier()}
+        own = [f"{name}={quoted(exported.pop(name))}" for name in sorted(command.assignments & exported.keys())]
+        lines += [f"export {name}={quoted(value)}" for name, value in exported.items()]
+        words = _command_words(self.plan, step, run, local=block.assigned)
+        lines.append(" ".join([*own, *words]))
+        if block.place.lines is not None or len(lines) == 1:
+            return "\n".join(lines)
+        return "{ " + "; ".join(lines) + "; }"
+
+    def _source(self, start: int, end: int) -> str:
+        return self.script.text[start:end].decode(errors="surrogateescape")
+
+    def _redirections(self, command: Command) -> list[str]:
+        """Return what stands between the command's words and is none of them."""
+        ends = [word.end for word in command.words]
+        starts = [*(word.start for word in command.words[1:]), command.end]
+        gaps = [self._source(end, start).replace("\\\n", " ").strip() for end, start in zip(ends, starts, strict=True)]
+        return [gap for gap in gaps if gap]
+
+
+def quoted(word: str) -> str:
+    """Return a word in the shell's syntax, in the quotes that are read most easily.
+
+    Examples
+    --------
+    >>> print(quoted("seed=1"), quoted("x=[1, 2]"), quoted("x='a b'"))
+    seed=1 'x=[1, 2]' "x='a b'"
+    """
+    if "'" in word and not re.search(r'["$`\\!\n]', word):
+        return f'"{word}"'
+    return shlex.quote(word)
+
+
+def _removed(part: Command | Block, kept: tuple[int, int] | None, *, succeeded: bool = True) -> tuple[int, int, str]:
+    """Return the edit that takes a part out, with its redirections and its pipeline, unless that is to be `kept`."""
+    place, instead = part.place, ":" if succeeded else "false"
+    if place.pipeline is not None and place.pipeline == kept:
+        return part.start, part.end, instead
+    return (*place.lines, "") if place.lines is not None else (place.start, place.end, instead)
+
+
+def command_line(plan: Plan, step: Step, run: PlannedRun) -> str:
+    """Return the command that does `run`, as messages show it."""
+    return " ".join(_command_words(plan, step, run, local=frozenset()))
+
+
+def _command_words(plan: Plan, step: Step, run: PlannedRun, local: frozenset[str]) -> list[str]:
+    """Return the command's words in shell syntax: launcher, program and flags as written, then the run's overrides.
+
+    A word that needs one of the `local` variables, which have no value in the job, is written as what it expanded to.
+    """
+    command = plan.script.commands[step.command]
+    program = step.program or 0
+    before: list[str] = []
+    flags: list[str] = []
+    position = 0
+    flag_is_open = False
+    for word, group in zip(command.words, step.groups, strict=True):
+        before_arguments = max(0, program + 1 - position)
+        own, arguments = group[:before_arguments], group[before_arguments:]
+        position += len(group)
+        is_verbatim = not (word.variables & local)
+        if not arguments and (own or position <= program + 1):
+            before.append(plan.script.text_of(word) if is_verbatim else " ".join(map(quoted, own)))
+            continue
+        before += [quoted(part) for part in own]
+        kept, flag_is_open = _flags(arguments, flag_is_open)
+        if kept:
+            whole = is_verbatim and not own and kept == arguments
+            flags.append(plan.script.text_of(word) if whole else " ".join(map(quoted, kept)))
+    return [part for part in [*before, *flags, *map(quoted, run.overrides)] if part]
+
+
+def _flags(arguments: list[str], flag_is_open: bool) -> tuple[list[str], bool]:
+    """Return the options of Hydra among the program's `arguments`, and whether a value is still to come."""
+    kept = []
+    for argument in arguments:
+        if flag_is_open:
+            kept.append(argument)
+            flag_is_open = False
+        elif argument.startswith("-"):
+            if argument not in {"-m", "--multirun"}:
+                kept.append(argument)
+            flag_is_open = takes_value(argument)
+        elif _is_for_hydra(argument):
+            kept.append(argument)
+    return kept, flag_is_open
+
+
+def _is_for_hydra(override: str) -> bool:
+    # Hydra's mode is set by the submitted run itself, which neither sweeps nor submits.
+    key = override.lstrip("+~").partition("=")[0]
+    return key.startswith(("hydra.", "hydra/")) and key != "hydra.mode"

@@ -1,0 +1,430 @@
+"""Reads a user's shell script: its directives, the commands that may start Python, and what stands around those.
+
+The text is taken apart by a real grammar of bash. Nothing is run here; plan.py finds out what the commands do.
+"""
+
+import codecs
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlxp.errors import InvalidShellPathError, MLXPError
+from mlxp.scripts.python_command import LAUNCHERS, is_interpreter, is_script
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+__all__ = ["OWN_PATH", "Block", "Command", "Script", "ScriptError", "Word", "read_script"]
+
+OWN_PATH = "MLXP_SCRIPT"
+"""The variable that stands for ``$0`` and ``BASH_SOURCE``, which name other files than the script in plan and jobs."""
+
+_STRAIGHT = frozenset(
+    {"program", "list", "pipeline", "redirected_statement", "compound_statement", "subshell", "negated_command"}
+)
+"""Nodes whose commands run at most once, whatever happens before: a run's command can be replaced where it stands."""
+
+_STATEMENTS = _STRAIGHT | {
+    "c_style_for_statement",
+    "case_statement",
+    "command",
+    "declaration_command",
+    "for_statement",
+    "function_definition",
+    "if_statement",
+    "test_command",
+    "variable_assignment",
+    "variable_assignments",
+    "while_statement",
+}
+_LITERALS = {"word", "number", "raw_string", "string", "concatenation"}
+_NO_WORDS = {"variable_assignment", "file_redirect", "heredoc_redirect", "herestring_redirect"}
+_OWN_PATHS = {b"0", b"BASH_SOURCE"}
+_SHELLS = ("bash", "sh", "dash", "ksh")
+
+
+class ScriptError(MLXPError, ValueError):
+    """A script that cannot be read, or that does what a submission cannot do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a command: where it stands, and which variables it takes its value from."""
+
+    start: int
+    end: int
+    variables: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command or block stands, with what makes no sense without it.
+
+    Attributes
+    ----------
+    start, end
+        With its redirections, and with the pipeline that it is a part of.
+    lines
+        The line or lines, if nothing else stands there.
+    pipeline
+        The pipeline.
+    """
+
+    start: int
+    end: int
+    lines: tuple[int, int] | None
+    pipeline: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that may start a Python program.
+
+    Attributes
+    ----------
+    start, end
+        Where it stands in the script, with the assignments before its first word.
+    assignments
+        The names of the variables that it sets for itself only: ``A`` in ``A=1 python main.py``.
+    looks_like_python
+        Whether its words say so as they stand, before any expansion.
+    substituted
+        Whether it stands in ``$(...)``, so that its output is a part of another command.
+    tested
+        Whether the script looks at its exit code: in ``if COMMAND``, ``COMMAND || ...`` and the like.
+    block
+        The block that it stands in.
+    place
+        What else would have to go if it were taken away.
+    """
+
+    start: int
+    end: int
+    words: tuple[Word, ...]
+    assignments: frozenset[str]
+    line: int
+    looks_like_python: bool
+    substituted: bool
+    tested: bool
+    block: int | None
+    place: "Place"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The outermost loop, condition or call of a function around commands: what they do is known once it has run."""
+
+    start: int
+    end: int
+    line: int
+    place: Place
+    assigned: frozenset[str]
+    """Variables that have a value only while it runs, such as a loop's; those of a function's call included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A shell script, taken apart. Positions count bytes of `text`."""
+
+    path: Path
+    text: bytes
+    interpreter: tuple[str, ...]
+    shebang: str
+    body_start: int
+    commands: tuple[Command, ...]
+    blocks: tuple[Block, ...]
+    comments: tuple[tuple[int, str], ...]
+    """The comments that are whole lines, with the numbers of their lines."""
+    first_statement: int
+    """The number of the first line that is neither empty nor a comment."""
+
+    def text_of(self, part: Command | Block | Word) -> str:
+        """Return a part as it is written in the script."""
+        return self.text[part.start : part.end].decode(errors="surrogateescape")
+
+    def line_of(self, position: int) -> int:
+        """Return the number of the line at `position`, counted from 1."""
+        return self.text.count(b"\n", 0, position) + 1
+
+
+def read_script(path: Path) -> Script:
+    """Return the script at `path`, taken apart.
+
+    Raises
+    ------
+    ScriptError
+        If there is no such file, or it is not valid shell.
+    InvalidShellPathError
+        If it is written for something else than bash or sh.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ScriptError(f"cannot read the script {path}: {error.strerror or error}") from error
+    return parsed(text.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n"), path)
+
+
+def parsed(text: bytes, path: Path) -> Script:
+    """Return a script that has been read from `path`, taken apart; see `read_script`."""
+    shebang, interpreter, body_start = _shebang(text, path)
+    _check_syntax(text, interpreter, path)
+    text = _with_own_path(text)
+    root = _tree(text)
+    _check_understood(root, path)
+    functions = _python_functions(root)
+    found = [(node, _outermost_block(node, functions)) for node in _walk(root) if _is_candidate(node, functions)]
+    nodes = {(node.start_byte, node.end_byte): node for _, node in found if node is not None}
+    blocks = {key: number for number, key in enumerate(sorted(nodes))}
+    return Script(
+        path,
+        text,
+        interpreter,
+        shebang,
+        body_start,
+        commands=tuple(_command(node, block, blocks) for node, block in found if _may_run(node)),
+        blocks=tuple(_block(nodes[key], root) for key in sorted(nodes)),
+        comments=tuple(
+            (node.start_point.row + 1, _texts(node).rstrip())
+            for node in _walk(root)
+            if node.type == "comment" and node.start_point.column == 0
+        ),
+        first_statement=next((node.start_point.row + 1 for node in root.children if node.type != "comment"), 1 << 30),
+    )
+
+
+def _shebang(text: bytes, path: Path) -> tuple[str, tuple[str, ...], int]:
+    if not text.startswith(b"#!"):
+        return "#!/bin/bash", ("/bin/bash",), 0
+    line, _, _ = text.partition(b"\n")
+    shebang = line.decode(errors="surrogateescape").rstrip()
+    words = tuple(shebang[2:].split())
+    if not words or not any(Path(word).name in _SHELLS for word in words):
+        raise InvalidShellPathError(
+            f"{path} starts with {shebang!r}; a script is written for one of {', '.join(_SHELLS)}, "
+            "as '#!/bin/bash' or '#!/usr/bin/env bash' say"
+        )
+    if len(words) > 2 and not words[1].startswith("-S"):
+        raise InvalidShellPathError(
+            f"{path} starts with {shebang!r}, of which the system takes {' '.join(words[1:])!r} for one option; write "
+            "several options as one, as in '#!/bin/bash -eu', or '#!/usr/bin/env -S bash -e'"
+        )
+    return shebang, words, min(len(line) + 1, len(text))
+
+
+def _check_syntax(text: bytes, interpreter: tuple[str, ...], path: Path) -> None:
+    # `shopt -s extglob` changes the syntax, and is not executed here.
+    options = (
+        ["-O", "extglob", "-n"]
+        if b"extglob" in text and any(Path(word).name == "bash" for word in interpreter)
+        else ["-n"]
+    )
+    try:
+        answer = subprocess.run([*interpreter, *options], input=text, capture_output=True, check=False)
+    except OSError as error:
+        raise InvalidShellPathError(f"{path} is written for {shlex.join(interpreter)}: {error.strerror}") from error
+    if answer.returncode:
+        raise ScriptError(f"{path} is not valid shell: {answer.stderr.decode(errors='replace').strip()}")
+
+
+def _tree(text: bytes) -> "Node":
+    import tree_sitter
+    import tree_sitter_bash
+
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language())).parse(text).root_node
+
+
+def _with_own_path(text: bytes) -> bytes:
+    names = [node for node in _walk(_tree(text)) if node.type == "variable_name" and node.text in _OWN_PATHS]
+    for node in reversed(names):
+        around = node.parent.type if node.parent is not None else ""
+        if around in {"simple_expansion", "expansion", "subscript"}:
+            new = f"{{{OWN_PATH}}}" if around == "simple_expansion" else OWN_PATH
+            text = text[: node.start_byte] + new.encode() + text[node.end_byte :]
+    return text
+
+
+def _check_understood(root: "Node", path: Path) -> None:
+    # What bash accepts and the grammar does not know does no harm, as long as no program is started there.
+    for statement in root.children:
+        if statement.has_error and any(_is_pythonic(word) for word in _texts(statement).replace(";", " ").split()):
+            raise ScriptError(
+                f"{path}, line {statement.start_point.row + 1}: cannot be taken apart; "
+                "write the command that starts Python on a line of its own"
+            )
+
+
+def _walk(node: "Node") -> Iterator["Node"]:
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack += reversed(node.children)
+
+
+def _texts(node: "Node") -> str:
+    return (node.text or b"").decode(errors="surrogateescape")
+
+
+def _words(command: "Node") -> list["Node"]:
+    own = [child for child in command.named_children if child.type not in _NO_WORDS]
+    outer = command.parent if command.parent is not None and command.parent.type == "redirected_statement" else command
+    redirects = [child for child in outer.named_children if child.type == "file_redirect"]
+    return sorted(
+        [*own, *(word for node in redirects for word in _words_after(node))], key=lambda node: node.start_byte
+    )
+
+
+def _words_after(redirect: "Node") -> list["Node"]:
+    """Return the words that the grammar takes for further files: ``> file a=1`` has one argument of the command."""
+    return [child for child in redirect.named_children if child.type != "file_descriptor"][1:]
+
+
+def _literal(word: "Node") -> str | None:
+    """Return the value of a word; None if it has one only when it is expanded."""
+    if word.type == "command_name":
+        word = word.named_children[0] if word.named_children else word
+    nodes = list(_walk(word))
+    if any(node.type.endswith(("expansion", "substitution")) for node in nodes) or word.type not in _LITERALS:
+        return None
+    try:
+        return "".join(shlex.split(_texts(word)))
+    except ValueError:
+        return None
+
+
+def _is_pythonic(word: str) -> bool:
+    return is_interpreter(word) or is_script(word)
+
+
+def _may_run(command: "Node") -> bool:
+    if command.type != "command":
+        return False
+    literals = [_literal(word) for word in _words(command)]
+    if not literals:
+        return False
+    first = literals[0]
+    if first is not None and not (_is_pythonic(first) or Path(first).name in LAUNCHERS):
+        return False
+    return first is None or any(word is None or _is_pythonic(word) or word == "-m" for word in literals)
+
+
+def _looks_like_python(command: "Node") -> bool:
+    literals = [_literal(word) for word in _words(command)]
+    return any(word is not None and _is_pythonic(word) for word in literals)
+
+
+def _python_functions(root: "Node") -> frozenset[str]:
+    """Return the names of the functions that may start a Python program, directly or through each other."""
+    calls: dict[str, set[str]] = {}
+    for node in _walk(root):
+        if node.type == "function_definition":
+            name = _texts(next(child for child in node.named_children if child.type == "word"))
+            inside = [inner for inner in _walk(node) if inner.type == "command"]
+            calls[name] = {_literal(_words(inner)[0]) or "" for inner in inside if _words(inner)}
+            if any(_may_run(inner) for inner in inside):
+                calls[name].add("python")
+    found = {"python"}
+    while new := {name for name, called in calls.items() if called & found} - found:
+        found |= new
+    return frozenset(found - {"python"})
+
+
+def _is_candidate(node: "Node", functions: frozenset[str]) -> bool:
+    """Tell whether a node is a command that may start Python, itself or by a function."""
+    if node.type != "command" or not _words(node) or any(_may_run(parent) for parent in _ancestors(node)):
+        return False
+    return _may_run(node) or _literal(_words(node)[0]) in functions
+
+
+def _ancestors(node: "Node") -> Iterator["Node"]:
+    parent = node.parent
+    while parent is not None:
+        yield parent
+        parent = parent.parent
+
+
+def _outermost_block(node: "Node", functions: frozenset[str]) -> "Node | None":
+    """Return the outermost statement around a command that is a block, which may be the command itself."""
+    chain = [node, *_ancestors(node)]
+    branching = [parent for parent in chain[1:] if parent.type not in _STRAIGHT]
+    if not branching:
+        return node if _literal(_words(node)[0]) in functions else None
+    if branching[-1].type == "function_definition":
+        return None
+    return next(parent for parent in chain[chain.index(branching[-1]) :] if parent.type in _STATEMENTS)
+
+
+def _block(node: "Node", root: "Node") -> Block:
+    # A function's own arguments and variables mean nothing outside of its call.
+    functions = [inner for inner in _walk(root) if inner.type == "function_definition"]
+    assigned = frozenset("@*#123456789").union(*(_assigned(inner) for inner in [node, *functions]))
+    return Block(node.start_byte, node.end_byte, node.start_point.row + 1, _place(node), assigned)
+
+
+def _assigned(node: "Node") -> set[str]:
+    inner = list(_walk(node))
+    assignments = {"for_statement", "select_statement", "variable_assignment", "c_style_for_statement"}
+    targets = [child for parent in inner if parent.type in assignments for child in parent.named_children[:1]]
+    # `read`, `mapfile` and `getopts` take the names of variables as plain words.
+    words = {_texts(word) for word in inner if word.type == "word"} & _variables(node)
+    return words | {_texts(target).partition("[")[0] for target in targets}
+
+
+def _command(node: "Node", block: "Node | None", blocks: dict[tuple[int, int], int]) -> Command:
+    types = {parent.type for parent in _ancestors(node)}
+    words = [Word(word.start_byte, word.end_byte, _variables(word)) for word in _words(node)]
+    return Command(
+        start=node.start_byte,
+        end=max(node.end_byte, *(word.end for word in words)),
+        words=tuple(words),
+        assignments=frozenset(
+            _texts(child.named_children[0]) for child in node.named_children if child.type == "variable_assignment"
+        ),
+        line=node.start_point.row + 1,
+        looks_like_python=_looks_like_python(node),
+        substituted=bool(types & {"command_substitution", "process_substitution"}),
+        tested=_is_tested(node),
+        block=blocks[block.start_byte, block.end_byte] if block is not None else None,
+        place=_place(node),
+    )
+
+
+def _is_tested(node: "Node") -> bool:
+    """Tell whether ``set -e`` would forgive a command its failure."""
+    for parent in _ancestors(node):
+        is_first = parent.type == "list" and node == parent.named_children[0]
+        if parent.type == "negated_command" or is_first or node in parent.children_by_field_name("condition"):
+            return True
+        node = parent
+    return False
+
+
+def _place(node: "Node") -> Place:
+    whole, pipeline = node, None
+    while node.parent is not None and node.parent.type in {"redirected_statement", "pipeline", "negated_command"}:
+        node = node.parent
+        whole = whole if node.type == "negated_command" else node
+        pipeline = (node.start_byte, node.end_byte) if node.type == "pipeline" else pipeline
+    return Place(whole.start_byte, whole.end_byte, _lines(node), pipeline)
+
+
+def _lines(node: "Node") -> tuple[int, int] | None:
+    """Return the range of the lines that hold nothing but this node."""
+    if node.parent is None or node.parent.type != "program":
+        return None
+    text = node.parent.text or b""
+    start = text.rfind(b"\n", 0, node.start_byte) + 1
+    end = text.find(b"\n", node.end_byte)
+    end = len(text) if end < 0 else end + 1
+    # What is started in the background leaves its number in `$!`, which the script may ask for.
+    rest = re.fullmatch(rb"[ \t]*;?[ \t]*(#.*)?\n?", text[node.end_byte : end])
+    return (start, end) if rest and not text[start : node.start_byte].strip() else None
+
+
+def _variables(word: "Node") -> frozenset[str]:
+    kinds = {"variable_name", "special_variable_name"}
+    return frozenset(_texts(inner) for inner in _walk(word) if inner.type in kinds)

@@ -1,0 +1,282 @@
+"""Curves: the values of metrics with the steps at which they were logged, all runs one after the other.
+
+A step is the value of a key called ``step``, ``epoch`` or ``iteration`` in the same record, else the record's number.
+Metrics of one file are joined by their records, those of several files by their steps.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mlxp.errors import InvalidKeyError
+from mlxp_reader.columns.metric_array import MetricArray, MetricDtype
+from mlxp_reader.notices import notice, some
+from mlxp_reader.query.names import suggestion
+
+__all__ = ["STEP_KEYS", "Curves", "curves", "log_name_of", "run_ids", "step_name"]
+
+STEP_KEYS = ("step", "epoch", "iteration")
+"""The keys that tell the step of a record, the first one that there is."""
+
+Array = npt.NDArray[Any]
+Integers = npt.NDArray[np.int64]
+
+_LOG_ID = "info.logger.log_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Values of metrics, one row per run and step.
+
+    Attributes
+    ----------
+    run
+        For each row, the position of its run in the frame; ascending.
+    step
+        For each row, its step; NaN where a record does not tell it though others of the same run do.
+    columns
+        For each metric, its values; NaN, or None among texts, where it has none at that step.
+    """
+
+    run: Integers
+    step: Array
+    columns: dict[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class _Flat:
+    """The values of one metric in all runs; `records` is None where these are simply 0, 1, 2, ... in each run."""
+
+    counts: Integers
+    array: Array
+    records: Integers | None
+
+    @property
+    def run(self) -> Integers:
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+    @property
+    def record(self) -> Integers:
+        return self.records if self.records is not None else _numbered(self.counts)
+
+    def is_like(self, other: "_Flat") -> bool:
+        """Tell whether the values are those of the same records."""
+        if not np.array_equal(self.counts, other.counts):
+            return False
+        both_plain = self.records is None and other.records is None
+        return both_plain or np.array_equal(self.record, other.record)
+
+
+def curves(frame: pd.DataFrame, metrics: Sequence[str], step: str | None = None) -> Curves:
+    """Return the values of `metrics` in all runs of a frame, joined by run and step.
+
+    Parameters
+    ----------
+    step
+        The key that tells the step, in each of the metrics files; by default one of `STEP_KEYS`.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such metric or key, or if the steps are no numbers.
+    """
+    by_log: dict[str, list[str]] = {}
+    for name in dict.fromkeys(metrics):
+        by_log.setdefault(log_name_of(frame, name), []).append(name)
+    _tell_of_different_steps(frame, list(by_log), step)
+    logs = [_of_one_log(frame, log_name, names, step) for log_name, names in by_log.items()]
+    joined = logs[0] if len(logs) == 1 else _joined(logs)
+    return Curves(joined.run, joined.step, {name: joined.columns[name] for name in dict.fromkeys(metrics)})
+
+
+def _tell_of_different_steps(frame: pd.DataFrame, log_names: Sequence[str], step: str | None) -> None:
+    told_by = {log_name: step_name(frame, log_name, step) for log_name in log_names}
+    clocks = {log: "number of the record" if name is None else name.rpartition(".")[2] for log, name in told_by.items()}
+    if len(set(clocks.values())) > 1:
+        each = ", ".join(f"the {clock} in {log}" for log, clock in clocks.items())
+        notice(f"the steps that are joined here are not of one kind: {each}; step= names a key that all of them have")
+
+
+def run_ids(frame: pd.DataFrame) -> "pd.Series[Any]":
+    """Return the ids of the runs of a frame; their places in the index where there are none."""
+    return frame[_LOG_ID] if _LOG_ID in frame.columns else frame.index.to_series()
+
+
+def log_name_of(frame: pd.DataFrame, metric: str) -> str:
+    """Return the name of the metrics file that `metric` is from: all but its key, which may itself contain dots.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such metric.
+
+    Examples
+    --------
+    >>> log_name_of(pd.DataFrame(columns=["train.val.acc", "train.epoch"], dtype="metric"), "train.val.acc")
+    'train'
+    """
+    _check_metric(frame, metric)
+    parts = metric.split(".")
+    prefixes = [".".join(parts[:end]) for end in range(len(parts) - 1, 0, -1)]
+    steps = (prefix for prefix in prefixes if any(_is_metric(frame, f"{prefix}.{key}") for key in STEP_KEYS))
+    return next(steps, metric.rpartition(".")[0])
+
+
+def _is_metric(frame: pd.DataFrame, name: str) -> bool:
+    return name in frame.columns and isinstance(frame[name].dtype, MetricDtype)
+
+
+def _check_metric(frame: pd.DataFrame, name: str) -> None:
+    if not _is_metric(frame, name):
+        metrics = [str(column) for column in frame.columns if isinstance(frame[column].dtype, MetricDtype)]
+        known = suggestion(name, metrics) or f"; there are {some(metrics)}" if metrics else "; these runs have none"
+        raise InvalidKeyError(f"there is no metric '{name}'{known}")
+
+
+def _flat(frame: pd.DataFrame, name: str) -> _Flat:
+    array = frame[name].array
+    assert isinstance(array, MetricArray)  # noqa: S101 - `_check_metric` has seen it
+    loaded = array.runs()
+    counts = np.array([0 if values is None else len(values) for values in loaded], dtype=np.int64)
+    arrays = [_as_array(values) for values in loaded if values is not None and len(values)]
+    values = np.concatenate(arrays) if arrays else np.empty(0)
+    return _Flat(counts, values, _all_records(array.record_numbers(), counts))
+
+
+def _as_array(values: Any) -> Array:
+    if isinstance(values, np.ndarray):
+        return values.astype(np.int64) if values.dtype == np.bool_ else values
+    if all(value is None or isinstance(value, int | float) for value in values):
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    objects = np.empty(len(values), dtype=object)
+    for at, value in enumerate(values):
+        objects[at] = value
+    return objects
+
+
+def _all_records(numbers: list[Any], counts: Integers) -> Integers | None:
+    if all(of_run is None for of_run in numbers):
+        return None
+    parts = [np.arange(n) if of_run is None else of_run for of_run, n in zip(numbers, counts.tolist(), strict=True)]
+    return np.concatenate(parts).astype(np.int64)
+
+
+def _numbered(counts: Integers) -> Integers:
+    """Return 0, 1, 2, ... for each run."""
+    starts = np.cumsum(counts) - counts
+    return np.arange(counts.sum()) - np.repeat(starts, counts)
+
+
+def _of_one_log(frame: pd.DataFrame, log_name: str, names: list[str], step: str | None) -> Curves:
+    flats = {name: _flat(frame, name) for name in names}
+    first = flats[names[0]]
+    told_by = step_name(frame, log_name, step)
+    steps = None if told_by is None else flats.get(told_by) or _flat(frame, told_by)
+    if steps is not None and steps.array.dtype == object:
+        raise InvalidKeyError(f"the values of {told_by} are no numbers; name the key of the steps by step=")
+    if all(first.is_like(other) for other in [*flats.values(), *([steps] if steps is not None else [])]):
+        # The usual case, in which nothing has to be looked for.
+        told = first.record if steps is None else steps.array
+        return Curves(first.run, told, {name: flat.array for name, flat in flats.items()})
+    keys = _Keys(list(flats.values()))
+    told = keys.record if steps is None else _steps_at(keys, steps, log_name)
+    return Curves(keys.run, told, {name: keys.placed(flat) for name, flat in flats.items()})
+
+
+def step_name(frame: pd.DataFrame, log_name: str, step: str | None) -> str | None:
+    """Return the metric that tells the steps of a metrics file; None if the numbers of the records do.
+
+    Raises
+    ------
+    InvalidKeyError
+        If `step` is given, and there is no such key.
+    """
+    if step is None:
+        return next((name for key in STEP_KEYS if _is_metric(frame, name := f"{log_name}.{key}")), None)
+    name = step if step.startswith(f"{log_name}.") else f"{log_name}.{step}"
+    _check_metric(frame, name)
+    return name
+
+
+class _Keys:
+    """The records that hold any of some metrics of one file, in all runs, in their order."""
+
+    def __init__(self, flats: list[_Flat]) -> None:
+        self._base = 1 + max((int(flat.record.max()) for flat in flats if len(flat.array)), default=0)
+        self._keys = np.unique(np.concatenate([self._of(flat) for flat in flats]))
+        self.run, self.record = np.divmod(self._keys, self._base)
+
+    def _of(self, flat: _Flat) -> Integers:
+        return flat.run * self._base + flat.record
+
+    def placed(self, flat: _Flat) -> Array:
+        """Return the values of a metric at these records."""
+        return _placed(self._of(flat), flat.array, self._keys)
+
+    def steps(self, steps: _Flat) -> Array:
+        """Return the steps that these records tell; those of other records are passed over."""
+        there = steps.record < self._base
+        keys = self._of(steps)[there]
+        wanted = np.isin(keys, self._keys)
+        return _placed(keys[wanted], steps.array[there][wanted], self._keys)
+
+
+def _placed(keys: Integers, values: Array, among: Integers) -> Array:
+    """Return `values` at the places of their `keys` in `among`, which is sorted; NaN elsewhere."""
+    if len(keys) == len(among):
+        return values
+    is_text = values.dtype == object
+    placed = np.full(len(among), None if is_text else np.nan, dtype=object if is_text else np.float64)
+    placed[np.searchsorted(among, keys)] = values
+    return placed
+
+
+def _steps_at(keys: _Keys, steps: _Flat, log_name: str) -> Array:
+    told = keys.steps(steps)
+    if told.dtype.kind != "f" or not (unknown := np.isnan(told)).any():
+        return told
+    tells_none = np.isin(keys.run, np.flatnonzero(steps.counts == 0))
+    if tells_none.any():
+        notice(
+            f"{len(np.unique(keys.run[tells_none]))} runs log no steps in {log_name}:"
+            " their steps are the numbers of their records, which may not compare with the others'"
+        )
+        told = np.where(tells_none, keys.record, told)
+    left = int(np.count_nonzero(unknown & ~tells_none))
+    if left:
+        notice(f"{left} records of {log_name} tell no step, though others of the same run do: theirs is NaN")
+    return told
+
+
+def _joined(logs: list[Curves]) -> Curves:
+    """Return the curves of several files joined by run and step; the nth record of a step goes with the nth ones."""
+    steps, ranks = np.unique(np.concatenate([log.step for log in logs]), return_inverse=True, equal_nan=True)
+    parts = np.split(ranks, np.cumsum([len(log.step) for log in logs])[:-1])
+    places = [log.run * len(steps) + rank for log, rank in zip(logs, parts, strict=True)]
+    repeats = [_occurrences(place) for place in places]
+    base = 1 + max((int(times.max()) for times in repeats if len(times)), default=0)
+    keys = [place * base + times for place, times in zip(places, repeats, strict=True)]
+    union = np.unique(np.concatenate(keys))
+    run, rank = np.divmod(union // base, len(steps)) if len(steps) else (union, union)
+    columns: dict[str, Array] = {}
+    for log, of_log in zip(logs, keys, strict=True):
+        order = np.argsort(of_log, kind="stable")
+        columns |= {name: _placed(of_log[order], column[order], union) for name, column in log.columns.items()}
+    return Curves(run, steps[rank], columns)
+
+
+def _occurrences(places: Integers) -> Integers:
+    """Return for each of `places` how often it has been there before."""
+    if len(places) < 2 or (np.diff(places) > 0).all():
+        return np.zeros(len(places), dtype=np.int64)
+    order = np.argsort(places, kind="stable")
+    ordered = places[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    lengths = np.diff(np.r_[starts, len(ordered)])
+    found = np.empty(len(places), dtype=np.int64)
+    found[order] = np.arange(len(ordered)) - np.repeat(starts, lengths)
+    return found

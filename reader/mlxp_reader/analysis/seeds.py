@@ -1,0 +1,348 @@
+"""Runs that differ in nothing but a seed, say: groups of them, and what is said about each group as a whole."""
+
+import fnmatch
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mlxp.errors import InvalidKeyError
+from mlxp_reader.analysis.alignment import align, curves_by_run
+from mlxp_reader.analysis.curves import curves, run_ids
+from mlxp_reader.analysis.seed_statistics import spread
+from mlxp_reader.columns.cells import is_missing
+from mlxp_reader.columns.keys import as_names, resolve_columns, setting, short, shown
+from mlxp_reader.columns.metric_array import MetricDtype
+from mlxp_reader.notices import notice, some
+from mlxp_reader.presentation import tables
+
+__all__ = ["SeedGroups", "numbers_of"]
+
+Numbers = npt.NDArray[np.float64]
+
+
+class SeedGroups:
+    """Groups of runs with the same configuration, but for some keys such as the seed.
+
+    Parameters
+    ----------
+    frame
+        The runs.
+    over
+        The keys in which the runs of one group differ.
+    exclude
+        Patterns such as ``"paths.*"`` of further keys that make no groups. By default, those that only follow the keys
+        of `over`: copies of the seed, and texts, such as an output directory, that differ in nothing but the seed.
+    by
+        Keys that tell the groups apart even if they do not vary.
+
+    Attributes
+    ----------
+    over, keys, following
+        The keys that the runs of a group differ in, those that tell the groups apart, and those that only follow.
+    settings
+        The values of the keys: one row per group, whose number is the index.
+
+    Examples
+    --------
+    >>> from mlxp_reader import DataFrame
+    >>> runs = DataFrame(
+    ...     {"config.lr": [0.1, 0.1, 1.0, 1.0], "config.seed": [1, 2, 1, 2], "score": [1.0, 3.0, 5.0, 5.0]}
+    ... )
+    >>> groups = runs.over("seed")
+    >>> groups
+    2 groups of 2 runs by lr, over seed
+    >>> groups.aggregate("score", ["mean", "count"]).to_dict("list")
+    {'config.lr': [0.1, 1.0], 'mean': [2.0, 5.0], 'count': [2, 2]}
+    """
+
+    def __init__(
+        self,
+        frame: Any,
+        over: Iterable[str],
+        exclude: str | Iterable[str] | None = None,
+        *,
+        by: Sequence[str] = (),
+    ) -> None:
+        self._frame = frame.reset_index(drop=True)
+        self.over = resolve_columns(frame, over)
+        varying = [key for key in frame.diff() if key not in self.over and key not in by]
+        self.following = _following(self._frame, self.over, varying) if exclude is None else _matching(varying, exclude)
+        self.keys = [*by, *(key for key in varying if key not in self.following)]
+        self._number = _group_numbers(self._frame, self.keys)
+        _, first = np.unique(self._number, return_index=True)
+        self.settings = pd.DataFrame(self._frame[self.keys]).iloc[first].reset_index(drop=True).rename_axis("group")
+        self._is_following_found = exclude is None
+
+    def tell_keys(self) -> None:
+        """Warn about keys that were found to follow others, and about groups that are all of one run."""
+        over = " and ".join(map(short, self.over))
+        if self._is_following_found and self.following:
+            following = some(list(map(short, self.following)))
+            s = "s" * (len(self.following) == 1)
+            notice(f"{following} only follow{s} {over} and make{s} no groups; exclude=[] changes that")
+        if len(self) == len(self._frame) > 1 and any(key in self._frame.diff() for key in self.over):
+            alone = [short(key) for key in self.keys if _is_unique(self._frame[key])]
+            hint = f"; leave out what differs in each of them by exclude={alone}" if alone else ""
+            notice(f"no two runs differ in nothing but {over}{hint}")
+
+    def refuse_mixtures(self, keys: Sequence[str]) -> None:
+        """Raise an error if other keys than `keys` tell the groups apart.
+
+        Raises
+        ------
+        InvalidKeyError
+            Which names them.
+        """
+        others = [short(key) for key in self.keys if key not in keys]
+        if others:
+            vary = f"var{'y' if len(others) > 1 else 'ies'}"
+            raise InvalidKeyError(
+                f"{some(others)} {vary} too, and a mean would be one of different settings:"
+                " name that as well, or in over or exclude, or filter the runs first"
+            )
+
+    def __len__(self) -> int:
+        return len(self.settings)
+
+    def __repr__(self) -> str:
+        sizes = np.bincount(self._number, minlength=len(self))
+        counts = f"{sizes.min()}" if len(set(sizes)) == 1 else f"{sizes.min()} to {sizes.max()}" if len(sizes) else "0"
+        by = f" by {', '.join(map(short, self.keys))}" if self.keys else ""
+        groups = f"{len(self)} group{'s' * (len(self) != 1)} of {counts} run{'s' * (counts != '1')}"
+        return f"{groups}{by}, over {', '.join(map(short, self.over)) or 'no key'}"
+
+    def runs(self, group: int) -> Any:
+        """Return the runs of one group, given its number: the index of what `aggregate` and `best` return.
+
+        Raises
+        ------
+        InvalidKeyError
+            If there is no such group.
+        """
+        if group not in self.settings.index:
+            raise InvalidKeyError(f"there is no group {group}; there are {len(self)}, from 0")
+        return self._frame[self._number == group].reset_index(drop=True)
+
+    def is_constant(self, key: str) -> bool:
+        """Tell whether a key has the same value in all runs."""
+        return key not in self.over and key not in self._frame.diff()
+
+    def places(self, group: int) -> list[int]:
+        """Return the places in the frame of the runs of one group."""
+        return np.flatnonzero(self._number == group).tolist()
+
+    def aggregate(
+        self,
+        what: str,
+        how: str | Sequence[str] = ("mean", "std", "count"),
+        align: str = "union",
+        step: str | None = None,
+    ) -> pd.DataFrame:
+        """Return statistics of each group: a row per group, or, for curves, a row per group and step.
+
+        NaN and missing values are left out; ``count`` says how many there are. Repeated seeds and unequal counts are
+        told by a warning.
+
+        Parameters
+        ----------
+        what
+            A statistic of a metric such as ``"test.acc.last"``, a column of numbers, or a metric: then its curves.
+        how
+            Some of ``mean``, ``std`` and ``sem`` (of the sample, ddof=1), ``ci95`` (half the width of the 95 % interval
+            of the mean by Student's t), ``bootstrap`` (two columns, the ends of the 95 % interval of the mean by
+            resampling), ``median``, ``iqr``, ``q25``, ``q75``, ``min``, ``max``, ``count``.
+        align
+            Curves only: at all steps that any run of the group has (``"union"``), the same with values in between
+            filled in linearly (``"interpolate"``), or at the steps that all runs have (``"intersect"``).
+        step
+            Curves only: the key that tells the step; see `DataFrame.history`.
+
+        Raises
+        ------
+        InvalidKeyError
+            If there is no such column, metric or statistic.
+        """
+        if what in self._frame.columns and isinstance(self._frame[what].dtype, MetricDtype):
+            return self._aggregated_curves(what, as_names(how), align, step)
+        values = numbers_of(self._frame, what)
+        self._tell_irregularities(values, what)
+        return self._with_settings(spread(self.spread_out(values), as_names(how)))
+
+    def best(
+        self, what: str, per: str | Sequence[str] = (), report: str | None = None, direction: str | None = None
+    ) -> pd.DataFrame:
+        """Return the best setting, by the mean over the runs of a group; see `mlxp_reader.selection.best`.
+
+        Parameters
+        ----------
+        what
+            What to choose by: a statistic of a metric such as ``"val.acc.max"``, or a column of numbers.
+        per
+            Keys for each value of which to choose one setting; by default, one setting in all.
+        report
+            What to tell about the setting that is chosen, such as ``"test.acc.last"``; by default `what`.
+        direction
+            ``"max"`` or ``"min"``; by default the last word of `what`.
+
+        Raises
+        ------
+        InvalidKeyError
+            If there is no such column or metric, `per` is no key of the groups, or no direction is told.
+        """
+        from mlxp_reader.analysis.selection import best
+
+        return best(self, what, resolve_columns(self._frame, per), report or what, direction)
+
+    def summary(self, what: str) -> pd.DataFrame:
+        """Return mean, std and count of each group without telling irregularities; `best` and tables tell their own."""
+        return pd.DataFrame(spread(self.spread_out(numbers_of(self._frame, what)), ["mean", "std", "count"]))
+
+    def sizes(self) -> npt.NDArray[np.intp]:
+        """Return how many runs each group has."""
+        return np.bincount(self._number, minlength=len(self))
+
+    def spread_out(self, values: Numbers) -> Numbers:
+        """Return one value per run as a table: a column per group, as many rows as the largest group has runs."""
+        place = pd.Series(self._number).groupby(self._number).cumcount().to_numpy()
+        table = np.full((self.sizes().max(initial=0), len(self)), np.nan)
+        table[place, self._number] = values
+        return table
+
+    def _with_settings(self, columns: dict[str, Any]) -> pd.DataFrame:
+        return self.settings.assign(**columns)
+
+    def _aggregated_curves(self, metric: str, how: list[str], alignment: str, step: str | None) -> pd.DataFrame:
+        by_run = curves_by_run(curves(self._frame, [metric], step), metric, len(self._frame))
+        self._tell_irregularities(np.array([np.nan if len(steps) == 0 else 1.0 for steps, _ in by_run]), metric)
+        groups, steps, parts = [], [], []
+        for group in range(len(self)):
+            mine = [by_run[run] for run in self.places(group) if len(by_run[run][0])]
+            at, table = align(mine, alignment)
+            if mine and not len(at):
+                notice(f"the curves of {metric} have no step in common: {self._name(group)}")
+            groups.append(np.full(len(at), group))
+            steps.append(at)
+            parts.append(pd.DataFrame(spread(table.reshape(len(mine), len(at)), list(dict.fromkeys([*how, "count"])))))
+        numbers = np.concatenate([np.empty(0, dtype=np.int64), *groups])
+        told = self.settings.iloc[numbers].reset_index()
+        found = (
+            pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(dict.fromkeys([*how, "count"])))
+        )
+        return told.assign(step=np.concatenate(steps) if steps else [], **found)
+
+    def _name(self, group: int) -> str:
+        return setting(self.settings.iloc[group].to_dict()) or "all runs"
+
+    def _tell_irregularities(self, values: Numbers, what: str) -> None:
+        self.tell_repeated()
+        self._tell_unequal(~np.isnan(values), what)
+
+    def tell_repeated(self) -> None:
+        """Warn about runs of the same group with the same values of the keys `over`."""
+        if not self.over or not len(self._frame):
+            return
+        ids = _group_numbers(self._frame, self.over)
+        pairs = pd.DataFrame({"group": self._number, "over": ids})
+        repeated = pairs[pairs.duplicated(keep=False)]
+        if repeated.empty:
+            return
+        runs = repeated.index[(repeated == repeated.iloc[0]).all(axis=1)]
+        seed = setting(self._frame.loc[runs[0], self.over].to_dict())
+        others = len(repeated.drop_duplicates()) - 1
+        notice(
+            f"{seed} occurs {len(runs)} times with {self._name(int(repeated['group'].iloc[0]))}:"
+            f" runs {some(run_ids(self._frame).iloc[runs].tolist())} all count"
+            + (f"; {others} other seeds are repeated, too" if others else "")
+        )
+
+    def _tell_unequal(self, there: npt.NDArray[np.bool_], what: str) -> None:
+        counts = np.bincount(self._number[there], minlength=len(self))
+        if len(set(counts)) < 2 and (not len(counts) or there.all()):
+            return
+        least = counts.max() if len(set(counts)) > 1 else self.sizes().max()
+        fewer = [self._lacking(group, there) for group in np.flatnonzero(counts < least).tolist()]
+        few, many = counts.min(), counts.max()
+        how_many = f"from {few} to {many}" if few < many else f"{few} instead of {least}"
+        notice(f"groups have {how_many} values of {what}: {some(fewer, most=3)}")
+
+    def _lacking(self, group: int, there: npt.NDArray[np.bool_]) -> str:
+        mine = {tuple(map(shown, seed)) for seed in self._seeds(there & (self._number == group))}
+        everyone = dict.fromkeys(tuple(map(shown, seed)) for seed in self._seeds(np.ones(len(there), np.bool_)))
+        lacking = [" and ".join(seed) for seed in everyone if seed not in mine]
+        of = f" ({', '.join(map(short, self.over))} {some(lacking)} missing)" if lacking and self.over else ""
+        return f"{self._name(group)}{of}"
+
+    def _seeds(self, runs: npt.NDArray[np.bool_]) -> list[tuple[Any, ...]]:
+        seeds = pd.DataFrame(self._frame.loc[runs, self.over]).drop_duplicates().sort_values(self.over)
+        return list(seeds.itertuples(index=False, name=None))
+
+
+def numbers_of(frame: Any, name: str) -> Numbers:
+    """Return a number per run: a statistic of a metric, or a column, NaN where there is none.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such column or statistic, or if it holds no numbers.
+    """
+    column = next((column for column in (name, f"config.{name}") if column in frame.columns), None)
+    series = tables.statistic_column(frame, name) if column is None else frame[column]
+    if isinstance(series.dtype, MetricDtype):
+        raise InvalidKeyError(f"'{name}' has one value per step; one of its statistics is needed, such as {name}.last")
+    try:
+        return np.array([np.nan if is_missing(value) else value for value in series.tolist()], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidKeyError(f"'{name}' holds something else than numbers") from error
+
+
+def _is_unique(column: "pd.Series[Any]") -> bool:
+    codes, _ = pd.factorize(column)
+    return len(np.unique(codes)) == len(codes)
+
+
+def _group_numbers(frame: pd.DataFrame, keys: list[str]) -> npt.NDArray[np.int64]:
+    if not keys or not len(frame):
+        return np.zeros(len(frame), dtype=np.int64)
+    groups = pd.DataFrame(frame[keys]).groupby(keys, dropna=False, sort=True, observed=True)
+    return np.asarray(groups.ngroup(), dtype=np.int64)
+
+
+def _matching(keys: list[str], patterns: str | Iterable[str]) -> list[str]:
+    wanted = as_names(patterns)
+    return [key for key in keys if any(fnmatch.fnmatchcase(name, p) for name in (key, short(key)) for p in wanted)]
+
+
+def _following(frame: pd.DataFrame, over: list[str], varying: list[str]) -> list[str]:
+    """Return the keys in whose values nothing varies but those of the keys `over`: texts that hold these, or copies."""
+    by_run = zip(*(frame[key] for key in over), strict=True)
+    seeds = [[text for seed in mine if not is_missing(seed) and (text := str(seed))] for mine in by_run]
+    texts = {key: list(map(_text, frame[key], seeds)) for key in varying} if over else {}
+    candidates = {key: [text for text in found if text] for key, found in texts.items() if all(found)}
+    groups = _group_numbers(frame, [key for key in varying if key not in candidates]).tolist()
+    return [key for key, found in candidates.items() if _are_alike(found, seeds, groups)]
+
+
+def _text(value: Any, seeds: list[str]) -> str | None:
+    """Return a text that holds one of the seeds, or a copy of one of them."""
+    if isinstance(value, str):
+        return value if any(seed in value for seed in seeds) else None
+    return str(value) if str(value) in seeds else None
+
+
+def _are_alike(texts: list[str], seeds: list[list[str]], groups: list[int]) -> bool:
+    """Tell whether all texts of a group are its first one with other seeds: each seed in it may have changed or not."""
+    firsts: dict[int, tuple[re.Pattern[str], list[str]]] = {}
+    for text, mine, group in zip(texts, seeds, groups, strict=True):
+        if group not in firsts:
+            # What stands before, between and after the seeds, alternating with these; a number is not part of another.
+            parts = re.split(rf"(?<![0-9])({'|'.join(map(re.escape, mine))})(?![0-9])", text)
+            firsts[group] = re.compile("(.+?)".join(map(re.escape, parts[::2]))), parts[1::2]
+        form, before = firsts[group]
+        now = form.fullmatch(text)
+        if not before or not now or any(new not in {old, *mine} for old, new in zip(before, now.groups(), strict=True)):
+            return False
+    return True

@@ -1,0 +1,77 @@
+"""The best setting of each kind: chosen by one number, told by another."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mlxp.errors import InvalidKeyError
+from mlxp_reader.columns.keys import setting, short
+from mlxp_reader.notices import notice, some
+
+if TYPE_CHECKING:
+    from mlxp_reader.analysis.seeds import SeedGroups
+
+__all__ = ["best"]
+
+
+def best(groups: "SeedGroups", what: str, per: list[str], report: str, direction: str | None) -> pd.DataFrame:
+    """Return the best setting for each value of the keys `per`; see `SeedGroups.best`.
+
+    A row has the setting, the mean of `what`, mean, std and count of `report`, how many fewer runs than the largest
+    group it has that tell both (``missing``), and how many other settings have the same mean (``ties``). Its index is
+    the number of the group, for `SeedGroups.runs`.
+    """
+    sign = _sign(what, direction)
+    _check_keys(groups, per)
+    chosen_by, told = groups.summary(what), groups.summary(report)
+    sizes, there = groups.sizes(), np.minimum(chosen_by["count"].to_numpy(), told["count"].to_numpy())
+    reported = {f"{report}.{name}": told[name] for name in ("mean", "std", "count")}
+    missing = sizes.max(initial=0) - there
+    columns: dict[str, Any] = {f"{what}.mean": chosen_by["mean"], **reported, "missing": missing}
+    table = groups.settings.assign(**columns)
+    per = [key for key in per if key in groups.keys]  # another one has the same value in all runs
+    _tell_missing(sizes, sizes - there, chosen_by["mean"])
+    score = sign * chosen_by["mean"]
+    kind = _kinds(table, per)
+    winners = table[score == score.groupby(kind).transform("max")]
+    ties = winners.groupby(kind[winners.index])["missing"].transform("size") - 1
+    _tell_ties(winners[ties > 0], groups, what)
+    return winners.assign(ties=ties)[~kind[winners.index].duplicated()]
+
+
+def _sign(what: str, direction: str | None) -> int:
+    told = direction or what.rpartition(".")[2]
+    if told not in {"max", "min"}:
+        raise InvalidKeyError(f"say whether a high or a low mean of '{what}' is best: direction='max' or 'min'")
+    return 1 if told == "max" else -1
+
+
+def _check_keys(groups: "SeedGroups", per: list[str]) -> None:
+    for key in per:
+        if key not in groups.keys and not groups.is_constant(key):
+            known = ", ".join(map(short, groups.keys)) or "none"
+            raise InvalidKeyError(f"'{short(key)}' does not tell the groups apart; the keys that do: {known}")
+
+
+def _kinds(table: pd.DataFrame, per: list[str]) -> "pd.Series[int]":
+    if not per or table.empty:
+        return pd.Series(0, index=table.index)
+    return table.groupby(per, dropna=False, observed=True).ngroup()
+
+
+def _tell_ties(tied: pd.DataFrame, groups: "SeedGroups", what: str) -> None:
+    if len(tied):
+        names = [setting(groups.settings.iloc[group].to_dict()) for group in tied.index]
+        notice(f"the first of several settings with the same mean of {what} is taken: {some(names)}")
+
+
+def _tell_missing(sizes: npt.NDArray[np.intp], lacking: npt.NDArray[np.intp], means: "pd.Series[float]") -> None:
+    if lacking.any():
+        unknown = int(means.isna().sum())
+        without = f", {unknown} settings have none at all" if unknown else ""
+        notice(f"{lacking.sum()} runs lack a value and are left out{without}: column 'missing' tells those of each row")
+    if len(set(sizes.tolist())) > 1:
+        few, many = sizes.min(), sizes.max()
+        notice(f"settings have from {few} to {many} runs: column 'missing' tells how many fewer than {many} a row has")

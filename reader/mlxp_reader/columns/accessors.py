@@ -1,0 +1,107 @@
+"""``series.metric``: statistics of a column of metrics, over all its runs at once."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mlxp_reader.columns.metric_array import MetricArray
+from mlxp_reader.columns.mixed import MixedArray
+from mlxp_reader.columns.run_statistics import statistic
+
+__all__ = ["MetricAccessor"]
+
+
+@pd.api.extensions.register_series_accessor("metric")
+class MetricAccessor:
+    """What can be asked of a column of metrics; runs without the metric have no answer.
+
+    Examples
+    --------
+    >>> curves = pd.Series([[3.0, 1.0], [2.0, 4.0, 0.5]], dtype="metric")
+    >>> curves.metric.min().tolist(), curves.metric.count().tolist()
+    ([1.0, 0.5], [2, 3])
+    """
+
+    def __init__(self, series: "pd.Series[Any]") -> None:
+        if not isinstance(series.array, MetricArray):
+            # What pandas takes for the absence of the accessor.
+            raise AttributeError(f"a column of type {series.dtype} holds no metrics")  # noqa: TRY004
+        self._series = series
+        self._array = series.array
+
+    def last(self) -> "pd.Series[Any]":
+        """Return the last value of each run."""
+        return self._statistic("last")
+
+    def first(self) -> "pd.Series[Any]":
+        """Return the first value of each run."""
+        return self._statistic("first")
+
+    def min(self) -> "pd.Series[Any]":
+        """Return the lowest value of each run, NaN passed over."""
+        return self._statistic("min")
+
+    def max(self) -> "pd.Series[Any]":
+        """Return the highest value of each run, NaN passed over."""
+        return self._statistic("max")
+
+    def mean(self) -> "pd.Series[Any]":
+        """Return the mean of each run, NaN passed over."""
+        return self._statistic("mean")
+
+    def count(self) -> "pd.Series[Any]":
+        """Return how many values each run logged."""
+        return self._statistic("count")
+
+    def argmin(self) -> "pd.Series[Any]":
+        """Return the position of the lowest value of each run."""
+        return self._statistic("argmin")
+
+    def argmax(self) -> "pd.Series[Any]":
+        """Return the position of the highest value of each run."""
+        return self._statistic("argmax")
+
+    def stack(self) -> npt.NDArray[Any]:
+        """Return an array of shape (runs, values), without the runs that lack the metric.
+
+        Raises
+        ------
+        ValueError
+            If the runs have different numbers of values.
+        """
+        cells = [np.asarray(values) for values in self._array.runs() if values is not None]
+        lengths = {len(cell) for cell in cells}
+        if len(lengths) > 1:
+            raise ValueError(f"the runs have from {min(lengths)} to {max(lengths)} values: they do not stack")
+        return np.stack(cells) if cells else np.empty((0, 0))
+
+    def _statistic(self, name: str) -> "pd.Series[Any]":
+        found = statistic(name, self._array.runs())
+        return pd.Series(_plain(found), index=self._series.index, name=f"{self._series.name}.{name}")
+
+
+def _plain(found: Any) -> Any:
+    """Return a masked array as a plain one, if NaN can stand for what is missing or nothing is."""
+    if isinstance(found, MixedArray):
+        found = _as_numbers(found)
+    if isinstance(found, pd.arrays.FloatingArray):
+        return found.to_numpy(dtype=np.float64, na_value=np.nan)
+    if isinstance(found, pd.arrays.IntegerArray) and not found.isna().any():
+        return found.to_numpy(dtype=np.int64)
+    return found
+
+
+def _as_numbers(found: MixedArray) -> Any:
+    """Return values of several kinds as an array of numbers, if they are numbers or None, which stands for none."""
+    missing = found.isna()
+    kinds = set(map(type, found.cells[~missing]))
+    if not kinds <= {bool, int, float}:
+        return found
+    is_whole = bool(kinds) and float not in kinds
+    try:
+        values: npt.NDArray[Any] = np.where(missing, 0, found.cells).astype(np.int64 if is_whole else np.float64)
+    except OverflowError:  # an integer that no array of numbers holds
+        return found
+    return (pd.arrays.IntegerArray if is_whole else pd.arrays.FloatingArray)(values, missing)

@@ -1,0 +1,233 @@
+"""From the index to a frame: which columns there are, of which types, and what a query asks them for."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from mlxp_reader.columns.artifacts import ArtifactArray, ArtifactColumn, Recorded
+from mlxp_reader.columns.lazy_cells import Rows
+from mlxp_reader.columns.metric_array import MetricArray, MetricColumn
+from mlxp_reader.columns.mixed import MixedArray
+from mlxp_reader.columns.run_statistics import statistic
+from mlxp_reader.frames.frame import DataFrame
+from mlxp_reader.query.names import is_metadata, split_statistic
+from mlxp_reader.records import encoding, index
+from mlxp_reader.store.lists import Column
+
+__all__ = ["FrameBuilder"]
+
+Load = Callable[[str, str, npt.NDArray[np.intp]], Column]
+Mask = npt.NDArray[np.bool_]
+
+_EXACT_IN_FLOAT = 2**53
+
+
+class _Source(NamedTuple):
+    """A metrics file and a key in it, and the runs that have it; a dot in either may give two of them one name."""
+
+    log_name: str
+    key: str
+    rows: Rows
+
+
+class FrameBuilder:
+    """The columns of all runs of an index, each made on first use.
+
+    Parameters
+    ----------
+    table
+        The index.
+    source
+        The directory that holds the directories of the runs.
+    load
+        Returns the values of a metric, given the log name, the key and rows of the index.
+    """
+
+    def __init__(self, table: pa.Table, source: str, load: Load) -> None:
+        self._table = table
+        self._source = source
+        self._load = load
+        # A field of the info keeps its name, should a log be called info.
+        metrics = _runs_by_metric(index.shared(table, "metrics")).items()
+        self._metrics = {name: sources for name, sources in metrics if name not in table.schema.names}
+        self._artifacts = _runs_by_folder(index.shared(table, "artifacts"))
+        metadata = [name for name in table.schema.names if is_metadata(name)]
+        self.fields = dict.fromkeys(
+            [
+                *(name for name in metadata if name.startswith("config.")),
+                *(name for name in metadata if name.startswith("info.")),
+                *self._metrics,
+                *self._artifacts,
+            ]
+        )
+        self._arrays: dict[str, Any] = {}
+        self._loaded: dict[str, MetricColumn] = {}
+        self._decoded: dict[str, list[Any]] = {}
+        self._frame: DataFrame | None = None
+
+    def frame(self, rows: Mask | None) -> DataFrame:
+        """Return the runs at `rows`, all by default, as a frame of its own."""
+        if self._frame is None:
+            self._frame = DataFrame({name: self._array(name) for name in self.fields}, copy=False)
+        if rows is None:
+            return self._frame.copy()
+        return self._frame.take(np.flatnonzero(rows)).reset_index(drop=True)
+
+    def values(self, name: str) -> Any:
+        """Return what a query compares: the values of a field, or a statistic of a metric, of each run."""
+        asked = split_statistic(name) if name not in self.fields else None
+        if asked is not None:
+            return self._statistic(*asked)
+        field = self._table.schema.field(name)
+        return self._table[name] if encoding.is_exactly_typed(field) else self._decoded_values(name)
+
+    def type_name(self, name: str) -> str:
+        """Return the type of a field's values as `Reader.fields` shows it."""
+        if name in self._metrics:
+            return "METRIC"
+        if name in self._artifacts:
+            return "Artifact"
+        field = self._table.schema.field(name)
+        if encoding.holds_text(field):
+            types = dict.fromkeys(type(value) for value in encoding.distinct(self._table[name])[0])
+        else:
+            types = dict.fromkeys([encoding.python_type(field)])
+        return " | ".join(str(kind) for kind in types)
+
+    def _decoded_values(self, name: str) -> list[Any]:
+        if name not in self._decoded:
+            self._decoded[name] = encoding.decoded(self._table.schema.field(name), self._table[name])
+        return self._decoded[name]
+
+    def _array(self, name: str) -> Any:
+        if name not in self._arrays:
+            self._arrays[name] = self._made(name)
+        return self._arrays[name]
+
+    def _made(self, name: str) -> Any:
+        if name in self._metrics:
+            return self._metric_array(name)
+        if name in self._artifacts:
+            return self._artifact_array(name)
+        field = self._table.schema.field(name)
+        column = self._table[name]
+        return _tightest(*encoding.distinct(column)) if encoding.holds_text(field) else _typed(column)
+
+    def _metric_array(self, name: str) -> MetricArray:
+        rows = np.full(len(self._table), -1, dtype=np.intp)
+        for source in self._metrics[name]:
+            rows[source.rows] = source.rows
+        return MetricArray.of_rows(self._column(name), rows)
+
+    def _column(self, name: str) -> MetricColumn:
+        if name not in self._loaded:
+            self._loaded[name] = MetricColumn(name, len(self._table), partial(self._values_at, name))
+        return self._loaded[name]
+
+    def _values_at(self, name: str, rows: Rows) -> list[Any]:
+        sources = self._metrics[name]
+        if len(sources) == 1:
+            return self._values_in(sources[0], name, rows)
+        found: dict[int, Any] = {}
+        for source in sources:
+            here = np.intersect1d(rows, source.rows)
+            found |= zip(here.tolist(), self._values_in(source, name, here), strict=True)
+        return [found[row] for row in rows.tolist()]
+
+    def _values_in(self, source: _Source, name: str, rows: Rows) -> list[Any]:
+        column = self._load(source.log_name, source.key, rows)
+        self._loaded[name].records |= {int(rows[run]): numbers for run, numbers in column.records.items()}
+        return column.cells()
+
+    def _artifact_array(self, name: str) -> ArtifactArray:
+        column = ArtifactColumn(self._source, self._table["log_id"].to_pylist(), self._artifacts[name])
+        return ArtifactArray.of_rows(column, column.rows)
+
+    def _statistic(self, metric: str, name: str) -> Any:
+        rows = np.concatenate([source.rows for source in self._metrics[metric]])
+        column = self._column(metric)
+        column.load(rows)
+        runs: list[Any] = [None] * len(self._table)
+        for row in rows.tolist():
+            runs[row] = column.values(row)
+        return statistic(name, runs)
+
+
+def _runs_by_metric(metrics: index.Shared) -> dict[str, list[_Source]]:
+    """Return for each metric where its values are."""
+    rows_by_source: dict[tuple[str, str], list[Rows]] = {}
+    for logs, rows in _with_rows(metrics):
+        for log_name, keys in logs.items():
+            for key in keys:
+                rows_by_source.setdefault((log_name, key), []).append(rows)
+    found: dict[str, list[_Source]] = {}
+    for (log_name, key), rows_of_source in rows_by_source.items():
+        source = _Source(log_name, key, _in_order(rows_of_source, len(metrics.of_run)))
+        found.setdefault(f"{log_name}.{key}", []).append(source)
+    return found
+
+
+def _in_order(rows: list[Rows], runs: int) -> Rows:
+    is_one = np.zeros(runs, dtype=np.bool_)  # much faster than to sort them
+    is_one[np.concatenate(rows)] = True
+    return np.flatnonzero(is_one)
+
+
+def _runs_by_folder(artifacts: index.Shared) -> dict[str, list[Recorded]]:
+    """Return for each column of artifacts what the runs have there."""
+    found: dict[str, list[Recorded]] = {}
+    for types, rows in _with_rows(artifacts):
+        for artifact_type, folders in types.items():
+            for folder, names in folders.items():
+                # The names of MLXP 1: artifact.pickle. and artifact.pickle..plots.final
+                dotted = f".{folder.replace('/', '.')}" if folder else ""
+                column = found.setdefault(f"artifact.{artifact_type}.{dotted}", [])
+                column.append(Recorded(artifact_type, folder, tuple(names), rows))
+    return found
+
+
+def _with_rows(shared: index.Shared) -> Iterator[tuple[Any, Rows]]:
+    """Yield each content with the rows of the runs that have it."""
+    order = np.argsort(shared.of_run, kind="stable")
+    ends = np.cumsum(np.bincount(shared.of_run, minlength=len(shared.contents)))
+    for content, rows in zip(shared.contents, np.split(order, ends[:-1]), strict=False):
+        if content and len(rows):
+            yield content, rows
+
+
+def _typed(column: pa.ChunkedArray) -> Any:
+    """Return values of one kind as an array of pandas; a null is a missing value."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return column.to_pandas().array
+    if pa.types.is_floating(column.type) or not column.null_count:
+        return column.to_numpy()
+    missing = np.asarray(column.is_null())
+    if pa.types.is_boolean(column.type):
+        return pd.arrays.BooleanArray(column.fill_null(False).to_numpy().astype(np.bool_), missing)
+    return pd.arrays.IntegerArray(column.fill_null(0).to_numpy(), missing)
+
+
+def _tightest(values: list[Any], codes: Rows) -> Any:
+    """Return values of several kinds as an array of numbers, if that loses nothing, else as they are.
+
+    `codes` tells which of the `values` a run has; -1 stands for none.
+    """
+    kinds = {type(value) for value in values if value is not None}
+    if float in kinds and kinds <= {int, float} and all(_is_exact(value) for value in values):
+        # The last one is for the runs without a value, whose code is -1.
+        return np.array([np.nan if value is None else value for value in [*values, None]], dtype=np.float64)[codes]
+    if len(kinds) == 1 and kinds <= {bool, int, float, str}:  # and both None and missing
+        try:
+            return _typed(pa.chunked_array([pa.array([None if at < 0 else values[at] for at in codes.tolist()])]))
+        except (OverflowError, pa.ArrowInvalid, UnicodeEncodeError):
+            pass  # a number or a text that no array but one of objects holds
+    return MixedArray(MixedArray.of([*values, np.nan]).cells[codes])
+
+
+def _is_exact(value: Any) -> bool:
+    return type(value) is not int or abs(value) <= _EXACT_IN_FLOAT

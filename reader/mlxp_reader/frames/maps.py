@@ -1,0 +1,240 @@
+"""Maps: ``(function, columns[, names])``, the way of MLXP to say what to compute from which columns of a frame.
+
+What pandas would understand is left to pandas: only a tuple of this form whose columns exist is a map.
+"""
+
+from collections.abc import Callable, Collection, Sequence, Sized
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlxp.errors import InvalidKeyError, InvalidMapError
+from mlxp_reader.columns.cells import objects
+from mlxp_reader.columns.metric_array import MetricArray, MetricValues
+from mlxp_reader.query.names import suggestion
+
+__all__ = ["MAP_TYPES", "Map", "aggregated", "applied", "as_maps", "load", "mapped", "selected", "transformed"]
+
+MAP_TYPES = ("Generic", "Columnwise", "Rowwise", "Pointwise")
+"""What the function of a map takes: some columns; one column; the values of one run; one value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A function, the columns that it takes, and the names of those that it makes, if they are given."""
+
+    function: Callable[..., Any]
+    columns: tuple[str, ...]
+    names: tuple[str, ...] | None
+
+    def names_by_column(self) -> tuple[str, ...]:
+        """Return the names of the results, one per column.
+
+        Raises
+        ------
+        InvalidMapError
+            If there are more or fewer names than columns.
+        """
+        names = self.names or tuple(f"{self._prefix}.{column}" for column in self.columns)
+        if len(names) != len(self.columns):
+            raise InvalidMapError(f"the map has {len(self.columns)} columns, but {len(names)} names: {names}")
+        return names
+
+    def named_results(self, results: Any) -> dict[str, Any]:
+        """Return the results of one call, a tuple of them if there are several, by their names.
+
+        Raises
+        ------
+        InvalidMapError
+            If there are more or fewer results than names.
+        """
+        names = self.names or (f"{self._prefix}.{'_'.join(self.columns)}",)
+        several = results if isinstance(results, tuple) else (results,)
+        if len(several) != len(names):
+            raise InvalidMapError(f"{self._prefix[1:]} returned {len(several)} values for the names {names}")
+        return dict(zip(names, several, strict=True))
+
+    @property
+    def _prefix(self) -> str:
+        return f"f{getattr(self.function, '__name__', type(self.function).__name__)}"
+
+
+def as_maps(argument: Any, columns: Collection[Any]) -> list[Map] | None:
+    """Return the maps that `argument` stands for, or None if it is something for pandas.
+
+    Raises
+    ------
+    InvalidKeyError
+        If it can only be meant as a map, but names a column that does not exist.
+    InvalidMapError
+        If the names of the results are not strings.
+    """
+    given = argument if isinstance(argument, list) else [argument]
+    if not given or not all(_has_form(item) for item in given):
+        return None
+    maps = [Map(item[0], _strings(item[1]), _names(item)) for item in given]
+    unknown = [name for one in maps for name in one.columns if name not in columns]
+    if not unknown:
+        return maps
+    if any("." in name for name in unknown):
+        raise InvalidKeyError(f"there is no column '{unknown[0]}'{suggestion(unknown[0], columns)}")
+    return None
+
+
+def _has_form(item: Any) -> bool:
+    return isinstance(item, tuple) and len(item) in {2, 3} and callable(item[0]) and _are_names(item[1])
+
+
+def _are_names(names: Any) -> bool:
+    return isinstance(names, str) or (isinstance(names, tuple) and all(isinstance(name, str) for name in names))
+
+
+def _strings(names: Any) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _names(item: tuple[Any, ...]) -> tuple[str, ...] | None:
+    if len(item) == 2 or item[2] is None:
+        return None
+    if not _are_names(item[2]):
+        raise InvalidMapError(f"the third element of a map is a name or a tuple of names, not {item[2]!r}")
+    return _strings(item[2])
+
+
+def aggregated(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
+    """Return a row: what each function makes of each of its columns."""
+    return _columnwise(frame, maps)
+
+
+def transformed(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
+    """Return columns: what each function makes of each of its columns, one value per run.
+
+    Raises
+    ------
+    InvalidMapError
+        If a function does not keep the number of rows.
+    """
+    results = _columnwise(frame, maps)
+    if not _keep_rows(results, len(frame)):
+        raise InvalidMapError(f"a transformation returns one value per row, here {len(frame)}; use aggregate to reduce")
+    return {name: column(list(values)) for name, values in results.items()}
+
+
+def mapped(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
+    """Return columns: what each function makes of each value of its columns."""
+    return {
+        name: column([one.function(value) for value in _values(frame, source)])
+        for one in maps
+        for name, source in zip(one.names_by_column(), one.columns, strict=True)
+    }
+
+
+def selected(frame: pd.DataFrame, maps: Sequence[Map]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return for each row whether the one map, whose function takes its columns, keeps it.
+
+    Raises
+    ------
+    InvalidMapError
+        If there are several maps, or the function does not return one truth value per row.
+    """
+    if len(maps) != 1:
+        raise InvalidMapError(f"a filter is one map, not {len(maps)}")
+    results = _generic(frame, maps)
+    if len(results) != 1 or not _keep_rows(results, len(frame)):
+        raise InvalidMapError(f"a filter returns one truth value per row, here {len(frame)}")
+    (keep,) = results.values()
+    return np.array([bool(value) for value in keep], dtype=np.bool_)
+
+
+def applied(frame: pd.DataFrame, maps: Sequence[Map], map_type: str) -> dict[str, Any]:
+    """Return columns, or one row, according to `map_type` and to what the functions return.
+
+    Raises
+    ------
+    InvalidMapError
+        If `map_type` is none of `MAP_TYPES`, or if some functions keep the number of rows and others do not.
+    """
+    if map_type not in MAP_TYPES:
+        raise InvalidMapError(f"unknown map_type '{map_type}'; there are {', '.join(MAP_TYPES)}")
+    if map_type == "Pointwise":
+        return mapped(frame, maps)
+    if map_type == "Rowwise":
+        return _rowwise(frame, maps)
+    results = _columnwise(frame, maps) if map_type == "Columnwise" else _generic(frame, maps)
+    if _keep_rows(results, len(frame)):
+        return {name: column(list(values)) for name, values in results.items()}
+    return row(results)
+
+
+def row(results: dict[str, Any]) -> dict[str, Any]:
+    """Return columns of one row."""
+    return {name: column([value]) for name, value in results.items()}
+
+
+def column(values: list[Any]) -> Any:
+    """Return `values` as a column of the tightest type; lists and arrays stay what they are, one per cell."""
+    if values and all(isinstance(value, MetricValues) for value in values):
+        return MetricArray(objects(values))
+    inferred = pd.Series(objects(values), dtype=object).infer_objects()
+    return inferred.array
+
+
+def _columnwise(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
+    return {
+        name: one.function(_values(frame, source))
+        for one in maps
+        for name, source in zip(one.names_by_column(), one.columns, strict=True)
+    }
+
+
+def _generic(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
+    results: dict[str, Any] = {}
+    for one in maps:
+        results |= one.named_results(one.function(*(_values(frame, source) for source in one.columns)))
+    return results
+
+
+def _rowwise(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
+    results: dict[str, list[Any]] = {}
+    for one in maps:
+        for values in zip(*(_values(frame, source) for source in one.columns), strict=True):
+            for name, result in one.named_results(one.function(*values)).items():
+                results.setdefault(name, []).append(result)
+    return {name: column(values) for name, values in results.items()}
+
+
+def load(frames: Sequence[Any], maps: Sequence[Map]) -> None:
+    """Load the metrics that maps take from some frames, each in one go."""
+    for name in {name for one in maps for name in one.columns}:
+        columns = [frame[name].array for frame in frames if isinstance(frame, pd.DataFrame)]
+        metrics = [column for column in columns if isinstance(column, MetricArray)]
+        if metrics:
+            MetricArray._concat_same_type(metrics).load()  # noqa: SLF001 - of our own class
+
+
+def _values(frame: pd.DataFrame, name: str) -> list[Any]:
+    column = frame[name].array
+    if isinstance(column, MetricArray):
+        column.load()
+    values: list[Any] = frame[name].tolist()
+    return values
+
+
+def _keep_rows(results: dict[str, Any], rows: int) -> bool:
+    """Tell whether all results have one value per row.
+
+    Raises
+    ------
+    InvalidMapError
+        If only some have.
+    """
+    keeps = [_is_collection(values) and len(values) == rows for values in results.values()]
+    if any(keeps) and not all(keeps):
+        raise InvalidMapError("some maps return one value per row and others do not; apply them one by one")
+    return bool(keeps) and all(keeps)
+
+
+def _is_collection(values: Any) -> bool:
+    return isinstance(values, Sized) and not isinstance(values, str | bytes | dict) and getattr(values, "ndim", 1) != 0

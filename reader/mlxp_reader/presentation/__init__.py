@@ -1,0 +1,1 @@
+"""What a person looks at: plots, tables, and how a frame is shown."""

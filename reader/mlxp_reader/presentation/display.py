@@ -1,0 +1,202 @@
+"""What a frame of runs shows of itself: how many there are, what varies among them, and how the metrics ended.
+
+Of metrics, only those of the rows shown are loaded, and of a large frame none.
+"""
+
+import html
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlxp_reader.analysis.curves import STEP_KEYS
+from mlxp_reader.columns.keys import cut, short, shown
+from mlxp_reader.columns.metric_array import MetricDtype
+from mlxp_reader.columns.metric_values import MetricValues, load_cells
+
+__all__ = ["as_html", "as_text", "constants", "is_of_runs"]
+
+LOG_ID, STATUS = "info.logger.log_id", "info.status"
+
+MOST_RUNS = 1000
+"""Of more runs than this, no metrics are loaded to be shown."""
+
+MOST_METRICS = 6
+MOST_KEYS = 12
+
+_NO_RUNS = "0 runs"
+_LEFT = 'style="text-align:left;white-space:nowrap"'
+_HINT = "runs.constants has what does not vary; runs.toPandas() shows all columns as pandas does"
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of what is shown: its heading, a text per row, and for metrics the values behind each text."""
+
+    head: str
+    texts: list[str]
+    curves: list[Any] | None = None
+
+
+def is_of_runs(frame: pd.DataFrame) -> bool:
+    """Tell whether the rows of a frame are runs, and not what became of them."""
+    return LOG_ID in frame.columns and STATUS in frame.columns and frame.columns.is_unique
+
+
+def constants(frame: Any) -> dict[str, Any]:
+    """Return the keys of the configuration that have the same value in all runs; see `DataFrame.constants`."""
+    if frame.empty:
+        return {}
+    varying = set(frame.diff())
+    keys = [key for key in frame.columns if isinstance(key, str) and key.startswith("config.") and key not in varying]
+    return {key: frame[0][key] for key in keys}
+
+
+def as_text(frame: Any) -> str:
+    """Return the runs as text that fits into the terminal."""
+    if not len(frame):
+        return _NO_RUNS
+    width = shutil.get_terminal_size().columns
+    rows = _rows_shown(frame)
+    columns = _described(frame, rows)
+    metrics = _metrics(frame)
+    widths = [max(map(len, [column.head, *column.texts])) for column in columns]
+    kept = columns[: max(2, int(np.searchsorted(np.cumsum(np.array(widths) + 2), width, side="right")))]
+    room = width - sum(widths[: len(kept)]) - 2 * len(kept)
+    chosen: list[str] = []
+    for metric in metrics[:MOST_METRICS]:
+        room -= max(len(metric), 9) + 2
+        if room < 0:
+            break
+        chosen.append(metric)
+    kept += _ended(frame, rows, chosen)
+    lines = [_summary(frame), *_lines(kept, gap=len(rows) < len(frame))]
+    lines += [_left_out(frame, len(columns) - len(kept) + len(chosen), len(metrics) - len(chosen)), _HINT]
+    return "\n".join(line for line in lines if line)
+
+
+def as_html(frame: Any) -> str:
+    """Return the runs as HTML, with a small picture of each curve."""
+    if not len(frame):
+        return f"<p>{_NO_RUNS}</p>"
+    rows = _rows_shown(frame)
+    described, metrics = _described(frame, rows), _metrics(frame)
+    columns = [*described[: MOST_KEYS + 2], *_ended(frame, rows, metrics[:MOST_METRICS])]
+    head = "".join(f"<th {_LEFT}>{html.escape(column.head)}</th>" for column in columns)
+    body = [f"<tr>{''.join(_html_cell(column, row) for column in columns)}</tr>" for row in range(len(rows))]
+    if len(rows) < len(frame):
+        body.insert(len(rows) // 2, f"<tr>{f'<td {_LEFT}>⋮</td>' * len(columns)}</tr>")
+    table = f'<table class="dataframe"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+    left_out = _left_out(frame, max(0, len(described) - MOST_KEYS - 2), max(0, len(metrics) - MOST_METRICS))
+    notes = "<br>".join(html.escape(note) for note in (left_out, _HINT) if note)
+    return f"<div><p>{html.escape(_summary(frame))}</p>{table}<p><small>{notes}</small></p></div>"
+
+
+def _summary(frame: Any) -> str:
+    varying = frame.diff()
+    counts = [f"{short(key)} ×{_different(frame[key])}" for key in varying]
+    told = ", ".join(counts[:MOST_KEYS]) + (", ..." if len(counts) > MOST_KEYS else "")
+    parts = [f"{len(frame):,} run{'s' * (len(frame) != 1)}".replace(",", " ")]
+    parts.append(f"{len(varying)} key{'s' * (len(varying) != 1)} var{'y' if len(varying) != 1 else 'ies'}")
+    parts[-1] += f" ({told})" if told else ""
+    parts.append(f"{len(constants(frame))} constant")
+    if others := int((frame[STATUS] != "COMPLETE").sum()):
+        parts.append(f"{others} not COMPLETE")
+    return " · ".join(parts)
+
+
+def _different(column: "pd.Series[Any]") -> int:
+    codes, _ = pd.factorize(column, use_na_sentinel=True)
+    return len(np.unique(codes))
+
+
+def _left_out(frame: Any, keys: int, metrics: int) -> str:
+    more_keys = f"{keys} more key{'s that vary' if keys > 1 else ' that varies'}"
+    more_metrics = f"{metrics} more metric{'s' * (metrics > 1)}"
+    parts = [more_keys] * (keys > 0) + [more_metrics] * (metrics > 0)
+    text = f"not shown: {' and '.join(parts)}" if parts else ""
+    if len(frame) > MOST_RUNS and metrics + len(_metrics(frame)):
+        text += f"{'; ' if text else ''}of more than {MOST_RUNS} runs, metrics are not loaded: runs.head() shows them"
+    return text
+
+
+def _rows_shown(frame: pd.DataFrame) -> list[int]:
+    most, some = pd.get_option("display.max_rows") or len(frame), pd.get_option("display.min_rows") or 10
+    if len(frame) <= most:
+        return list(range(len(frame)))
+    half = max(1, min(some, most) // 2)
+    return [*range(half), *range(len(frame) - half, len(frame))]
+
+
+def _described(frame: Any, rows: Sequence[int]) -> list[_Column]:
+    """Return the columns that tell what the runs are: id, status, and the keys that vary."""
+    names = {LOG_ID: "log_id", STATUS: "status"}
+    # A key that is called like one of these has its full name.
+    names |= {key: key if short(key) in names.values() else short(key) for key in frame.diff()}
+    return [_Column(head, [cut(shown(frame[name].iloc[row])) for row in rows]) for name, head in names.items()]
+
+
+def _metrics(frame: pd.DataFrame) -> list[str]:
+    names = [str(name) for name in frame.columns if isinstance(frame[name].dtype, MetricDtype)]
+    return [name for name in names if name.rpartition(".")[2] not in STEP_KEYS]
+
+
+def _ended(frame: pd.DataFrame, rows: Sequence[int], metrics: Sequence[str]) -> list[_Column]:
+    """Return the metrics of the rows that are shown: the last value of each."""
+    columns = []
+    for name in metrics:
+        cells = [frame[name].iloc[row] for row in rows]
+        if len(frame) <= MOST_RUNS:
+            load_cells(cells)
+        curves = [cell.loaded if isinstance(cell, MetricValues) and cell.is_loaded else None for cell in cells]
+        texts = ["" if curve is None or not len(curve) else _number(curve[-1]) for curve in curves]
+        columns.append(_Column(name, texts, curves))
+    return columns
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float | np.floating) else cut(shown(value))
+
+
+def _lines(columns: Sequence[_Column], gap: bool) -> list[str]:
+    widths = [max(map(len, [column.head, *column.texts])) for column in columns]
+    lines = ["  ".join(column.head.ljust(width) for column, width in zip(columns, widths, strict=True))]
+    texts = zip(*(column.texts for column in columns), strict=True)
+    lines += ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in texts]
+    if gap:
+        lines.insert(1 + len(columns[0].texts) // 2, "...")
+    return [line.rstrip() for line in lines]
+
+
+def _html_cell(column: _Column, row: int) -> str:
+    text = html.escape(column.texts[row])
+    curve = column.curves[row] if column.curves else None
+    return f"<td {_LEFT}>{text}{sparkline(curve)}</td>"
+
+
+def sparkline(values: Any, width: int = 60, height: int = 16) -> str:
+    """Return a curve as a small picture in SVG, in the colour of the text around it; nothing of less than two numbers.
+
+    Examples
+    --------
+    >>> "polyline" in sparkline(np.array([3.0, 2.0, 1.0])), sparkline(["a", "b"])
+    (True, '')
+    """
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "if" or len(values) < 2:
+        return ""
+    at = np.unique(np.linspace(0, len(values) - 1, width).astype(np.intp))
+    at = at[np.isfinite(values[at])]
+    if len(at) < 2:
+        return ""
+    low, high = float(values[at].min()), float(values[at].max())
+    x = 1 + at / (len(values) - 1) * (width - 2)
+    y = height - 1 - (values[at] - low) / ((high - low) or 1) * (height - 2)
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
+    line = f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1" opacity="0.7"/>'
+    title = f"<title>{low:.4g} to {high:.4g}, {len(values)} values</title>"
+    # Jupyter lets a wide table squeeze to nothing what has no width of its own.
+    place = "vertical-align:middle;margin-left:6px;max-width:none"
+    return f'<svg width="{width}" height="{height}" style="{place}">{title}{line}</svg>'

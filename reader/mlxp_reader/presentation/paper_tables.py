@@ -1,0 +1,304 @@
+"""Tables of results over runs, as they go into a paper: which number stands in which cell, and what is best.
+
+How a table is written, in HTML, LaTeX or Markdown, is the matter of `mlxp_reader.presentation.table_formats`.
+"""
+
+import math
+import os
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mlxp.errors import InvalidKeyError
+from mlxp_reader.analysis.seed_statistics import SPREADS, spread
+from mlxp_reader.analysis.seeds import SeedGroups, numbers_of
+from mlxp_reader.columns.keys import as_names, resolve_columns, short, shown
+from mlxp_reader.presentation import table_formats
+from mlxp_reader.presentation.table_formats import Cell, Grid
+
+__all__ = ["Table", "table"]
+
+Numbers = npt.NDArray[np.float64]
+Label = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Which groups of runs are in which cell."""
+
+    row_keys: list[str]
+    column_keys: list[str]
+    measures: list[str]
+    rows: list[Label]
+    columns: list[Label]
+    row: npt.NDArray[np.intp]  # of each group
+    column: npt.NDArray[np.intp]
+
+
+class Table:
+    """Statistics over runs in rows and columns; Jupyter shows it as HTML, a terminal as text.
+
+    Attributes
+    ----------
+    data
+        The numbers: mean, std and count. Its columns have a level for each key, one for the values if there are
+        several, and one for the statistic.
+    """
+
+    def __init__(self, data: pd.DataFrame, grid: Grid) -> None:
+        self.data = data
+        self._grid = grid
+
+    def __repr__(self) -> str:
+        return self.to_table()
+
+    def _repr_html_(self) -> str:
+        return table_formats.to_html(self._grid)
+
+    def to_latex(
+        self, path: str | os.PathLike[str] | None = None, caption: str | None = None, label: str | None = None
+    ) -> str:
+        r"""Return the table in LaTeX, which needs the package ``booktabs``; the best is bold, the second underlined.
+
+        Parameters
+        ----------
+        path
+            A file to write, for ``\input``.
+        caption, label
+            Of a floating ``table``, given as LaTeX; without both, only the ``tabular`` is returned.
+        """
+        return _written(table_formats.to_latex(self._grid, caption, label), path)
+
+    def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the table in Markdown, and write it to `path` if that is given."""
+        return _written(table_formats.to_text(self._grid, "pipe"), path)
+
+    def to_table(self, tablefmt: str = "simple") -> str:
+        """Return the table as text, in any format of `tabulate`; stars are around the best, underscores the second."""
+        return table_formats.to_text(self._grid, tablefmt)
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the numbers of the table, its `data`, as CSV, and write them to `path` if that is given."""
+        return _written(self.data.to_csv(), path)
+
+
+def _written(text: str, path: str | os.PathLike[str] | None) -> str:
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text
+
+
+def table(  # noqa: PLR0913 - each is one choice of how a table looks
+    frame: Any,
+    rows: str | Sequence[str],
+    columns: str | Sequence[str] | None,
+    value: str | Sequence[str],
+    over: str | Sequence[str],
+    *,
+    best: str | Mapping[str, str] | None = None,
+    second: bool = False,
+    fmt: str | Mapping[str, str] | None = None,
+    ties: str | None = "ci",
+    best_in: str = "column",
+    labels: Mapping[Any, str] | None = None,
+    exclude: str | Iterable[str] | None = None,
+) -> Table:
+    """Return a table of the runs of a frame; see `DataFrame.table`."""
+    if not value:
+        raise InvalidKeyError("a table needs a value, such as value='test.acc.last'")
+    row_keys, column_keys = resolve_columns(frame, rows), resolve_columns(frame, columns)
+    groups = SeedGroups(frame, as_names(over), exclude, by=[*row_keys, *column_keys])
+    groups.refuse_mixtures([*row_keys, *column_keys])
+    groups.tell_keys()
+    groups.tell_repeated()
+    layout = _laid_out(groups, row_keys, column_keys, as_names(value))
+    formats = {name: _choice(fmt, name) for name in layout.measures}
+    wanted = dict.fromkeys(["mean", "std", "count", "ci95", *(f for form in formats.values() for f in _fields(form))])
+    numbers = _numbers(frame, groups, layout, list(wanted))
+    marks = _marks(numbers, layout, best, second, ties, best_in)
+    cells = _cells(numbers, layout, formats, marks)
+    about = f"over {', '.join(map(short, groups.over)) or 'no key'}"
+    if best and ties:
+        about += "; bold: the best, and what the 95 % intervals do not separate from it"
+    most = int(numbers["count"].max(initial=0))
+    return Table(_data(numbers, layout, isinstance(value, str)), _grid(layout, cells, about, most, labels or {}))
+
+
+def _choice(of: str | Mapping[str, str] | None, name: str) -> str | None:
+    return of.get(name) if isinstance(of, Mapping) else of
+
+
+def _laid_out(groups: SeedGroups, row_keys: list[str], column_keys: list[str], values: list[str]) -> _Layout:
+    rows, row = _labels(groups.settings, row_keys)
+    columns, column = _labels(groups.settings, column_keys)
+    return _Layout(row_keys, column_keys, values, rows, columns, row, column)
+
+
+def _labels(settings: pd.DataFrame, keys: list[str]) -> tuple[list[Label], npt.NDArray[np.intp]]:
+    """Return the combinations of values of some keys that occur, in their order, and which one each group has."""
+    if not keys or settings.empty:
+        return [()] * bool(len(settings)), np.zeros(len(settings), dtype=np.intp)
+    number = np.asarray(settings.groupby(keys, dropna=False, observed=True).ngroup(), dtype=np.intp)
+    _, first = np.unique(number, return_index=True)
+    return list(settings[keys].iloc[first].itertuples(index=False, name=None)), number
+
+
+def _numbers(frame: Any, groups: SeedGroups, layout: _Layout, how: list[str]) -> dict[str, Numbers]:
+    """Return each statistic as a table: a row per row, and for each column as many places as there are values."""
+    shape = (len(layout.rows), len(layout.columns), len(layout.measures))
+    numbers: dict[str, Numbers] = {}
+    for place, name in enumerate(layout.measures):
+        for statistic, of_groups in spread(groups.spread_out(numbers_of(frame, name)), how).items():
+            table = numbers.setdefault(statistic, np.full(shape, 0.0 if statistic == "count" else np.nan))
+            table[layout.row, layout.column, place] = of_groups
+    return {statistic: table.reshape(shape[0], shape[1] * shape[2]) for statistic, table in numbers.items()}
+
+
+def _marks(  # noqa: PLR0913, PLR0917 - what is best is a matter of many choices
+    numbers: dict[str, Numbers],
+    layout: _Layout,
+    best: str | Mapping[str, str] | None,
+    second: bool,
+    ties: str | None,
+    best_in: str,
+) -> npt.NDArray[np.int64]:
+    """Return for each place 1 if it is the best of its column (or row), 2 if the second best, else 0."""
+    if ties not in {None, "ci"} or best_in not in {"column", "row"}:
+        raise InvalidKeyError(f"ties is 'ci' or None, not {ties!r}; best_in is 'column' or 'row', not {best_in!r}")
+    marks = np.zeros(numbers["mean"].shape, dtype=np.int64)
+    for place, name in enumerate(layout.measures):
+        direction = _choice(best, name)
+        if direction is None:
+            continue
+        if direction not in {"max", "min"}:
+            raise InvalidKeyError(f"best is 'max' or 'min', not {direction!r}")
+        sign = 1 if direction == "max" else -1
+        mine = np.s_[:, place :: len(layout.measures)]
+        lines = [
+            array[mine] if best_in == "row" else array[mine].T for array in (numbers["mean"], numbers["ci95"], marks)
+        ]
+        for mean, half, mark in zip(*lines, strict=True):
+            mark[:] = _ranks(sign * mean, half if ties else np.full_like(half, np.nan), second)
+    return marks
+
+
+def _ranks(score: Numbers, half: Numbers, second: bool) -> npt.NDArray[np.int64]:
+    ranks = np.zeros(len(score), dtype=np.int64)
+    if np.isnan(score).all():
+        return ranks
+    top = int(np.nanargmax(score))
+    is_best = (score == score[top]) | (score + half >= score[top] - half[top])
+    ranks[is_best] = 1
+    rest = np.where(is_best, np.nan, score)
+    if second and not np.isnan(rest).all():
+        ranks[rest == np.nanmax(rest)] = 2
+    return ranks
+
+
+def _cells(
+    numbers: dict[str, Numbers], layout: _Layout, formats: dict[str, str | None], marks: npt.NDArray[np.int64]
+) -> list[list[Cell]]:
+    width = len(layout.measures)
+    chosen = [formats[name] or _fitting(numbers, np.s_[:, place::width]) for place, name in enumerate(layout.measures)]
+    most = [numbers["count"][:, place::width].max(initial=0) for place in range(width)]
+    return [
+        [
+            Cell(
+                _formatted(chosen[at % width], {name: table[row, at] for name, table in numbers.items()}),
+                int(marks[row, at]),
+                bool(0 < numbers["count"][row, at] < most[at % width]),
+            )
+            for at in range(marks.shape[1])
+        ]
+        for row in range(marks.shape[0])
+    ]
+
+
+def _fitting(numbers: dict[str, Numbers], mine: Any) -> str:
+    """Return a format that shows the first digit of the typical spread; of single runs, four digits."""
+    spreads = numbers["std"][mine]
+    known = spreads[spreads > 0]
+    if not len(known):
+        return "{mean:.4g}"
+    decimals = min(8, max(0, -math.floor(math.log10(float(np.median(known))))))
+    return f"{{mean:.{decimals}f}} ± {{std:.{decimals}f}}"
+
+
+def _fields(form: str | None) -> list[str]:
+    """Return the statistics that a cell's format names."""
+    try:
+        parts = [(field, spec) for _, field, spec, _ in string.Formatter().parse(form or "") if field is not None]
+        for field, spec in parts:
+            format(1 if field == "count" else 1.0, spec or "")
+    except ValueError as error:
+        raise InvalidKeyError(
+            f"{form!r} is no format of a cell, such as '{{mean:.1f}} ± {{std:.1f}}': {error}"
+        ) from error
+    for field, _ in parts:
+        if field not in SPREADS or field == "bootstrap":
+            raise InvalidKeyError(f"'{{{field}}}' is no field of a cell's format; there are {', '.join(SPREADS)}")
+    return [field for field, _ in parts]
+
+
+def _formatted(form: str, numbers: Mapping[str, float]) -> str:
+    """Return a cell's text; of a single run, what comes before the spread that it does not have."""
+    if not numbers["count"]:
+        return ""
+    text = ""
+    for before, field, spec, _ in string.Formatter().parse(form):
+        if field is not None and math.isnan(numbers[field]):
+            return text.rstrip(" ±([{,")
+        number = int(numbers["count"]) if field == "count" else numbers.get(field or "", math.nan)
+        text += before + (format(number, spec or "") if field is not None else "")
+    return text
+
+
+def _data(numbers: dict[str, Numbers], layout: _Layout, is_one_value: bool) -> pd.DataFrame:
+    columns: dict[Label, Any] = {}
+    for at in range(len(layout.columns) * len(layout.measures)):
+        label, name = layout.columns[at // len(layout.measures)], layout.measures[at % len(layout.measures)]
+        for statistic in ("mean", "std", "count"):
+            key = (*label, *(() if is_one_value else (name,)), statistic)
+            column = numbers[statistic][:, at]
+            columns[key] = column.astype(np.int64) if statistic == "count" else column
+    names = [*layout.column_keys, *(() if is_one_value else ("value",)), "statistic"]
+    frame = pd.DataFrame(dict(enumerate(columns.values())), index=_index(layout.rows, layout.row_keys))
+    return frame.set_axis(_index(list(columns), names), axis=1)
+
+
+def _index(labels: list[Label], names: list[str]) -> pd.Index:
+    if len(names) == 1:
+        flat: pd.Index = pd.Index([label[0] for label in labels], name=names[0])
+        return flat
+    index: pd.MultiIndex = pd.MultiIndex.from_frame(pd.DataFrame(labels, columns=pd.Index(names), dtype=object))
+    return index
+
+
+def _grid(layout: _Layout, cells: list[list[Cell]], about: str, most: int, labels: Mapping[Any, str]) -> Grid:
+    def named(thing: Any, text: str) -> str:
+        try:
+            return labels.get(thing, labels.get(text, text))
+        except TypeError:  # a list cannot be looked up
+            return labels.get(text, text)
+
+    def column(label: Label) -> str:
+        pairs = zip(layout.column_keys, label, strict=True)
+        texts = [named(v, shown(v) if isinstance(v, str) else f"{named(k, short(k))}={shown(v)}") for k, v in pairs]
+        return ", ".join(texts)
+
+    values = [named(name, name) for name in layout.measures]
+    return Grid(
+        corner=[named(key, short(key)) for key in layout.row_keys],
+        columns=[column(label) for label in layout.columns] if layout.column_keys else [],
+        values=values,
+        rows=[[named(value, shown(value)) for value in label] for label in layout.rows],
+        cells=cells,
+        title=f"{', '.join(values)} {about}",
+        most=most,
+    )

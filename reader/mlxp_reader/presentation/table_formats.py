@@ -1,0 +1,206 @@
+"""A table of texts, some of them marked as the best, in HTML, LaTeX, Markdown and plain text."""
+
+import html
+import re
+from dataclasses import dataclass
+
+from mlxp_reader.presentation.tables import check_format
+
+__all__ = ["Cell", "Grid", "to_html", "to_latex", "to_text"]
+
+MISSING = "–"
+BEST, SECOND = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The text of a cell, whether it is the `BEST` or the `SECOND` of its kind, and whether some runs are missing."""
+
+    text: str
+    mark: int = 0
+    has_fewer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """All texts of a table.
+
+    Attributes
+    ----------
+    corner
+        The headings of the columns that name the rows.
+    columns, values
+        The two rows of headings: each column has a place for each value. There may be no columns.
+    rows
+        What names each row: as many texts as there are in `corner`.
+    title
+        What the table is of.
+    most
+        How many runs a full cell stands for.
+    """
+
+    corner: list[str]
+    columns: list[str]
+    values: list[str]
+    rows: list[list[str]]
+    cells: list[list[Cell]]
+    title: str
+    most: int
+
+    @property
+    def heads(self) -> list[str]:
+        """One heading per place, both rows of headings in one."""
+        if not self.columns:
+            return self.values
+        if len(self.values) == 1:
+            return self.columns
+        return [f"{column} {value}" for column in self.columns for value in self.values]
+
+    @property
+    def is_two_headed(self) -> bool:
+        """Whether the headings take two rows."""
+        return bool(self.columns) and len(self.values) > 1
+
+    @property
+    def note(self) -> str:
+        """What the mark of cells with fewer runs means; nothing if there are none."""
+        return f"fewer than {self.most} runs" if any(cell.has_fewer for row in self.cells for cell in row) else ""
+
+
+def to_text(grid: Grid, tablefmt: str) -> str:
+    """Return the table as `tabulate` writes it."""
+    from tabulate import tabulate
+
+    check_format(tablefmt)
+    is_markdown = tablefmt in {"pipe", "github"}
+    name = _markdown if is_markdown else str
+    rows = [[*map(name, names), *map(_marked_text, cells)] for names, cells in zip(grid.rows, grid.cells, strict=True)]
+    align = ["left"] * len(grid.corner) + ["right"] * len(grid.heads)
+    heads = [*map(name, grid.corner), *map(name, grid.heads)]
+    text = tabulate(rows, heads, tablefmt=tablefmt, disable_numparse=True, colalign=align if rows else None)
+    return f"{text}\n\n† {grid.note}" if grid.note and tablefmt not in {"html", "unsafehtml", "latex"} else text
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_<|\[\]])", r"\\\1", text)
+
+
+def _marked_text(cell: Cell) -> str:
+    text = (cell.text or MISSING) + "†" * cell.has_fewer
+    return f"**{text}**" if cell.mark == BEST else f"_{text}_" if cell.mark == SECOND else text
+
+
+def to_html(grid: Grid) -> str:
+    """Return the table in HTML that looks right on light and on dark pages."""
+    corner = "".join(f'<th style="text-align:left">{html.escape(name)}</th>' for name in grid.corner)
+    head = f"<tr>{corner}{''.join(f'<th>{html.escape(name)}</th>' for name in grid.heads)}</tr>"
+    if grid.is_two_headed:
+        span = f'colspan="{len(grid.values)}" style="text-align:center"'
+        above = "".join(f"<th {span}>{html.escape(name)}</th>" for name in grid.columns)
+        below = "".join(f"<th>{html.escape(name)}</th>" for name in grid.values) * len(grid.columns)
+        head = f'<tr><th colspan="{len(grid.corner)}"></th>{above}</tr><tr>{corner}{below}</tr>'
+    body = "".join(_html_row(names, cells) for names, cells in zip(grid.rows, grid.cells, strict=True))
+    note = f"<p><small>† {html.escape(grid.note)}</small></p>" if grid.note else ""
+    caption = f'<caption style="text-align:left">{html.escape(grid.title)}</caption>'
+    return f'<div><table class="dataframe">{caption}<thead>{head}</thead><tbody>{body}</tbody></table>{note}</div>'
+
+
+def _html_row(names: list[str], cells: list[Cell]) -> str:
+    heads = "".join(f'<th style="text-align:left">{html.escape(name)}</th>' for name in names)
+    return f"<tr>{heads}{''.join(map(_html_cell, cells))}</tr>"
+
+
+def _html_cell(cell: Cell) -> str:
+    text = html.escape(cell.text or MISSING)
+    text = f"<b>{text}</b>" if cell.mark == BEST else f"<u>{text}</u>" if cell.mark == SECOND else text
+    return f'<td style="white-space:nowrap">{text}{"<sup>†</sup>" * cell.has_fewer}</td>'
+
+
+def to_latex(grid: Grid, caption: str | None, label: str | None) -> str:
+    """Return the table in LaTeX, for the package booktabs."""
+    lines = [
+        rf"\begin{{tabular}}{{{'l' * len(grid.corner)}{'r' * len(grid.heads)}}}",
+        r"\toprule",
+        *_latex_heads(grid),
+        r"\midrule",
+        *(_latex_row(names, cells) for names, cells in zip(grid.rows, grid.cells, strict=True)),
+        r"\bottomrule",
+    ]
+    if grid.note:
+        width = len(grid.corner) + len(grid.heads)
+        lines.append(rf"\multicolumn{{{width}}}{{l}}{{\footnotesize {_DAGGER} {_latex(grid.note)}}} \\")
+    lines.append(r"\end{tabular}")
+    if caption is not None or label is not None:
+        lines = [
+            r"\begin{table}[t]",
+            r"\centering",
+            *([rf"\caption{{{caption}}}"] if caption is not None else []),
+            *([rf"\label{{{label}}}"] if label is not None else []),
+            *lines,
+            r"\end{table}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+_DAGGER = r"\textsuperscript{\dag}"
+
+
+def _latex_heads(grid: Grid) -> list[str]:
+    corner = list(map(_latex, grid.corner))
+    if not grid.is_two_headed:
+        return [_latex_line([*corner, *(rf"\multicolumn{{1}}{{c}}{{{_latex(name)}}}" for name in grid.heads)])]
+    width, first = len(grid.values), len(corner) + 1
+    above = [rf"\multicolumn{{{width}}}{{c}}{{{_latex(name)}}}" for name in grid.columns]
+    starts = range(first, first + width * len(grid.columns), width)
+    rules = "".join(rf"\cmidrule(lr){{{start}-{start + width - 1}}}" for start in starts)
+    below = [rf"\multicolumn{{1}}{{c}}{{{_latex(name)}}}" for name in grid.values] * len(grid.columns)
+    return [_latex_line([*([""] * len(corner)), *above]), rules, _latex_line([*corner, *below])]
+
+
+def _latex_row(names: list[str], cells: list[Cell]) -> str:
+    return _latex_line([*map(_latex, names), *map(_latex_cell, cells)])
+
+
+def _latex_line(parts: list[str]) -> str:
+    return rf"{' & '.join(parts)} \\"
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = _latex(cell.text) if cell.text else "--"
+    text = rf"\textbf{{{text}}}" if cell.mark == BEST else rf"\underline{{{text}}}" if cell.mark == SECOND else text
+    return f"{text}{_DAGGER}" if cell.has_fewer else text
+
+
+_MATHS = (  # what LaTeX knows by name only, and may well stand in the name of a key
+    "α alpha β beta γ gamma δ delta ε varepsilon ζ zeta η eta θ theta ι iota κ kappa λ lambda μ mu ν nu ξ xi π pi ρ rho"  # noqa: RUF001
+    " σ sigma τ tau υ upsilon φ varphi χ chi ψ psi ω omega Γ Gamma Δ Delta Θ Theta Λ Lambda Ξ Xi Π Pi Σ Sigma Φ Phi"  # noqa: RUF001
+    " Ψ Psi Ω Omega ∞ infty ≈ approx ≤ leq ≥ geq ∈ in ∇ nabla ∂ partial √ surd"
+)
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    **{sign: rf"$\{name}$" for sign, name in re.findall(r"(\S) (\w+)", _MATHS)},
+    "−": "$-$",
+    "±": r"$\pm$",
+    "–": "--",
+    "†": _DAGGER,
+    **{special: rf"\{special}" for special in "&%$#_{}"},
+}
+
+
+def _latex(text: str) -> str:
+    r"""Return a text that LaTeX shows as it is; the sign of a number is a minus.
+
+    Examples
+    --------
+    >>> print(_latex("lr_1 & 50%"), _latex("-0.5 ± 0.1"))
+    lr\_1 \& 50\% $-$0.5 $\pm$ 0.1
+    """
+    # A line break would end the row, and an opening bracket after one be taken for its argument.
+    escaped = "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+    return re.sub(r"(?<![\w-])-(?=[\d.])", "$-$", escaped).replace("[", "{[}").replace("]", "{]}")

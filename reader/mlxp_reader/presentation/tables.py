@@ -1,0 +1,80 @@
+"""Tables of runs, and statistics of metrics as columns of numbers."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlxp.errors import InvalidKeyError
+from mlxp_reader.columns.accessors import MetricAccessor
+from mlxp_reader.columns.cells import is_missing
+from mlxp_reader.columns.metric_array import MetricDtype
+from mlxp_reader.query.names import STATISTICS, suggestion
+
+__all__ = ["check_format", "statistic_column", "to_table"]
+
+_STATUS = "info.status"
+
+
+def to_table(frame: Any, columns: list[str] | None, tablefmt: str, **options: Any) -> str:
+    """Return some columns of a frame of runs as a text table; see `DataFrame.to_table`."""
+    from tabulate import tabulate
+
+    check_format(tablefmt)
+    names = _default_columns(frame) if columns is None else list(columns)
+    cells = [_column(frame, name, tablefmt) for name in names]
+    # tabulate takes texts that look like numbers for numbers: '007' would become 7.
+    texts = [at for at, column in enumerate(cells) if any(isinstance(value, str) for value in column)]
+    rows = list(zip(*cells, strict=True))
+    return tabulate(rows, **{"headers": names, "tablefmt": tablefmt, "disable_numparse": texts, **options})
+
+
+def check_format(tablefmt: Any) -> None:
+    """Raise an error if `tabulate`, which takes any name, does not know a format.
+
+    Raises
+    ------
+    InvalidKeyError
+        Which names those that there are.
+    """
+    from tabulate import tabulate_formats
+
+    if isinstance(tablefmt, str) and tablefmt not in tabulate_formats:
+        raise InvalidKeyError(f"there is no table format '{tablefmt}'; there are {', '.join(tabulate_formats)}")
+
+
+def _default_columns(frame: Any) -> list[str]:
+    return [*frame.diff(), *([_STATUS] if _STATUS in frame.columns else [])] or list(frame.columns)
+
+
+def _column(frame: pd.DataFrame, name: str, tablefmt: str) -> list[Any]:
+    column = frame[name] if name in frame.columns else statistic_column(frame, name)
+    # NaN among floats may be what was logged, or not; elsewhere it stands for what is missing.
+    is_float = isinstance(column.dtype, np.dtype) and column.dtype.kind == "f"
+    return [None if is_missing(value) and not is_float else _cell(value, tablefmt) for value in column.tolist()]
+
+
+def _cell(value: Any, tablefmt: str) -> Any:
+    """Return a value as `tabulate` can show it: of a text, neither a line break nor a bar may end the cell."""
+    if not isinstance(value, str) or tablefmt not in {"github", "pipe"}:
+        return value
+    return " ".join(value.split("\n")).replace("|", r"\|")
+
+
+def statistic_column(frame: pd.DataFrame, name: str) -> "pd.Series[Any]":
+    """Return a statistic of a metric, such as ``train.loss.last``, for each run.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such metric or statistic.
+    """
+    metric, _, statistic = name.rpartition(".")
+    if metric not in frame.columns or not isinstance(frame[metric].dtype, MetricDtype):
+        metrics = [str(column) for column in frame.columns if isinstance(frame[column].dtype, MetricDtype)]
+        asked = [f"{known}.{statistic}" for known in metrics] if statistic in STATISTICS else []
+        raise InvalidKeyError(f"there is no column '{name}'{suggestion(name, [*frame.columns, *asked])}")
+    if statistic not in STATISTICS:
+        raise InvalidKeyError(f"there is no statistic '{statistic}' of {metric}; there are {', '.join(STATISTICS)}")
+    column: pd.Series[Any] = getattr(MetricAccessor(frame[metric]), statistic)()
+    return column

@@ -1,0 +1,1 @@
+"""Metrics on disk: JSON lines are parsed, and cached as Parquet."""

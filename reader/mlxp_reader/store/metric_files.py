@@ -1,0 +1,141 @@
+"""Reading metric files: each from where reading stopped, up to the size it had when opened, many at a time."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from mlxp_reader.records.file_states import FileState, state_of
+from mlxp_reader.store.json_lines import BadLine, parse
+from mlxp_reader.store.parts import PART, checked_from, checksum
+from mlxp_reader.store.shards import Shard, ShardBuilder
+
+__all__ = ["Job", "Unreadable", "read_files"]
+
+BATCH = 2**18
+"""About how many bytes of text are parsed at once: few enough to stay in a processor's cache."""
+
+MAX_SHARD = 2**26
+"""About how many bytes of text become one shard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One metric file to read."""
+
+    run: int  # the position of its run among the runs asked for
+    log_id: int
+    path: str
+    state: FileState
+    last: np.void | None = None  # the part after which to go on
+
+
+class Unreadable(NamedTuple):
+    """A file that is there but cannot be read."""
+
+    job: Job
+    error: str
+
+
+class _Text(NamedTuple):
+    job: Job
+    text: bytes
+
+
+def read_files(jobs: Iterable[Job]) -> Iterator[tuple[list[Job], Shard] | Unreadable]:
+    """Read the files of `jobs`; yield shards, one row per job, in memory, and what cannot be read.
+
+    A job that was to go on after an earlier part, but whose file has been written anew, is yielded as one that was read
+    from the start.
+    """
+    generation = time.time_ns()
+    builder, done, batch = ShardBuilder(), list[Job](), list[_Text]()
+    waiting = total = 0
+    for job in jobs:
+        text = _read(job)
+        if not isinstance(text, _Text):
+            if text is not None:
+                yield text
+            continue
+        batch.append(text)
+        waiting += len(text.text)
+        if waiting > BATCH:
+            done += _parse(batch, builder, generation)
+            batch, waiting, total = [], 0, total + waiting
+        if total > MAX_SHARD:
+            yield done, builder.build()
+            builder, done, total = ShardBuilder(), [], 0
+    done += _parse(batch, builder, generation)
+    yield done, builder.build()
+
+
+def _read(job: Job) -> _Text | Unreadable | None:
+    try:
+        descriptor = os.open(job.path, _READING)  # in half the time that a file object takes
+        try:
+            state = state_of(descriptor)
+            if state != job.state:  # another one than that which was seen
+                job = replace(job, state=state)
+            if job.last is None:
+                return _Text(job, _bytes(descriptor, job.state.size))
+            text = _text_after(descriptor, job.last, job.state.size)
+            if text is not None:
+                return _Text(job, text)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return _Text(replace(job, last=None), _bytes(descriptor, job.state.size))
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:  # removed since it was seen
+        return None
+    except OSError as error:
+        return Unreadable(job, error.strerror or str(error))
+
+
+# Not blocking, since somebody may have left a pipe where a file should be.
+_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def _text_after(descriptor: int, last: np.void, size: int) -> bytes | None:
+    """Return what comes after the part `last`, or None if the file does not hold that part any more."""
+    start = checked_from(last)
+    length = int(last["end"]) - start
+    os.lseek(descriptor, start, os.SEEK_SET)
+    text = _bytes(descriptor, size - start)
+    return text[length:] if checksum(text[:length]) == last["check"] else None
+
+
+def _bytes(descriptor: int, size: int) -> bytes:
+    data = os.read(descriptor, size)
+    if len(data) == size:
+        return data
+    chunks = [data]
+    while chunks[-1] and (missing := size - sum(map(len, chunks))) > 0:  # more than the system gives at once
+        chunks.append(os.read(descriptor, missing))
+    return b"".join(chunks)
+
+
+def _parse(batch: list[_Text], builder: ShardBuilder, generation: int) -> list[Job]:
+    """Add what is in the texts of `batch` to `builder`; return the jobs in the order of its rows."""
+    parsed = parse([text for _, text in batch])
+    texts = [batch[position] for position in parsed.order]
+    rows = zip(texts, parsed.ends, parsed.records, parsed.lines, strict=True)
+    parts = np.array([_part(text, end, records, lines, generation) for text, end, records, lines in rows], dtype=PART)
+    for row, problems in enumerate(parsed.problems):
+        last = texts[row].job.last
+        if problems and last is not None:
+            parsed.problems[row] = [BadLine(int(last["lines"]) + line, error) for line, error in problems]
+    builder.add(parts, parsed)
+    return [text.job for text in texts]
+
+
+def _part(read: _Text, end: int, records: int, lines: int, generation: int) -> tuple[int, ...]:
+    job, last = read.job, read.job.last
+    check = checksum(read.text[:end])
+    if last is None:
+        return (job.log_id, *job.state, 0, end, generation, 0, records, lines, check)
+    start, first = int(last["end"]), int(last["first"] + last["records"])
+    generation = int(last["generation"])
+    return (job.log_id, *job.state, start, start + end, generation, first, records, int(last["lines"]) + lines, check)

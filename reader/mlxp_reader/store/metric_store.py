@@ -1,0 +1,272 @@
+"""The metric store: the values of one metric in many runs, from the cache where they are, from the files for the rest.
+
+A metric file is read from where reading stopped the last time; all its keys are cached at once. Without a cache the
+values are the same. See `mlxp_reader.store.shards` for the cache, and `mlxp_reader.store.json_lines` for how files are
+read.
+"""
+
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mlxp.run_directory.layout import RunDirectory
+from mlxp_reader.records.file_states import UNKNOWN, FileState, States, states_of
+from mlxp_reader.store.json_lines import Kind, Values, typed
+from mlxp_reader.store.lists import Cell, Column, Lists, Problem, flat
+from mlxp_reader.store.metric_files import Job, Unreadable, read_files
+from mlxp_reader.store.parts import Found, find
+from mlxp_reader.store.shards import Shard, ShardFolder
+
+__all__ = ["Column", "MetricStore", "Problem", "give_memory_back"]
+
+
+Ids = npt.NDArray[np.int64]
+
+
+class MetricStore:
+    r"""Reads the metrics of runs, and remembers what it read.
+
+    Parameters
+    ----------
+    logs
+        The directory that has the runs' directories.
+    cache_dir
+        Where to keep what was read, for this and later processes; None keeps nothing. A folder that cannot be written
+        is as good as none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> run = RunDirectory(Path(tempfile.mkdtemp()) / "1")
+    >>> run.metrics.mkdir(parents=True)
+    >>> _ = run.metrics_file("train").write_text('{"loss": 0.5}\n{"loss": 0.25}\n')
+    >>> MetricStore(run.path.parent, None).read([1], "train", "loss").cells()
+    [array([0.5 , 0.25])]
+    """
+
+    def __init__(self, logs: Path, cache_dir: Path | None) -> None:
+        self._logs = logs
+        self._cache_dir = cache_dir
+        self._folders: dict[str, ShardFolder] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> Any:
+        return MetricStore, (self._logs, self._cache_dir)
+
+    def read(self, log_ids: Sequence[int] | Ids, log_name: str, key: str, states: States | None = None) -> Column:
+        """Return the values of the metric `key` of the file `log_name` in each of some runs, in their order.
+
+        A file that is not in the cache in its state is read up to the size that it has then. What cannot be read is
+        told by ``problems`` of the result.
+
+        Parameters
+        ----------
+        log_ids
+            The runs, each once.
+        states
+            The states of their files; those that are `UNKNOWN`, by default all, are looked up.
+        """
+        ids = np.asarray(log_ids, dtype=np.int64)
+        states = np.full((len(ids), len(UNKNOWN)), UNKNOWN) if states is None else states
+        with self._lock:
+            folder = self._folders.get(log_name) or self._folders.setdefault(log_name, self._folder(log_name))
+            while True:
+                try:
+                    column = _Reading(self._logs, ids, log_name, key, folder).column(states)
+                except _LostShardError as error:  # damaged, or merged by another process: then there is a new one
+                    folder.drop(error.shard)
+                else:
+                    break
+        give_memory_back()
+        return column
+
+    def _folder(self, log_name: str) -> ShardFolder:
+        # Quoted, since a name that is fine as the beginning of a file's name may mean something as a folder's: '..'
+        name = f"metrics-{quote(log_name, safe='')}"
+        return ShardFolder(self._cache_dir / name if self._cache_dir else None)
+
+
+def give_memory_back() -> None:
+    """Give back what reading needed beside its results: as much again from the cache, some times as much from files."""
+    pa.default_memory_pool().release_unused()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)  # else glibc keeps it
+
+
+class _LostShardError(Exception):
+    def __init__(self, shard: Shard) -> None:
+        self.shard = shard
+
+
+class _Reading:
+    """One call of `MetricStore.read`."""
+
+    def __init__(self, logs: Path, log_ids: Ids, log_name: str, key: str, folder: ShardFolder) -> None:
+        self._logs = logs
+        self._log_ids = log_ids
+        self._file = str(RunDirectory(Path()).metrics_file(log_name))
+        self._folder = folder
+        self._key = key
+        self._problems: dict[int, list[Problem]] = {}
+
+    def column(self, states: States) -> Column:
+        states = self._looked_up(states)
+        shards = self._folder.shards()
+        found = find([shard.parts for shard in shards], self._log_ids, states)
+        column = _ColumnBuilder(self._key, _is_chained(found))
+        for number in np.unique(found.shard).tolist():
+            here = found.shard == number
+            self._add(column, shards[number], found.run[here], found.row[here])
+        for result in read_files(self._jobs(states, found)):
+            if isinstance(result, Unreadable):
+                self._report(result.job.run, None, result.error)
+            else:
+                self._add_read(column, *result)
+        return column.build(self._sorted_problems())
+
+    def _looked_up(self, states: States) -> States:
+        unknown = np.flatnonzero(states[:, 0] == UNKNOWN.size)
+        if not len(unknown):
+            return states
+        states = states.copy()
+        states[unknown] = states_of(map(self._path, self._log_ids[unknown].tolist()))
+        return states
+
+    def _path(self, log_id: int) -> str:
+        # Not made by RunDirectory, which takes as long as looking at the file.
+        return f"{self._logs}{os.sep}{log_id}{os.sep}{self._file}"
+
+    def _jobs(self, states: States, found: Found) -> Iterator[Job]:
+        wanted = np.flatnonzero(~found.is_current & (states[:, 0] >= 0))
+        for run, log_id, state in zip(
+            wanted.tolist(), self._log_ids[wanted].tolist(), states[wanted].tolist(), strict=True
+        ):
+            yield Job(run, log_id, self._path(log_id), FileState(*state), found.last.get(run))
+
+    def _add_read(self, column: "_ColumnBuilder", jobs: list[Job], shard: Shard) -> None:
+        for job in jobs:
+            if job.last is None:  # what was thought to be the file's beginning is not
+                column.forget(job.run)
+                self._problems.pop(job.run, None)
+        self._add(column, shard, np.array([job.run for job in jobs], dtype=np.int64), np.arange(len(jobs)))
+        self._folder.write(shard)
+
+    def _add(
+        self, column: "_ColumnBuilder", shard: Shard, runs: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+    ) -> None:
+        try:
+            column.add(shard, runs, rows)
+        except (OSError, pa.ArrowException) as error:
+            raise _LostShardError(shard) from error
+        for run, row in zip(runs.tolist(), rows.tolist(), strict=True) if shard.problems else ():
+            for line, message in shard.problems.get(row, ()):
+                self._report(run, line, message)
+
+    def _sorted_problems(self) -> list[Problem]:
+        by_line = [
+            sorted(problems, key=lambda problem: problem.line or 0) for _, problems in sorted(self._problems.items())
+        ]
+        return [problem for problems in by_line for problem in problems]
+
+    def _report(self, run: int, line: int | None, error: str) -> None:
+        self._problems.setdefault(run, []).append(Problem(int(self._log_ids[run]), self._file, line, error))
+
+
+def _is_chained(found: Found) -> npt.NDArray[np.bool_]:
+    is_chained = np.bincount(found.run, minlength=len(found.is_current)) > 1
+    is_chained[list(found.last)] = True
+    return is_chained
+
+
+class _Piece(NamedTuple):
+    """The values of the key in one part of a run's file."""
+
+    start: int
+    lists: Lists
+    row: int
+    records: npt.NDArray[np.int64]
+
+
+class _ColumnBuilder:
+    """Puts a column together from rows of shards; a run that is `chained` has several."""
+
+    def __init__(self, key: str, chained: npt.NDArray[np.bool_]) -> None:
+        self._key = key
+        self._chained = chained
+        self._parts: list[Lists] = []
+        self._part = np.full(len(chained), -1, dtype=np.int64)
+        self._row = np.zeros(len(chained), dtype=np.int64)
+        self._records: dict[int, npt.NDArray[np.int64]] = {}
+        self._pieces: dict[int, list[_Piece]] = {}
+
+    def add(self, shard: Shard, runs: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> None:
+        """Add the values in `rows` of `shard`, which are those of `runs`."""
+        for lists, records in shard.lists(self._key):
+            has_key = lists.present[rows]
+            alone, chained = has_key & ~self._chained[runs], has_key & self._chained[runs]
+            if alone.any():
+                self._add_alone(lists, records, runs[alone], rows[alone])
+            for run, row in zip(runs[chained].tolist(), rows[chained].tolist(), strict=True):
+                self._pieces.setdefault(run, []).append(_piece(lists, records, shard.parts[row], row))
+        if 2 * len(rows) >= len(shard.parts):
+            shard.forget()  # few others are left to be asked for
+
+    def forget(self, run: int) -> None:
+        """Take back what was added for `run`."""
+        self._pieces.pop(run, None)
+
+    def build(self, problems: Sequence[Problem]) -> Column:
+        joined: dict[Kind, dict[int, Values]] = {}
+        for run, pieces in self._pieces.items():
+            kind, values, numbers = _joined(sorted(pieces, key=lambda piece: piece.start))
+            joined.setdefault(kind, {})[run] = values
+            if not np.array_equal(numbers, np.arange(len(numbers))):
+                self._records[run] = numbers
+        for kind, by_run in joined.items():
+            counts = np.array([len(values) for values in by_run.values()], dtype=np.int64)
+            self._place(Lists.of(kind, counts, by_run.values()), np.array(list(by_run)), np.arange(len(by_run)))
+        return Column(tuple(self._parts), self._part, self._row, self._records, tuple(problems))
+
+    def _add_alone(
+        self, lists: Lists, records: Lists | None, runs: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+    ) -> None:
+        if records is not None:
+            for run, row in zip(runs.tolist(), rows.tolist(), strict=True):
+                if records.present[row]:
+                    self._records[run] = np.asarray(records[row])
+        if 2 * len(rows) < len(lists):  # copied, so that the others' values are not kept in memory
+            lists, rows = lists.take(rows), np.arange(len(rows))
+        self._place(lists, runs, rows)
+
+    def _place(self, lists: Lists, runs: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> None:
+        self._part[runs] = len(self._parts)
+        self._row[runs] = rows
+        self._parts.append(lists)
+
+
+def _piece(lists: Lists, records: Lists | None, part: np.void, row: int) -> _Piece:
+    has_numbers = records is not None and records.present[row]
+    numbers = np.asarray(records[row]) if records is not None and has_numbers else np.arange(len(lists[row]))
+    return _Piece(int(part["start"]), lists, row, numbers + int(part["first"]))
+
+
+def _joined(pieces: list[_Piece]) -> tuple[Kind, Values, npt.NDArray[np.int64]]:
+    numbers = np.concatenate([piece.records for piece in pieces])
+    kinds = {piece.lists.kind for piece in pieces}
+    if len(kinds) > 1:
+        return (*typed([value for piece in pieces for value in _as_list(piece.lists.cell(piece.row))]), numbers)
+    values = [piece.lists[piece.row] for piece in pieces]
+    return kinds.pop(), flat(pieces[0].lists.kind, values), numbers
+
+
+def _as_list(cell: Cell) -> list[Any]:
+    return cell.tolist() if isinstance(cell, np.ndarray) else cell

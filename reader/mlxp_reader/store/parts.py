@@ -1,0 +1,146 @@
+"""Parts of metric files: what was read of each, how that is told again, and whether the file has changed since."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mlxp_reader.records.file_states import NO_FILE, FileState, States
+
+__all__ = ["PART", "Found", "Parts", "checked_from", "checksum", "find"]
+
+MAX_PIECES = 8
+"""A file that was read in more pieces than this is read again as a whole."""
+
+PART = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "run",  # its id
+            "size",  # these three are the state of the whole file
+            "mtime_ns",
+            "inode",
+            "start",  # the part is from this byte of the file
+            "end",  # to this one, where the next part starts
+            "generation",  # when the file's first part was read: all parts of one reading have the same
+            "first",  # how many records are before this part
+            "records",  # how many it has
+            "lines",  # how many lines there are up to its end
+            "check",  # of the last bytes of the part: a file that has only grown still has them
+        )
+    ]
+)
+"""A part of a run's metric file."""
+
+Parts = npt.NDArray[np.void]
+"""An array of `PART`."""
+
+_CHECKED_BYTES = 64
+
+
+def checksum(text: bytes) -> int:
+    """Return the checksum of the last bytes of `text`, the bytes of a part."""
+    return zlib.crc32(text[-_CHECKED_BYTES:])
+
+
+def checked_from(part: np.void) -> int:
+    """Return where in the file the bytes start that the checksum of `part` is of."""
+    return int(max(part["start"], part["end"] - _CHECKED_BYTES))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Which parts of some runs' files are known; the first three have one entry per part, in any order.
+
+    Attributes
+    ----------
+    run
+        The position of the part's run among the runs.
+    shard, row
+        Where the values are: the position among the shards, and the row there.
+    is_current
+        For each run, whether the parts are all of its file.
+    last
+        For each run whose parts are the beginning of its file: the last of them.
+    """
+
+    run: npt.NDArray[np.int64]
+    shard: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+    is_current: npt.NDArray[np.bool_]
+    last: dict[int, np.void]
+
+
+def find(shards: Sequence[Parts], log_ids: npt.NDArray[np.int64], states: States) -> Found:
+    """Return which of the parts in `shards` make up the files of runs, given the `states` of these files."""
+    parts = np.concatenate([np.empty(0, PART), *shards])
+    run_of = _positions(parts["run"], log_ids)
+    wanted = np.concatenate([states, [NO_FILE]])  # the last of them for parts of other runs, whose run is -1
+    is_current = (run_of >= 0) & (parts["start"] == 0)
+    for column, name in enumerate(("size", "mtime_ns", "inode")):
+        is_current &= parts[name] == wanted[run_of, column]
+    whole = np.full(len(log_ids), -1, dtype=np.int64)
+    whole[run_of[is_current]] = np.flatnonzero(is_current)
+    chosen = [whole[whole >= 0]]
+    is_complete = whole >= 0
+    last = {}
+    for run, rows in _others(run_of, is_complete).items():
+        pieces, is_complete[run] = _pieces(parts, rows, FileState(*states[run].tolist()))
+        chosen.append(np.array(pieces, dtype=np.int64))
+        if pieces and not is_complete[run]:
+            last[run] = parts[pieces[-1]]
+    found = np.concatenate(chosen)
+    shard_of = np.repeat(np.arange(len(shards)), [len(shard) for shard in shards])
+    row_of = np.concatenate([np.empty(0, np.int64), *(np.arange(len(shard)) for shard in shards)])
+    return Found(run_of[found], shard_of[found], row_of[found], is_complete, last)
+
+
+def _positions(values: npt.NDArray[np.int64], among: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return for each of `values` its position in `among`, or -1."""
+    if not len(among):
+        return np.full(len(values), -1, dtype=np.int64)
+    order = np.argsort(among, kind="stable")
+    found = order[np.minimum(np.searchsorted(among, values, sorter=order), len(among) - 1)]
+    return np.where(among[found] == values, found, -1)
+
+
+def _others(run_of: npt.NDArray[np.int64], is_complete: npt.NDArray[np.bool_]) -> dict[int, list[int]]:
+    """Return the parts of each run that is not complete in a single part."""
+    others: dict[int, list[int]] = {}
+    candidates = np.flatnonzero(run_of >= 0)
+    for part in candidates[~is_complete[run_of[candidates]]].tolist():
+        others.setdefault(int(run_of[part]), []).append(part)
+    return others
+
+
+def _pieces(parts: Parts, rows: list[int], state: FileState) -> tuple[list[int], bool]:
+    """Return the parts of one file, in their order, and whether they are all of it."""
+    same_file = [row for row in rows if parts[row]["inode"] == state.inode]
+    current = [row for row in same_file if (parts[row]["size"], parts[row]["mtime_ns"]) == state[:2]]
+    if current and (pieces := _back_to_start(parts, same_file, current[0])) is not None:
+        return pieces, True
+    # A file of the same size that was written again may hold anything.
+    earlier = [row for row in same_file if parts[row]["size"] < state.size and parts[row]["end"] > parts[row]["start"]]
+    if not earlier:
+        return [], False
+    newest = max(earlier, key=lambda row: (int(parts[row]["generation"]), int(parts[row]["end"])))
+    pieces = _back_to_start(parts, same_file, newest)
+    return (pieces if pieces and len(pieces) < MAX_PIECES else []), False
+
+
+def _back_to_start(parts: Parts, rows: list[int], last: int) -> list[int] | None:
+    """Return the parts that end with `last`, but for those without content; None if one of them is lost."""
+    generation = parts[last]["generation"]
+    by_end = {
+        int(parts[row]["end"]): row
+        for row in rows
+        if parts[row]["generation"] == generation and parts[row]["end"] > parts[row]["start"]
+    }
+    pieces: list[int] = []
+    position = int(parts[last]["end"])
+    while position in by_end:
+        pieces.insert(0, by_end[position])
+        position = int(parts[pieces[0]]["start"])
+    return pieces if position == 0 else None
