@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-from mlxp.run_directory.layout import to_yaml
+from mlxp.run_directory.files import to_yaml
 
 __all__ = ["ConfigDict"]
 

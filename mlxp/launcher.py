@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from mlxp.errors import InvalidConfigFileError, MLXPError, SweepError
 from mlxp.launching.arguments import Arguments, parsed, without_plus
-from mlxp.run_directory.artifact_types import imported
-from mlxp.run_directory.status import Status, Terminated, exit_code, signal_of, signals_raised
+from mlxp.run_directory.import_paths import imported
+from mlxp.run_directory.status import Status
 from mlxp.running.plan_report import PlannedRun, append_report, is_planning
 from mlxp.running.run import Context, Program, check_configuration, from_user_code
+from mlxp.running.signals import Terminated, exit_code, signal_of, signals_raised
 from mlxp.running.submitted_run import claimed_directory
 from mlxp.running.submitted_run import overrides as own_overrides
 

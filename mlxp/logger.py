@@ -22,16 +22,10 @@ from typing import Any, NoReturn, Self
 import orjson
 
 from mlxp.errors import InvalidArtifactError, InvalidKeyError, LogDirectoryError, MLXPError
-from mlxp.run_directory.artifact_types import ARTIFACT_TYPES, ArtifactType, import_directory, import_path
-from mlxp.run_directory.layout import (
-    RESERVED_LOG_NAMES,
-    RunDirectory,
-    claim_run_directory,
-    create_run_directory,
-    read_yaml,
-    write_atomically,
-    write_yaml,
-)
+from mlxp.run_directory.artifact_types import ARTIFACT_TYPES, ArtifactType
+from mlxp.run_directory.files import read_yaml, write_atomically, write_yaml
+from mlxp.run_directory.import_paths import import_directory, import_path
+from mlxp.run_directory.layout import RESERVED_LOG_NAMES, RunDirectory, claim_run_directory, create_run_directory
 from mlxp.running.submitted_run import is_another_rank
 
 __all__ = ["DefaultLogger", "Logger"]

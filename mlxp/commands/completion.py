@@ -12,8 +12,6 @@ from typing import Any
 
 from mlxp.run_directory.layout import CACHE_DIR, run_directories
 
-__all__ = ["complete"]
-
 _FEW_RUNS = 100
 """So many are read at once, if there is no index."""
 

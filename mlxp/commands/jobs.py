@@ -20,8 +20,6 @@ from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.liveness import LOST
 from mlxp.run_directory.status import Status
 
-__all__ = ["cancel", "output", "resubmit", "status"]
-
 _POLL_SECONDS = 0.5
 
 

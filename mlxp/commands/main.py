@@ -19,8 +19,6 @@ from mlxp.commands.terminal import notices_in_lines
 from mlxp.errors import MLXPError
 from mlxp.scheduler import import_plugin
 
-__all__ = ["main", "parser"]
-
 _QUERY = "which runs, such as \"info.status == 'FAILED' & seed < 3\""
 _KEY = "a key of the configuration; 'config.' may be left out"
 _BANDS = ("std", "sem", "ci95", "bootstrap", "min-max", "iqr", "none")

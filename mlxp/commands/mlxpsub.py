@@ -16,8 +16,6 @@ from mlxp.scheduler import SCHEDULERS, import_plugin, problem_with
 from mlxp.scripts.plan import make_plan
 from mlxp.scripts.script import read_script
 
-__all__ = ["main", "submit_all"]
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if something was not submitted."""

@@ -9,8 +9,6 @@ from mlxp_reader import Reader
 from mlxp_reader.query.expressions import MISSING, Column, Expression, Mask
 from mlxp_reader.query.language import parse
 
-__all__ = ["matching"]
-
 _STATUS = "info.status"
 
 

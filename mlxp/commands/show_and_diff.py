@@ -10,7 +10,8 @@ from mlxp.commands.table_and_plot import opened
 from mlxp.commands.terminal import as_json, bold, coloured
 from mlxp.errors import LogDirectoryError, MLXPError
 from mlxp.jobs.run_state import RunState, run_states
-from mlxp.run_directory.layout import RunDirectory, read_yaml, to_yaml
+from mlxp.run_directory.files import read_yaml, to_yaml
+from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.status import Status
 from mlxp_reader import Reader
 from mlxp_reader.columns.accessors import MetricAccessor
@@ -21,8 +22,6 @@ from mlxp_reader.columns.metric_array import MetricDtype
 
 if TYPE_CHECKING:
     from mlxp_reader import DataFrame
-
-__all__ = ["diff", "show"]
 
 _STATISTICS = ("last", "min", "max", "count")
 _CODE = ("info.git", "info.version_manager", "info.python")

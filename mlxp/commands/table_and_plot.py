@@ -19,8 +19,6 @@ from mlxp_reader.query.names import SHORT_NAMES, resolve, split_statistic
 if TYPE_CHECKING:
     from mlxp_reader import DataFrame
 
-__all__ = ["opened", "plot", "table"]
-
 LOG_ID, STATUS = SHORT_NAMES["log_id"], SHORT_NAMES["status"]
 _DOTS_PER_INCH = 200
 

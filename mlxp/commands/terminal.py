@@ -12,8 +12,6 @@ from typing import Any
 
 from mlxp.run_directory.status import Status
 
-__all__ = ["as_json", "bold", "coloured", "notices_in_lines", "plain"]
-
 _COLOURS = {
     Status.COMPLETE.value: "32",
     Status.RUNNING.value: "36",

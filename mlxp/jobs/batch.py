@@ -26,11 +26,10 @@ from mlxp.jobs.submission import (
     submission_command,
     submit,
 )
-from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, next_log_id, run_directories, write_atomically
+from mlxp.run_directory.files import write_atomically
+from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, next_log_id, run_directories
 from mlxp.scheduler import Array, Scheduler
 from mlxp.scripts.job_script import quoted
-
-__all__ = ["Batch", "Packing"]
 
 Item = TypeVar("Item")
 

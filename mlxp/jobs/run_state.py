@@ -12,12 +12,11 @@ from typing import Any
 from mlxp.errors import InvalidSchedulerError
 from mlxp.job_state import JobState, Phase
 from mlxp.jobs.submission import SUBMITTED, Submission
-from mlxp.run_directory.layout import RunDirectory, read_yaml, run_directories
+from mlxp.run_directory.files import read_yaml
+from mlxp.run_directory.layout import RunDirectory, run_directories
 from mlxp.run_directory.liveness import LOST, UNDER_WAY, is_gone, is_silent
 from mlxp.run_directory.status import Status
 from mlxp.scheduler import SCHEDULERS, scheduler_named
-
-__all__ = ["RunState", "run_states"]
 
 
 @dataclass

@@ -23,8 +23,6 @@ from mlxp.scripts.plan import Plan, Step
 from mlxp.scripts.python_command import python_command
 from mlxp.scripts.script import Command, Script, parsed
 
-__all__ = ["submit_planned"]
-
 
 def submit_planned(runs: Sequence[PlannedRun], settings: Mapping[str, Any]) -> int:
     """Submit one job for each of the `runs` of this program, and return its exit code.

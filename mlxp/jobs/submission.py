@@ -18,35 +18,14 @@ from typing import Any
 import yaml
 
 from mlxp.errors import InvalidSchedulerError, JobSubmissionError
-from mlxp.run_directory.layout import (
-    RunDirectory,
-    create_run_directory,
-    read_yaml,
-    write_atomically,
-    write_yaml,
-)
+from mlxp.run_directory.files import read_yaml, write_atomically, write_yaml
+from mlxp.run_directory.layout import RunDirectory, create_run_directory
 from mlxp.running.submitted_run import VARIABLE as RUN_VARIABLE
 from mlxp.scheduler import SCHEDULERS, Scheduler, problem_with, scheduler_named
 from mlxp.scripts.job_script import JobWriter, command_line, quoted
 from mlxp.scripts.plan import Plan
 from mlxp.scripts.python_command import clearing_launcher
 from mlxp.scripts.script import Script
-
-__all__ = [
-    "PREPARED",
-    "REFUSED",
-    "SUBMITTED",
-    "Submission",
-    "Submitter",
-    "cancel",
-    "chosen_scheduler",
-    "directives_of",
-    "job_ids",
-    "now",
-    "resubmit",
-    "submission_command",
-    "submit",
-]
 
 PREPARED = "PREPARED"
 """The run's files are there; its job has not been submitted."""

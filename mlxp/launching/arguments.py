@@ -8,8 +8,6 @@ import argparse
 from dataclasses import dataclass
 from typing import NoReturn
 
-__all__ = ["Arguments", "parsed", "takes_value", "without_plus"]
-
 _SWITCHES = (
     ("--help", "-h"),
     ("--hydra-help",),

@@ -21,8 +21,6 @@ from mlxp.launching.sweeper import TARGET, only_reporting, registered
 from mlxp.run_directory.layout import SWEEPS_DIR
 from mlxp.running.settings import DEFAULTS
 
-__all__ = ["VERSION_BASE", "initialized", "prepared"]
-
 
 def _version(module: ModuleType) -> tuple[int, ...]:
     return tuple(int(part) for part in module.__version__.split(".")[:2])

@@ -18,10 +18,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mlxp.run_directory.layout import RunDirectory, read_yaml, write_yaml
-from mlxp.run_directory.status import Status, exit_code
-
-__all__ = ["LaunchRecord", "RunRecord", "summary"]
+from mlxp.run_directory.files import read_yaml, write_yaml
+from mlxp.run_directory.layout import RunDirectory
+from mlxp.run_directory.status import Status
+from mlxp.running.signals import exit_code
 
 _RECORD = "runs.jsonl"
 _STOP = "stop"

@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlxp.errors import InvalidConfigFileError
-from mlxp.run_directory.layout import to_yaml
+from mlxp.run_directory.files import to_yaml
 from mlxp.running.plan_report import VARIABLE, PlannedRun, is_planning
 from mlxp.running.run import Program, resolved_configuration, work_dir_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-__all__ = ["planned_run"]
 
 
 def planned_run(program: Program, overrides: list[str], composed: "DictConfig") -> PlannedRun:

@@ -3,8 +3,6 @@
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 
-__all__ = ["spelled_values"]
-
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 

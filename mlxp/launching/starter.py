@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlxp.errors import MLXPError
 from mlxp.launching.launch_record import LaunchRecord
-from mlxp.run_directory.status import Status, Terminated
+from mlxp.run_directory.status import Status
 from mlxp.running.plan_report import is_planning
 from mlxp.running.provenance import process_info
 from mlxp.running.run import Program, Run, from_user_code, is_preemption
+from mlxp.running.signals import Terminated
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-__all__ = ["RunExitedError", "RunStarter"]
 
 _log = logging.getLogger("mlxp")
 

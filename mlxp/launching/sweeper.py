@@ -30,8 +30,6 @@ from mlxp.launching.starter import RunExitedError
 from mlxp.launching.value_composer import ValueComposer
 from mlxp.running.run import from_user_code, uses_scheduler
 
-__all__ = ["TARGET", "MLXPSweeper", "Plan", "only_reporting", "planned", "registered"]
-
 TARGET = "hydra_plugins.mlxp.MLXPSweeper"
 """The name by which Hydra knows the sweeper; Hydra 1.3 takes none outside of ``hydra_plugins``."""
 

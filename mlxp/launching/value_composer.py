@@ -13,8 +13,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-__all__ = ["ValueComposer"]
-
 
 class ValueComposer:
     """Composes one run after another.

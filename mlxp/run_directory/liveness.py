@@ -1,13 +1,14 @@
-"""Whether a run that says it is under way still is: the state ``LOST`` is never written, only derived here."""
+"""The sign of life of a run, and whether one that says it is under way still is: ``LOST`` is only derived, here."""
 
+import contextlib
 import math
 import os
 import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
-
-__all__ = ["LOST", "UNDER_WAY", "is_gone", "is_silent", "process_exists"]
 
 LOST: Final = "LOST"
 """The status of a run that says STARTING or RUNNING, but is no more."""
@@ -58,3 +59,29 @@ def process_exists(process_id: Any) -> bool | None:
     except OverflowError:  # no process has such a number
         return False
     return True
+
+
+@contextlib.contextmanager
+def heartbeat(file: Path, seconds: float) -> Iterator[None]:
+    """Set the modification time of `file` to now every so many `seconds`, until the context is left; never if 0.
+
+    A run whose file is old, while its status says RUNNING, may have been killed in a way that it could not see.
+    """
+    if seconds <= 0:
+        yield
+        return
+    done = threading.Event()
+    thread = threading.Thread(target=_beat, args=(file, seconds, done), name="mlxp-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _beat(file: Path, seconds: float, done: threading.Event) -> None:
+    while not done.wait(seconds):
+        # A log directory that is briefly out of reach must not end the run, nor its heartbeat.
+        with contextlib.suppress(OSError):
+            os.utime(file)

@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["VARIABLE", "PlannedRun", "append_report", "is_planning", "read_reports"]
-
 VARIABLE = "MLXP_PLAN"
 """Environment variable that holds the path of the file that reports are appended to."""
 

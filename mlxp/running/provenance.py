@@ -9,8 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["git_state", "packages", "process_info"]
-
 
 def process_info() -> dict[str, Any]:
     """Return interpreter, host and number of this process."""

@@ -6,8 +6,6 @@ one counts.
 
 import os
 
-__all__ = ["rank"]
-
 _VARIABLES = (
     ("RANK", "WORLD_SIZE"),  # torchrun, accelerate, deepspeed
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),

@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlxp.config_dict import ConfigDict
 from mlxp.errors import InvalidConfigFileError, LogDirectoryError, MissingFieldError
-from mlxp.run_directory.layout import LAYOUT_VERSION, RunDirectory, overwrite, read_yaml, to_yaml, write_yaml
-from mlxp.run_directory.liveness import process_exists
-from mlxp.run_directory.status import Status, Terminated, exit_code, heartbeat, signal_of, signals_held, signals_raised
+from mlxp.run_directory.files import overwrite, read_yaml, to_yaml, write_yaml
+from mlxp.run_directory.layout import LAYOUT_VERSION, RunDirectory
+from mlxp.run_directory.liveness import heartbeat, process_exists
+from mlxp.run_directory.status import Status
 from mlxp.running import settings as mlxp_settings
 from mlxp.running.provenance import git_state, packages, process_info
+from mlxp.running.signals import Terminated, exit_code, signal_of, signals_held, signals_raised
 from mlxp.running.submitted_run import is_another_rank, scheduler_info, submission
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from mlxp.logger import Logger
-
-__all__ = ["Context", "Program", "Run", "check_configuration", "from_user_code", "uses_scheduler"]
 
 _log = logging.getLogger("mlxp")
 

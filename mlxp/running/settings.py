@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlxp.errors import InvalidConfigFileError
-from mlxp.run_directory.artifact_types import imported
-
-__all__ = ["DEFAULTS", "check", "check_names", "checked", "created"]
+from mlxp.run_directory.import_paths import imported
 
 DEFAULTS: dict[str, Any] = {
     "logger": {

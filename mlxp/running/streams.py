@@ -13,8 +13,6 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["Copy", "goes_to", "stop"]
-
 _DESCRIPTORS = {"stdout": 1, "stderr": 2}
 
 _CHUNK = 1 << 16

@@ -9,18 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mlxp.errors import MLXPError
-from mlxp.run_directory.layout import RunDirectory, read_yaml
+from mlxp.run_directory.files import read_yaml
+from mlxp.run_directory.layout import RunDirectory
 from mlxp.running.rank import rank
-
-__all__ = [
-    "CONTAINER_PREFIXES",
-    "VARIABLE",
-    "claimed_directory",
-    "is_another_rank",
-    "overrides",
-    "scheduler_info",
-    "submission",
-]
 
 VARIABLE = "MLXP_RUN_DIRECTORY"
 """Environment variable that holds the path of the directory that mlxpsub made for the run."""

@@ -17,8 +17,6 @@ from mlxp.running.submitted_run import VARIABLE as RUN_VARIABLE
 from mlxp.scripts.plan import Plan, Step
 from mlxp.scripts.script import OWN_PATH, Block, Command
 
-__all__ = ["JobWriter", "command_line", "quoted"]
-
 
 class JobWriter:
     """Writes the scripts of the runs of one plan.

@@ -21,8 +21,6 @@ from mlxp.scripts import plan_step
 from mlxp.scripts.python_command import LAUNCHERS
 from mlxp.scripts.script import OWN_PATH, Script, ScriptError
 
-__all__ = ["Plan", "Step", "make_plan"]
-
 _UNTRACED = "{ case $- in *x*) local - || :; set +x;; esac; } 2> /dev/null"
 """Keeps ``set -x`` in the script from showing what is ours."""
 

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-__all__ = ["LAUNCHERS", "PythonCommand", "clearing_launcher", "is_interpreter", "is_script", "python_command"]
-
 LAUNCHERS: dict[str, tuple[str, ...]] = {
     # launchers of job schedulers and of MPI
     **dict.fromkeys(

@@ -18,8 +18,6 @@ from mlxp.scripts.python_command import LAUNCHERS, is_interpreter, is_script
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-__all__ = ["OWN_PATH", "Block", "Command", "Script", "ScriptError", "Word", "read_script"]
-
 OWN_PATH = "MLXP_SCRIPT"
 """The variable that stands for ``$0`` and ``BASH_SOURCE``, which name other files than the script in plan and jobs."""
 

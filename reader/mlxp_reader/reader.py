@@ -42,7 +42,7 @@ class Reader:
     dst_dir
         Where to keep the index; by default in `src_dir`, or, where that cannot be written, in the user's cache.
     parser
-        What reads the queries, if they are not of the language of `mlxp_reader.query.language`: see
+        What reads the queries, if they are not of the language of `mlxp_reader.query`: see
         `mlxp_reader.query.Parser`.
     refresh
         Whether to look for what changed; else the index is taken as it is, if there is one.

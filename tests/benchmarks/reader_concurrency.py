@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 from mlxp.logger import DefaultLogger
-from mlxp.run_directory.layout import RunDirectory, write_yaml
+from mlxp.run_directory.files import write_yaml
+from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader.reader import Reader
 
 RECORDS = 40

@@ -6,7 +6,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from mlxp.run_directory.layout import RunDirectory, write_yaml
+from mlxp.run_directory.files import write_yaml
+from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader import Reader
 
 hypothesis.settings.register_profile("shared machine", deadline=None)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import mlxp
 from mlxp.errors import InvalidKeyError, LogDirectoryError
-from mlxp.run_directory.layout import RunDirectory, write_yaml
+from mlxp.run_directory.files import write_yaml
+from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader.columns.mixed import MixedDtype
 from mlxp_reader.reader import Reader
 

@@ -10,8 +10,6 @@ import numpy.typing as npt
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.curves import Curves
 
-__all__ = ["ALIGNMENTS", "Curve", "align", "curves_by_run", "in_order"]
-
 Curve = tuple[npt.NDArray[Any], npt.NDArray[np.float64]]
 """Ascending steps, each of them once, and the value at each."""
 

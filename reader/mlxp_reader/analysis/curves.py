@@ -17,8 +17,6 @@ from mlxp_reader.columns.metric_array import MetricArray, MetricDtype
 from mlxp_reader.notices import notice, some
 from mlxp_reader.query.names import suggestion
 
-__all__ = ["STEP_KEYS", "Curves", "curves", "log_name_of", "run_ids", "step_name"]
-
 STEP_KEYS = ("step", "epoch", "iteration")
 """The keys that tell the step of a record, the first one that there is."""
 

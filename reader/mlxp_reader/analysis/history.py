@@ -10,8 +10,6 @@ import pandas as pd
 from mlxp_reader.analysis.curves import STEP_KEYS, Curves, curves, run_ids
 from mlxp_reader.columns.metric_array import MetricDtype
 
-__all__ = ["history"]
-
 _NO_NUMBERS = np.empty(0, dtype=np.int64)
 
 

@@ -12,8 +12,6 @@ import numpy.typing as npt
 
 from mlxp.errors import InvalidKeyError
 
-__all__ = ["SPREADS", "spread"]
-
 Table = npt.NDArray[np.float64]
 
 

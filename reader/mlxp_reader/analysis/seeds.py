@@ -19,8 +19,6 @@ from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.notices import notice, some
 from mlxp_reader.presentation import tables
 
-__all__ = ["SeedGroups", "numbers_of"]
-
 Numbers = npt.NDArray[np.float64]
 
 
@@ -175,7 +173,7 @@ class SeedGroups:
     def best(
         self, what: str, per: str | Sequence[str] = (), report: str | None = None, direction: str | None = None
     ) -> pd.DataFrame:
-        """Return the best setting, by the mean over the runs of a group; see `mlxp_reader.selection.best`.
+        """Return the best setting, by the mean over the runs of a group; see `mlxp_reader.analysis.selection.best`.
 
         Parameters
         ----------

@@ -13,8 +13,6 @@ from mlxp_reader.notices import notice, some
 if TYPE_CHECKING:
     from mlxp_reader.analysis.seeds import SeedGroups
 
-__all__ = ["best"]
-
 
 def best(groups: "SeedGroups", what: str, per: list[str], report: str, direction: str | None) -> pd.DataFrame:
     """Return the best setting for each value of the keys `per`; see `SeedGroups.best`.

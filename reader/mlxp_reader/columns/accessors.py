@@ -10,8 +10,6 @@ from mlxp_reader.columns.metric_array import MetricArray
 from mlxp_reader.columns.mixed import MixedArray
 from mlxp_reader.columns.run_statistics import statistic
 
-__all__ = ["MetricAccessor"]
-
 
 @pd.api.extensions.register_series_accessor("metric")
 class MetricAccessor:

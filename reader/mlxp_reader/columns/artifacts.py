@@ -15,12 +15,12 @@ import pyarrow as pa
 from pandas.api.extensions import register_extension_dtype
 
 from mlxp.errors import InvalidArtifactError, InvalidKeyError
-from mlxp.run_directory.artifact_types import ARTIFACT_TYPES, imported
-from mlxp.run_directory.layout import RunDirectory, read_yaml
+from mlxp.run_directory.artifact_types import ARTIFACT_TYPES
+from mlxp.run_directory.files import read_yaml
+from mlxp.run_directory.import_paths import imported
+from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader.columns.cells import CellDtype, is_missing, objects
 from mlxp_reader.columns.lazy_cells import LazyCellArray, Rows
-
-__all__ = ["Artifact", "ArtifactArray", "ArtifactColumn", "ArtifactDtype", "ArtifactFolder", "Recorded"]
 
 Loader = Callable[[str], Any]
 Names = tuple[str, ...]

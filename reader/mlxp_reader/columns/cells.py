@@ -14,8 +14,6 @@ from pandas.api.extensions import ExtensionArray, ExtensionDtype, take
 from pandas.api.indexers import check_array_indexer
 from pandas.api.types import is_integer, is_list_like, pandas_dtype
 
-__all__ = ["CellArray", "CellDtype", "Objects", "is_missing", "objects"]
-
 Objects = npt.NDArray[np.object_]
 
 

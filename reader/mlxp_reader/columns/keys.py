@@ -11,8 +11,6 @@ from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.query.names import suggestion
 
-__all__ = ["as_names", "cut", "resolve_columns", "setting", "short", "shown"]
-
 
 def as_names(names: str | Iterable[str] | None) -> list[str]:
     """Return one name, several or none as a list."""

@@ -14,8 +14,6 @@ from pandas.api.types import is_integer
 
 from mlxp_reader.columns.cells import CellArray, Objects, is_missing, objects
 
-__all__ = ["CellSource", "LazyCellArray", "Rows"]
-
 Rows = npt.NDArray[np.intp]
 
 

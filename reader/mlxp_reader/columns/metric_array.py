@@ -14,9 +14,7 @@ from pandas.api.extensions import register_extension_dtype
 
 from mlxp_reader.columns.cells import CellDtype, Objects, is_missing, objects
 from mlxp_reader.columns.lazy_cells import LazyCellArray, Rows
-from mlxp_reader.columns.metric_values import Batch, MetricColumn, MetricValues, load_cells, shortened
-
-__all__ = ["MetricArray", "MetricColumn", "MetricDtype", "MetricValues", "load_cells"]
+from mlxp_reader.columns.metric_values import Batch, MetricValues, load_cells, shortened
 
 
 @register_extension_dtype

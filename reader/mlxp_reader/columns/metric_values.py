@@ -11,8 +11,6 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Batch", "MetricColumn", "MetricValues", "Values", "load_cells", "shortened"]
-
 Values = npt.NDArray[Any] | list[Any]
 """The values of one metric in one run: a read-only array of integers, floats or booleans, or a list of anything."""
 

@@ -16,8 +16,6 @@ from pandas.api.extensions import register_extension_dtype
 from mlxp_reader.columns.cells import CellArray, CellDtype, Objects, is_missing, objects
 from mlxp_reader.records.encoding import from_text, to_text
 
-__all__ = ["MixedArray", "MixedDtype"]
-
 _NUMBERS = (bool, int, float, np.number, np.bool_)
 
 

@@ -15,8 +15,6 @@ from mlxp.errors import InvalidKeyError
 from mlxp_reader.columns.mixed import MixedArray
 from mlxp_reader.query.names import STATISTICS
 
-__all__ = ["statistic"]
-
 _Array = npt.NDArray[Any]
 
 

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from mlxp_reader.analysis.seeds import SeedGroups
     from mlxp_reader.presentation.paper_tables import Table
 
-__all__ = ["Analysis"]
-
 
 class Analysis:
     """The methods of `mlxp_reader.DataFrame` that lead from runs to curves, seeds, figures and tables."""

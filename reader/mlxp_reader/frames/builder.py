@@ -11,15 +11,14 @@ import pyarrow as pa
 
 from mlxp_reader.columns.artifacts import ArtifactArray, ArtifactColumn, Recorded
 from mlxp_reader.columns.lazy_cells import Rows
-from mlxp_reader.columns.metric_array import MetricArray, MetricColumn
+from mlxp_reader.columns.metric_array import MetricArray
+from mlxp_reader.columns.metric_values import MetricColumn
 from mlxp_reader.columns.mixed import MixedArray
 from mlxp_reader.columns.run_statistics import statistic
 from mlxp_reader.frames.frame import DataFrame
 from mlxp_reader.query.names import is_metadata, split_statistic
 from mlxp_reader.records import encoding, index
 from mlxp_reader.store.lists import Column
-
-__all__ = ["FrameBuilder"]
 
 Load = Callable[[str, str, npt.NDArray[np.intp]], Column]
 Mask = npt.NDArray[np.bool_]

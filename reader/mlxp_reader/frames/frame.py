@@ -20,8 +20,6 @@ from mlxp_reader.frames.analysis_methods import Analysis
 from mlxp_reader.presentation import display, tables
 from mlxp_reader.query.names import suggestion
 
-__all__ = ["DataFrame", "Run"]
-
 
 class Run(Mapping[str, Any]):
     """One run of a frame: its values by column, loaded when they are looked into.

@@ -16,8 +16,6 @@ from mlxp_reader.columns.mixed import MixedArray
 from mlxp_reader.frames import maps
 from mlxp_reader.frames.frame import DataFrame
 
-__all__ = ["GroupedDataFrame"]
-
 Key = tuple[Any, ...]
 
 

@@ -12,10 +12,9 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError, InvalidMapError
 from mlxp_reader.columns.cells import objects
-from mlxp_reader.columns.metric_array import MetricArray, MetricValues
+from mlxp_reader.columns.metric_array import MetricArray
+from mlxp_reader.columns.metric_values import MetricValues
 from mlxp_reader.query.names import suggestion
-
-__all__ = ["MAP_TYPES", "Map", "aggregated", "applied", "as_maps", "load", "mapped", "selected", "transformed"]
 
 MAP_TYPES = ("Generic", "Columnwise", "Rowwise", "Pointwise")
 """What the function of a map takes: some columns; one column; the values of one run; one value."""

@@ -17,8 +17,6 @@ from mlxp_reader.columns.keys import cut, short, shown
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.metric_values import MetricValues, load_cells
 
-__all__ = ["as_html", "as_text", "constants", "is_of_runs"]
-
 LOG_ID, STATUS = "info.logger.log_id", "info.status"
 
 MOST_RUNS = 1000

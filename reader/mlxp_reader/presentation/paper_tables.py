@@ -22,8 +22,6 @@ from mlxp_reader.columns.keys import as_names, resolve_columns, short, shown
 from mlxp_reader.presentation import table_formats
 from mlxp_reader.presentation.table_formats import Cell, Grid
 
-__all__ = ["Table", "table"]
-
 Numbers = npt.NDArray[np.float64]
 Label = tuple[Any, ...]
 

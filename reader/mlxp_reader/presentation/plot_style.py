@@ -8,19 +8,6 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 
-__all__ = [
-    "DASHES",
-    "check_choice",
-    "colours",
-    "is_numeric",
-    "plain",
-    "pyplot",
-    "say_nothing",
-    "set_texts",
-    "spans_decades",
-    "viridis",
-]
-
 _DISTINCT = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
 """Of Okabe and Ito, told apart by colour-blind people; without black and yellow, for light and dark pages."""
 

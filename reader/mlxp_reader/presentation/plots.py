@@ -18,8 +18,6 @@ from mlxp_reader.columns.keys import as_names, resolve_columns, setting, short, 
 from mlxp_reader.notices import notice, some
 from mlxp_reader.presentation.plot_style import DASHES, check_choice, colours, plain, pyplot, say_nothing
 
-__all__ = ["BANDS", "how_many", "plot_metric", "spread_around"]
-
 Array = npt.NDArray[Any]
 
 BANDS = ("std", "sem", "ci95", "bootstrap", "minmax", "min-max", "iqr")

@@ -24,8 +24,6 @@ from mlxp_reader.presentation.plot_style import (
 )
 from mlxp_reader.presentation.plots import BANDS, how_many, spread_around
 
-__all__ = ["plot_parallel", "plot_sweep"]
-
 Numbers = npt.NDArray[np.float64]
 
 _CLOSE = 0.04

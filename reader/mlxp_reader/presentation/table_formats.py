@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from mlxp_reader.presentation.tables import check_format
 
-__all__ = ["Cell", "Grid", "to_html", "to_latex", "to_text"]
-
 MISSING = "–"
 BEST, SECOND = 1, 2
 

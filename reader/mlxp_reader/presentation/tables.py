@@ -11,8 +11,6 @@ from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.query.names import STATISTICS, suggestion
 
-__all__ = ["check_format", "statistic_column", "to_table"]
-
 _STATUS = "info.status"
 
 

@@ -1,16 +1,8 @@
 """The reader's filter language: names of fields, expressions over them, and the grammar of queries."""
 
-from mlxp_reader.query.language import (
-    MISSING,
-    STATISTICS,
-    DefaultParser,
-    Expression,
-    Parser,
-    expression_of,
-    parse,
-    resolve,
-    split_statistic,
-)
+from mlxp_reader.query.expressions import MISSING, Expression
+from mlxp_reader.query.language import DefaultParser, Parser, expression_of, parse
+from mlxp_reader.query.names import STATISTICS, resolve, split_statistic
 
 __all__ = [
     "MISSING",

@@ -25,21 +25,6 @@ import numpy.typing as npt
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.query.names import is_metadata, resolve
 
-__all__ = [
-    "MISSING",
-    "All",
-    "AnyOf",
-    "Column",
-    "Comparison",
-    "Everything",
-    "Expression",
-    "Mask",
-    "Membership",
-    "Not",
-    "Place",
-    "RecordPredicate",
-]
-
 Mask = npt.NDArray[np.bool_]
 Column = Callable[[str], Any]
 """Gives a field's values, one per run: an array of numpy, pandas or Arrow, or a list.

@@ -25,7 +25,6 @@ from typing import Any, Protocol, runtime_checkable
 
 from mlxp.errors import QuerySyntaxError
 from mlxp_reader.query.expressions import (
-    MISSING,
     All,
     AnyOf,
     Comparison,
@@ -36,19 +35,6 @@ from mlxp_reader.query.expressions import (
     Place,
     RecordPredicate,
 )
-from mlxp_reader.query.names import STATISTICS, resolve, split_statistic
-
-__all__ = [
-    "MISSING",
-    "STATISTICS",
-    "DefaultParser",
-    "Expression",
-    "Parser",
-    "expression_of",
-    "parse",
-    "resolve",
-    "split_statistic",
-]
 
 MAX_DEPTH = 100
 """How many parentheses, inversions and lists may be inside one another."""

@@ -10,8 +10,6 @@ from collections.abc import Collection
 
 from mlxp.errors import InvalidKeyError
 
-__all__ = ["SHORT_NAMES", "STATISTICS", "is_metadata", "is_metric", "resolve", "split_statistic", "suggestion"]
-
 STATISTICS = ("last", "first", "min", "max", "mean", "count", "argmin", "argmax")
 """What can be asked of a metric, whose values are one per record."""
 

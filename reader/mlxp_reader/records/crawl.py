@@ -21,8 +21,6 @@ from mlxp.run_directory.liveness import LOST, UNDER_WAY, is_gone, is_silent
 from mlxp_reader.records import yaml_lines
 from mlxp_reader.records.file_states import NO_FILE, FileState, state_of
 
-__all__ = ["Problem", "Record", "crawl", "metrics_file", "parse_json_line"]
-
 _RUN = RunDirectory(Path())
 _INFO = _RUN.info_file.as_posix()
 _CONFIG = _RUN.config_file.as_posix()

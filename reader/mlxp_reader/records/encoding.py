@@ -14,8 +14,6 @@ import pyarrow as pa
 
 from mlxp_reader.query.expressions import MISSING
 
-__all__ = ["Column", "decoded", "encoded", "from_text", "is_exactly_typed", "to_text"]
-
 Column = tuple[pa.Field, pa.ChunkedArray]
 
 _KIND, _NULL = b"mlxp.kind", b"mlxp.null"

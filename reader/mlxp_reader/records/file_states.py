@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NO_FILE", "UNKNOWN", "FileState", "States", "state_of", "states_of"]
-
 States = npt.NDArray[np.int64]
 """The states of some files, one `FileState` a row."""
 

@@ -31,8 +31,6 @@ from mlxp_reader.records.crawl import Record, metrics_file
 from mlxp_reader.records.file_states import UNKNOWN, States, states_of
 from mlxp_reader.records.workers import crawl_all
 
-__all__ = ["FILE_NAME", "Changes", "Shared", "cache_directory", "metric_states", "opened", "refreshed", "shared"]
-
 FILE_NAME = "index.parquet"
 _VERSION = b"3"
 

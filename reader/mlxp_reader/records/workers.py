@@ -13,8 +13,6 @@ from typing import Any
 from mlxp_reader.records import yaml_lines
 from mlxp_reader.records.crawl import Record, crawl
 
-__all__ = ["crawl_all"]
-
 _AT_ONCE = 250
 """Directories that make up one unit of work."""
 

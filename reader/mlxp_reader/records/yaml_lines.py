@@ -10,8 +10,6 @@ from typing import Any
 
 import yaml
 
-__all__ = ["forget", "load"]
-
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _VALUE, _SECTION, _ITEM, _OTHER = range(4)

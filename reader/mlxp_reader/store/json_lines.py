@@ -19,8 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-__all__ = ["MAX_PROBLEMS", "BadLine", "Kind", "Parsed", "Segment", "Values", "parse", "typed"]
-
 Kind = Literal["int", "float", "bool", "string", "json"]
 """The type of all values of a key in one file; ``json`` stands for mixed types, ``None``, lists and big integers."""
 

@@ -16,8 +16,6 @@ import pyarrow as pa
 
 from mlxp_reader.store.json_lines import Kind, Values
 
-__all__ = ["Cell", "Column", "Lists", "Problem", "flat", "numbers"]
-
 Cell = npt.NDArray[Any] | list[Any]
 """One run's values: an array of integers, floats or booleans, which is read-only, or a list of anything else."""
 

@@ -13,8 +13,6 @@ from mlxp_reader.store.json_lines import BadLine, parse
 from mlxp_reader.store.parts import PART, checked_from, checksum
 from mlxp_reader.store.shards import Shard, ShardBuilder
 
-__all__ = ["Job", "Unreadable", "read_files"]
-
 BATCH = 2**18
 """About how many bytes of text are parsed at once: few enough to stay in a processor's cache."""
 

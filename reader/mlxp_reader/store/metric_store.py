@@ -26,9 +26,6 @@ from mlxp_reader.store.metric_files import Job, Unreadable, read_files
 from mlxp_reader.store.parts import Found, find
 from mlxp_reader.store.shards import Shard, ShardFolder
 
-__all__ = ["Column", "MetricStore", "Problem", "give_memory_back"]
-
-
 Ids = npt.NDArray[np.int64]
 
 

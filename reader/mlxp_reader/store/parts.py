@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from mlxp_reader.records.file_states import NO_FILE, FileState, States
 
-__all__ = ["PART", "Found", "Parts", "checked_from", "checksum", "find"]
-
 MAX_PIECES = 8
 """A file that was read in more pieces than this is read again as a whole."""
 

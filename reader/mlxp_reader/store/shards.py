@@ -26,8 +26,6 @@ from mlxp_reader.store.json_lines import BadLine, Kind, Parsed, Segment
 from mlxp_reader.store.lists import Lists
 from mlxp_reader.store.parts import PART, Parts
 
-__all__ = ["Shard", "ShardBuilder", "ShardFolder"]
-
 VERSION = "1"
 SMALL = 8 * 2**20
 """A shard of fewer bytes than this is merged with others, once there are many."""

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mlxp import DefaultLogger
 from mlxp.errors import InvalidArtifactError, InvalidKeyError, LogDirectoryError
-from mlxp.run_directory.artifact_types import imported
+from mlxp.run_directory.import_paths import imported
 
 mpl.use("agg")
 
@@ -295,7 +295,7 @@ def test_function_of_the_script_is_recorded_under_the_scripts_name(tmp_path):
     script = tmp_path / "train.py"
     script.write_text(
         "import mlxp, sys\n"
-        "from mlxp.run_directory.artifact_types import import_path, imported\n"
+        "from mlxp.run_directory.import_paths import import_path, imported\n"
         "def save(x, path): pass\n"
         "assert import_path(save) == 'train:save'\n"
         "assert imported('train:save') is save\n",

@@ -6,14 +6,8 @@ import sys
 import pytest
 
 from mlxp.errors import InvalidKeyError, LogDirectoryError
-from mlxp.run_directory.layout import (
-    claim_run_directory,
-    create_run_directory,
-    read_yaml,
-    run_directories,
-    write_atomically,
-    write_yaml,
-)
+from mlxp.run_directory.files import read_yaml, write_atomically, write_yaml
+from mlxp.run_directory.layout import claim_run_directory, create_run_directory, run_directories
 
 
 def test_ids_count_from_one(tmp_path):

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlxp.errors import InvalidKeyError
-from mlxp.run_directory.layout import RunDirectory, write_yaml
+from mlxp.run_directory.files import write_yaml
+from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader import DataFrame, Reader
 
 

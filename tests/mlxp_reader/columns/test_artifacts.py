@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from mlxp.errors import InvalidArtifactError, InvalidKeyError
-from mlxp.run_directory.layout import RunDirectory, write_yaml
+from mlxp.run_directory.files import write_yaml
+from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader.reader import Reader
 
 

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from mlxp.run_directory.layout import RunDirectory, write_yaml
+from mlxp.run_directory.files import write_yaml
+from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader.records.crawl import crawl
 
 

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlxp.errors import LogDirectoryError
-from mlxp.run_directory.layout import RunDirectory, write_yaml
+from mlxp.run_directory.files import write_yaml
+from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader.query.expressions import MISSING
 from mlxp_reader.records import index, workers
 from mlxp_reader.records.encoding import decoded

@@ -1,0 +1,119 @@
+"""Whole files are written at once or not at all; YAML as it is read best."""
+
+import contextlib
+import functools
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from mlxp.errors import LogDirectoryError
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace the file at `path` by one that holds `text`: a reader sees the old content or the new, never a part.
+
+    Raises
+    ------
+    LogDirectoryError
+        If the file cannot be written; the old content is then still there.
+    """
+    # Random, since writers on several hosts of a shared file system may replace the same file at once.
+    temporary = path.with_name(f".{path.name}-{os.urandom(6).hex()}")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise LogDirectoryError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def overwrite(path: Path, text: str) -> bool:
+    """Write `text` where the file's content was, if it is not longer than that; return whether it was written.
+
+    A last resort on a full disk, where nothing new can be written. A reader may see a part.
+    """
+    content = text.encode()
+    try:
+        with path.open("rb+") as file:
+            if len(content) > os.fstat(file.fileno()).st_size:
+                return False
+            file.write(content)
+            file.truncate()
+    except OSError:
+        return False
+    return True
+
+
+def write_yaml(path: Path, content: Any) -> None:
+    """Replace the YAML file at `path`, atomically; mappings keep their order."""
+    write_atomically(path, to_yaml(content))
+
+
+def to_yaml(content: Any) -> str:
+    """Return `content` as YAML in block style, keys in their order.
+
+    Examples
+    --------
+    >>> print(to_yaml({"seed": 1, "model": {"layers": [64, 32]}}), end="")
+    seed: 1
+    model:
+      layers:
+      - 64
+      - 32
+    """
+    import yaml
+
+    return yaml.dump(
+        content, Dumper=_dumper(), sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**31 - 1
+    )
+
+
+@functools.cache
+def _dumper() -> Any:
+    """Return a dumper that writes text as it is read best, and any object, without the tags that name Python types."""
+    import yaml
+
+    class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc] # the C one is not always there
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
+            return True  # a list that stands in two places is written twice
+
+    def text(dumper: Any, value: str) -> Any:
+        style = "|" if "\n" in value else "'" if _is_number(value) else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, text)
+    Dumper.add_multi_representer(dict, yaml.SafeDumper.represent_dict)
+    Dumper.add_multi_representer(list, yaml.SafeDumper.represent_list)
+    Dumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.name))
+    Dumper.add_multi_representer(object, lambda dumper, value: dumper.represent_data(_plain_value(value)))
+    return Dumper
+
+
+def _is_number(text: str) -> bool:
+    # OmegaConf takes 1e-3 for a number where PyYAML does not; a recorded configuration serves both.
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain_value(value: Any) -> Any:
+    """Return a number for a scalar of numpy or of a tensor library, and text for any other object."""
+    if getattr(value, "ndim", None) == 0 and type(value.item()) in (bool, int, float, str):
+        return value.item()
+    return str(value)
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of the YAML file at `path`, or None if there is no such file."""
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - the C twin of SafeLoader
