@@ -4,37 +4,27 @@ Metrics are appended: one record is one line is one write, so that a killed proc
 writing. Artifacts are saved beside their place and renamed, so that a crash leaves the previous one.
 """
 
-import json
-import math
 import os
-import re
 import shutil
 import sys
 import tempfile
 import threading
-import time
 import weakref
 from collections.abc import Callable, Mapping
-from enum import Enum
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
-import orjson
-
-from mlxp.errors import InvalidArtifactError, InvalidKeyError, LogDirectoryError, MLXPError
+from mlxp.errors import InvalidArtifactError, LogDirectoryError, MLXPError
 from mlxp.run_directory.artifact_types import ARTIFACT_TYPES, ArtifactType
-from mlxp.run_directory.files import read_yaml, write_atomically, write_yaml
+from mlxp.run_directory.files import read_yaml, write_yaml
 from mlxp.run_directory.import_paths import import_directory, import_path
-from mlxp.run_directory.layout import RESERVED_LOG_NAMES, RunDirectory, claim_run_directory, create_run_directory
+from mlxp.run_directory.layout import RunDirectory, claim_run_directory, create_run_directory
+from mlxp.running.artifact_files import SAVING, checked_artifact_name, move, only_file, type_of
+from mlxp.running.keys_file import KeysFile
+from mlxp.running.metrics_file import MetricsFile, check_log_name, encoded
 from mlxp.running.submitted_run import is_another_rank
 
 __all__ = ["DefaultLogger", "Logger"]
-
-_SAVING = ".saving-"
-"""Beginning of the name of a folder in which an artifact is being saved."""
-
-_CHECK_INTERVAL = 0.1
-"""Seconds between two looks at whether a metrics file that is being written still exists."""
 
 
 class Logger:
@@ -90,7 +80,7 @@ class Logger:
         if self._is_mute:  # the first process of the run writes; this one may read
             self._open()
             return
-        for left in self._run.artifacts.glob(f"{_SAVING}*"):  # by an attempt that was killed while saving
+        for left in self._run.artifacts.glob(f"{SAVING}*"):  # by an attempt that was killed while saving
             shutil.rmtree(left, ignore_errors=True)
         self._open()
         if log_streams_to_file:
@@ -98,9 +88,9 @@ class Logger:
 
     def _open(self) -> None:
         self._lock = threading.RLock()
-        self._files: dict[str, _MetricsFile] = {}
-        self._metric_keys = _KeysFile(self._run.metrics_keys_file)
-        self._artifact_names = _KeysFile(self._run.artifacts_keys_file)
+        self._files: dict[str, MetricsFile] = {}
+        self._metric_keys = KeysFile(self._run.metrics_keys_file)
+        self._artifact_names = KeysFile(self._run.artifacts_keys_file)
         self._copies: list[Any] = []
         self._stop = weakref.finalize(self, _close_all, self._files, self._copies)
 
@@ -177,7 +167,7 @@ class Logger:
         LogDirectoryError
             If the file cannot be written, for instance because the disk is full. What was written before stays.
         """
-        line = _encoded(metrics_dict)
+        line = encoded(metrics_dict)
         if self._is_mute:
             return
         file = self._files.get(log_name)
@@ -187,14 +177,14 @@ class Logger:
         if not metrics_dict.keys() <= file.keys:
             self._add_keys(file, log_name, list(metrics_dict))
 
-    def _metrics_file(self, log_name: str) -> "_MetricsFile":
-        _check_log_name(log_name)
+    def _metrics_file(self, log_name: str) -> MetricsFile:
+        check_log_name(log_name)
         with self._lock:
             if log_name not in self._files:
-                self._files[log_name] = _MetricsFile(self._run.metrics_file(log_name))
+                self._files[log_name] = MetricsFile(self._run.metrics_file(log_name))
             return self._files[log_name]
 
-    def _add_keys(self, file: "_MetricsFile", log_name: str, keys: list[str]) -> None:
+    def _add_keys(self, file: MetricsFile, log_name: str, keys: list[str]) -> None:
         with self._lock:
             self._metric_keys.add((log_name,), keys)
             file.keys.update(keys)
@@ -221,15 +211,15 @@ class Logger:
             If the file cannot be written; the previous artifact of that name is then still there.
         """
         functions = self._artifact_type(artifact_type)
-        name = _checked_artifact_name(artifact_name)
+        name = checked_artifact_name(artifact_name)
         if self._is_mute:
             return
         target = self._run.artifact(artifact_type, str(name))
         try:
-            with tempfile.TemporaryDirectory(prefix=_SAVING, dir=self._run.artifacts) as folder:
+            with tempfile.TemporaryDirectory(prefix=SAVING, dir=self._run.artifacts) as folder:
                 temporary = os.path.join(folder, name.name)  # noqa: PTH118 - what save functions have always been given
                 functions.save(artifact, temporary)
-                _move(_only_file(folder, artifact_name), target)
+                move(only_file(folder, artifact_name), target)
         except OSError as error:
             if error.errno is None or isinstance(error, MLXPError):  # a library says that it cannot save this
                 raise InvalidArtifactError(f"cannot save the artifact {artifact_name}: {error}") from error
@@ -260,9 +250,9 @@ class Logger:
             If the type is unknown, or several types have an artifact of that name.
         """
         run = self._run if root is None else RunDirectory(Path(root))
-        name = str(_checked_artifact_name(artifact_name))
+        name = str(checked_artifact_name(artifact_name))
         if artifact_type is None:
-            artifact_type = _type_of(run, name)
+            artifact_type = type_of(run, name)
         functions = self._artifact_type(artifact_type)
         path = run.artifact(artifact_type, name)
         if not path.exists():
@@ -290,7 +280,7 @@ class Logger:
         """
         if name in ARTIFACT_TYPES:
             raise InvalidArtifactError(f"'{name}' is a built-in artifact type; choose another name")
-        if len(_checked_artifact_name(name).parts) > 1:
+        if len(checked_artifact_name(name).parts) > 1:
             raise InvalidArtifactError(f"an artifact type has a plain name, not {name!r}")
         record = {"save": import_path(save), "load": import_path(load), "path": import_directory(load)}
         with self._lock:
@@ -351,7 +341,7 @@ class DefaultLogger(Logger):
             If there is no such checkpoint.
         """
         run = self._run if root is None else RunDirectory(Path(root))
-        log_name = str(_checked_artifact_name(log_name))
+        log_name = str(checked_artifact_name(log_name))
         folders = (run.artifacts / "pickle", run.path, run.artifacts)
         # Without the suffix, and elsewhere, are the places of MLXP 1.
         for path in (folder / name for folder in folders for name in (_with_suffix(log_name), log_name)):
@@ -364,56 +354,7 @@ def _with_suffix(log_name: str) -> str:
     return log_name if log_name.endswith(".pkl") else f"{log_name}.pkl"
 
 
-# --- records ---------------------------------------------------------------------------------------------------------
-
-
-class _MetricsFile:
-    """One metrics file, kept open for appending."""
-
-    __slots__ = ("checked_at", "descriptor", "keys", "path")
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.keys: set[str] = set()
-        self.checked_at = time.monotonic()
-        try:
-            _drop_torn_line(path)
-            self.descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise LogDirectoryError(f"cannot open {path}: {error.strerror or error}") from error
-
-    def append(self, line: bytes) -> None:
-        try:
-            written = os.write(self.descriptor, line)
-        except OSError as error:
-            self.fail(error)
-        if written < len(line):
-            self.finish(line[written:])
-        now = time.monotonic()
-        if now - self.checked_at > _CHECK_INTERVAL:
-            self.checked_at = now
-            if self.is_gone():
-                raise LogDirectoryError(f"{self.path} has been removed while the run was writing it")
-
-    def finish(self, rest: bytes) -> None:
-        # A write is cut short when a disk becomes full; what follows says why.
-        try:
-            while rest:
-                rest = rest[os.write(self.descriptor, rest) :]
-        except OSError as error:
-            _drop_torn_line(self.path)
-            self.fail(error)
-
-    def fail(self, error: OSError) -> NoReturn:
-        raise LogDirectoryError(
-            f"cannot write to {self.path}: {error.strerror or error}; the records before this one are there"
-        ) from error
-
-    def is_gone(self) -> bool:
-        return os.fstat(self.descriptor).st_nlink == 0
-
-
-def _close_all(files: dict[str, _MetricsFile], copies: list[Any]) -> None:
+def _close_all(files: dict[str, MetricsFile], copies: list[Any]) -> None:
     for file in files.values():
         os.close(file.descriptor)
     files.clear()
@@ -422,202 +363,3 @@ def _close_all(files: dict[str, _MetricsFile], copies: list[Any]) -> None:
 
         stop(copies)
     copies.clear()
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cut off a last line that a killed process, or a full disk, left without its end."""
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        return
-    with path.open("rb+") as file:
-        start = size
-        while start > 0:
-            start = max(0, start - 4096)
-            file.seek(start)
-            end_of_line = file.read(4096).rfind(b"\n")
-            if end_of_line >= 0:
-                start += end_of_line + 1
-                break
-        if start < size:
-            file.truncate(start)
-
-
-_PLAIN = frozenset({str, int, bool, type(None)})
-_to_json = json.JSONEncoder().encode
-
-
-def _encoded(metrics: Mapping[str, Any]) -> bytes:
-    """Return a record as one line of JSON, with NaN and infinities spelled as the json module does."""
-    if not isinstance(metrics, Mapping):
-        raise TypeError(f"log_metrics takes a dict of values by name, not {type(metrics).__name__}")
-    isfinite = math.isfinite
-    for value in metrics.values():
-        kind = type(value)
-        if not (isfinite(value) if kind is float else kind in _PLAIN):
-            break
-    else:
-        try:
-            return orjson.dumps(metrics, option=orjson.OPT_APPEND_NEWLINE)
-        except TypeError:  # a key that is no string, an int beyond 64 bits, half of a surrogate pair
-            pass
-    return _encoded_slowly(metrics)
-
-
-def _encoded_slowly(metrics: Mapping[str, Any]) -> bytes:
-    plain = {}
-    for key, value in metrics.items():
-        if not isinstance(key, str):
-            raise TypeError(f"the name of a metric is a str, not {key!r}")
-        plain[key] = _plain_value(value, key)
-    return (_to_json(plain) + "\n").encode("ascii")
-
-
-def _plain_value(value: Any, key: str) -> Any:
-    if type(value) in _PLAIN or type(value) is float:
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain_value(item, key) for item in value]
-    if isinstance(value, Enum):
-        value = value.value
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # numpy scalars, tensors of any library
-        value = value.item()
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    if type(value).__name__ == "longdouble":
-        return float(value)
-    raise TypeError(
-        f"the metric {key!r} is {_described(value)}; a value is an int, float, bool, str or None, "
-        "a numpy scalar or 0-d tensor, or a list of such"
-    )
-
-
-def _described(value: Any) -> str:
-    shape = getattr(value, "shape", None)
-    return f"of type {type(value).__name__}" + (f" and shape {tuple(shape)}" if shape else "")
-
-
-def _check_log_name(name: object) -> None:
-    if not isinstance(name, str):
-        raise InvalidKeyError(f"a log name is a str, not {name!r}")
-    if name in RESERVED_LOG_NAMES:
-        raise InvalidKeyError(f"the log name '{name}' is reserved; the reserved names are {sorted(RESERVED_LOG_NAMES)}")
-    if not name or name.startswith(".") or re.search(r"[/\\\0]", name):
-        raise InvalidKeyError(f"a log name is a plain file name that does not start with a dot, not {name!r}")
-
-
-# --- artifacts and keys ----------------------------------------------------------------------------------------------
-
-
-def _checked_artifact_name(name: str) -> PurePosixPath:
-    parts = re.split(r"[/\\]", name) if isinstance(name, str) else [""]
-    if any(part in ("", ".", "..") or part.startswith(".") or "\0" in part or part.endswith(":") for part in parts):
-        raise InvalidKeyError(
-            f"the name of an artifact is a relative path inside its folder, without hidden parts, not {name!r}"
-        )
-    return PurePosixPath(*parts)
-
-
-def _only_file(folder: str, artifact_name: str) -> Path:
-    # Save functions may append their own suffix to the name they were given; the artifact keeps the name asked for.
-    found = list(Path(folder).iterdir())
-    if len(found) != 1:
-        names = ", ".join(sorted(path.name for path in found)) or "nothing"
-        raise InvalidArtifactError(
-            f"saving the artifact {artifact_name} must write one file or folder; it wrote {names}"
-        )
-    return found[0]
-
-
-def _move(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_file():
-        with source.open("rb+") as file:
-            os.fsync(file.fileno())  # else a power cut may leave neither the new artifact nor the previous one
-    elif target.is_dir():
-        target.replace(source.parent / ".previous")  # deleted with the temporary folder
-    if target.is_dir():
-        raise InvalidArtifactError(f"{target} is a folder of other artifacts; choose another name")
-    source.replace(target)
-
-
-def _type_of(run: RunDirectory, name: str) -> str:
-    types = [folder.name for folder in run.artifacts.glob("[!.]*") if (folder / name).exists()]
-    if not types:
-        raise FileNotFoundError(f"there is no artifact {name} in {run.path}")
-    if len(types) > 1:
-        raise InvalidArtifactError(
-            f"{' and '.join(sorted(types))} have an artifact {name} in {run.path}; give the artifact_type"
-        )
-    return types[0]
-
-
-class _KeysFile:
-    """A YAML file that lists, under nested names, every key seen so far; in memory and on disk alike."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.content: dict[str, Any] = {}
-        self.stamp: tuple[int, int] | None = None
-
-    def add(self, names: tuple[str, ...], keys: list[str]) -> None:
-        """Add `keys` to the list under `names`; the file is rewritten only if one of them is new."""
-        self._reread_if_changed()
-        content = self.content
-        for name in names[:-1]:
-            content = content.setdefault(name, {})
-        known = content.setdefault(names[-1], {})
-        new = [key for key in keys if key not in known]
-        if new:
-            known.update(dict.fromkeys(new))
-            self.path.parent.mkdir(exist_ok=True)
-            write_atomically(self.path, "".join(_lines(self.content)))
-            self.stamp = self._stamp()
-
-    def _reread_if_changed(self) -> None:
-        # An earlier attempt of the run, or another process that logs into it, has its keys in the file.
-        stamp = self._stamp()
-        if stamp != self.stamp:
-            _merge(self.content, read_yaml(self.path))
-            self.stamp = stamp
-
-    def _stamp(self) -> tuple[int, int] | None:
-        try:
-            status = self.path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_ino
-
-
-def _merge(content: dict[str, Any], stored: Any) -> None:
-    for name, keys in stored.items() if isinstance(stored, dict) else ():
-        if isinstance(keys, dict):
-            _merge(content.setdefault(str(name), {}), keys)
-        elif isinstance(keys, list):
-            content.setdefault(str(name), {}).update(dict.fromkeys(map(str, keys)))
-
-
-def _lines(content: Mapping[str, Any], indent: str = "") -> Any:
-    """Yield the lines of the YAML of nested dicts; the innermost ones, whose values are None, are lists."""
-    for name, keys in content.items():
-        yield f"{indent}{_scalar(name)}:\n"
-        if next(iter(keys.values()), None) is None:
-            yield from [f"{indent}- {_scalar(key)}\n" for key in keys]
-        else:
-            yield from _lines(keys, f"{indent}  ")
-
-
-_scalars: dict[str, str] = {}
-_PLAIN_SCALAR = re.compile(r"[A-Za-z_][A-Za-z0-9_/.-]*", re.ASCII)
-_YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-
-
-def _scalar(text: str) -> str:
-    if _PLAIN_SCALAR.fullmatch(text) and text.lower() not in _YAML_WORDS:
-        return text
-    if text not in _scalars:
-        import yaml
-
-        _scalars[text] = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=2**31 - 1).rstrip("\n")
-    return _scalars[text]

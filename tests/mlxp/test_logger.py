@@ -204,7 +204,7 @@ def test_record_cut_short_by_a_full_disk_is_taken_back(tmp_path):
 def test_removed_directory_is_noticed_while_logging(logger, monkeypatch):
     logger.log_metrics({"x": 1}, "train")
     shutil.rmtree(logger.metrics_dir)
-    monkeypatch.setattr("mlxp.logger._CHECK_INTERVAL", -1)
+    monkeypatch.setattr("mlxp.running.metrics_file._CHECK_INTERVAL", -1)
     with pytest.raises(LogDirectoryError, match=r"train.json has been removed while the run was writing it"):
         logger.log_metrics({"x": 2}, "train")
     shutil.rmtree(logger.log_dir)

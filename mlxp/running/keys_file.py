@@ -1,0 +1,78 @@
+"""A file that lists the names in use: the keys of each metrics file, or the artifacts of each type."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlxp.run_directory.files import read_yaml, write_atomically
+
+
+class KeysFile:
+    """A YAML file that lists, under nested names, every key seen so far; in memory and on disk alike."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.content: dict[str, Any] = {}
+        self.stamp: tuple[int, int] | None = None
+
+    def add(self, names: tuple[str, ...], keys: list[str]) -> None:
+        """Add `keys` to the list under `names`; the file is rewritten only if one of them is new."""
+        self._reread_if_changed()
+        content = self.content
+        for name in names[:-1]:
+            content = content.setdefault(name, {})
+        known = content.setdefault(names[-1], {})
+        new = [key for key in keys if key not in known]
+        if new:
+            known.update(dict.fromkeys(new))
+            self.path.parent.mkdir(exist_ok=True)
+            write_atomically(self.path, "".join(_lines(self.content)))
+            self.stamp = self._stamp()
+
+    def _reread_if_changed(self) -> None:
+        # An earlier attempt of the run, or another process that logs into it, has its keys in the file.
+        stamp = self._stamp()
+        if stamp != self.stamp:
+            _merge(self.content, read_yaml(self.path))
+            self.stamp = stamp
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino
+
+
+def _merge(content: dict[str, Any], stored: Any) -> None:
+    for name, keys in stored.items() if isinstance(stored, dict) else ():
+        if isinstance(keys, dict):
+            _merge(content.setdefault(str(name), {}), keys)
+        elif isinstance(keys, list):
+            content.setdefault(str(name), {}).update(dict.fromkeys(map(str, keys)))
+
+
+def _lines(content: Mapping[str, Any], indent: str = "") -> Any:
+    """Yield the lines of the YAML of nested dicts; the innermost ones, whose values are None, are lists."""
+    for name, keys in content.items():
+        yield f"{indent}{_scalar(name)}:\n"
+        if next(iter(keys.values()), None) is None:
+            yield from [f"{indent}- {_scalar(key)}\n" for key in keys]
+        else:
+            yield from _lines(keys, f"{indent}  ")
+
+
+_scalars: dict[str, str] = {}
+_PLAIN_SCALAR = re.compile(r"[A-Za-z_][A-Za-z0-9_/.-]*", re.ASCII)
+_YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+
+
+def _scalar(text: str) -> str:
+    if _PLAIN_SCALAR.fullmatch(text) and text.lower() not in _YAML_WORDS:
+        return text
+    if text not in _scalars:
+        import yaml
+
+        _scalars[text] = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=2**31 - 1).rstrip("\n")
+    return _scalars[text]
