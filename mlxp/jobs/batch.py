@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlxp.errors import InvalidSchedulerError, JobSubmissionError, LogDirectoryError
-from mlxp.job_state import asked
 from mlxp.jobs.submission import (
     PREPARED,
     REFUSED,
@@ -29,6 +28,7 @@ from mlxp.jobs.submission import (
 from mlxp.run_directory.files import write_atomically
 from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, next_log_id, run_directories
 from mlxp.scheduler import Array, Scheduler
+from mlxp.schedulers.base import asked
 from mlxp.scripts.job_script import quoted
 
 Item = TypeVar("Item")

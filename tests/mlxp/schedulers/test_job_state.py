@@ -6,8 +6,9 @@ others follow the manuals: qstat(1B) of OpenPBS and of Torque, bjobs of LSF, sho
 
 import pytest
 
-from mlxp import job_state
 from mlxp.job_state import Phase
+from mlxp.scheduler import SCHEDULERS
+from mlxp.schedulers import grid_engine, lsf, moab, oar, pbs, slurm
 
 OPENPBS = """\
 Job Id: 12.server
@@ -67,7 +68,7 @@ def phases(states):
 @pytest.mark.parametrize("text", [OPENPBS, TORQUE])
 def test_both_kinds_of_pbs_are_understood(answers, text):
     answers("qstat", text)
-    states = job_state.pbs(["12.server", "13.server", "14.server", "15.server"])
+    states = pbs.states(["12.server", "13.server", "14.server", "15.server"])
     assert phases(states) == [Phase.ENDED, Phase.WAITING, Phase.DONE, Phase.FORGOTTEN]
     assert states["12.server"].words == "ended by signal 15"
 
@@ -81,25 +82,25 @@ def test_pbs_without_history_is_asked_about_live_jobs(answers, tmp_path):
         f"echo '{text}'; echo 'qstat: Unknown Job Id 12.server' >&2; exit 153\n",
         encoding="utf-8",
     )
-    assert phases(job_state.pbs(["12.server", "13.server"])) == [Phase.FORGOTTEN, Phase.RUNNING]
+    assert phases(pbs.states(["12.server", "13.server"])) == [Phase.FORGOTTEN, Phase.RUNNING]
 
 
 def test_lsf_is_understood(answers):
     answers("bjobs", LSF, error="Job <16> is not found", code=255)
-    states = job_state.lsf(["12", "13", "14[2]", "15", "16"])
+    states = lsf.states(["12", "13", "14[2]", "15", "16"])
     assert phases(states) == [Phase.FAILED, Phase.WAITING, Phase.DONE, Phase.ENDED, Phase.FORGOTTEN]
 
 
 def test_moab_is_understood(answers):
     answers("showq", MOAB)
-    states = job_state.moab(["Moab.12", "Moab.13", "Moab.14"])
+    states = moab.states(["Moab.12", "Moab.13", "Moab.14"])
     assert phases(states) == [Phase.RUNNING, Phase.WAITING, Phase.FORGOTTEN]
 
 
 def test_slurm_is_asked_once_and_its_accounts_once(answers):
     answers("squeue", "12|RUNNING|None\n13_1|PENDING|Priority\n14|FAILED|NonZeroExitCode\n15|TIMEOUT|TimeLimit\n")
     answers("sacct", "16|CANCELLED by 0|0:0\n17|COMPLETED|0:0\n")
-    states = job_state.slurm(["12", "13_1", "14", "15", "16", "17", "18"])
+    states = slurm.states(["12", "13_1", "14", "15", "16", "17", "18"])
     assert phases(states) == [
         Phase.RUNNING, Phase.WAITING, Phase.FAILED, Phase.ENDED, Phase.ENDED, Phase.DONE, Phase.FORGOTTEN,
     ]  # fmt: skip
@@ -108,13 +109,13 @@ def test_slurm_is_asked_once_and_its_accounts_once(answers):
 def test_slurm_without_accounts_forgets(answers):
     answers("squeue", "", error="slurm_load_jobs error: Invalid job id specified", code=1)
     answers("sacct", "", error="Slurm accounting storage is disabled", code=1)
-    assert phases(job_state.slurm(["12"])) == [Phase.FORGOTTEN]
+    assert phases(slurm.states(["12"])) == [Phase.FORGOTTEN]
 
 
 def test_grid_engine_is_understood(answers):
     answers("qstat", GRID_ENGINE)
     answers("qacct", ACCOUNTS)
-    states = job_state.grid_engine(["18.1", "18.5", "18.2", "19", "17", "20"])
+    states = grid_engine.states(["18.1", "18.5", "18.2", "19", "17", "20"])
     assert phases(states) == [
         Phase.RUNNING, Phase.WAITING, Phase.ENDED, Phase.FAILED, Phase.DONE, Phase.FORGOTTEN,
     ]  # fmt: skip
@@ -127,7 +128,7 @@ def test_oar_is_understood(answers):
         ' "3": {"state": "Error", "exit_code": null, "events": [{"type": "FRAG_JOB_REQUEST"}]},'
         ' "4": {"state": "Terminated", "exit_code": 0, "events": []}}',
     )
-    states = job_state.oar(["1", "2", "3", "4", "5"])
+    states = oar.states(["1", "2", "3", "4", "5"])
     assert phases(states) == [Phase.WAITING, Phase.FAILED, Phase.ENDED, Phase.DONE, Phase.FORGOTTEN]
     assert states["2"].words == "exit code 4"
 
@@ -145,7 +146,7 @@ case "$*" in *resubmit* | *"(9)"*) cat second ;; *) cat first ;; esac
     command.write_text(script, encoding="utf-8")
     command.chmod(0o755)
     answers("unused", "")
-    state = job_state.oar(["7"])["7"]
+    state = oar.states(["7"])["7"]
     assert (state.phase, state.successor) == (Phase.RUNNING, "9")
 
 
@@ -154,16 +155,16 @@ def test_oar_job_whose_successor_cannot_be_asked_for_is_unknown(answers, tmp_pat
     command = tmp_path / "oarstat"
     script = command.read_text(encoding="utf-8")
     command.write_text(script.replace("cat ", "case $* in *resubmit*) exit 255;; esac; cat "), encoding="utf-8")
-    assert phases(job_state.oar(["7"])) == [Phase.UNKNOWN]
+    assert phases(oar.states(["7"])) == [Phase.UNKNOWN]
 
 
 def test_oar_that_knows_none_of_the_jobs_has_forgotten_them(answers):
     answers("oarstat", "null")
-    assert phases(job_state.oar(["7"])) == [Phase.FORGOTTEN]
+    assert phases(oar.states(["7"])) == [Phase.FORGOTTEN]
 
 
-@pytest.mark.parametrize("ask", [job_state.slurm, job_state.grid_engine, job_state.oar, job_state.pbs, job_state.lsf])
-def test_scheduler_that_does_not_answer_leaves_its_jobs_unknown(answers, ask):
+@pytest.mark.parametrize("scheduler", ["SLURM", "SGE", "OAR", "PBS", "LSF"])
+def test_scheduler_that_does_not_answer_leaves_its_jobs_unknown(answers, scheduler):
     for command in ("squeue", "qstat", "oarstat", "bjobs"):
         answers(command, "", error="cannot contact the server", code=1)
-    assert phases(ask(["12"])) == [Phase.UNKNOWN]
+    assert phases(SCHEDULERS[scheduler].state(["12"])) == [Phase.UNKNOWN]

@@ -1,0 +1,185 @@
+"""What every scheduler's file is made of: the types of a row, and what several of them have in common."""
+
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from mlxp.job_state import JobState, Phase
+
+_SECONDS = 60
+SIGNALLED = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What a scheduler accepts as the name of a job."""
+
+    refused: re.Pattern[str] = re.compile(r"(?!)")
+    length: int = 100
+    starts_with_letter: bool = False
+
+    def adapted(self, name: str) -> str:
+        """Return the accepted name that is most like `name`.
+
+        Examples
+        --------
+        >>> Name(refused=re.compile("[^a-z0-9]"), length=8, starts_with_letter=True).adapted("2024/long/12")
+        'long-12'
+        """
+        prefix, _, last = name.rpartition("/")
+        room = self.length - len(last) - 1
+        prefix = prefix[-room:] if room > 0 else ""
+        adapted = self.refused.sub("-", f"{prefix}/{last}" if prefix else last)
+        if self.starts_with_letter and not (adapted[:1].isascii() and adapted[:1].isalpha()):
+            letters = re.search(r"[A-Za-z].*", adapted)
+            adapted = letters.group() if letters else f"mlxp-{adapted}"
+        return adapted[-self.length :]
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """How a scheduler runs one script as many tasks.
+
+    Attributes
+    ----------
+    option
+        The option of the submission; ``{first}`` and ``{last}`` are the numbers of its tasks, ``{limit}`` is what
+        `limit` makes of the number that may run at once.
+    limit
+        Added where a number of tasks at once is given.
+    task_variable
+        The environment variable in which a task finds its number.
+    task_id
+        The id of one task, from the array's.
+    names
+        What is accepted as its name, where that differs from what is accepted as a job's.
+    first
+        The number of the first task.
+    largest
+        How many tasks one array may have, where the site does not say; `largest_command` asks it.
+    largest_is_excluded
+        Whether the number that the site says is one more than the largest number of a task.
+    """
+
+    option: tuple[str, ...]
+    limit: str
+    task_variable: str
+    task_id: str
+    names: Name | None = None
+    first: int = 1
+    largest: int = 1000
+    largest_is_excluded: bool = False
+    largest_command: tuple[str, ...] = ()
+    largest_pattern: re.Pattern[str] = re.compile(r"(?!)")
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduler:
+    """How one batch system spells what every batch system can do.
+
+    Attributes
+    ----------
+    name, directive
+        What it is called, and what an option's line in a script begins with.
+    submit
+        The command that submits a script. In its words, ``{name}``, ``{stdout}``, ``{stderr}``, ``{directory}`` (of
+        the run) and ``{shell}`` are filled in; the script follows, or is its standard input.
+    header
+        The same three options as lines of the script.
+    job_id
+        Finds the id in what `submit` prints.
+    own_options
+        The options by which a script would set what MLXP sets, by what they set: ``name``, ``stdout``, ``stderr``; and
+        ``array``, which a script cannot have.
+    identify, identity
+        A command whose output must match, where several systems share the name of a command.
+    refused_in_paths
+        Characters that a run's directory cannot have.
+    state
+        Asks for the states of jobs, by their ids; see `JobState`. None if the scheduler cannot be asked.
+    cancel
+        The command that ends the jobs whose ids follow; none if there is none.
+    restarts_as_another_job
+        Whether a job that is started again gets another id, so that only `state` tells which job is to be cancelled.
+    job_variable
+        The environment variable in which a job finds its id.
+    """
+
+    name: str
+    directive: str
+    submit: tuple[str, ...]
+    header: tuple[str, ...]
+    job_id: re.Pattern[str]
+    own_options: dict[str, re.Pattern[str]]
+    names: Name = field(default_factory=Name)
+    script_is_input: bool = False
+    directives_anywhere: bool = True
+    quotes_in_header: bool = True
+    identify: tuple[str, ...] = ()
+    identity: re.Pattern[str] = re.compile("")
+    identity_error: str = ""
+    refused_in_paths: re.Pattern[str] = re.compile(r"(?!)")
+    escaped_in_output: tuple[tuple[str, str], ...] = ()
+    state: Callable[[Sequence[str]], dict[str, JobState]] | None = None
+    cancel: tuple[str, ...] = ()
+    restarts_as_another_job: bool = False
+    job_variable: str = ""
+    array: Array | None = None
+
+    @property
+    def command(self) -> str:
+        """The program that submits."""
+        return self.submit[0]
+
+    def is_directive(self, line: str) -> bool:
+        """Tell whether a line of a script holds an option of this scheduler.
+
+        Examples
+        --------
+        >>> from mlxp.schedulers.grid_engine import SGE
+        >>> [SGE.is_directive(line) for line in ("#$ -l gpu=1", "#$HOME is not one", "# $ -l gpu=1")]
+        [True, False, False]
+        """
+        if not line.startswith(self.directive):
+            return False
+        return re.match(r"\s+-|-" if self.directive == "#$" else r"\s", line[len(self.directive) :]) is not None
+
+
+# Asked for its version, PBS tells it, and Grid Engine complains; Grid Engine's -help would make PBS submit a job.
+ASK_VERSION = ("qsub", "--version")
+NO_LINE_BREAK = r"\n\r"
+
+
+def option(*spellings: str) -> re.Pattern[str]:
+    """Return what finds an option, by its spellings, in a line of options."""
+    return re.compile(rf"(?:^|\s)(?:{'|'.join(spellings)})")
+
+
+def asked(command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
+    """Return the answer of a scheduler's command; None if there is none."""
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def all_in(ids: Sequence[str], phase: Phase, words: str = "") -> dict[str, JobState]:
+    """Return the same state for all of the jobs."""
+    return dict.fromkeys(ids, JobState(phase, words))
+
+
+def by_exit_code(code: int, failure: str = "0") -> JobState:
+    """Return the state of a job that has ended with this exit code, by signal if it is above 128."""
+    failure = "" if failure.split()[:1] in ([], ["0"]) else f" (failed: {failure})"
+    if code > SIGNALLED:
+        return JobState(Phase.ENDED, f"ended by signal {code - SIGNALLED}{failure}")
+    return JobState(Phase.FAILED if code or failure else Phase.DONE, f"exit code {code}{failure}")

@@ -1,0 +1,109 @@
+"""Grid Engine: Sun's, Univa's, and Son of Grid Engine."""
+
+import re
+from collections.abc import Iterator, Sequence
+from xml.etree import ElementTree as ET
+
+from mlxp.job_state import JobState, Phase
+from mlxp.schedulers.base import ASK_VERSION, NO_LINE_BREAK, Array, Name, Scheduler, all_in, asked, by_exit_code, option
+
+
+def states(ids: Sequence[str]) -> dict[str, JobState]:
+    """Return the states of Grid Engine jobs: live ones from qstat, ended ones from the accounting file."""
+    answer = asked(["qstat", "-u", "*", "-xml"])
+    if answer is None or answer.returncode:
+        return all_in(ids, Phase.UNKNOWN, answer.stderr.strip() if answer else "qstat does not answer")
+    states = dict(_grid_engine_live(answer.stdout))
+    if any(one not in states for one in ids):
+        states = {**_grid_engine_ended(), **states}
+    return {one: states.get(one, JobState(Phase.FORGOTTEN)) for one in ids}
+
+
+def _grid_engine_live(text: str) -> Iterator[tuple[str, JobState]]:
+    for job in ET.fromstring(text).iter("job_list"):  # noqa: S314 - the scheduler's own words
+        number, state = job.findtext("JB_job_number", ""), job.findtext("state", "")
+        found = JobState(_grid_engine_phase(state), f"state {state}")
+        tasks = job.findtext("tasks")
+        yield from ((f"{number}.{task}", found) for task in _task_numbers(tasks or ""))
+        if tasks is None:
+            yield number, found
+
+
+def _grid_engine_phase(state: str) -> Phase:
+    if "E" in state:
+        return Phase.FAILED
+    return Phase.WAITING if "q" in state else Phase.RUNNING
+
+
+def _task_numbers(text: str) -> Iterator[int]:
+    """Yield the numbers that Grid Engine spells ``3,5-9:2``."""
+    for part in filter(None, text.split(",")):
+        bounds, _, step = part.partition(":")
+        first, _, last = bounds.partition("-")
+        yield from range(int(first), int(last or first) + 1, int(step or 1))
+
+
+def _grid_engine_ended() -> dict[str, JobState]:
+    # One command for all jobs; qacct takes a single id only.
+    answer = asked(["qacct", "-d", "30", "-j", "*"])
+    states = {}
+    for record in (answer.stdout if answer else "").split("=" * 62):
+        facts = dict(line.split(maxsplit=1) for line in record.splitlines() if len(line.split(maxsplit=1)) == 2)
+        if "jobnumber" in facts:
+            number, task = facts["jobnumber"].strip(), facts.get("taskid", "undefined").strip()
+            code = int(facts.get("exit_status", "0").split()[0])
+            job = number if task == "undefined" else f"{number}.{task}"
+            states[job] = by_exit_code(code, failure=facts.get("failed", "0").strip())
+    return states
+
+
+# sge_types(5), and what 8.1.9 refused.
+_NAME = Name(re.compile(r"[^\w.+=-]", re.ASCII), 200, starts_with_letter=True)
+_NOT_OF_PBS = re.compile(r"\A(?![\s\S]*(?:pbs_version|^Version:))", re.MULTILINE)
+
+SGE = Scheduler(
+    name="SGE",
+    directive="#$",
+    submit=(
+        "qsub",
+        "-terse",
+        "-N",
+        "{name}",
+        "-o",
+        ":{stdout}",
+        "-e",
+        ":{stderr}",
+        "-j",
+        "n",
+        "-wd",
+        "{directory}",
+        # By default Grid Engine ignores the first line of a script.
+        "-S",
+        "{shell}",
+    ),
+    header=("-N {name}", "-e :{stderr}", "-o :{stdout}", "-S {shell}"),
+    job_id=re.compile(r"^(?:Your job(?:-array)? )?(\d+)", re.MULTILINE),
+    own_options={
+        "name": option(r"-N\s"),
+        "stdout": option(r"-o\s"),
+        "stderr": option(r"-e\s"),
+        "array": option(r"-t\s"),
+    },
+    names=_NAME,
+    identify=ASK_VERSION,
+    identity=_NOT_OF_PBS,
+    identity_error="the qsub on PATH is not Grid Engine's, which '#$' lines are for",
+    # $USER and the like are expanded in paths, and a comma separates them.
+    refused_in_paths=re.compile(rf"[,${NO_LINE_BREAK}]"),
+    state=states,
+    cancel=("qdel",),
+    job_variable="JOB_ID",
+    array=Array(
+        option=("-t", "{first}-{last}", "{limit}"),
+        limit="-tc {at_once}",
+        task_variable="SGE_TASK_ID",
+        task_id="{id}.{task}",
+        largest_command=("qconf", "-sconf"),
+        largest_pattern=re.compile(r"^max_aj_tasks\s+(\d+)", re.MULTILINE),
+    ),
+)
