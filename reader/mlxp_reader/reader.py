@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mlxp_reader.frames.builder import FrameBuilder
     from mlxp_reader.frames.frame import DataFrame
-    from mlxp_reader.store.lists import Column
+    from mlxp_reader.store.lists import MetricOfRuns
 
 __all__ = ["Reader"]
 
@@ -195,7 +195,7 @@ class Reader:
             self._made = FrameBuilder(self._table, self.src_dir, self._load)
         return self._made
 
-    def _load(self, log_name: str, key: str, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> "Column":
+    def _load(self, log_name: str, key: str, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> "MetricOfRuns":
         """Return the values of a metric in the runs at `rows` of the index."""
         ids = self._table["log_id"].to_numpy()[rows]
         # A run that has ended is as it was when the reader was opened, one that goes on as it is now.

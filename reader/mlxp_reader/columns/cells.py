@@ -50,11 +50,14 @@ class CellArray(ExtensionArray):
 
     _cell_dtype: ClassVar[CellDtype]
     _readonly = False  # set by pandas since version 3
-    cells: Objects
-    """The cells; looking at them here loads nothing."""
 
     def __init__(self, cells: Objects) -> None:
-        self.cells = cells
+        self._held = cells
+
+    @property
+    def cells(self) -> Objects:
+        """The cells; looking at them here loads nothing."""
+        return self._held
 
     @classmethod
     def _cell(cls, value: Any) -> Any:
@@ -126,11 +129,11 @@ class CellArray(ExtensionArray):
         if is_integer(key):
             if isinstance(value, CellArray):
                 raise ValueError("setting an array element with a sequence.")
-            self.cells[key] = self._cell(value)
+            self._held[key] = self._cell(value)
         elif self._is_one_cell(value):
-            self.cells[key] = _scalar(self._cell(value))
+            self._held[key] = _scalar(self._cell(value))
         else:
-            self.cells[key] = self.of(value).cells
+            self._held[key] = self.of(value).cells
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if copy is False:

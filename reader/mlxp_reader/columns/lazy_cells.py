@@ -1,6 +1,6 @@
 """Columns whose cells are made when somebody asks for them: until then, rows tell where they are.
 
-As long as all cells of a column come from one place, pandas' moving them around moves rows only.
+Pandas moves rows around, not cells. Only changing a column makes its cells: from then on it holds them itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,9 @@ from mlxp_reader.columns.cells import CellArray, Objects, is_missing, objects
 Rows = npt.NDArray[np.intp]
 
 
+_NO_CELLS = objects([])
+
+
 class CellSource(Protocol):
     """Where cells come from."""
 
@@ -27,30 +30,27 @@ class CellSource(Protocol):
 class LazyCellArray(CellArray):
     """A column of cells that are made on demand."""
 
-    def __init__(self, cells: Objects | None) -> None:
-        self._made = cells
-        # The rows in the source, -1 for none, as long as nothing else is among the cells.
+    def __init__(self, cells: Objects) -> None:
+        super().__init__(cells)
         self.source: tuple[Any, Rows] | None = None
+        """Where the cells come from, and the row of each, -1 for none; None if the column holds its cells."""
 
     @classmethod
     def of_rows(cls, source: CellSource, rows: Rows) -> Self:
         """Return an array of the cells in some rows of `source`; -1 stands for none."""
-        array = cls(None)
+        array = cls(_NO_CELLS)
         array.source = source, rows
         return array
 
     @property
     def cells(self) -> Objects:
         """The cells; looking at them here loads nothing."""
-        if self._made is None:
-            self._made = objects(list(self._each()))
-        # Whoever has the cells may change them.
-        self.source = None
-        return self._made
+        return self._held if self.source is None else objects(list(self._each()))
 
-    @cells.setter
-    def cells(self, cells: Objects) -> None:
-        self._made, self.source = cells, None
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if not self._readonly:
+            self._held, self.source = self.cells, None
+        super().__setitem__(key, value)
 
     def _each(self) -> Iterator[Any]:
         if self.source is None:

@@ -14,7 +14,7 @@ from pandas.api.extensions import register_extension_dtype
 
 from mlxp_reader.columns.cells import CellDtype, Objects, is_missing, objects
 from mlxp_reader.columns.lazy_cells import LazyCellArray, Rows
-from mlxp_reader.columns.metric_values import Batch, MetricValues, load_cells, shortened
+from mlxp_reader.columns.metric_values import MetricValues, ReadAhead, load_cells, shortened
 
 
 @register_extension_dtype
@@ -43,35 +43,35 @@ class MetricArray(LazyCellArray):
 
     _cell_dtype = MetricDtype()
 
-    def __init__(self, cells: Objects | None) -> None:
+    def __init__(self, cells: Objects) -> None:
         super().__init__(cells)
-        self._batch: Batch | None = None
+        self._read_ahead: ReadAhead | None = None
 
     def __iter__(self) -> Iterator[Any]:
-        batch = self._shared_batch()
+        read_ahead = self._shared_read_ahead()
         if self.source is not None:
             column, rows = self.source
             for row in rows.tolist():
-                yield np.nan if row < 0 else MetricValues(column, row, batch)
+                yield np.nan if row < 0 else MetricValues(column, row, read_ahead)
             return
         for cell in self.cells:
-            yield MetricValues(cell.column, cell.row, batch) if isinstance(cell, MetricValues) else cell
+            yield MetricValues(cell.column, cell.row, read_ahead) if isinstance(cell, MetricValues) else cell
 
     def _slice(self, rows: Rows) -> "MetricArray":
         # pandas cuts a column into groups by slices: those look ahead together.
         part = super()._slice(rows)
-        part._batch = self._shared_batch()  # noqa: SLF001 - of our own class
+        part._read_ahead = self._shared_read_ahead()  # noqa: SLF001 - of our own class
         return part
 
     def _like(self, cells: Objects) -> "MetricArray":
         part = MetricArray(cells)
-        part._batch = self._shared_batch() if cells.base is not None else None
+        part._read_ahead = self._shared_read_ahead() if cells.base is not None else None
         return part
 
-    def _shared_batch(self) -> Batch:
-        if self._batch is None:
-            self._batch = Batch(self._each)
-        return self._batch
+    def _shared_read_ahead(self) -> ReadAhead:
+        if self._read_ahead is None:
+            self._read_ahead = ReadAhead(self._each)
+        return self._read_ahead
 
     @classmethod
     def _are_same(cls, a: Any, b: Any) -> bool:

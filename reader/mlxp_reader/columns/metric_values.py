@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-Values = npt.NDArray[Any] | list[Any]
+RunValues = npt.NDArray[Any] | list[Any]
 """The values of one metric in one run: a read-only array of integers, floats or booleans, or a list of anything."""
 
 _READ_AHEAD = 512
@@ -27,7 +27,7 @@ class MetricColumn:
         Returns the values for an ascending array of rows.
     """
 
-    def __init__(self, name: str, rows: int, load: Callable[[npt.NDArray[np.intp]], Sequence[Values]]) -> None:
+    def __init__(self, name: str, rows: int, load: Callable[[npt.NDArray[np.intp]], Sequence[RunValues]]) -> None:
         self.name = name
         self.records: dict[int, npt.NDArray[np.int64]] = {}
         """For each loaded row whose values are not those of records 0, 1, 2, ...: the number of each value's record."""
@@ -49,11 +49,11 @@ class MetricColumn:
         """Return the values of `row`, not loaded yet."""
         return MetricValues(self, row)
 
-    def values(self, row: int) -> Values:
+    def values(self, row: int) -> RunValues:
         """Return the values of `row`."""
         if not self._loaded[row]:
             self.load([row])
-        values: Values = self._values[row]
+        values: RunValues = self._values[row]
         return values
 
     def record_numbers(self, row: int) -> npt.NDArray[np.int64] | None:
@@ -77,15 +77,15 @@ _NOTHING.flags.writeable = False
 
 
 class _Given:
-    """Values that a user puts into a column."""
+    """RunValues that a user puts into a column."""
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: RunValues) -> None:
         self._given = values
 
     def is_loaded(self, row: int) -> bool:  # noqa: ARG002 - there is one row only
         return True
 
-    def values(self, row: int) -> Values:  # noqa: ARG002
+    def values(self, row: int) -> RunValues:  # noqa: ARG002
         return self._given
 
     def record_numbers(self, row: int) -> None:  # noqa: ARG002 - nobody knows
@@ -104,12 +104,12 @@ class MetricValues(Sequence[Any]):
     (0.25, 2, True)
     """
 
-    __slots__ = ("_batch", "column", "row")
+    __slots__ = ("_read_ahead", "column", "row")
 
-    def __init__(self, column: MetricColumn | _Given, row: int, batch: "Batch | None" = None) -> None:
+    def __init__(self, column: MetricColumn | _Given, row: int, read_ahead: "ReadAhead | None" = None) -> None:
         self.column = column
         self.row = row
-        self._batch = batch
+        self._read_ahead = read_ahead
 
     @classmethod
     def of(cls, values: Any) -> "MetricValues":
@@ -122,12 +122,12 @@ class MetricValues(Sequence[Any]):
         return self.column.is_loaded(self.row)
 
     @property
-    def loaded(self) -> Values:
+    def loaded(self) -> RunValues:
         """The values, as a read-only array if they are numbers of one kind, else as a list."""
-        if self._batch is not None:
+        if self._read_ahead is not None:
             if not self.column.is_loaded(self.row):
-                self._batch.load(self)
-            self._batch = None  # it has done its work
+                self._read_ahead.load(self)
+            self._read_ahead = None  # it has done its work
         return self.column.values(self.row)
 
     def tolist(self) -> list[Any]:
@@ -184,11 +184,11 @@ class MetricValues(Sequence[Any]):
         return format(shortened(self), spec)
 
 
-def _unpickled(values: Values) -> MetricValues:
+def _unpickled(values: RunValues) -> MetricValues:
     return MetricValues.of(values)
 
 
-def _as_values(values: Any) -> Values:
+def _as_values(values: Any) -> RunValues:
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "bif":
         array: npt.NDArray[Any] = values.view()
     else:
@@ -207,8 +207,8 @@ def shortened(cell: MetricValues) -> str:
     return f"[{', '.join(shown)}{', ...' if len(cell) > 3 else ''}]"
 
 
-class Batch:
-    """Values that are likely to be looked at one after the other: ever more of them are loaded at once.
+class ReadAhead:
+    """RunValues that are likely to be looked at one after the other: ever more of them are loaded at once.
 
     Parameters
     ----------

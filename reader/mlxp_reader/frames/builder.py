@@ -18,9 +18,9 @@ from mlxp_reader.columns.run_statistics import statistic
 from mlxp_reader.frames.frame import DataFrame
 from mlxp_reader.query.names import is_metadata, split_statistic
 from mlxp_reader.records import encoding, index
-from mlxp_reader.store.lists import Column
+from mlxp_reader.store.lists import MetricOfRuns
 
-Load = Callable[[str, str, npt.NDArray[np.intp]], Column]
+Load = Callable[[str, str, npt.NDArray[np.intp]], MetricOfRuns]
 Mask = npt.NDArray[np.bool_]
 
 _EXACT_IN_FLOAT = 2**53

@@ -40,7 +40,7 @@ _YOUNG = 60.0  # seconds that a run may take to write its first files
 _YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
 
 
-class Problem(NamedTuple):
+class FileProblem(NamedTuple):
     """Something in the directory of a run that cannot be read."""
 
     file: str
@@ -75,7 +75,7 @@ class Record:
     files: tuple[str, ...] = ()
     stamp: list[int] = field(default_factory=list)
     settled: bool = False
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[FileProblem] = field(default_factory=list)
 
 
 def crawl(path: str | os.PathLike[str]) -> Record:
@@ -99,7 +99,7 @@ def crawl(path: str | os.PathLike[str]) -> Record:
     for file in map(metrics_file, record.metrics):
         states[file] = state_of(f"{path}/{file}")
         if is_final and states[file] is NO_FILE:
-            record.problems.append(Problem(file, None, "there is no such file, though its keys are listed"))
+            record.problems.append(FileProblem(file, None, "there is no such file, though its keys are listed"))
     record.files = tuple(states)
     record.stamp = [number for state in states.values() for number in state]
     is_old = all(state.mtime_ns < (started - _RACY) * 1e9 for state in states.values())
@@ -128,7 +128,7 @@ def _names_in(path: str, folder: str, record: Record) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        record.problems.append(Problem(folder, None, error.strerror or str(error)))
+        record.problems.append(FileProblem(folder, None, error.strerror or str(error)))
         return []
 
 
@@ -144,7 +144,7 @@ def _read_info(path: str, record: Record, states: _States) -> None:
     info = {**(info or {}), "logger": {**_logger_of(info), "log_id": record.log_id}}
     _add_flattened(info, "info", _INFO, record)
     if "info.status" not in record.values and not record.problems and not _is_young(path):
-        record.problems.append(Problem(_INFO, None, "there is no such file, or no status in it"))
+        record.problems.append(FileProblem(_INFO, None, "there is no such file, or no status in it"))
 
 
 def _is_waiting(info: Mapping[str, Any] | None, submission: Mapping[str, Any], state: FileState) -> bool:
@@ -167,7 +167,7 @@ def _read_config(path: str, record: Record, states: _States) -> None:
     if config is not None:
         _add_flattened(config, "config", _CONFIG, record)
     elif states[_CONFIG] is NO_FILE and record.values.get("info.status") != "SUBMITTED" and not _is_young(path):
-        record.problems.append(Problem(_CONFIG, None, "there is no such file"))
+        record.problems.append(FileProblem(_CONFIG, None, "there is no such file"))
 
 
 def _is_young(path: str) -> bool:
@@ -182,7 +182,7 @@ def _mapping(path: str, name: str, record: Record, states: _States) -> dict[Any,
     content = _content(path, name, record, states)
     if content is None or isinstance(content, dict):
         return content
-    record.problems.append(Problem(name, None, f"holds a {type(content).__name__} instead of a mapping"))
+    record.problems.append(FileProblem(name, None, f"holds a {type(content).__name__} instead of a mapping"))
     return None
 
 
@@ -195,15 +195,15 @@ def _content(path: str, name: str, record: Record, states: _States) -> Any:
     except FileNotFoundError:
         return None
     except OSError as error:
-        record.problems.append(Problem(name, None, error.strerror or str(error)))
+        record.problems.append(FileProblem(name, None, error.strerror or str(error)))
         return None
     try:
         states[name] = state_of(descriptor)
         return _parsed(_text(descriptor, states[name].size), is_short="/.keys/" in name)
     except OSError as error:
-        record.problems.append(Problem(name, None, error.strerror or str(error)))
+        record.problems.append(FileProblem(name, None, error.strerror or str(error)))
     except _YAML_ERRORS as error:
-        record.problems.append(Problem(name, _line_of(error), _sentence(error)))
+        record.problems.append(FileProblem(name, _line_of(error), _sentence(error)))
     finally:
         os.close(descriptor)
     return None
@@ -246,8 +246,10 @@ def _add_flattened(mapping: Mapping[Any, Any], prefix: str, file: str, record: R
     try:
         _flatten(mapping, prefix, values, twice)
     except (_TooManyError, RecursionError):
-        record.problems.append(Problem(file, None, f"stands for more than {_MOST_VALUES} values"))
-    record.problems += [Problem(file, None, f"several keys are called {name}; the last one counts") for name in twice]
+        record.problems.append(FileProblem(file, None, f"stands for more than {_MOST_VALUES} values"))
+    record.problems += [
+        FileProblem(file, None, f"several keys are called {name}; the last one counts") for name in twice
+    ]
     record.values |= values
 
 
@@ -295,7 +297,7 @@ def _read_metric_keys(path: str, record: Record, states: _States) -> None:
             elif isinstance(keys, list):  # today's one file: {train: [loss, epoch]}
                 _add_metrics(record, name, str(log), keys)
             else:
-                record.problems.append(Problem(name, None, f"the keys of {log} are no list"))
+                record.problems.append(FileProblem(name, None, f"the keys of {log} are no list"))
         if of_file:
             _add_metrics(record, name, file.removesuffix(".yaml"), of_file)
     if not record.metrics:
@@ -305,9 +307,9 @@ def _read_metric_keys(path: str, record: Record, states: _States) -> None:
 def _add_metrics(record: Record, file: str, log_name: str, keys: Iterable[Any]) -> None:
     names = [log_name, *map(str, keys)]
     if log_name in _NO_LOGS or "/" in log_name or "\0" in log_name:
-        record.problems.append(Problem(file, None, f"no metrics file can be called {log_name!r}"))
+        record.problems.append(FileProblem(file, None, f"no metrics file can be called {log_name!r}"))
     elif not all(map(_is_text, names)):
-        record.problems.append(Problem(ascii(file), None, f"{names!a} are no names of text"))
+        record.problems.append(FileProblem(ascii(file), None, f"{names!a} are no names of text"))
     else:
         record.metrics.setdefault(log_name, []).extend(names[1:])
 
@@ -363,7 +365,9 @@ _NAMES = (list, dict, type(None))  # today's, that of MLXP 1, and an empty one
 def _read_artifact_names(path: str, record: Record, states: _States) -> None:
     for artifact_type, folders in (_mapping(path, _ARTIFACTS_KEYS, record, states) or {}).items():
         if not isinstance(folders, dict) or not all(isinstance(found, _NAMES) for found in folders.values()):
-            record.problems.append(Problem(_ARTIFACTS_KEYS, None, f"the type {artifact_type} has no folders of names"))
+            record.problems.append(
+                FileProblem(_ARTIFACTS_KEYS, None, f"the type {artifact_type} has no folders of names")
+            )
             continue
         names = {_folder(str(key)): [str(name) for name in found or ()] for key, found in folders.items()}
         record.artifacts[str(artifact_type)] = names

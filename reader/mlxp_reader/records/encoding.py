@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from mlxp_reader.query.expressions import MISSING
 
-Column = tuple[pa.Field, pa.ChunkedArray]
+EncodedColumn = tuple[pa.Field, pa.ChunkedArray]
 
 _KIND, _NULL = b"mlxp.kind", b"mlxp.null"
 _TYPES: dict[type[Any], pa.DataType] = {
@@ -29,7 +29,7 @@ _TEXT = pa.dictionary(pa.int32(), pa.string())
 _ABSENT = type(MISSING)
 
 
-def encoded(name: str, values: Sequence[Any]) -> Column:
+def encoded(name: str, values: Sequence[Any]) -> EncodedColumn:
     """Return `values` as the Arrow column `name`; a run without a value is `MISSING`.
 
     Examples

@@ -268,7 +268,7 @@ def _merged(known: pa.Table, new: pa.Table) -> pa.Table:
     return table.take(np.argsort(log_ids))
 
 
-def _merged_column(name: str, known: pa.Table, new: pa.Table) -> encoding.Column:
+def _merged_column(name: str, known: pa.Table, new: pa.Table) -> encoding.EncodedColumn:
     old_field, old = _column(name, known, new)
     new_field, fresh = _column(name, new, known)
     if old_field.equals(new_field, check_metadata=True):
@@ -278,7 +278,7 @@ def _merged_column(name: str, known: pa.Table, new: pa.Table) -> encoding.Column
     return encoding.encoded(name, values)
 
 
-def _column(name: str, table: pa.Table, other: pa.Table) -> encoding.Column:
+def _column(name: str, table: pa.Table, other: pa.Table) -> encoding.EncodedColumn:
     if name in table.schema.names:
         return table.schema.field(name), table[name]
     field = other.schema.field(name)

@@ -1,7 +1,8 @@
 """Ragged columns: the values of one metric in many runs, one list per run, in one flat array.
 
-`Lists` holds lists of one kind and goes to Arrow and back without copying numbers; `Column` is what reading a metric
-gives: some `Lists`, of several kinds perhaps, and where in them each run's values are. Nothing here imports pandas.
+`Lists` holds lists of one kind and goes to Arrow and back without copying numbers. `MetricOfRuns` is what reading a
+metric gives: some `Lists`, of several kinds perhaps, and where in them each run's values are.
+Nothing here imports pandas.
 """
 
 import json
@@ -26,7 +27,7 @@ _NUMERIC: dict[str, tuple[pa.DataType, type[np.generic]]] = {
 }
 
 
-class Problem(NamedTuple):
+class RunProblem(NamedTuple):
     """Something of a run that cannot be read: a line of one of its files, or the whole file (``line`` is None)."""
 
     log_id: int
@@ -136,7 +137,7 @@ def numbers(array: pa.Array) -> npt.NDArray[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class MetricOfRuns:
     """The values of one metric in some runs.
 
     Attributes
@@ -155,7 +156,7 @@ class Column:
     part: npt.NDArray[np.int64]
     row: npt.NDArray[np.int64]
     records: dict[int, npt.NDArray[np.int64]] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[RunProblem, ...] = ()
 
     def __len__(self) -> int:
         return len(self.part)

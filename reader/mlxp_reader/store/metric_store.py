@@ -21,7 +21,7 @@ import pyarrow as pa
 from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader.records.file_states import UNKNOWN, FileState, States, states_of
 from mlxp_reader.store.json_lines import Kind, Values, typed
-from mlxp_reader.store.lists import Cell, Column, Lists, Problem, flat
+from mlxp_reader.store.lists import Cell, Lists, MetricOfRuns, RunProblem, flat
 from mlxp_reader.store.metric_files import Job, Unreadable, read_files
 from mlxp_reader.store.parts import Found, find
 from mlxp_reader.store.shards import Shard, ShardFolder
@@ -59,7 +59,7 @@ class MetricStore:
     def __reduce__(self) -> Any:
         return MetricStore, (self._logs, self._cache_dir)
 
-    def read(self, log_ids: Sequence[int] | Ids, log_name: str, key: str, states: States | None = None) -> Column:
+    def read(self, log_ids: Sequence[int] | Ids, log_name: str, key: str, states: States | None = None) -> MetricOfRuns:
         """Return the values of the metric `key` of the file `log_name` in each of some runs, in their order.
 
         A file that is not in the cache in its state is read up to the size that it has then. What cannot be read is
@@ -113,9 +113,9 @@ class _Reading:
         self._file = str(RunDirectory(Path()).metrics_file(log_name))
         self._folder = folder
         self._key = key
-        self._problems: dict[int, list[Problem]] = {}
+        self._problems: dict[int, list[RunProblem]] = {}
 
-    def column(self, states: States) -> Column:
+    def column(self, states: States) -> MetricOfRuns:
         states = self._looked_up(states)
         shards = self._folder.shards()
         found = find([shard.parts for shard in shards], self._log_ids, states)
@@ -168,14 +168,14 @@ class _Reading:
             for line, message in shard.problems.get(row, ()):
                 self._report(run, line, message)
 
-    def _sorted_problems(self) -> list[Problem]:
+    def _sorted_problems(self) -> list[RunProblem]:
         by_line = [
             sorted(problems, key=lambda problem: problem.line or 0) for _, problems in sorted(self._problems.items())
         ]
         return [problem for problems in by_line for problem in problems]
 
     def _report(self, run: int, line: int | None, error: str) -> None:
-        self._problems.setdefault(run, []).append(Problem(int(self._log_ids[run]), self._file, line, error))
+        self._problems.setdefault(run, []).append(RunProblem(int(self._log_ids[run]), self._file, line, error))
 
 
 def _is_chained(found: Found) -> npt.NDArray[np.bool_]:
@@ -221,7 +221,7 @@ class _ColumnBuilder:
         """Take back what was added for `run`."""
         self._pieces.pop(run, None)
 
-    def build(self, problems: Sequence[Problem]) -> Column:
+    def build(self, problems: Sequence[RunProblem]) -> MetricOfRuns:
         joined: dict[Kind, dict[int, Values]] = {}
         for run, pieces in self._pieces.items():
             kind, values, numbers = _joined(sorted(pieces, key=lambda piece: piece.start))
@@ -231,7 +231,7 @@ class _ColumnBuilder:
         for kind, by_run in joined.items():
             counts = np.array([len(values) for values in by_run.values()], dtype=np.int64)
             self._place(Lists.of(kind, counts, by_run.values()), np.array(list(by_run)), np.arange(len(by_run)))
-        return Column(tuple(self._parts), self._part, self._row, self._records, tuple(problems))
+        return MetricOfRuns(tuple(self._parts), self._part, self._row, self._records, tuple(problems))
 
     def _add_alone(
         self, lists: Lists, records: Lists | None, runs: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]

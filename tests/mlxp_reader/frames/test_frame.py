@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from mlxp.errors import InvalidKeyError, InvalidMapError
-from mlxp_reader.columns.metric_array import MetricArray, MetricColumn, MetricValues
+from mlxp_reader.columns.metric_array import MetricArray
+from mlxp_reader.columns.metric_values import MetricColumn, MetricValues
 from mlxp_reader.frames.frame import DataFrame, Run
 from mlxp_reader.frames.groups import GroupedDataFrame
 

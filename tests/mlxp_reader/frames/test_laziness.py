@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlxp_reader.columns.metric_array import MetricArray, MetricColumn
+from mlxp_reader.columns.metric_array import MetricArray
+from mlxp_reader.columns.metric_values import MetricColumn
 from mlxp_reader.frames.frame import DataFrame
 
 T, E = "train.loss", "train.epoch"
