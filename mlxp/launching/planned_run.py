@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlxp.errors import InvalidConfigFileError
 from mlxp.run_directory.files import to_yaml
+from mlxp.running.configuration import Program, resolved_configuration, work_dir_of
 from mlxp.running.plan_report import VARIABLE, PlannedRun, is_planning
-from mlxp.running.run import Program, resolved_configuration, work_dir_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mlxp.errors import MLXPError
 from mlxp.launching.launch_record import LaunchRecord
 from mlxp.run_directory.status import Status
+from mlxp.running.configuration import Program
+from mlxp.running.endings import from_user_code, is_preemption
 from mlxp.running.plan_report import is_planning
 from mlxp.running.provenance import process_info
-from mlxp.running.run import Program, Run, from_user_code, is_preemption
+from mlxp.running.run import Run
 from mlxp.running.signals import Terminated
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ from mlxp.errors import MLXPError
 from mlxp.launching.spelling import spelled_values
 from mlxp.launching.starter import RunExitedError
 from mlxp.launching.value_composer import ValueComposer
-from mlxp.running.run import from_user_code, uses_scheduler
+from mlxp.running.configuration import uses_scheduler
+from mlxp.running.endings import from_user_code
 
 TARGET = "hydra_plugins.mlxp.MLXPSweeper"
 """The name by which Hydra knows the sweeper; Hydra 1.3 takes none outside of ``hydra_plugins``."""

@@ -11,21 +11,21 @@ import platform
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlxp.config_dict import ConfigDict
-from mlxp.errors import InvalidConfigFileError, LogDirectoryError, MissingFieldError
+from mlxp.errors import InvalidConfigFileError, LogDirectoryError
 from mlxp.run_directory.files import overwrite, read_yaml, to_yaml, write_yaml
 from mlxp.run_directory.layout import LAYOUT_VERSION, RunDirectory
 from mlxp.run_directory.liveness import heartbeat, process_exists
 from mlxp.run_directory.status import Status
 from mlxp.running import settings as mlxp_settings
+from mlxp.running.configuration import Context, Program, resolved_configuration, work_dir_of
+from mlxp.running.endings import ending, from_user_code
 from mlxp.running.provenance import git_state, packages, process_info
-from mlxp.running.signals import Terminated, exit_code, signal_of, signals_held, signals_raised
+from mlxp.running.signals import signals_held, signals_raised
 from mlxp.running.submitted_run import is_another_rank, scheduler_info, submission
 
 if TYPE_CHECKING:
@@ -34,139 +34,6 @@ if TYPE_CHECKING:
     from mlxp.logger import Logger
 
 _log = logging.getLogger("mlxp")
-
-_TRACEBACK_LINES = 20
-"""How many of a traceback's last lines go to info.yaml."""
-
-_LAUNCHING = {"mlxp", "hydra"}
-"""The packages whose code is between the program's start and the task."""
-
-
-@dataclass
-class Context:
-    """What a task is called with.
-
-    Attributes
-    ----------
-    config
-        The user's configuration; an OmegaConf ``DictConfig`` if the setting ``as_ConfigDict`` is false.
-    mlxp
-        The settings of MLXP in force.
-    info
-        What is known about the run: status, host, process, times, directories, versions.
-    logger
-        Writes metrics and artifacts; None if the setting ``use_logger`` is false.
-    """
-
-    config: Any
-    mlxp: ConfigDict
-    info: ConfigDict
-    logger: Any = None
-
-
-@dataclass(frozen=True)
-class Program:
-    """What the user wrote: the task, how to seed it, and where it is defined."""
-
-    task: Callable[[Context], Any]
-    seeding_function: Callable[[Any], Any] | None
-    file: str
-    directory: Path
-
-
-def check_configuration(program: Program, composed: "DictConfig") -> dict[str, Any]:
-    """Check what can be checked before anything is resolved, which may depend on the run; return the settings.
-
-    Raises
-    ------
-    InvalidConfigFileError
-        If a setting is unknown or ill-typed.
-    MissingFieldError
-        If a value is missing, or if there is a seeding function, but no key ``seed``.
-    """
-    settings, _ = _checked_content(program, composed)
-    return settings
-
-
-def _checked_content(program: Program, composed: "DictConfig") -> tuple[dict[str, Any], dict[str, Any]]:
-    from omegaconf import OmegaConf
-
-    content: Any = OmegaConf.to_container(composed)
-    settings = content.pop("mlxp", None)
-    content.pop("hydra", None)
-    mlxp_settings.check(settings)
-    if program.seeding_function is not None and "seed" not in content:
-        raise MissingFieldError(
-            "the configuration has no key 'seed', which the seeding_function is called with; "
-            "add 'seed: 0' to config.yaml, or +seed=0 on the command line"
-        )
-    missing = list(_missing_keys(content))
-    if missing:
-        raise MissingFieldError(
-            f"the configuration has no value for {', '.join(missing)}; give one, as in {missing[0]}=... "
-            "on the command line"
-        )
-    return settings or {}, content
-
-
-def uses_scheduler(composed: "DictConfig") -> bool:
-    """Return whether the settings in a composed configuration ask for jobs instead of runs in this process."""
-    settings = composed.get("mlxp")
-    return settings is not None and settings.get("use_scheduler") is True
-
-
-def _missing_keys(content: Any, prefix: str = "") -> Iterator[str]:
-    """Yield the full names of the values that are ``???``, of those in lists, too."""
-    items = content.items() if isinstance(content, dict) else enumerate(content)
-    for key, value in items:
-        if isinstance(value, dict | list):
-            yield from _missing_keys(value, f"{prefix}{key}.")
-        elif isinstance(value, str) and value == "???":
-            yield f"{prefix}{key}"
-
-
-def resolved_configuration(
-    program: Program, composed: "DictConfig", *, in_place: bool = False
-) -> tuple["DictConfig", dict[str, Any]]:
-    """Return the user's configuration and the settings, after all checks; `in_place` spares a copy."""
-    from omegaconf import OmegaConf, open_dict
-    from omegaconf.errors import OmegaConfBaseException
-
-    given, content = _checked_content(program, composed)
-    is_literal = "${" not in f"{given}{content}"  # spares most of the time where there is nothing to resolve
-    config = composed if in_place else composed.copy()
-    OmegaConf.set_readonly(config, None)
-    try:
-        resolved: Any = given if is_literal or not given else OmegaConf.to_container(composed.mlxp, resolve=True)
-        settings = mlxp_settings.checked(resolved, program.directory)
-        if settings["resolve"] and not is_literal:
-            OmegaConf.resolve(config)
-            _keep_literal(config, OmegaConf.to_container(config, resolve=False))
-    except OmegaConfBaseException as error:
-        raise InvalidConfigFileError(f"the configuration cannot be resolved: {error}") from error
-    with open_dict(config):
-        config.pop("mlxp")
-    OmegaConf.set_struct(config, None)
-    return config, settings
-
-
-def _keep_literal(node: Any, values: Any) -> None:
-    """Write a literal ``${`` in resolved values so that it is not taken for an interpolation the next time."""
-    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
-        if isinstance(value, dict | list):
-            _keep_literal(node[key], value)
-        elif isinstance(value, str) and "${" in value:
-            node[key] = value.replace("${", "\\${")
-
-
-def work_dir_of(settings: dict[str, Any]) -> tuple[str, Any]:
-    """Return the directory to execute a run in, and what the version manager says about it, if one is used."""
-    if not settings["use_version_manager"]:
-        return str(Path.cwd()), None
-    manager = mlxp_settings.created("version_manager", settings["version_manager"])
-    manager.interactive_mode = settings["interactive_mode"]
-    work_dir = manager.make_working_directory()
-    return str(work_dir), manager.get_info()
 
 
 class Run:
@@ -313,7 +180,7 @@ class Run:
         return self.program.task(self.context)
 
     def _end(self, error: BaseException | None) -> None:
-        end = _ending(error)
+        end = ending(error)
         now = datetime.now().astimezone()
         self.info.update(
             status=end.pop("status"),
@@ -408,52 +275,3 @@ def _working_directory(path: str) -> Iterator[None]:
         os.chdir(before)
         with contextlib.suppress(ValueError):
             sys.path.remove(path)
-
-
-def _ending(error: BaseException | None) -> dict[str, Any]:
-    """Return the status that `error` stands for, and what info.yaml says about it."""
-    end: dict[str, Any] = {"status": Status.COMPLETE.value, "reason": "returned", "code": 0, "signal": None}
-    end["traceback"] = _last_lines(error) if error is not None else None
-    if error is None:
-        return end
-    if isinstance(error, Terminated | KeyboardInterrupt):
-        number = signal_of(error)
-        killed = {"status": Status.KILLED.value, "reason": number.name, "signal": number.name}
-        return {**end, **killed, "code": exit_code(number)}
-    if isinstance(error, SystemExit):
-        return {**end, **_ending_of_exit(error)}
-    reason = f"{type(error).__name__}: {error}".strip()
-    return {**end, "status": Status.FAILED.value, "reason": reason, "code": 1}
-
-
-def _ending_of_exit(error: SystemExit) -> dict[str, Any]:
-    if is_preemption(error):
-        return {
-            "status": Status.KILLED.value,
-            "reason": "preempted or timed out; handled by submitit",
-            "code": error.code,
-        }
-    if error.code is None or error.code == 0:
-        return {"reason": "sys.exit(0)", "traceback": None}
-    code = error.code if isinstance(error.code, int) else 1
-    return {"status": Status.FAILED.value, "reason": f"sys.exit({error.code!r})", "code": code}
-
-
-def is_preemption(error: BaseException) -> bool:
-    """Return whether submitit's own signal handler raised `error`, which it must get back to requeue its job."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    module = str(frames[-1].f_globals.get("__name__", "")) if frames else ""
-    return isinstance(error, SystemExit) and module.startswith("submitit.")
-
-
-def from_user_code(trace: TracebackType | None) -> TracebackType | None:
-    """Return the part of a traceback that begins in the user's code; all of it if no part does."""
-    inner = trace
-    while inner is not None and str(inner.tb_frame.f_globals.get("__name__")).partition(".")[0] in _LAUNCHING:
-        inner = inner.tb_next
-    return inner or trace
-
-
-def _last_lines(error: BaseException) -> str:
-    text = "".join(traceback.format_exception(error)).rstrip("\n")
-    return "\n".join(text.split("\n")[-_TRACEBACK_LINES:])

@@ -55,7 +55,7 @@ def test_exception_of_the_task_is_an_ordinary_exception(actions):
     ("override", "files"),
     [
         ("action=fail", ["<string>", "launcher.py", "main.py", "main.py"]),
-        ("nubmer=1", ["<string>", *["launcher.py"] * 2]),
+        ("nubmer=1", ["<string>", "launcher.py", "launch.py"]),
     ],
 )
 def test_traceback_leads_from_the_call_to_the_users_code(actions, override, files):

@@ -1,0 +1,140 @@
+"""The configuration of a run: what a task is called with, what is checked before anything starts, what is resolved."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlxp.config_dict import ConfigDict
+from mlxp.errors import InvalidConfigFileError, MissingFieldError
+from mlxp.running import settings as mlxp_settings
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@dataclass
+class Context:
+    """What a task is called with.
+
+    Attributes
+    ----------
+    config
+        The user's configuration; an OmegaConf ``DictConfig`` if the setting ``as_ConfigDict`` is false.
+    mlxp
+        The settings of MLXP in force.
+    info
+        What is known about the run: status, host, process, times, directories, versions.
+    logger
+        Writes metrics and artifacts; None if the setting ``use_logger`` is false.
+    """
+
+    config: Any
+    mlxp: ConfigDict
+    info: ConfigDict
+    logger: Any = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the user wrote: the task, how to seed it, and where it is defined."""
+
+    task: Callable[[Context], Any]
+    seeding_function: Callable[[Any], Any] | None
+    file: str
+    directory: Path
+
+
+def check_configuration(program: Program, composed: "DictConfig") -> dict[str, Any]:
+    """Check what can be checked before anything is resolved, which may depend on the run; return the settings.
+
+    Raises
+    ------
+    InvalidConfigFileError
+        If a setting is unknown or ill-typed.
+    MissingFieldError
+        If a value is missing, or if there is a seeding function, but no key ``seed``.
+    """
+    settings, _ = _checked_content(program, composed)
+    return settings
+
+
+def _checked_content(program: Program, composed: "DictConfig") -> tuple[dict[str, Any], dict[str, Any]]:
+    from omegaconf import OmegaConf
+
+    content: Any = OmegaConf.to_container(composed)
+    settings = content.pop("mlxp", None)
+    content.pop("hydra", None)
+    mlxp_settings.check(settings)
+    if program.seeding_function is not None and "seed" not in content:
+        raise MissingFieldError(
+            "the configuration has no key 'seed', which the seeding_function is called with; "
+            "add 'seed: 0' to config.yaml, or +seed=0 on the command line"
+        )
+    missing = list(_missing_keys(content))
+    if missing:
+        raise MissingFieldError(
+            f"the configuration has no value for {', '.join(missing)}; give one, as in {missing[0]}=... "
+            "on the command line"
+        )
+    return settings or {}, content
+
+
+def uses_scheduler(composed: "DictConfig") -> bool:
+    """Return whether the settings in a composed configuration ask for jobs instead of runs in this process."""
+    settings = composed.get("mlxp")
+    return settings is not None and settings.get("use_scheduler") is True
+
+
+def _missing_keys(content: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the full names of the values that are ``???``, of those in lists, too."""
+    items = content.items() if isinstance(content, dict) else enumerate(content)
+    for key, value in items:
+        if isinstance(value, dict | list):
+            yield from _missing_keys(value, f"{prefix}{key}.")
+        elif isinstance(value, str) and value == "???":
+            yield f"{prefix}{key}"
+
+
+def resolved_configuration(
+    program: Program, composed: "DictConfig", *, in_place: bool = False
+) -> tuple["DictConfig", dict[str, Any]]:
+    """Return the user's configuration and the settings, after all checks; `in_place` spares a copy."""
+    from omegaconf import OmegaConf, open_dict
+    from omegaconf.errors import OmegaConfBaseException
+
+    given, content = _checked_content(program, composed)
+    is_literal = "${" not in f"{given}{content}"  # spares most of the time where there is nothing to resolve
+    config = composed if in_place else composed.copy()
+    OmegaConf.set_readonly(config, None)
+    try:
+        resolved: Any = given if is_literal or not given else OmegaConf.to_container(composed.mlxp, resolve=True)
+        settings = mlxp_settings.checked(resolved, program.directory)
+        if settings["resolve"] and not is_literal:
+            OmegaConf.resolve(config)
+            _keep_literal(config, OmegaConf.to_container(config, resolve=False))
+    except OmegaConfBaseException as error:
+        raise InvalidConfigFileError(f"the configuration cannot be resolved: {error}") from error
+    with open_dict(config):
+        config.pop("mlxp")
+    OmegaConf.set_struct(config, None)
+    return config, settings
+
+
+def _keep_literal(node: Any, values: Any) -> None:
+    """Write a literal ``${`` in resolved values so that it is not taken for an interpolation the next time."""
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        if isinstance(value, dict | list):
+            _keep_literal(node[key], value)
+        elif isinstance(value, str) and "${" in value:
+            node[key] = value.replace("${", "\\${")
+
+
+def work_dir_of(settings: dict[str, Any]) -> tuple[str, Any]:
+    """Return the directory to execute a run in, and what the version manager says about it, if one is used."""
+    if not settings["use_version_manager"]:
+        return str(Path.cwd()), None
+    manager = mlxp_settings.created("version_manager", settings["version_manager"])
+    manager.interactive_mode = settings["interactive_mode"]
+    work_dir = manager.make_working_directory()
+    return str(work_dir), manager.get_info()
