@@ -1,7 +1,6 @@
 """A place to submit from: a program, a shell, and schedulers that only note what they are asked."""
 
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +114,7 @@ class Desk:
 @pytest.fixture(scope="session")
 def on_a_terminal():
     """A function that runs a command on a terminal of its own."""
+    pty = pytest.importorskip("pty", reason="without terminals, NO question is tested")
 
     def run(command, answers, **options):
         """Run a command on a terminal of its own, type `answers`, and return what was shown and the exit code."""
@@ -139,6 +139,8 @@ def on_a_terminal():
 @pytest.fixture(scope="session")
 def system(tmp_path_factory):
     """The programs of this computer, without the schedulers that may be among them."""
+    if os.name != "posix":
+        pytest.skip("without a POSIX shell, NO submission is tested")
     directory = tmp_path_factory.mktemp("system")
     for folder in ("/usr/bin", "/bin"):
         for file in Path(folder).iterdir():

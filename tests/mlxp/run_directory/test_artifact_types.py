@@ -165,15 +165,25 @@ def test_what_is_no_image_is_refused(logger):
         logger.log_artifacts([1, 2, 3, 4, 5], "x.png", "image")
 
 
-def test_torch_or_what_to_install(logger):
-    try:
-        import torch
-    except ImportError:
-        with pytest.raises(InvalidArtifactError, match="needs torch, which is not installed: pip install torch"):
-            logger.log_artifacts([1], "x.pt", "torch")
-    else:
-        logger.log_artifacts({"w": torch.ones(2)}, "x.pt", "torch")
-        assert logger.load_artifacts("x.pt")["w"].tolist() == [1, 1]
+@pytest.mark.parametrize(
+    ("module", "package", "artifact_type"), [("torch", "torch", "torch"), ("PIL.Image", "pillow", "image")]
+)
+def test_missing_library_is_named_with_what_to_install(logger, monkeypatch, module, package, artifact_type):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(InvalidArtifactError, match=f"needs {package}, which is not installed: pip install {package}"):
+        logger.log_artifacts([[1.0]], "x", artifact_type)
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "artifact_type"), [("torch", "torch", "torch"), ("matplotlib.image", "matplotlib", "image")]
+)
+def test_artifact_of_a_missing_library_is_not_loaded(logger, monkeypatch, module, package, artifact_type):
+    file = Path(logger.artifacts_dir, artifact_type, "x")
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"saved elsewhere")
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(InvalidArtifactError, match=f"needs {package}, which is not installed: pip install {package}"):
+        logger.load_artifacts("x", artifact_type)
 
 
 def test_unknown_type_names_the_known_ones(logger):

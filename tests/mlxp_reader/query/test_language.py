@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlxp.errors import InvalidKeyError, MLXPError, QuerySyntaxError
-from mlxp_reader.query.language import MISSING, DefaultParser, Parser, expression_of, parse, resolve, split_statistic
+from mlxp_reader.query.expressions import MISSING
+from mlxp_reader.query.language import DefaultParser, Parser, expression_of, parse
+from mlxp_reader.query.names import resolve, split_statistic
 
 FIELDS = ["config.lr", "config.optimizer.lr", "config.seed", "info.status", "train.loss", "train.acc"]
 
