@@ -6,13 +6,12 @@ What they say was found on real schedulers, or in the documentation that a comme
 
 import importlib
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mlxp.errors import InvalidSchedulerError
-from mlxp.schedulers.base import Array, Name, Scheduler
+from mlxp.schedulers.base import Array, Name, Scheduler, asked
 from mlxp.schedulers.grid_engine import SGE
 from mlxp.schedulers.lsf import LSF
 from mlxp.schedulers.moab import MWM
@@ -92,10 +91,5 @@ def problem_with(scheduler: Scheduler) -> str | None:
 
 
 def _output_of(command: Sequence[str]) -> str:
-    try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return answer.stdout + answer.stderr
+    answer = asked(command)
+    return answer.output + answer.errors if answer is not None else ""

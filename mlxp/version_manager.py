@@ -8,15 +8,18 @@ import contextlib
 import functools
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from mlxp.errors import MLXPError
+from mlxp.programs import run_program
 
 __all__ = ["GitVM", "VersionManager"]
+
+_SECONDS = 3600.0
+"""How long git may take; a clone of a large repository to a slow disk takes many minutes."""
 
 
 class VersionManager(abc.ABC):
@@ -92,16 +95,15 @@ class GitVM(VersionManager):
 
 
 def _git(*arguments: str, directory: Path) -> str:
-    try:
-        answer = subprocess.run(["git", *arguments], cwd=directory, capture_output=True, text=True, check=True)
-    except FileNotFoundError as error:
-        raise MLXPError("the version manager GitVM needs the program git, which is not installed") from error
-    except subprocess.CalledProcessError as error:
+    if shutil.which("git") is None:
+        raise MLXPError("the version manager GitVM needs the program git, which is not installed")
+    answer = run_program(["git", *arguments], seconds=_SECONDS, directory=directory)
+    if answer.code:
         raise MLXPError(
-            f"git {' '.join(arguments)} failed in {directory}: {error.stderr.strip()}; "
+            f"git {' '.join(arguments)} failed in {directory}: {answer.complaint}; "
             "the version manager GitVM needs a git repository with a commit"
-        ) from error
-    return answer.stdout.strip()
+        )
+    return answer.output.strip()
 
 
 def _clone(repository: Path, commit: str, copy: Path) -> None:

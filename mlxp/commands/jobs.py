@@ -13,11 +13,10 @@ from typing import IO
 from mlxp.commands.terminal import coloured
 from mlxp.errors import JobSubmissionError, LogDirectoryError, MLXPError
 from mlxp.jobs.run_state import RunState, run_states
-from mlxp.jobs.submission import SUBMITTED, Submission
+from mlxp.jobs.submission import Submission
 from mlxp.jobs.submission import cancel as cancel_jobs
 from mlxp.jobs.submission import resubmit as submit_again
 from mlxp.run_directory.layout import RunDirectory
-from mlxp.run_directory.liveness import LOST
 from mlxp.run_directory.status import Status
 
 _POLL_SECONDS = 0.5
@@ -52,7 +51,7 @@ def status(options: argparse.Namespace) -> int:
     summary = ", ".join(f"{count} {coloured(state)}" for state, count in counts.most_common())
     print(f"{len(runs)} run{'s' * (len(runs) != 1)} in {options.logs}" + (f": {summary}" if summary else ""))
     for run in runs:
-        if run.status != Status.COMPLETE:
+        if run.status is not Status.COMPLETE:
             job = f"job {run.job_id}  " if run.job_id else ""
             print(
                 f"{run.directory.log_id:>6}  {coloured(run.status, width=9)}  {job}{_first_line(run.reason)}".rstrip()
@@ -66,8 +65,7 @@ def _first_line(text: str) -> str:
 
 def cancel(options: argparse.Namespace) -> int:
     """Cancel the jobs of runs that wait or go on."""
-    ended = {Status.KILLED, Status.FAILED, LOST}
-    going_on = [run for run in _all_runs(options) if run.is_open and (run.status not in ended or run.may_have_moved)]
+    going_on = [run for run in _all_runs(options) if run.is_open and (run.status.is_open or run.may_have_moved)]
     runs = _matching(going_on, options)
     _refuse_to_cancel_others(runs, going_on)
     _refuse_to_cancel_in_vain(runs)
@@ -139,7 +137,7 @@ def _followed(file: Path, directory: RunDirectory) -> Iterator[bytes]:
             # Read after the look at the state, so that what was printed last is not missed.
             if opened is not None:
                 yield opened.read()
-            if state.status not in {Status.SUBMITTED, Status.STARTING, Status.RUNNING}:
+            if not state.status.is_open:
                 return
             time.sleep(_POLL_SECONDS)
 
@@ -148,7 +146,7 @@ def resubmit(options: argparse.Namespace) -> int:
     """Submit runs again under their ids."""
     runs = _runs(options)
     if options.query is None:
-        runs = [run for run in runs if run.submission is not None and run.submission.status != SUBMITTED]
+        runs = [run for run in runs if run.submission is not None and run.submission.status.is_unsubmitted]
     code = 0
     for run in runs:
         problem = _problem_of_resubmission(run)
@@ -166,7 +164,7 @@ def resubmit(options: argparse.Namespace) -> int:
 def _problem_of_resubmission(run: RunState) -> str | None:
     if run.submission is None:
         return "it was not submitted by mlxpsub"
-    if run.status in {Status.SUBMITTED, Status.STARTING, Status.RUNNING}:
+    if run.status.is_open:
         return f"it is {run.status}; cancel it first"
     if run.may_have_moved:
         return _unknown_job(run)

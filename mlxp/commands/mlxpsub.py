@@ -11,7 +11,8 @@ from pathlib import Path
 from mlxp.commands.completion import complete
 from mlxp.errors import InvalidSchedulerError, MLXPError
 from mlxp.jobs.batch import Batch, Packing
-from mlxp.jobs.submission import SUBMITTED, Submission, Submitter, chosen_scheduler
+from mlxp.jobs.submission import Submission, Submitter, chosen_scheduler
+from mlxp.run_directory.status import Status
 from mlxp.scheduler import SCHEDULERS, import_plugin, problem_with
 from mlxp.scripts.plan import make_plan
 from mlxp.scripts.script import read_script
@@ -116,14 +117,14 @@ def submit_all(batch: Batch, program: str) -> int:
             batch.prepare(stop_if_interrupted)
             batch.submit(stop_if_interrupted, _print_line)
     except KeyboardInterrupt:
-        done = sum(one.status == SUBMITTED for one in batch.submissions)
+        done = sum(one.status is Status.SUBMITTED for one in batch.submissions)
         print(
             f"{program}: interrupted; {done} of {len(batch.submitter.plan.runs)} runs were submitted. "
             "The same command, or `mlxp resubmit`, submits the others.",
             file=sys.stderr,
         )
         return 130
-    refused = [one for one in batch.submissions if one.status != SUBMITTED]
+    refused = [one for one in batch.submissions if one.status is not Status.SUBMITTED]
     if refused:
         print(f"{program}: {len(refused)} runs were not submitted; `mlxp resubmit` tries those again", file=sys.stderr)
     return 1 if refused else 0
@@ -136,7 +137,7 @@ def _what_is_resumed(batch: Batch) -> str:
 
 
 def _print_line(submission: Submission) -> None:
-    if submission.status == SUBMITTED:
+    if submission.status is Status.SUBMITTED:
         what = f"job {submission.job_id}"
     else:
         what = f"not submitted: {submission.content['error']}"

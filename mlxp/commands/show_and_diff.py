@@ -10,7 +10,7 @@ from mlxp.commands.table_and_plot import opened
 from mlxp.commands.terminal import as_json, bold, coloured
 from mlxp.errors import LogDirectoryError, MLXPError
 from mlxp.jobs.run_state import RunState, run_states
-from mlxp.run_directory.files import read_yaml, to_yaml
+from mlxp.run_directory.files import to_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.status import Status
 from mlxp_reader import Reader
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _STATISTICS = ("last", "min", "max", "count")
 _CODE = ("info.git", "info.version_manager", "info.python")
 _INDENT = "  "
-_UNDER_WAY = {Status.SUBMITTED, Status.STARTING, Status.RUNNING}
 _KEEP_STREAMS = "mlxp.logger.log_streams_to_file=true"
 
 
@@ -42,7 +41,7 @@ def show(options: argparse.Namespace) -> int:
         "command": _command(state),
         "stderr": str(directory.stderr) if directory.stderr.exists() else None,
         "traceback": (state.info.get("exit") or {}).get("traceback"),
-        "config": _config(directory),
+        "config": directory.config() or None,
         "metrics": _metrics(runs),
         "artifacts": [_relative(artifact, directory) for artifact in _artifacts(runs)],
         "unreadable": _unreadable(reader, options.log_id),
@@ -65,13 +64,6 @@ def _command(state: RunState) -> str | None:
         return state.submission.content.get("run") if state.submission else None
     program = [Path(str(info.get("executable") or "python")).name, str(info["current_file_path"])]
     return shlex.join([*program, *map(str, info.get("overrides") or ())])
-
-
-def _config(directory: RunDirectory) -> Any:
-    try:
-        return read_yaml(directory.config_file)
-    except Exception:  # noqa: BLE001 - a damaged file must not hide the rest; the reader tells about it
-        return None
 
 
 def _metric_names(runs: "DataFrame") -> list[str]:
@@ -105,7 +97,7 @@ def _relative(artifact: Artifact, directory: RunDirectory) -> str:
 
 def _lines(about: dict[str, Any], state: RunState, directory: RunDirectory) -> Iterator[str]:
     yield f"run {directory.log_id}  {coloured(state.status)}  {directory.path}"
-    waits_for = state.reason if state.status in _UNDER_WAY else ""
+    waits_for = state.reason if state.status.is_open else ""
     yield from _table([(name, text) for name, text in [*_facts(about, state.info), ("note", waits_for)] if text])
     yield from _problem(about, state, directory)
     yield from _section("configuration", to_yaml(about["config"]).splitlines() if about["config"] else [])
@@ -130,7 +122,7 @@ def _facts(about: dict[str, Any], info: dict[str, Any]) -> Iterator[tuple[str, s
 
 
 def _problem(about: dict[str, Any], state: RunState, directory: RunDirectory) -> Iterator[str]:
-    if state.status in {Status.COMPLETE, *_UNDER_WAY}:
+    if state.status is Status.COMPLETE or state.status.is_open:
         return
     told = about["traceback"] or state.reason or "the run has not written why"
     lines = told.splitlines()
@@ -163,7 +155,7 @@ def diff(options: argparse.Namespace) -> int:
     if len(log_ids) < 2:
         raise MLXPError(f"run {options.log_id} is compared with itself; name two different runs")
     runs = _chosen(opened(options.logs), log_ids)
-    configs = [_config(RunDirectory(options.logs / str(log_id))) for log_id in log_ids]
+    configs = [RunDirectory(options.logs / str(log_id)).config() or None for log_id in log_ids]
     differing = {name: values for name, values in _compared(runs, configs) if _differ(values)}
     if options.json:
         print(as_json({name: _by_run(log_ids, values) for name, values in differing.items()}))

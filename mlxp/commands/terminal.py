@@ -12,13 +12,13 @@ from typing import Any
 
 from mlxp.run_directory.status import Status
 
-_COLOURS = {
-    Status.COMPLETE.value: "32",
-    Status.RUNNING.value: "36",
-    Status.STARTING.value: "36",
-    Status.SUBMITTED.value: "34",
-    "PREPARED": "33",
-    "LOST": "33",
+_COLOURS: dict[str, str] = {
+    Status.COMPLETE: "32",
+    Status.RUNNING: "36",
+    Status.STARTING: "36",
+    Status.SUBMITTED: "34",
+    Status.PREPARED: "33",
+    Status.LOST: "33",
 }
 """Colours of a terminal by status; every other status is red."""
 

@@ -15,9 +15,6 @@ from typing import TypeVar
 
 from mlxp.errors import InvalidSchedulerError, JobSubmissionError, LogDirectoryError
 from mlxp.jobs.submission import (
-    PREPARED,
-    REFUSED,
-    SUBMITTED,
     Submission,
     Submitter,
     job_ids,
@@ -27,6 +24,7 @@ from mlxp.jobs.submission import (
 )
 from mlxp.run_directory.files import write_atomically
 from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, next_log_id, run_directories
+from mlxp.run_directory.status import Status
 from mlxp.scheduler import Array, Scheduler
 from mlxp.schedulers.base import asked
 from mlxp.scripts.job_script import quoted
@@ -142,12 +140,12 @@ class Batch:
             else:
                 parent = Path(run.parent_log_dir)
                 directory = RunDirectory(parent / str(next(new_ids[parent])))
-                found.append(Submission(directory, {"status": PREPARED, "number": number}))
-        return [one for one in found if one.status != SUBMITTED]
+                found.append(Submission(directory, {"status": Status.PREPARED, "number": number}))
+        return [one for one in found if one.status is not Status.SUBMITTED]
 
     def submit(self, before_each: Callable[[], None], told: Callable[[Submission], None]) -> None:
         """Submit the jobs one after another; `told` is called with each run, whatever became of it."""
-        for jobs in self.shares([one for one in self.submissions if one.status != SUBMITTED]):
+        for jobs in self.shares([one for one in self.submissions if one.status is not Status.SUBMITTED]):
             before_each()
             with contextlib.suppress(JobSubmissionError):  # recorded; the others are submitted all the same
                 if self._is_single:
@@ -191,9 +189,15 @@ class Batch:
             ids = self._task_ids(job_ids(scheduler, command, script), len(jobs))
         except JobSubmissionError as error:
             for one in submissions:
-                one.write(status=REFUSED, error=str(error), command=command, submitted_at=now())
+                one.write(status=Status.REFUSED, error=str(error), command=command, submitted_at=now())
             raise
-        facts = {"status": SUBMITTED, "error": None, "command": command, "submitted_at": now(), "stderr": str(stderr)}
+        facts = {
+            "status": Status.SUBMITTED,
+            "error": None,
+            "command": command,
+            "submitted_at": now(),
+            "stderr": str(stderr),
+        }
         for job_id, job in zip(ids, jobs, strict=True):
             for one in job:
                 one.write(scheduler_job_id=job_id, **facts)
@@ -286,7 +290,7 @@ def _cut(items: Sequence[Item], size: int) -> list[list[Item]]:
 def largest_array(array: Array) -> int:
     """Return how many tasks the site allows in one array."""
     answer = asked(array.largest_command) if array.largest_command else None
-    found = array.largest_pattern.search(answer.stdout) if answer is not None else None
+    found = array.largest_pattern.search(answer.output) if answer is not None else None
     if found is None:
         return array.largest
     return max(int(found[1]) - array.largest_is_excluded, 1)

@@ -11,10 +11,9 @@ from typing import Any
 
 from mlxp.errors import InvalidSchedulerError
 from mlxp.job_state import JobState, Phase
-from mlxp.jobs.submission import SUBMITTED, Submission
-from mlxp.run_directory.files import read_yaml
+from mlxp.jobs.submission import Submission
 from mlxp.run_directory.layout import RunDirectory, run_directories
-from mlxp.run_directory.liveness import LOST, UNDER_WAY, is_gone, is_silent
+from mlxp.run_directory.liveness import is_gone, is_silent
 from mlxp.run_directory.status import Status
 from mlxp.scheduler import SCHEDULERS, scheduler_named
 
@@ -26,7 +25,7 @@ class RunState:
     Attributes
     ----------
     status
-        A state of design's, or PREPARED or REFUSED for one whose job was not submitted.
+        What became of it, all things considered.
     reason
         Why, where the status does not say it all.
     """
@@ -34,23 +33,23 @@ class RunState:
     directory: RunDirectory
     info: dict[str, Any]
     submission: Submission | None
-    status: str = ""
+    status: Status = Status.STARTING
     reason: str = ""
     job: JobState | None = field(default=None)
 
     @property
-    def says(self) -> str | None:
+    def says(self) -> Status | None:
         """What the run itself says of its present attempt; None if that has not begun."""
-        if self.submission is not None and self.info.get("attempt", 1) < self.submission.content.get("attempt", 1):
+        if self.submission is not None and (self.info.get("attempt") or 1) < self.submission.attempt:
             return None
-        return self.info.get("status")
+        return Status.of(self.info.get("status"))
 
     @property
     def is_open(self) -> bool:
         """Whether only the scheduler can tell more about the run."""
-        submitted = self.submission is not None and self.submission.status == SUBMITTED
+        submitted = self.submission is not None and self.submission.status is Status.SUBMITTED
         # A scheduler may start a run again that it has ended itself.
-        return submitted and (self.says is None or self.says in UNDER_WAY or self.says == Status.KILLED)
+        return submitted and (self.says is None or self.says.is_under_way or self.says is Status.KILLED)
 
     @property
     def job_id(self) -> str | None:
@@ -92,19 +91,11 @@ def run_states(parent: Path, log_ids: Iterable[int] | None = None) -> list[RunSt
     """Return the runs in `parent` with what became of them; those with the ids only, if any are given."""
     wanted = None if log_ids is None else set(log_ids)
     directories = [one for one in run_directories(parent) if wanted is None or one.log_id in wanted]
-    runs = [RunState(one, _mapping(one.info_file), Submission.of(one)) for one in directories]
+    runs = [RunState(one, one.info(), Submission.of(one)) for one in directories]
     _ask_schedulers([run for run in runs if run.is_open])
     for run in runs:
         run.status, run.reason = _status_of(run)
     return runs
-
-
-def _mapping(file: Path) -> dict[str, Any]:
-    try:
-        content = read_yaml(file)
-    except Exception:  # noqa: BLE001 - one damaged file must not hide the other runs
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _ask_schedulers(runs: Sequence[RunState]) -> None:
@@ -130,60 +121,63 @@ def _states(scheduler: str, job_ids: Sequence[str]) -> Mapping[str, JobState]:
         return dict.fromkeys(job_ids, JobState(Phase.UNKNOWN, f"what is not understood: {error}"))
 
 
-def _status_of(run: RunState) -> tuple[str, str]:
-    if run.submission is not None and run.submission.status != SUBMITTED:
+def _status_of(run: RunState) -> tuple[Status, str]:
+    if run.submission is not None and run.submission.status is not Status.SUBMITTED:
         return run.submission.status, run.submission.content.get("error") or "its job was not submitted"
     if run.job is not None and run.submission is not None:
         return _status_of_job(run, run.job, run.submission.content["scheduler"])
-    if run.says in UNDER_WAY:
+    if run.says is not None and run.says.is_under_way:
         return _status_of_process(run)
     return _own_word(run)
 
 
-def _own_word(run: RunState) -> tuple[str, str]:
+def _own_word(run: RunState) -> tuple[Status, str]:
     if run.says is None:
-        return Status.STARTING.value, "its info.yaml is not there, or damaged: it may have ended before it could say so"
-    return str(run.says), str((run.info.get("exit") or {}).get("reason") or "")
+        return Status.STARTING, "its info.yaml is not there, or damaged: it may have ended before it could say so"
+    return run.says or Status.STARTING, str((run.info.get("exit") or {}).get("reason") or "")
 
 
-def _status_of_job(run: RunState, job: JobState, scheduler: str) -> tuple[str, str]:
+def _status_of_job(run: RunState, job: JobState, scheduler: str) -> tuple[Status, str]:
     says = f"{scheduler} says {job.words}"
     cancelled_at = run.submission.content.get("cancelled_at") if run.submission is not None else None
     if cancelled_at is not None and job.phase not in {Phase.WAITING, Phase.RUNNING, Phase.UNKNOWN}:
-        return Status.KILLED.value, f"its job was cancelled at {cancelled_at}"
+        return Status.KILLED, f"its job was cancelled at {cancelled_at}"
     if run.says is None:
         return _status_of_unstarted(run, job, scheduler)
     if job.phase is Phase.WAITING:
-        return Status.SUBMITTED.value, f"{says}; the run is to be started again"
-    return _own_word(run) if run.says == Status.KILLED else _status_of_started(run, job, scheduler)
+        return Status.SUBMITTED, f"{says}; the run is to be started again"
+    return _own_word(run) if run.says is Status.KILLED else _status_of_started(run, job, scheduler)
 
 
-def _status_of_started(run: RunState, job: JobState, scheduler: str) -> tuple[str, str]:
+def _status_of_started(run: RunState, job: JobState, scheduler: str) -> tuple[Status, str]:
     says = f"{scheduler} says {job.words}"
     if job.phase is Phase.ENDED:
-        return Status.KILLED.value, says
+        return Status.KILLED, says
     if job.phase is Phase.FAILED:
-        return Status.FAILED.value, f"{says}; the run could not write how it ended"
+        return Status.FAILED, f"{says}; the run could not write how it ended"
     if job.phase in {Phase.DONE, Phase.FORGOTTEN} and _is_silent(run):
-        return LOST, f"it has not been heard of since its job {'ended' if job.phase is Phase.DONE else 'was forgotten'}"
-    return str(run.says), "" if job.phase is Phase.RUNNING else f"{scheduler} does not say more"
+        return (
+            Status.LOST,
+            f"it has not been heard of since its job {'ended' if job.phase is Phase.DONE else 'was forgotten'}",
+        )
+    return run.says or Status.STARTING, "" if job.phase is Phase.RUNNING else f"{scheduler} does not say more"
 
 
-def _status_of_unstarted(run: RunState, job: JobState, scheduler: str) -> tuple[str, str]:
+def _status_of_unstarted(run: RunState, job: JobState, scheduler: str) -> tuple[Status, str]:
     says = f"{scheduler} says {job.words or job.phase}"
     look = f"see {_stderr(run)}"
     match job.phase:
         case Phase.FAILED | Phase.DONE:
-            return Status.FAILED.value, f"{says}; the run never started, {look}"
+            return Status.FAILED, f"{says}; the run never started, {look}"
         case Phase.ENDED:
-            return Status.KILLED.value, f"{says}; the run never started"
+            return Status.KILLED, f"{says}; the run never started"
         case Phase.FORGOTTEN:
-            return LOST, f"{scheduler} does not know its job any more; the run never started, {look}"
+            return Status.LOST, f"{scheduler} does not know its job any more; the run never started, {look}"
         case Phase.RUNNING:
-            return Status.SUBMITTED.value, "its job is running; the program has not started yet"
+            return Status.SUBMITTED, "its job is running; the program has not started yet"
         case Phase.UNKNOWN:
-            return Status.SUBMITTED.value, f"{scheduler} cannot be asked{f': {job.words}' if job.words else ''}"
-    return Status.SUBMITTED.value, says
+            return Status.SUBMITTED, f"{scheduler} cannot be asked{f': {job.words}' if job.words else ''}"
+    return Status.SUBMITTED, says
 
 
 def _stderr(run: RunState) -> str:
@@ -194,12 +188,12 @@ def _stderr(run: RunState) -> str:
     return str(run.submission.content.get("stderr") or stderr)
 
 
-def _status_of_process(run: RunState) -> tuple[str, str]:
-    status = str(run.says)
+def _status_of_process(run: RunState) -> tuple[Status, str]:
+    status = run.says or Status.STARTING
     if not _is_silent(run):
         return status, ""
     if is_gone(run.info):
-        return LOST, f"process {run.info.get('process_id')} is gone"
+        return Status.LOST, f"process {run.info.get('process_id')} is gone"
     elsewhere = run.info.get("hostname") != socket.gethostname()
     return status, f"no sign of life from {run.info.get('hostname')} for some time" if elsewhere else ""
 

@@ -8,18 +8,17 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlxp.errors import InvalidSchedulerError, JobSubmissionError
-from mlxp.run_directory.files import read_yaml, write_atomically, write_yaml
+from mlxp.programs import ProgramError, run_program
+from mlxp.run_directory.files import write_atomically, write_yaml
 from mlxp.run_directory.layout import RunDirectory, create_run_directory
+from mlxp.run_directory.status import Status
 from mlxp.running.submitted_run import VARIABLE as RUN_VARIABLE
 from mlxp.scheduler import SCHEDULERS, Scheduler, problem_with, scheduler_named
 from mlxp.scripts.job_script import JobWriter, command_line, quoted
@@ -27,15 +26,8 @@ from mlxp.scripts.plan import Plan
 from mlxp.scripts.python_command import clearing_launcher
 from mlxp.scripts.script import Script
 
-PREPARED = "PREPARED"
-"""The run's files are there; its job has not been submitted."""
-SUBMITTED = "SUBMITTED"
-"""The scheduler has accepted the job."""
-REFUSED = "REFUSED"
-"""The scheduler has not accepted the job; its words are under ``error``."""
-
-# It becomes a word of commands, and of a question to OAR's database, wherever the directory came from.
-_JOB_ID = re.compile(r"\w[\w.:@+\[\]-]*", re.ASCII)
+_SECONDS = 300.0
+"""How long a scheduler may take to accept or to cancel a job; a busy one takes a minute."""
 
 
 @dataclass
@@ -48,23 +40,23 @@ class Submission:
     @classmethod
     def of(cls, directory: RunDirectory) -> "Submission | None":
         """Return the submission that is on disk; None if there is none, or none that can be understood."""
-        try:
-            content = read_yaml(directory.submission_file)
-        except (OSError, ValueError, yaml.YAMLError):  # one damaged file must not hide the other runs
-            return None
-        known = isinstance(content, dict) and all(isinstance(content.get(key), str) for key in ("scheduler", "status"))
-        return cls(directory, content) if known else None
+        content = directory.submission()
+        return cls(directory, content) if content else None
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """PREPARED, SUBMITTED or REFUSED."""
-        return str(self.content["status"])
+        return Status(self.content["status"])
 
     @property
     def job_id(self) -> str | None:
-        """The scheduler's id of the job; None if there is none, or one that could mean something else in a command."""
-        job_id = str(self.content.get("scheduler_job_id") or "")
-        return job_id if _JOB_ID.fullmatch(job_id) else None
+        """The scheduler's id of the job; None as long as it is not known."""
+        return self.content.get("scheduler_job_id")
+
+    @property
+    def attempt(self) -> int:
+        """How often it was submitted."""
+        return int(self.content.get("attempt") or 1)
 
     @property
     def scheduler(self) -> Scheduler:
@@ -211,7 +203,7 @@ class Submitter:
         directory.script.chmod(0o755)
         submission = Submission(directory, {})
         submission.write(
-            status=PREPARED,
+            status=Status.PREPARED,
             scheduler=self.scheduler.name,
             scheduler_job_id=None,
             attempt=1,
@@ -240,9 +232,9 @@ def submit(submission: Submission) -> None:
     try:
         ids = job_ids(submission.scheduler, command, directory.script)
     except JobSubmissionError as error:
-        submission.write(status=REFUSED, error=str(error), command=command, submitted_at=now())
+        submission.write(status=Status.REFUSED, error=str(error), command=command, submitted_at=now())
         raise
-    submission.write(status=SUBMITTED, scheduler_job_id=ids[0], error=None, command=command, submitted_at=now())
+    submission.write(status=Status.SUBMITTED, scheduler_job_id=ids[0], error=None, command=command, submitted_at=now())
 
 
 def resubmit(submission: Submission) -> None:
@@ -253,18 +245,18 @@ def resubmit(submission: Submission) -> None:
     JobSubmissionError
         If the scheduler does not accept the job.
     """
-    if submission.status == SUBMITTED:
+    if submission.status is Status.SUBMITTED:
         content = submission.content
-        attempt = int(content["attempt"])
+        attempt = submission.attempt
         for file in (submission.directory.stdout, submission.directory.stderr):
             if file.exists():
                 file.rename(file.with_name(f"{file.name}.{attempt}"))
         facts = {name: content.get(name) for name in ("scheduler_job_id", "submitted_at")}
-        earlier = [*content.get("earlier", []), {"attempt": attempt, **facts}]
+        earlier = [*(content.get("earlier") or []), {"attempt": attempt, **facts}]
         # The program counts its attempts itself, those that the scheduler started again included.
-        begun = (read_yaml(submission.directory.info_file) or {}).get("attempt", attempt)
+        begun = submission.directory.info().get("attempt") or attempt
         submission.write(
-            status=PREPARED,
+            status=Status.PREPARED,
             scheduler_job_id=None,
             attempt=max(attempt, begun) + 1,
             earlier=earlier,
@@ -280,12 +272,11 @@ def cancel(scheduler: Scheduler, submissions: Sequence[Submission], job_ids: Ite
     if not scheduler.cancel:
         return f"{scheduler.name} has no command that cancels jobs"
     try:
-        answer = subprocess.run([*scheduler.cancel, *jobs], capture_output=True, text=True, check=False)
-    except OSError as error:
-        return f"{scheduler.cancel[0]}: {error.strerror}"
-    if answer.returncode:
-        said = (answer.stderr or answer.stdout).strip()
-        return said or f"{scheduler.cancel[0]} ended with exit code {answer.returncode}"
+        answer = run_program([*scheduler.cancel, *jobs], seconds=_SECONDS)
+    except ProgramError as error:
+        return str(error)
+    if answer.code:
+        return answer.complaint
     for one in submissions:
         # Grid Engine keeps no record of a job that never started.
         one.write(cancelled_at=now())
@@ -314,25 +305,15 @@ def job_ids(scheduler: Scheduler, command: Sequence[str], script: Path) -> list[
     """
     # Relative, since not every scheduler can take a path with spaces.
     words = list(command) if scheduler.script_is_input else [*command, f"./{script.name}"]
+    given = script.read_bytes() if scheduler.script_is_input else None
+    environment = _environment(script.parent)
     try:
-        with script.open("rb") as file:
-            answer = subprocess.run(
-                words,
-                cwd=script.parent,
-                env=_environment(script.parent),
-                stdin=file if scheduler.script_is_input else subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                start_new_session=True,  # Ctrl-C ends us, between two submissions, and not half of one
-            )
-    except OSError as error:
-        raise JobSubmissionError(f"{words[0]}: {error.strerror}") from error
-    ids = scheduler.job_id.findall(answer.stdout)
-    if answer.returncode != 0 or not ids:
-        said = "\n".join(text.strip() for text in (answer.stderr, answer.stdout) if text.strip())
-        raise JobSubmissionError(said or f"{words[0]} ended with exit code {answer.returncode} and said nothing")
+        answer = run_program(words, seconds=_SECONDS, directory=script.parent, environment=environment, given=given)
+    except ProgramError as error:
+        raise JobSubmissionError(str(error)) from error
+    ids = scheduler.job_id.findall(answer.output)
+    if answer.code != 0 or not ids:
+        raise JobSubmissionError(answer.complaint)
     return ids
 
 

@@ -176,7 +176,7 @@ def _mark_killed(run: RunRecord, cause: signal.Signals | None) -> None:
     file = RunDirectory(Path(run.log_dir)).info_file
     with contextlib.suppress(Exception):  # it may be gone, damaged or out of reach: then nothing can be said there
         info = read_yaml(file)
-        if info["status"] in (Status.STARTING, Status.RUNNING) and info["process_id"] == run.process_id:
+        if Status(info["status"]).is_under_way and info["process_id"] == run.process_id:
             now = datetime.now().astimezone()
             info |= {"status": Status.KILLED.value, "ended_at": now.isoformat(timespec="milliseconds")}
             info |= {"end_date": now.strftime("%d/%m/%Y"), "end_time": now.strftime("%H:%M:%S")}

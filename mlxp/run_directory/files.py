@@ -117,3 +117,19 @@ def read_yaml(path: Path) -> Any:
     except FileNotFoundError:
         return None
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - the C twin of SafeLoader
+
+
+LARGEST_FILE = 16 * 2**20
+"""Bytes of a YAML file about a run that are read; PyYAML needs some hundred times as much memory."""
+
+
+def read_mapping(path: Path) -> dict[Any, Any]:
+    """Return the mapping in a YAML file about a run; an empty one if there is no such file, or if it is damaged.
+
+    One damaged file must neither stop a run nor hide the others, whatever is wrong with it.
+    """
+    try:
+        content = read_yaml(path) if path.is_file() and path.stat().st_size <= LARGEST_FILE else None
+    except Exception:  # noqa: BLE001 - PyYAML raises errors of many kinds for what it cannot understand
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -8,9 +8,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlxp.errors import InvalidKeyError, LogDirectoryError
-from mlxp.run_directory.files import write_atomically
+from mlxp.run_directory.checked import INFO, SUBMISSION, checked
+from mlxp.run_directory.files import read_mapping, write_atomically
 
 LAYOUT_VERSION = 2
 """Version of the run directory's format; directories of MLXP 1 carry none."""
@@ -106,6 +108,19 @@ class RunDirectory:
     def script(self) -> Path:
         """The job script of a submitted run."""
         return self.path / "script.sh"
+
+    def info(self) -> dict[str, Any]:
+        """Return what the run says of itself in info.yaml: values that can be right, none if the file is damaged."""
+        return checked(read_mapping(self.info_file), INFO)[0]
+
+    def submission(self) -> dict[str, Any]:
+        """Return how the run was submitted, as submission.yaml says; nothing if it was not, or if that is damaged."""
+        content = checked(read_mapping(self.submission_file), SUBMISSION)[0]
+        return content if content.get("scheduler") and content.get("status") else {}
+
+    def config(self) -> dict[str, Any]:
+        """Return the user's configuration; an empty one if there is none, or if the file is damaged."""
+        return read_mapping(self.config_file)
 
     def metrics_file(self, log_name: str) -> Path:
         """Return the path of the metrics file called `log_name`."""

@@ -1,7 +1,6 @@
-"""The sign of life of a run, and whether one that says it is under way still is: ``LOST`` is only derived, here."""
+"""The sign of life of a run, and whether one that says it is under way still is."""
 
 import contextlib
-import math
 import os
 import socket
 import threading
@@ -9,12 +8,6 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
-
-LOST: Final = "LOST"
-"""The status of a run that says STARTING or RUNNING, but is no more."""
-
-UNDER_WAY: Final = ("STARTING", "RUNNING")
-"""What a run says of itself as long as its process has not written how it ended."""
 
 _LEAST_SILENCE: Final = 90.0  # seconds; file systems of clusters show a new time late
 _HEARTBEATS_MISSED: Final = 3
@@ -36,7 +29,7 @@ def is_silent(info: Mapping[str, Any], last_beat: float) -> bool:
     (True, False)
     """
     heartbeat = info.get("heartbeat")
-    longest = _HEARTBEATS_MISSED * heartbeat if isinstance(heartbeat, int | float) and math.isfinite(heartbeat) else 0
+    longest = _HEARTBEATS_MISSED * heartbeat if isinstance(heartbeat, int | float) else 0
     return time.time() - last_beat > max(longest, _LEAST_SILENCE)
 
 

@@ -1,13 +1,22 @@
-"""The states of a run."""
+"""The states of a run: the one list of them, and what they have in common."""
 
 from enum import StrEnum
+from typing import Any
 
 
 class Status(StrEnum):
-    """The state of a run, as its info.yaml tells it."""
+    """The state of a run.
 
+    From STARTING to KILLED a run says it of itself, in its info.yaml. PREPARED, SUBMITTED and REFUSED are said by who
+    submits it, in submission.yaml. LOST is never written: it is what others find.
+    """
+
+    PREPARED = "PREPARED"
+    """The run's files are there; its job has not been submitted."""
     SUBMITTED = "SUBMITTED"
-    """Handed to a scheduler; not started yet."""
+    """The scheduler has accepted its job; the run has not started yet."""
+    REFUSED = "REFUSED"
+    """The scheduler has not accepted its job."""
     STARTING = "STARTING"
     """The directory is there; the task has not been called yet."""
     RUNNING = "RUNNING"
@@ -17,4 +26,37 @@ class Status(StrEnum):
     FAILED = "FAILED"
     """The task raised an exception, or exited with a code other than 0."""
     KILLED = "KILLED"
-    """A signal ended the run."""
+    """A signal, or the scheduler, ended the run."""
+    LOST = "LOST"
+    """The run says that it is under way, and its process or its job is gone."""
+
+    @classmethod
+    def of(cls, value: Any) -> "Status | None":
+        """Return the state that a file's value names; None if it names none.
+
+        Examples
+        --------
+        >>> Status.of("RUNNING").is_under_way, Status.of(["RUNNING"])
+        (True, None)
+        """
+        return cls(value) if isinstance(value, str) and value in cls.__members__ else None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a run that says this has not said how it ended."""
+        return self in {Status.STARTING, Status.RUNNING}
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a run that says this has said its last word."""
+        return self in {Status.COMPLETE, Status.FAILED, Status.KILLED}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is more to come without anybody's doing: the run goes on, or its job waits."""
+        return self is Status.SUBMITTED or self.is_under_way
+
+    @property
+    def is_unsubmitted(self) -> bool:
+        """Whether the run is for a scheduler that has not got it."""
+        return self in {Status.PREPARED, Status.REFUSED}

@@ -3,11 +3,12 @@
 import functools
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from mlxp.programs import ProgramError, run_program
 
 
 def process_info() -> dict[str, Any]:
@@ -27,10 +28,12 @@ def git_state(directory: Path) -> dict[str, Any] | None:
     """
     command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        answer = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
+        answer = run_program(command, seconds=10, directory=directory)
+    except ProgramError:
         return None
-    commit, _, dirty = answer.stdout.strip().partition("-")
+    if answer.code:
+        return None
+    commit, _, dirty = answer.output.strip().partition("-")
     return {"commit": commit, "dirty": bool(dirty)}
 
 

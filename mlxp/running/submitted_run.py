@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from mlxp.errors import MLXPError
-from mlxp.run_directory.files import read_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.running.rank import rank
 
@@ -71,13 +70,7 @@ def overrides(directory: RunDirectory) -> list[str]:
 
 def submission(directory: RunDirectory | None) -> dict[str, Any]:
     """Return what the submitter wrote about the run; nothing if it was not submitted, or if that cannot be read."""
-    if directory is None:
-        return {}
-    try:
-        content = read_yaml(directory.submission_file)
-    except Exception:  # noqa: BLE001 - a file of the submitter must not stop the run
-        return {}
-    return content if isinstance(content, dict) else {}
+    return directory.submission() if directory is not None else {}
 
 
 def scheduler_info(directory: RunDirectory | None) -> dict[str, Any] | None:

@@ -1,11 +1,11 @@
 """What every scheduler's file is made of: the types of a row, and what several of them have in common."""
 
 import re
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mlxp.job_state import JobState, Phase
+from mlxp.programs import Answer, ProgramError, run_program
 
 _SECONDS = 60
 SIGNALLED = 128
@@ -156,19 +156,11 @@ def option(*spellings: str) -> re.Pattern[str]:
     return re.compile(rf"(?:^|\s)(?:{'|'.join(spellings)})")
 
 
-def asked(command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
+def asked(command: Sequence[str]) -> Answer | None:
     """Return the answer of a scheduler's command; None if there is none."""
     try:
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError):
+        return run_program(command, seconds=_SECONDS)
+    except ProgramError:
         return None
 
 

@@ -11,9 +11,9 @@ from mlxp.schedulers.base import ASK_VERSION, NO_LINE_BREAK, Array, Name, Schedu
 def states(ids: Sequence[str]) -> dict[str, JobState]:
     """Return the states of Grid Engine jobs: live ones from qstat, ended ones from the accounting file."""
     answer = asked(["qstat", "-u", "*", "-xml"])
-    if answer is None or answer.returncode:
-        return all_in(ids, Phase.UNKNOWN, answer.stderr.strip() if answer else "qstat does not answer")
-    states = dict(_grid_engine_live(answer.stdout))
+    if answer is None or answer.code:
+        return all_in(ids, Phase.UNKNOWN, answer.errors.strip() if answer else "qstat does not answer")
+    states = dict(_grid_engine_live(answer.output))
     if any(one not in states for one in ids):
         states = {**_grid_engine_ended(), **states}
     return {one: states.get(one, JobState(Phase.FORGOTTEN)) for one in ids}
@@ -47,7 +47,7 @@ def _grid_engine_ended() -> dict[str, JobState]:
     # One command for all jobs; qacct takes a single id only.
     answer = asked(["qacct", "-d", "30", "-j", "*"])
     states = {}
-    for record in (answer.stdout if answer else "").split("=" * 62):
+    for record in (answer.output if answer else "").split("=" * 62):
         facts = dict(line.split(maxsplit=1) for line in record.splitlines() if len(line.split(maxsplit=1)) == 2)
         if "jobnumber" in facts:
             number, task = facts["jobnumber"].strip(), facts.get("taskid", "undefined").strip()

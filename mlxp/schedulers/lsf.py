@@ -16,10 +16,10 @@ _LSF = {
 def states(ids: Sequence[str]) -> dict[str, JobState]:
     """Return the states of LSF jobs."""
     answer = asked(["bjobs", "-a", "-noheader", "-o", "jobid jobindex stat exit_code delimiter='|'", *ids])
-    if answer is None or (answer.returncode and "is not found" not in answer.stderr and not answer.stdout.strip()):
-        return all_in(ids, Phase.UNKNOWN, answer.stderr.strip() if answer else "bjobs does not answer")
+    if answer is None or (answer.code and "is not found" not in answer.errors and not answer.output.strip()):
+        return all_in(ids, Phase.UNKNOWN, answer.errors.strip() if answer else "bjobs does not answer")
     states = {}
-    for line in answer.stdout.splitlines():
+    for line in answer.output.splitlines():
         job, index, state, code = [*(part.strip() for part in line.split("|")), "", "", "", ""][:4]
         name = f"{job}[{index}]" if index.isdigit() and index != "0" else job
         ended = by_exit_code(int(code)) if code.isdigit() else JobState(Phase.ENDED, state)

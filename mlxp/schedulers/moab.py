@@ -12,10 +12,10 @@ from mlxp.schedulers.pbs import PBS_NAME
 def states(ids: Sequence[str]) -> dict[str, JobState]:
     """Return the states of Moab jobs. It does not say how one ended: those not queued any more are forgotten."""
     answer = asked(["showq", "--xml"])
-    if answer is None or answer.returncode:
-        return all_in(ids, Phase.UNKNOWN, answer.stderr.strip() if answer else "showq does not answer")
+    if answer is None or answer.code:
+        return all_in(ids, Phase.UNKNOWN, answer.errors.strip() if answer else "showq does not answer")
     states = {}
-    for job in ET.fromstring(answer.stdout).iter("job"):  # noqa: S314 - the scheduler's own words
+    for job in ET.fromstring(answer.output).iter("job"):  # noqa: S314 - the scheduler's own words
         state = job.get("State", "")
         phase = Phase.RUNNING if state in {"Running", "Starting", "Suspended"} else Phase.WAITING
         states[job.get("JobID", "")] = JobState(phase, state)

@@ -47,9 +47,9 @@ def _oar_successors(jobs: Mapping[str, Mapping[str, Any]]) -> dict[str, str] | s
 def _oar_jobs(column: str, ids: Iterable[str]) -> dict[str, dict[str, Any]] | str:
     """Return OAR's jobs by id, or what is said instead."""
     answer = asked(["oarstat", "-J", "-f", "--sql", f"{column} IN ({','.join(ids)})"])
-    if answer is None or answer.returncode:
-        return answer.stderr.strip() if answer else "oarstat does not answer"
-    found: dict[str, dict[str, Any]] | None = json.loads(answer.stdout or "null")  # "null" is said, too
+    if answer is None or answer.code:
+        return answer.errors.strip() if answer else "oarstat does not answer"
+    found: dict[str, dict[str, Any]] | None = json.loads(answer.output or "null")  # "null" is said, too
     return found or {}
 
 

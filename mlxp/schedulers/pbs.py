@@ -15,12 +15,12 @@ def states(ids: Sequence[str]) -> dict[str, JobState]:
     its default, then tells of no job at all, and exits with 0 (openpbs/src/cmds/qstat.c).
     """
     answer = asked(["qstat", "-x", "-f", *ids])
-    if answer is not None and not answer.returncode and not answer.stdout.strip():
+    if answer is not None and not answer.code and not answer.output.strip():
         answer = asked(["qstat", "-f", *ids])
-    if answer is None or (answer.returncode and not answer.stdout.strip() and "nknown Job" not in answer.stderr):
-        return all_in(ids, Phase.UNKNOWN, answer.stderr.strip() if answer else "qstat does not answer")
-    read = _torque_jobs if answer.stdout.lstrip().startswith("<") else _openpbs_jobs
-    states = {job: _pbs_state(facts) for job, facts in read(answer.stdout)}
+    if answer is None or (answer.code and not answer.output.strip() and "nknown Job" not in answer.errors):
+        return all_in(ids, Phase.UNKNOWN, answer.errors.strip() if answer else "qstat does not answer")
+    read = _torque_jobs if answer.output.lstrip().startswith("<") else _openpbs_jobs
+    states = {job: _pbs_state(facts) for job, facts in read(answer.output)}
     return {one: states.get(one, JobState(Phase.FORGOTTEN)) for one in ids}
 
 

@@ -23,9 +23,9 @@ def states(ids: Sequence[str]) -> dict[str, JobState]:
     """Return the states of Slurm jobs: recent ones from squeue, older ones from the accounting, if any."""
     jobs = ",".join(sorted({one.partition("_")[0] for one in ids}))
     answer = asked(["squeue", "-h", "-r", "-t", "all", "-j", jobs, "-o", "%i|%T|%r"])
-    if answer is None or (answer.returncode and "Invalid job id" not in answer.stderr):
-        return all_in(ids, Phase.UNKNOWN, answer.stderr.strip() if answer else "squeue does not answer")
-    states = dict(_slurm_lines(answer.stdout))
+    if answer is None or (answer.code and "Invalid job id" not in answer.errors):
+        return all_in(ids, Phase.UNKNOWN, answer.errors.strip() if answer else "squeue does not answer")
+    states = dict(_slurm_lines(answer.output))
     missing = [one for one in ids if one not in states]
     if missing:
         states = {**_slurm_accounting(missing), **states}
@@ -43,10 +43,10 @@ def _slurm_lines(text: str) -> Iterator[tuple[str, JobState]]:
 def _slurm_accounting(ids: Sequence[str]) -> dict[str, JobState]:
     jobs = ",".join(sorted({one.partition("_")[0] for one in ids}))
     answer = asked(["sacct", "-X", "-n", "-P", "-j", jobs, "-o", "JobID,State,ExitCode"])
-    if answer is None or answer.returncode:  # many clusters keep no accounts
+    if answer is None or answer.code:  # many clusters keep no accounts
         return {}
     states = {}
-    for job, state in _slurm_lines(answer.stdout):
+    for job, state in _slurm_lines(answer.output):
         words = (
             state.words.replace("(", "(exit code ") if state.phase is Phase.FAILED else state.words.partition(" (")[0]
         )

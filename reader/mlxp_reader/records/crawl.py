@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from mlxp.run_directory.layout import RunDirectory
-from mlxp.run_directory.liveness import LOST, UNDER_WAY, is_gone, is_silent
+from mlxp.run_directory.liveness import is_gone, is_silent
+from mlxp.run_directory.status import Status
 from mlxp_reader.records import yaml_lines
 from mlxp_reader.records.file_states import NO_FILE, FileState, state_of
 
@@ -29,7 +30,6 @@ _METRICS = _RUN.metrics.as_posix()
 _METRICS_KEYS = _RUN.metrics_keys_file.parent.as_posix()
 _ARTIFACTS_KEYS = _RUN.artifacts_keys_file.as_posix()
 
-_FINAL_STATES = ("COMPLETE", "FAILED", "KILLED")
 _NO_LOGS = ("config", "info", "artifact", "mlxp")  # what columns of other kinds start with
 _LARGEST_FILE = 16 * 2**20  # PyYAML needs some hundred times the size of a file in memory
 _MOST_VALUES = 100_000  # a few lines of aliases can stand for billions of values
@@ -95,7 +95,8 @@ def crawl(path: str | os.PathLike[str]) -> Record:
     _read_config(path, record, states)
     _read_metric_keys(path, record, states)
     _read_artifact_names(path, record, states)
-    is_final = record.values.get("info.status") in _FINAL_STATES
+    status = Status.of(record.values.get("info.status"))
+    is_final = status is not None and status.is_final
     for file in map(metrics_file, record.metrics):
         states[file] = state_of(f"{path}/{file}")
         if is_final and states[file] is NO_FILE:
@@ -136,10 +137,14 @@ def _read_info(path: str, record: Record, states: _States) -> None:
     info = _mapping(path, _INFO, record, states)
     submission = _mapping(path, _SUBMISSION, record, states)
     if submission:
-        says = {"status": submission.get("status", "SUBMITTED")} if _is_waiting(info, submission, states[_INFO]) else {}
+        says = (
+            {"status": submission.get("status", Status.SUBMITTED.value)}
+            if _is_waiting(info, submission, states[_INFO])
+            else {}
+        )
         info = {**(info or {}), **says, "scheduler": submission}
     elif _is_lost(info or {}, states[_INFO]):  # of a job, its scheduler may know more
-        info = {**(info or {}), "status": LOST}
+        info = {**(info or {}), "status": Status.LOST.value}
     # A directory that was copied or renamed is known by the name that it has now.
     info = {**(info or {}), "logger": {**_logger_of(info), "log_id": record.log_id}}
     _add_flattened(info, "info", _INFO, record)
@@ -154,7 +159,8 @@ def _is_waiting(info: Mapping[str, Any] | None, submission: Mapping[str, Any], s
 
 
 def _is_lost(info: Mapping[str, Any], state: FileState) -> bool:
-    return info.get("status") in UNDER_WAY and is_silent(info, state.mtime_ns / 1e9) and is_gone(info)
+    status = Status.of(info.get("status"))
+    return status is not None and status.is_under_way and is_silent(info, state.mtime_ns / 1e9) and is_gone(info)
 
 
 def _logger_of(info: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -166,7 +172,7 @@ def _read_config(path: str, record: Record, states: _States) -> None:
     config = _mapping(path, _CONFIG, record, states)
     if config is not None:
         _add_flattened(config, "config", _CONFIG, record)
-    elif states[_CONFIG] is NO_FILE and record.values.get("info.status") != "SUBMITTED" and not _is_young(path):
+    elif states[_CONFIG] is NO_FILE and record.values.get("info.status") != Status.SUBMITTED and not _is_young(path):
         record.problems.append(FileProblem(_CONFIG, None, "there is no such file"))
 
 

@@ -1,0 +1,120 @@
+"""Runs other programs: git, a shell, the commands of schedulers. All of them are started here, and in the same way.
+
+A program gets its words, never a line for a shell; nothing to read unless it is given; and a time limit.
+"""
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlxp.errors import MLXPError
+
+
+class ProgramError(MLXPError, OSError):
+    """A program that could not be started, or that did not end in time.
+
+    Attributes
+    ----------
+    was_started
+        Whether it may have done a part of what it should do.
+    """
+
+    def __init__(self, message: str, *, was_started: bool) -> None:
+        super().__init__(message)
+        self.was_started = was_started
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a program has printed, and its exit code."""
+
+    words: tuple[str, ...]
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def complaint(self) -> str:
+        """What the program says against it, or that it says nothing; for messages."""
+        said = "\n".join(text.strip() for text in (self.errors, self.output) if text.strip())
+        return said or f"{self.words[0]} ended with exit code {self.code} and said nothing"
+
+
+def run_program(
+    words: Sequence[str],
+    *,
+    seconds: float,
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    given: bytes | None = None,
+) -> Answer:
+    r"""Run a program to its end and return what it says.
+
+    Parameters
+    ----------
+    words
+        The program and its arguments.
+    seconds
+        How long it may take; then it is killed, with all that it has started.
+    directory, environment
+        Where, and with which variables; by default those of this process.
+    given
+        What it finds on its standard input.
+
+    Raises
+    ------
+    ProgramError
+        If it cannot be started, or takes too long. An exit code other than 0 is an answer.
+
+    Examples
+    --------
+    >>> run_program(["echo", "hello"], seconds=10).output
+    'hello\n'
+    """
+    try:
+        process = subprocess.Popen(
+            words,
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C ends us between two steps, and not a program half-way
+        )
+    except (OSError, ValueError) as error:  # a word with a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise ProgramError(f"cannot run `{shlex.join(words)}`: {reason}", was_started=False) from error
+    with process:
+        try:
+            output, errors = process.communicate(given, timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            _kill(process)
+            raise ProgramError(
+                f"`{shlex.join(words)}` did not end within {seconds:g} seconds", was_started=True
+            ) from error
+        except BaseException:
+            _kill(process)
+            raise
+    return Answer(tuple(words), process.returncode, _text(output), _text(errors))
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    for stream in (process.stdout, process.stderr, process.stdin):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+    process.wait()
+
+
+def _text(output: bytes) -> str:
+    return output.decode(errors="replace").replace("\r\n", "\n")

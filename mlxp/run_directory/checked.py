@@ -1,0 +1,161 @@
+"""What the YAML files about a run may hold: values are checked once, here, by all who read them.
+
+A file of another program, of a later version, or one that somebody has edited, may hold anything. A value of another
+kind than the key has is left out, and told as a problem; so no reader meets a text where it expects a number.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from mlxp.run_directory.status import Status
+
+Check = Callable[[Any], bool]
+Kinds = Mapping[str, "Check | Kinds"]
+
+_LARGEST = 2**63  # what fits into a column of whole numbers
+
+# It becomes a word of commands, and of a question to OAR's database, wherever the directory came from.
+_JOB_ID = re.compile(r"\w[\w.:@+\[\]-]*", re.ASCII)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_status(value: Any) -> bool:
+    return Status.of(value) is not None
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 < value < _LARGEST
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int and -_LARGEST <= value < _LARGEST
+
+
+def _is_seconds(value: Any) -> bool:
+    if type(value) is int:
+        return 0 <= value < _LARGEST
+    return type(value) is float and math.isfinite(value) and value >= 0
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_list_of_mappings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _is_job_id(value: Any) -> bool:
+    return isinstance(value, str) and _JOB_ID.fullmatch(value) is not None
+
+
+_KINDS: dict[Check, str] = {
+    _is_text: "a text",
+    _is_status: "a state of a run",
+    _is_count: "a whole number from 1",
+    _is_whole: "a whole number",
+    _is_seconds: "a number of seconds",
+    _is_time: "a time in ISO 8601",
+    _is_mapping: "a mapping",
+    _is_truth: "true or false",
+    _is_list_of_texts: "a list of texts",
+    _is_list_of_mappings: "a list of mappings",
+    _is_job_id: "an id that a scheduler gives",
+}
+
+INFO: Kinds = {
+    "status": _is_status,
+    "current_file_path": _is_text,
+    "executable": _is_text,
+    "hostname": _is_text,
+    "process_id": _is_count,
+    "process_start": _is_text,
+    "start_date": _is_text,
+    "start_time": _is_text,
+    "end_date": _is_text,
+    "end_time": _is_text,
+    "started_at": _is_time,
+    "ended_at": _is_time,
+    "duration": _is_seconds,
+    "work_dir": _is_text,
+    "logger": _is_mapping,
+    "scheduler": _is_mapping,
+    "mlxp_version": _is_text,
+    "layout": _is_whole,
+    "attempt": _is_count,
+    "overrides": _is_list_of_texts,
+    "exit": {"reason": _is_text, "code": _is_whole, "signal": _is_text, "traceback": _is_text},
+    "git": {"commit": _is_text, "dirty": _is_truth},
+    "python": _is_text,
+    "packages": _is_list_of_texts,
+    "heartbeat": _is_seconds,
+}
+"""What the keys of info.yaml may hold, beside null; others, as those of a user's own logger, may hold anything."""
+
+SUBMISSION: Kinds = {
+    "status": _is_status,
+    "scheduler": _is_text,
+    "scheduler_job_id": _is_job_id,
+    "attempt": _is_count,
+    "run": _is_text,
+    "overrides": _is_list_of_texts,
+    "shell": _is_text,
+    "batch": _is_text,
+    "number": _is_whole,
+    "command": _is_list_of_texts,
+    "submitted_at": _is_time,
+    "error": _is_text,
+    "stderr": _is_text,
+    "earlier": _is_list_of_mappings,
+    "cancelled_at": _is_time,
+}
+"""The same for submission.yaml."""
+
+
+def checked(content: Mapping[Any, Any], kinds: Kinds, prefix: str = "") -> tuple[dict[Any, Any], list[str]]:
+    """Return what of a file's `content` can be right, and a sentence for each value that cannot.
+
+    Examples
+    --------
+    >>> checked({"attempt": "x", "exit": {"code": 1, "reason": []}, "mine": 5}, INFO)
+    ({'exit': {'code': 1}, 'mine': 5}, ['attempt is not a whole number from 1', 'exit.reason is not a text'])
+    """
+    good: dict[Any, Any] = {}
+    problems: list[str] = []
+    for key, value in content.items():
+        kind = kinds.get(key) if isinstance(key, str) else None
+        if kind is None or value is None:
+            good[key] = value
+        elif callable(kind):
+            if kind(value):
+                good[key] = value
+            else:
+                problems.append(f"{prefix}{key} is not {_KINDS[kind]}")
+        elif isinstance(value, dict):
+            good[key], inner = checked(value, kind, f"{prefix}{key}.")
+            problems += inner
+        else:
+            problems.append(f"{prefix}{key} is not a mapping")
+    return good, problems
