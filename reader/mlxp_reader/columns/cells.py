@@ -142,6 +142,9 @@ class CellArray(ExtensionArray):
         return cells if dtype is None or np.dtype(dtype) == object else self._as_array(np.dtype(dtype))
 
     def _as_array(self, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        if dtype.kind in "SU":
+            # numpy 1 takes a cell with several values for several cells, even where it only has to write them.
+            return objects([str(cell) for cell in self]).astype(dtype)
         return self.cells.astype(dtype)
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:

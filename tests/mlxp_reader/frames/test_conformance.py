@@ -8,6 +8,16 @@ import pytest
 from pandas.tests.extension import base
 from pandas.tests.extension.conftest import *  # noqa: F403 - the fixtures that the suite takes
 
+if PANDAS_2 := pd.__version__ < "3":
+    from pandas.conftest import (  # noqa: F401 - pandas 3 does without these fixtures
+        all_arithmetic_operators,
+        all_boolean_reductions,
+        all_numeric_accumulations,
+        all_numeric_reductions,
+        comparison_op,
+        sort_by_key,
+    )
+
 from mlxp_reader.columns.artifacts import ArtifactArray, ArtifactFolder
 from mlxp_reader.columns.metric_array import MetricArray
 from mlxp_reader.columns.mixed import MixedArray
@@ -61,6 +71,17 @@ EXPECTED = {
     "test_arith_*_with_scalar[[]mixed-__rmod__]": "a string formats anything",
     "test_arith_series_with_array[[]mixed-__*add__]": "numpy adds objects one by one",
 }
+PASSES = ""
+if PANDAS_2:
+    EXPECTED |= {
+        "test_arith_frame_with_scalar[[]artifact-*": PASSES,
+        "test_arith_series_with_array[[]mixed-__*add__]": PASSES,
+        "test_concat_mixed_dtypes[[]mixed]": PASSES,
+        "test_map[[]mixed*": PASSES,
+        "test_setitem_mask_broadcast[[]metric-*": ONE_CELL,
+        "test_compare_*[[]mixed-eq]": "pandas 2 gives what a function of two columns returns the type of the first",
+        "test_compare_*[[]mixed-ne]": "pandas 2 gives what a function of two columns returns the type of the first",
+    }
 
 
 def metric(numbers):
@@ -82,16 +103,18 @@ def make(request):
     return request.param
 
 
+# pandas 2 asks in places for errors whose message matches "", which pytest takes for a slip.
+@pytest.mark.filterwarnings("default:matching against an empty string:pytest.PytestWarning")
 class TestColumn(base.ExtensionTests):
     @pytest.fixture(autouse=True)
     def _expected(self, request):
-        for pattern, reason in EXPECTED.items():
-            if fnmatch.fnmatch(request.node.name, pattern):
-                request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+        reasons = [reason for pattern, reason in EXPECTED.items() if fnmatch.fnmatch(request.node.name, pattern)]
+        if reasons and reasons[-1] != PASSES:
+            request.applymarker(pytest.mark.xfail(reason=reasons[-1], strict=True))
 
     @pytest.fixture
     def data(self, make):
-        return make(range(1, 11))
+        return make(range(1, 101 if PANDAS_2 else 11))
 
     @pytest.fixture
     def dtype(self, data):
