@@ -6,16 +6,19 @@ Metrics of one file are joined by their records, those of several files by their
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.columns.metric_array import MetricArray, MetricDtype
+from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import notice, some
 from mlxp_reader.query.names import suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STEP_KEYS = ("step", "epoch", "iteration")
 """The keys that tell the step of a record, the first one that there is."""
@@ -69,7 +72,7 @@ class _Flat:
         return both_plain or np.array_equal(self.record, other.record)
 
 
-def curves(frame: pd.DataFrame, metrics: Sequence[str], step: str | None = None) -> Curves:
+def curves(frame: Runs, metrics: Sequence[str], step: str | None = None) -> Curves:
     """Return the values of `metrics` in all runs of a frame, joined by run and step.
 
     Parameters
@@ -91,7 +94,7 @@ def curves(frame: pd.DataFrame, metrics: Sequence[str], step: str | None = None)
     return Curves(joined.run, joined.step, {name: joined.columns[name] for name in dict.fromkeys(metrics)})
 
 
-def _tell_of_different_steps(frame: pd.DataFrame, log_names: Sequence[str], step: str | None) -> None:
+def _tell_of_different_steps(frame: Runs, log_names: Sequence[str], step: str | None) -> None:
     told_by = {log_name: step_name(frame, log_name, step) for log_name in log_names}
     clocks = {log: "number of the record" if name is None else name.rpartition(".")[2] for log, name in told_by.items()}
     if len(set(clocks.values())) > 1:
@@ -99,12 +102,12 @@ def _tell_of_different_steps(frame: pd.DataFrame, log_names: Sequence[str], step
         notice(f"the steps that are joined here are not of one kind: {each}; step= names a key that all of them have")
 
 
-def run_ids(frame: pd.DataFrame) -> "pd.Series[Any]":
+def run_ids(frame: Runs) -> "pd.Series[Any]":
     """Return the ids of the runs of a frame; their places in the index where there are none."""
     return frame[_LOG_ID] if _LOG_ID in frame.columns else frame.index.to_series()
 
 
-def log_name_of(frame: pd.DataFrame, metric: str) -> str:
+def log_name_of(frame: Runs, metric: str) -> str:
     """Return the name of the metrics file that `metric` is from: all but its key, which may itself contain dots.
 
     Raises
@@ -114,6 +117,7 @@ def log_name_of(frame: pd.DataFrame, metric: str) -> str:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> log_name_of(pd.DataFrame(columns=["train.val.acc", "train.epoch"], dtype="metric"), "train.val.acc")
     'train'
     """
@@ -124,18 +128,18 @@ def log_name_of(frame: pd.DataFrame, metric: str) -> str:
     return next(steps, metric.rpartition(".")[0])
 
 
-def _is_metric(frame: pd.DataFrame, name: str) -> bool:
+def _is_metric(frame: Runs, name: str) -> bool:
     return name in frame.columns and isinstance(frame[name].dtype, MetricDtype)
 
 
-def _check_metric(frame: pd.DataFrame, name: str) -> None:
+def _check_metric(frame: Runs, name: str) -> None:
     if not _is_metric(frame, name):
         metrics = [str(column) for column in frame.columns if isinstance(frame[column].dtype, MetricDtype)]
         known = suggestion(name, metrics) or f"; there are {some(metrics)}" if metrics else "; these runs have none"
         raise InvalidKeyError(f"there is no metric '{name}'{known}")
 
 
-def _flat(frame: pd.DataFrame, name: str) -> _Flat:
+def _flat(frame: Runs, name: str) -> _Flat:
     array = frame[name].array
     assert isinstance(array, MetricArray)  # noqa: S101 - `_check_metric` has seen it
     loaded = array.runs()
@@ -169,7 +173,7 @@ def _numbered(counts: Integers) -> Integers:
     return np.arange(counts.sum()) - np.repeat(starts, counts)
 
 
-def _of_one_log(frame: pd.DataFrame, log_name: str, names: list[str], step: str | None) -> Curves:
+def _of_one_log(frame: Runs, log_name: str, names: list[str], step: str | None) -> Curves:
     flats = {name: _flat(frame, name) for name in names}
     first = flats[names[0]]
     told_by = step_name(frame, log_name, step)
@@ -185,7 +189,7 @@ def _of_one_log(frame: pd.DataFrame, log_name: str, names: list[str], step: str 
     return Curves(keys.run, told, {name: keys.placed(flat) for name, flat in flats.items()})
 
 
-def step_name(frame: pd.DataFrame, log_name: str, step: str | None) -> str | None:
+def step_name(frame: Runs, log_name: str, step: str | None) -> str | None:
     """Return the metric that tells the steps of a metrics file; None if the numbers of the records do.
 
     Raises

@@ -1,6 +1,5 @@
 """Histories: the curves of runs as a tidy table, or as one column per run."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,23 +8,56 @@ import pandas as pd
 
 from mlxp_reader.analysis.curves import STEP_KEYS, Curves, curves, run_ids
 from mlxp_reader.columns.metric_array import MetricDtype
+from mlxp_reader.columns.runs import Runs
 
 _NO_NUMBERS = np.empty(0, dtype=np.int64)
 
 
-def history(frame: Any, metrics: Sequence[str] = (), step: str | None = None, wide: bool = False) -> pd.DataFrame:
-    """Return the curves of the runs of a frame; see `DataFrame.history`."""
+def history(frame: Runs, *metrics: str, step: str | None = None, wide: bool = False) -> pd.DataFrame:
+    """Return the curves of the runs as a tidy table: one row per run and step.
+
+    Its columns are ``log_id``, ``step``, one per metric, and the keys of the configuration that vary. Metrics of
+    several files are joined by run and step, NaN where one was not logged; a step that a run logged several times,
+    since it was resumed say, has as many rows.
+
+    Parameters
+    ----------
+    metrics
+        Such as ``"train.loss"``; by default all that are no steps.
+    step
+        The key that tells the step of each record; by default ``step``, ``epoch`` or ``iteration`` if there is one,
+        else the number of the record in its file.
+    wide
+        Whether to return one row per step and one column per run instead; of a step that was logged several times,
+        the last value. With several metrics, the columns have two levels.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such metric or key.
+
+    Examples
+    --------
+    >>> from mlxp_reader import DataFrame
+    >>> curves = {"train.loss": [[0.5, 0.25], [1.0]], "train.epoch": [[0, 1], [0]]}
+    >>> runs = DataFrame({"config.lr": [0.1, 1.0], **{name: pd.array(curves[name], "metric") for name in curves}})
+    >>> runs.history("train.loss")
+       log_id  step  train.loss  config.lr
+    0       0     0        0.50        0.1
+    1       0     1        0.25        0.1
+    2       1     0        1.00        1.0
+    """
     names = metrics or _all_metrics(frame)
     found = curves(frame, names, step) if names else Curves(_NO_NUMBERS, _NO_NUMBERS, {})
     return _wide(frame, found) if wide else _long(frame, found)
 
 
-def _all_metrics(frame: pd.DataFrame) -> list[str]:
+def _all_metrics(frame: Runs) -> list[str]:
     names = [str(name) for name in frame.columns if isinstance(frame[name].dtype, MetricDtype)]
     return [name for name in names if name.rpartition(".")[2] not in STEP_KEYS] or names
 
 
-def _long(frame: Any, found: Curves) -> pd.DataFrame:
+def _long(frame: Runs, found: Curves) -> pd.DataFrame:
     counts = np.bincount(found.run, minlength=len(frame))
     columns = {"log_id": _repeated(run_ids(frame), found, counts), "step": found.step, **found.columns}
     for key in frame.diff():
@@ -40,7 +72,7 @@ def _repeated(column: "pd.Series[Any]", found: Curves, counts: npt.NDArray[np.in
     return column.array.take(found.run)
 
 
-def _wide(frame: pd.DataFrame, found: Curves) -> pd.DataFrame:
+def _wide(frame: Runs, found: Curves) -> pd.DataFrame:
     ids = run_ids(frame)
     columns = {}
     for name, values in found.columns.items():

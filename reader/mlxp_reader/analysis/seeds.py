@@ -1,7 +1,6 @@
 """Runs that differ in nothing but a seed, say: groups of them, and what is said about each group as a whole."""
 
 import fnmatch
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,14 +11,72 @@ import pandas as pd
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.alignment import align, curves_by_run
 from mlxp_reader.analysis.curves import curves, run_ids
+from mlxp_reader.analysis.following import following
+from mlxp_reader.analysis.run_numbers import Numbers, numbers_of
 from mlxp_reader.analysis.seed_statistics import spread
-from mlxp_reader.columns.cells import is_missing
+from mlxp_reader.analysis.settings import codes, group_numbers, varies_within
 from mlxp_reader.columns.keys import as_names, resolve_columns, setting, short, shown
 from mlxp_reader.columns.metric_array import MetricDtype
+from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import notice, some
-from mlxp_reader.presentation import tables
 
-Numbers = npt.NDArray[np.float64]
+
+def over(frame: Runs, *keys: str, exclude: str | Iterable[str] | None = None) -> "SeedGroups":
+    """Return the runs in groups by all keys of the configuration that vary, except some, such as the seed.
+
+    Parameters
+    ----------
+    keys
+        Such as ``"seed"``; ``config.`` may be left out.
+    exclude
+        Patterns such as ``"paths.*"`` of further keys that make no groups. Texts that differ in nothing but the values
+        of `keys` within them, such as an output directory, and copies of these values make none anyway; a warning
+        names them.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such key.
+
+    Examples
+    --------
+    >>> from mlxp_reader import DataFrame
+    >>> DataFrame({"config.lr": [0.1, 0.1, 1.0, 1.0], "config.seed": [1, 2, 1, 2]}).over("seed")
+    2 groups of 2 runs by lr, over seed
+    """
+    groups = SeedGroups(frame, keys, exclude)
+    groups.tell_keys()  # what is asked of them tells of repeated seeds
+    return groups
+
+
+def seed_groups(
+    frame: Runs,
+    over: str | Iterable[str],
+    exclude: str | Iterable[str] | None = None,
+    *,
+    by: Sequence[str] | None = None,
+    may_mix: bool = False,
+) -> "SeedGroups":
+    """Return the groups of runs that differ in nothing but the keys `over`, and warn of all that may mislead.
+
+    Parameters
+    ----------
+    by
+        The columns that tell the groups apart; by default all keys that vary.
+    may_mix
+        Whether a key that varies within the groups `by` these columns makes more groups; otherwise it is an error.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such key, or a group would mix settings.
+    """
+    groups = SeedGroups(frame, as_names(over), exclude, by=by)
+    if not may_mix:
+        groups.refuse_mixtures()
+    groups.tell_keys()
+    groups.tell_repeated()
+    return groups
 
 
 class SeedGroups:
@@ -32,10 +89,11 @@ class SeedGroups:
     over
         The keys in which the runs of one group differ.
     exclude
-        Patterns such as ``"paths.*"`` of further keys that make no groups. By default, those that only follow the keys
-        of `over`: copies of the seed, and texts, such as an output directory, that differ in nothing but the seed.
+        Patterns such as ``"paths.*"`` of further keys that make no groups, beside those that only follow the keys of
+        `over`: copies of the seed, and texts, such as an output directory, that differ in nothing but the seed.
     by
-        Keys that tell the groups apart even if they do not vary.
+        The columns that tell the groups apart; others do only if they vary within such a group. By default, all keys
+        of the configuration that vary.
 
     Attributes
     ----------
@@ -59,49 +117,61 @@ class SeedGroups:
 
     def __init__(
         self,
-        frame: Any,
+        frame: Runs,
         over: Iterable[str],
         exclude: str | Iterable[str] | None = None,
         *,
-        by: Sequence[str] = (),
+        by: Sequence[str] | None = None,
     ) -> None:
-        self._frame = frame.reset_index(drop=True)
+        self._frame = frame
         self.over = resolve_columns(frame, over)
-        varying = [key for key in frame.diff() if key not in self.over and key not in by]
-        self.following = _following(self._frame, self.over, varying) if exclude is None else _matching(varying, exclude)
-        self.keys = [*by, *(key for key in varying if key not in self.following)]
-        self._number = _group_numbers(self._frame, self.keys)
+        self._varying = frame.diff()
+        wanted = list(dict.fromkeys(by or ()))
+        free = [key for key in self._varying if key not in self.over and key not in wanted]
+        excluded = _matching(free, exclude)
+        free = [key for key in free if key not in excluded]
+        self.following = following(frame, self.over, wanted, free)
+        free = [key for key in free if key not in self.following]
+        # Given what tells the groups apart, another key matters only where a group has several values of it.
+        cells = group_numbers(frame, wanted)
+        self._mixed = [] if by is None else [key for key in free if varies_within(cells, codes(frame[key])[0])]
+        self.keys = [*wanted, *(free if by is None else self._mixed)]
+        self._number = group_numbers(frame, self.keys)
         _, first = np.unique(self._number, return_index=True)
-        self.settings = pd.DataFrame(self._frame[self.keys]).iloc[first].reset_index(drop=True).rename_axis("group")
-        self._is_following_found = exclude is None
+        self.settings = pd.DataFrame(frame[self.keys]).iloc[first].reset_index(drop=True).rename_axis("group")
 
     def tell_keys(self) -> None:
         """Warn about keys that were found to follow others, and about groups that are all of one run."""
         over = " and ".join(map(short, self.over))
-        if self._is_following_found and self.following:
-            following = some(list(map(short, self.following)))
+        if self.following:
+            names = some(list(map(short, self.following)))
             s = "s" * (len(self.following) == 1)
-            notice(f"{following} only follow{s} {over} and make{s} no groups; exclude=[] changes that")
-        if len(self) == len(self._frame) > 1 and any(key in self._frame.diff() for key in self.over):
-            alone = [short(key) for key in self.keys if _is_unique(self._frame[key])]
+            notice(f"{names} only follow{s} {over} and make{s} no groups")
+        if len(self) == len(self._frame) > 1 and any(key in self._varying for key in self.over):
+            alone = [short(key) for key in self.keys if len(codes(self._frame[key])[1]) == len(self)]
             hint = f"; leave out what differs in each of them by exclude={alone}" if alone else ""
             notice(f"no two runs differ in nothing but {over}{hint}")
 
-    def refuse_mixtures(self, keys: Sequence[str]) -> None:
-        """Raise an error if other keys than `keys` tell the groups apart.
+    def refuse_mixtures(self) -> None:
+        """Raise an error if a key that was not asked for has several values within a group.
 
         Raises
         ------
         InvalidKeyError
             Which names them.
         """
-        others = [short(key) for key in self.keys if key not in keys]
+        others = list(map(short, self._mixed))
         if others:
             vary = f"var{'y' if len(others) > 1 else 'ies'}"
             raise InvalidKeyError(
                 f"{some(others)} {vary} too, and a mean would be one of different settings:"
                 " name that as well, or in over or exclude, or filter the runs first"
             )
+
+    @property
+    def mixed(self) -> list[str]:
+        """The keys that make more groups than those that were asked for."""
+        return list(self._mixed)
 
     def __len__(self) -> int:
         return len(self.settings)
@@ -123,11 +193,11 @@ class SeedGroups:
         """
         if group not in self.settings.index:
             raise InvalidKeyError(f"there is no group {group}; there are {len(self)}, from 0")
-        return self._frame[self._number == group].reset_index(drop=True)
+        return self._frame[self._number == group]
 
     def is_constant(self, key: str) -> bool:
         """Tell whether a key has the same value in all runs."""
-        return key not in self.over and key not in self._frame.diff()
+        return key not in self.over and key not in self._varying
 
     def places(self, group: int) -> list[int]:
         """Return the places in the frame of the runs of one group."""
@@ -142,8 +212,7 @@ class SeedGroups:
     ) -> pd.DataFrame:
         """Return statistics of each group: a row per group, or, for curves, a row per group and step.
 
-        NaN and missing values are left out; ``count`` says how many there are. Repeated seeds and unequal counts are
-        told by a warning.
+        NaN and missing values are left out; ``count`` says how many there are. A warning tells of unequal counts.
 
         Parameters
         ----------
@@ -167,7 +236,8 @@ class SeedGroups:
         if what in self._frame.columns and isinstance(self._frame[what].dtype, MetricDtype):
             return self._aggregated_curves(what, as_names(how), align, step)
         values = numbers_of(self._frame, what)
-        self._tell_irregularities(values, what)
+        self.tell_repeated()
+        self._tell_unequal(~np.isnan(values), what)
         return self._with_settings(spread(self.spread_out(values), as_names(how)))
 
     def best(
@@ -193,10 +263,11 @@ class SeedGroups:
         """
         from mlxp_reader.analysis.selection import best
 
+        self.tell_repeated()
         return best(self, what, resolve_columns(self._frame, per), report or what, direction)
 
     def summary(self, what: str) -> pd.DataFrame:
-        """Return mean, std and count of each group without telling irregularities; `best` and tables tell their own."""
+        """Return mean, std and count of each group; unequal counts are not warned of, but shown by `best`."""
         return pd.DataFrame(spread(self.spread_out(numbers_of(self._frame, what)), ["mean", "std", "count"]))
 
     def sizes(self) -> npt.NDArray[np.intp]:
@@ -215,7 +286,8 @@ class SeedGroups:
 
     def _aggregated_curves(self, metric: str, how: list[str], alignment: str, step: str | None) -> pd.DataFrame:
         by_run = curves_by_run(curves(self._frame, [metric], step), metric, len(self._frame))
-        self._tell_irregularities(np.array([np.nan if len(steps) == 0 else 1.0 for steps, _ in by_run]), metric)
+        self.tell_repeated()
+        self._tell_unequal(np.array([len(steps) > 0 for steps, _ in by_run], dtype=np.bool_), metric)
         groups, steps, parts = [], [], []
         for group in range(len(self)):
             mine = [by_run[run] for run in self.places(group) if len(by_run[run][0])]
@@ -235,21 +307,17 @@ class SeedGroups:
     def _name(self, group: int) -> str:
         return setting(self.settings.iloc[group].to_dict()) or "all runs"
 
-    def _tell_irregularities(self, values: Numbers, what: str) -> None:
-        self.tell_repeated()
-        self._tell_unequal(~np.isnan(values), what)
-
     def tell_repeated(self) -> None:
         """Warn about runs of the same group with the same values of the keys `over`."""
         if not self.over or not len(self._frame):
             return
-        ids = _group_numbers(self._frame, self.over)
+        ids = group_numbers(self._frame, self.over)
         pairs = pd.DataFrame({"group": self._number, "over": ids})
         repeated = pairs[pairs.duplicated(keep=False)]
         if repeated.empty:
             return
         runs = repeated.index[(repeated == repeated.iloc[0]).all(axis=1)]
-        seed = setting(self._frame.loc[runs[0], self.over].to_dict())
+        seed = setting({key: self._frame[key].iloc[runs[0]] for key in self.over})
         others = len(repeated.drop_duplicates()) - 1
         notice(
             f"{seed} occurs {len(runs)} times with {self._name(int(repeated['group'].iloc[0]))}:"
@@ -262,10 +330,12 @@ class SeedGroups:
         if len(set(counts)) < 2 and (not len(counts) or there.all()):
             return
         least = counts.max() if len(set(counts)) > 1 else self.sizes().max()
-        fewer = [self._lacking(group, there) for group in np.flatnonzero(counts < least).tolist()]
+        fewer = np.flatnonzero(counts < least).tolist()
+        told = ", ".join(self._lacking(group, there) for group in fewer[:3])  # each takes a look at all runs
+        more = f", ... ({len(fewer)} in all)" if len(fewer) > 3 else ""
         few, many = counts.min(), counts.max()
         how_many = f"from {few} to {many}" if few < many else f"{few} instead of {least}"
-        notice(f"groups have {how_many} values of {what}: {some(fewer, most=3)}")
+        notice(f"groups have {how_many} values of {what}: {told}{more}")
 
     def _lacking(self, group: int, there: npt.NDArray[np.bool_]) -> str:
         mine = {tuple(map(shown, seed)) for seed in self._seeds(there & (self._number == group))}
@@ -275,72 +345,11 @@ class SeedGroups:
         return f"{self._name(group)}{of}"
 
     def _seeds(self, runs: npt.NDArray[np.bool_]) -> list[tuple[Any, ...]]:
-        seeds = pd.DataFrame(self._frame.loc[runs, self.over]).drop_duplicates().sort_values(self.over)
-        return list(seeds.itertuples(index=False, name=None))
+        seeds = pd.DataFrame(self._frame[self.over])[runs]
+        _, first = np.unique(group_numbers(seeds, self.over), return_index=True)
+        return list(seeds.iloc[first].itertuples(index=False, name=None))
 
 
-def numbers_of(frame: Any, name: str) -> Numbers:
-    """Return a number per run: a statistic of a metric, or a column, NaN where there is none.
-
-    Raises
-    ------
-    InvalidKeyError
-        If there is no such column or statistic, or if it holds no numbers.
-    """
-    column = next((column for column in (name, f"config.{name}") if column in frame.columns), None)
-    series = tables.statistic_column(frame, name) if column is None else frame[column]
-    if isinstance(series.dtype, MetricDtype):
-        raise InvalidKeyError(f"'{name}' has one value per step; one of its statistics is needed, such as {name}.last")
-    try:
-        return np.array([np.nan if is_missing(value) else value for value in series.tolist()], dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidKeyError(f"'{name}' holds something else than numbers") from error
-
-
-def _is_unique(column: "pd.Series[Any]") -> bool:
-    codes, _ = pd.factorize(column)
-    return len(np.unique(codes)) == len(codes)
-
-
-def _group_numbers(frame: pd.DataFrame, keys: list[str]) -> npt.NDArray[np.int64]:
-    if not keys or not len(frame):
-        return np.zeros(len(frame), dtype=np.int64)
-    groups = pd.DataFrame(frame[keys]).groupby(keys, dropna=False, sort=True, observed=True)
-    return np.asarray(groups.ngroup(), dtype=np.int64)
-
-
-def _matching(keys: list[str], patterns: str | Iterable[str]) -> list[str]:
+def _matching(keys: list[str], patterns: str | Iterable[str] | None) -> list[str]:
     wanted = as_names(patterns)
     return [key for key in keys if any(fnmatch.fnmatchcase(name, p) for name in (key, short(key)) for p in wanted)]
-
-
-def _following(frame: pd.DataFrame, over: list[str], varying: list[str]) -> list[str]:
-    """Return the keys in whose values nothing varies but those of the keys `over`: texts that hold these, or copies."""
-    by_run = zip(*(frame[key] for key in over), strict=True)
-    seeds = [[text for seed in mine if not is_missing(seed) and (text := str(seed))] for mine in by_run]
-    texts = {key: list(map(_text, frame[key], seeds)) for key in varying} if over else {}
-    candidates = {key: [text for text in found if text] for key, found in texts.items() if all(found)}
-    groups = _group_numbers(frame, [key for key in varying if key not in candidates]).tolist()
-    return [key for key, found in candidates.items() if _are_alike(found, seeds, groups)]
-
-
-def _text(value: Any, seeds: list[str]) -> str | None:
-    """Return a text that holds one of the seeds, or a copy of one of them."""
-    if isinstance(value, str):
-        return value if any(seed in value for seed in seeds) else None
-    return str(value) if str(value) in seeds else None
-
-
-def _are_alike(texts: list[str], seeds: list[list[str]], groups: list[int]) -> bool:
-    """Tell whether all texts of a group are its first one with other seeds: each seed in it may have changed or not."""
-    firsts: dict[int, tuple[re.Pattern[str], list[str]]] = {}
-    for text, mine, group in zip(texts, seeds, groups, strict=True):
-        if group not in firsts:
-            # What stands before, between and after the seeds, alternating with these; a number is not part of another.
-            parts = re.split(rf"(?<![0-9])({'|'.join(map(re.escape, mine))})(?![0-9])", text)
-            firsts[group] = re.compile("(.+?)".join(map(re.escape, parts[::2]))), parts[1::2]
-        form, before = firsts[group]
-        now = form.fullmatch(text)
-        if not before or not now or any(new not in {old, *mine} for old, new in zip(before, now.groups(), strict=True)):
-            return False
-    return True

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
+from mlxp_reader.analysis.settings import group_numbers
 from mlxp_reader.columns.keys import setting, short
 from mlxp_reader.notices import notice, some
 
@@ -54,9 +55,7 @@ def _check_keys(groups: "SeedGroups", per: list[str]) -> None:
 
 
 def _kinds(table: pd.DataFrame, per: list[str]) -> "pd.Series[int]":
-    if not per or table.empty:
-        return pd.Series(0, index=table.index)
-    return table.groupby(per, dropna=False, observed=True).ngroup()
+    return pd.Series(group_numbers(table, per), index=table.index)
 
 
 def _tell_ties(tied: pd.DataFrame, groups: "SeedGroups", what: str) -> None:

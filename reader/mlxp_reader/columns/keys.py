@@ -9,6 +9,7 @@ import pandas as pd
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.metric_array import MetricDtype
+from mlxp_reader.columns.runs import Runs
 from mlxp_reader.query.names import suggestion
 
 
@@ -17,7 +18,7 @@ def as_names(names: str | Iterable[str] | None) -> list[str]:
     return [names] if isinstance(names, str) else list(names or ())
 
 
-def resolve_columns(frame: pd.DataFrame, names: str | Iterable[str] | None) -> list[str]:
+def resolve_columns(frame: Runs | pd.DataFrame, names: str | Iterable[str] | None) -> list[str]:
     """Return the columns that `names` stand for: a key of the configuration may be given without ``config.``.
 
     Raises
@@ -33,7 +34,7 @@ def resolve_columns(frame: pd.DataFrame, names: str | Iterable[str] | None) -> l
     return [_resolved(frame, name) for name in as_names(names)]
 
 
-def _resolved(frame: pd.DataFrame, name: str) -> str:
+def _resolved(frame: Runs | pd.DataFrame, name: str) -> str:
     columns = [column for column in (name, f"config.{name}") if column in frame.columns]
     for column in columns:
         if not isinstance(frame[column].dtype, MetricDtype):

@@ -12,6 +12,7 @@ import pandas as pd
 from pandas.api.types import is_integer
 
 from mlxp.errors import InvalidKeyError
+from mlxp_reader.analysis.run_numbers import statistic_column
 from mlxp_reader.columns.artifacts import ArtifactDtype
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.mixed import MixedDtype
@@ -261,7 +262,7 @@ class DataFrame(Analysis, pd.DataFrame):
         InvalidKeyError
             If there is no such metric or statistic.
         """
-        return self.assign(**{name: tables.statistic_column(self, name) for name in names})
+        return self.assign(**{name: statistic_column(self, name) for name in names})
 
     def _maps(self, args: tuple[Any, ...], kwargs: dict[str, Any], keyword: str = "maps") -> list[maps.Map] | None:
         return maps.as_maps(args[0] if args else kwargs.get(keyword), self.columns)

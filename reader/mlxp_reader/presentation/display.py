@@ -16,6 +16,7 @@ from mlxp_reader.analysis.curves import STEP_KEYS
 from mlxp_reader.columns.keys import cut, short, shown
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.metric_values import MetricValues, load_cells
+from mlxp_reader.columns.runs import Runs
 
 LOG_ID, STATUS = "info.logger.log_id", "info.status"
 
@@ -39,21 +40,25 @@ class _Column:
     curves: list[Any] | None = None
 
 
-def is_of_runs(frame: pd.DataFrame) -> bool:
+def is_of_runs(frame: Runs) -> bool:
     """Tell whether the rows of a frame are runs, and not what became of them."""
     return LOG_ID in frame.columns and STATUS in frame.columns and frame.columns.is_unique
 
 
-def constants(frame: Any) -> dict[str, Any]:
+def constants(frame: Runs) -> dict[str, Any]:
     """Return the keys of the configuration that have the same value in all runs; see `DataFrame.constants`."""
-    if frame.empty:
+    if not len(frame):
         return {}
     varying = set(frame.diff())
     keys = [key for key in frame.columns if isinstance(key, str) and key.startswith("config.") and key not in varying]
-    return {key: frame[0][key] for key in keys}
+    return {key: _plain(frame[key].iloc[0]) for key in keys}
 
 
-def as_text(frame: Any) -> str:
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else None if value is pd.NA else value
+
+
+def as_text(frame: Runs) -> str:
     """Return the runs as text that fits into the terminal."""
     if not len(frame):
         return _NO_RUNS
@@ -76,7 +81,7 @@ def as_text(frame: Any) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def as_html(frame: Any) -> str:
+def as_html(frame: Runs) -> str:
     """Return the runs as HTML, with a small picture of each curve."""
     if not len(frame):
         return f"<p>{_NO_RUNS}</p>"
@@ -93,7 +98,7 @@ def as_html(frame: Any) -> str:
     return f"<div><p>{html.escape(_summary(frame))}</p>{table}<p><small>{notes}</small></p></div>"
 
 
-def _summary(frame: Any) -> str:
+def _summary(frame: Runs) -> str:
     varying = frame.diff()
     counts = [f"{short(key)} ×{_different(frame[key])}" for key in varying]
     told = ", ".join(counts[:MOST_KEYS]) + (", ..." if len(counts) > MOST_KEYS else "")
@@ -111,7 +116,7 @@ def _different(column: "pd.Series[Any]") -> int:
     return len(np.unique(codes))
 
 
-def _left_out(frame: Any, keys: int, metrics: int) -> str:
+def _left_out(frame: Runs, keys: int, metrics: int) -> str:
     more_keys = f"{keys} more key{'s that vary' if keys > 1 else ' that varies'}"
     more_metrics = f"{metrics} more metric{'s' * (metrics > 1)}"
     parts = [more_keys] * (keys > 0) + [more_metrics] * (metrics > 0)
@@ -121,7 +126,7 @@ def _left_out(frame: Any, keys: int, metrics: int) -> str:
     return text
 
 
-def _rows_shown(frame: pd.DataFrame) -> list[int]:
+def _rows_shown(frame: Runs) -> list[int]:
     most, some = pd.get_option("display.max_rows") or len(frame), pd.get_option("display.min_rows") or 10
     if len(frame) <= most:
         return list(range(len(frame)))
@@ -129,7 +134,7 @@ def _rows_shown(frame: pd.DataFrame) -> list[int]:
     return [*range(half), *range(len(frame) - half, len(frame))]
 
 
-def _described(frame: Any, rows: Sequence[int]) -> list[_Column]:
+def _described(frame: Runs, rows: Sequence[int]) -> list[_Column]:
     """Return the columns that tell what the runs are: id, status, and the keys that vary."""
     names = {LOG_ID: "log_id", STATUS: "status"}
     # A key that is called like one of these has its full name.
@@ -137,12 +142,12 @@ def _described(frame: Any, rows: Sequence[int]) -> list[_Column]:
     return [_Column(head, [cut(shown(frame[name].iloc[row])) for row in rows]) for name, head in names.items()]
 
 
-def _metrics(frame: pd.DataFrame) -> list[str]:
+def _metrics(frame: Runs) -> list[str]:
     names = [str(name) for name in frame.columns if isinstance(frame[name].dtype, MetricDtype)]
     return [name for name in names if name.rpartition(".")[2] not in STEP_KEYS]
 
 
-def _ended(frame: pd.DataFrame, rows: Sequence[int], metrics: Sequence[str]) -> list[_Column]:
+def _ended(frame: Runs, rows: Sequence[int], metrics: Sequence[str]) -> list[_Column]:
     """Return the metrics of the rows that are shown: the last value of each."""
     columns = []
     for name in metrics:

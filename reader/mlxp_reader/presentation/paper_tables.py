@@ -16,9 +16,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
+from mlxp_reader.analysis.run_numbers import numbers_of
 from mlxp_reader.analysis.seed_statistics import SPREADS, spread
-from mlxp_reader.analysis.seeds import SeedGroups, numbers_of
+from mlxp_reader.analysis.seeds import SeedGroups, seed_groups
+from mlxp_reader.analysis.settings import group_numbers
 from mlxp_reader.columns.keys import as_names, resolve_columns, short, shown
+from mlxp_reader.columns.runs import Runs
 from mlxp_reader.presentation import table_formats
 from mlxp_reader.presentation.table_formats import Cell, Grid
 
@@ -93,11 +96,11 @@ def _written(text: str, path: str | os.PathLike[str] | None) -> str:
 
 
 def table(  # noqa: PLR0913 - each is one choice of how a table looks
-    frame: Any,
+    frame: Runs,
     rows: str | Sequence[str],
-    columns: str | Sequence[str] | None,
-    value: str | Sequence[str],
-    over: str | Sequence[str],
+    columns: str | Sequence[str] | None = None,
+    value: str | Sequence[str] = (),
+    over: str | Sequence[str] = (),
     *,
     best: str | Mapping[str, str] | None = None,
     second: bool = False,
@@ -107,14 +110,56 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     labels: Mapping[Any, str] | None = None,
     exclude: str | Iterable[str] | None = None,
 ) -> Table:
-    """Return a table of the runs of a frame; see `DataFrame.table`."""
+    """Return a table of means over runs, to look at or for a paper.
+
+    A cell without runs shows ``–``; one with fewer runs than others is marked by ``†``; a single run has no spread.
+
+    Parameters
+    ----------
+    rows, columns
+        Keys of the configuration; without columns, there is one for each value.
+    value
+        What the cells tell: a statistic of a metric such as ``"test.acc.last"``, a column of numbers, or several.
+    over
+        The keys that the runs of one cell differ in, such as ``"seed"``.
+    best
+        ``"max"`` or ``"min"``, by value if they differ, for the best of each column to be bold.
+    second
+        Whether the second best is underlined.
+    fmt
+        The format of a cell, such as ``"{mean:.1f} ± {std:.1f}"`` of any of the statistics of
+        `SeedGroups.aggregate`, by value if they differ; by default mean ± std with as many digits as the spread
+        leaves certain.
+    ties
+        With ``"ci"``, all that the 95 % intervals of the means do not separate from the best count as best; with
+        None, only what has the same mean.
+    best_in
+        ``"row"`` looks for the best of each row instead.
+    labels
+        Other names for keys, their values and metrics.
+    exclude
+        Patterns of keys that do not matter although they vary; see `over`.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such key or metric, or if another key varies: a cell would mix its settings.
+
+    Examples
+    --------
+    >>> from mlxp_reader import DataFrame
+    >>> scores = pd.array([[0.9], [0.92], [0.7], [0.72]], dtype="metric")
+    >>> runs = DataFrame({"config.model": list("aabb"), "config.seed": [1, 2, 1, 2], "test.acc": scores})
+    >>> runs.table(rows="model", value="test.acc.last", over="seed", best="max", ties=None)
+    model      test.acc.last
+    -------  ---------------
+    a        **0.91 ± 0.01**
+    b            0.71 ± 0.01
+    """
     if not value:
         raise InvalidKeyError("a table needs a value, such as value='test.acc.last'")
     row_keys, column_keys = resolve_columns(frame, rows), resolve_columns(frame, columns)
-    groups = SeedGroups(frame, as_names(over), exclude, by=[*row_keys, *column_keys])
-    groups.refuse_mixtures([*row_keys, *column_keys])
-    groups.tell_keys()
-    groups.tell_repeated()
+    groups = seed_groups(frame, over, exclude, by=[*row_keys, *column_keys])
     layout = _laid_out(groups, row_keys, column_keys, as_names(value))
     formats = {name: _choice(fmt, name) for name in layout.measures}
     wanted = dict.fromkeys(["mean", "std", "count", "ci95", *(f for form in formats.values() for f in _fields(form))])
@@ -142,12 +187,12 @@ def _labels(settings: pd.DataFrame, keys: list[str]) -> tuple[list[Label], npt.N
     """Return the combinations of values of some keys that occur, in their order, and which one each group has."""
     if not keys or settings.empty:
         return [()] * bool(len(settings)), np.zeros(len(settings), dtype=np.intp)
-    number = np.asarray(settings.groupby(keys, dropna=False, observed=True).ngroup(), dtype=np.intp)
+    number = group_numbers(settings, keys)
     _, first = np.unique(number, return_index=True)
     return list(settings[keys].iloc[first].itertuples(index=False, name=None)), number
 
 
-def _numbers(frame: Any, groups: SeedGroups, layout: _Layout, how: list[str]) -> dict[str, Numbers]:
+def _numbers(frame: Runs, groups: SeedGroups, layout: _Layout, how: list[str]) -> dict[str, Numbers]:
     """Return each statistic as a table: a row per row, and for each column as many places as there are values."""
     shape = (len(layout.rows), len(layout.columns), len(layout.measures))
     numbers: dict[str, Numbers] = {}

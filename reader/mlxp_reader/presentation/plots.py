@@ -13,8 +13,9 @@ from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.alignment import Curve, align, curves_by_run, in_order
 from mlxp_reader.analysis.curves import curves, log_name_of, run_ids, step_name
 from mlxp_reader.analysis.seed_statistics import spread
-from mlxp_reader.analysis.seeds import SeedGroups
+from mlxp_reader.analysis.seeds import seed_groups
 from mlxp_reader.columns.keys import as_names, resolve_columns, setting, short, shown
+from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import notice, some
 from mlxp_reader.presentation.plot_style import DASHES, check_choice, colours, plain, pyplot, say_nothing
 
@@ -57,7 +58,7 @@ class Line:
 
 
 def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
-    frame: Any,
+    frame: Runs,
     metric: str,
     *,
     hue: str | None = None,
@@ -75,7 +76,60 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
     exclude: str | Iterable[str] | None = None,
     ax: Any = None,
 ) -> Any:
-    """Draw a metric of the runs of a frame; see `DataFrame.plot_metric`."""
+    """Draw the curves of a metric by matplotlib: a line per run, or the mean over some runs and a band around it.
+
+    Where runs end early, the line has a tick, and ``n=5→3`` above says how many go on, once for all lines that end
+    alike; so does its label for the line as a whole.
+
+    Parameters
+    ----------
+    hue, style, col
+        Keys whose values have a colour, a dash, or a picture of their own.
+    over
+        The keys that the runs behind one line differ in, such as ``"seed"``; see `over`.
+    band
+        How far the band reaches: ``"std"``, ``"sem"``, ``"ci95"`` or ``"bootstrap"`` around the mean,
+        ``"min-max"``, ``"iqr"`` (the quartiles, around the median), or None.
+    x
+        What the curves are drawn against: ``"step"``, or another metric, of the same file if it is only a key, such
+        as ``"time"``; it is joined as `history` does.
+    step
+        The key that tells the step; see `history`.
+    align
+        How curves of one group are brought together; see `SeedGroups.aggregate`. By default ``"union"``, or
+        ``"interpolate"`` if they were logged at different places.
+    smooth
+        From 0 to less than 1: the weight of what came before in the moving average of each run.
+    logx, logy
+        Whether the axes are logarithmic.
+    max_points
+        Lines of more points are drawn by this many, which keep their ups and downs.
+    exclude
+        Patterns of keys that do not matter although they vary; see `over`.
+    ax
+        Axes to draw into, a cell of a grid say; by default new ones.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With `col`, an array of them.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such metric, key or choice.
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from mlxp_reader import DataFrame
+    >>> curves = pd.array([[3.0, 2.0, 1.0], [5.0, 4.0]], dtype="metric")
+    >>> runs = DataFrame({"config.seed": [1, 2], "val.loss": curves})
+    >>> axes = runs.plot_metric("val.loss", over="seed")
+    >>> axes.get_legend().get_texts()[0].get_text()
+    'n=2→1'
+    """
     check_choice("band", band, [*BANDS, None])
     if not 0 <= smooth < 1:
         raise InvalidKeyError(f"smooth is a number from 0 (not at all) to less than 1, not {smooth}")
@@ -102,7 +156,7 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
     return axes if col is not None else axes.flat[0]
 
 
-def _curves(frame: Any, metric: str, x: str, step: str | None) -> tuple[list[Curve], str]:
+def _curves(frame: Runs, metric: str, x: str, step: str | None) -> tuple[list[Curve], str]:
     log_name = log_name_of(frame, metric)
     if x == "step":
         label = short(step_name(frame, log_name, step) or "step").rpartition(".")[2]
@@ -127,7 +181,7 @@ def _smoothed(values: Array, smooth: float) -> Array:
     return np.asarray(pd.Series(values).ewm(alpha=1 - smooth, adjust=True, ignore_na=True).mean())
 
 
-def _single(frame: Any, found: list[Curve], by: list[str], look: Look) -> list[Line]:
+def _single(frame: Runs, found: list[Curve], by: list[str], look: Look) -> list[Line]:
     ids = run_ids(frame).tolist()
     lines = []
     for run, (x, values) in enumerate(found):
@@ -140,14 +194,11 @@ def _single(frame: Any, found: list[Curve], by: list[str], look: Look) -> list[L
 
 
 def _averaged(  # noqa: PLR0913, PLR0917 - what is averaged, over what, and how
-    frame: Any, found: list[Curve], over: list[str], by: list[str], exclude: Any, look: Look, how: str | None
+    frame: Runs, found: list[Curve], over: list[str], by: list[str], exclude: Any, look: Look, how: str | None
 ) -> list[Line]:
-    groups = SeedGroups(frame, over, exclude, by=by)
-    groups.tell_keys()
-    groups.tell_repeated()
-    others = [short(key) for key in groups.keys if key not in by]
-    looks = {tuple(map(shown, values)) for values in zip(*(groups.settings[key] for key in by), strict=True)}
-    if by and len(looks) < len(groups):
+    groups = seed_groups(frame, over, exclude, by=by or None, may_mix=True)
+    others = list(map(short, groups.mixed))
+    if others:
         vary = f"var{'y' if len(others) > 1 else 'ies'}"
         notice(f"{some(others)} {vary} too, so that several lines look alike; name that as hue, style or col")
     lines = []

@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mlxp.errors import InvalidKeyError
+from mlxp_reader.analysis.run_numbers import numbers_of
 from mlxp_reader.analysis.seed_statistics import spread
-from mlxp_reader.analysis.seeds import SeedGroups, numbers_of
-from mlxp_reader.columns.keys import as_names, cut, resolve_columns, short, shown
+from mlxp_reader.analysis.seeds import SeedGroups, seed_groups
+from mlxp_reader.columns.keys import cut, resolve_columns, short, shown
+from mlxp_reader.columns.runs import Runs
 from mlxp_reader.presentation.plot_style import (
     check_choice,
     colours,
@@ -31,7 +33,7 @@ _CLOSE = 0.04
 
 
 def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
-    frame: Any,
+    frame: Runs,
     keys: str | Sequence[str],
     value: str,
     *,
@@ -42,16 +44,51 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
     exclude: str | Iterable[str] | None = None,
     ax: Any = None,
 ) -> Any:
-    """Draw a number per run along one key, or over two as a heat map; see `DataFrame.plot_sweep`."""
+    """Draw what a number became along a key of the configuration, or over two keys as a heat map of means.
+
+    Parameters
+    ----------
+    keys
+        One key, whose axis is logarithmic if its values span two decades; or two, for the rows and the columns.
+    value
+        A statistic of a metric such as ``"test.acc.last"``, or a column of numbers.
+    over
+        The keys over which means are taken, such as ``"seed"``.
+    hue
+        A key for whose values there is a line each.
+    band
+        How far the error bars reach; see `plot_metric`.
+    logy
+        Whether the axis of the number is logarithmic.
+    exclude
+        Patterns of keys that do not matter although they vary; see `over`.
+    ax
+        Axes to draw into; by default new ones.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such key or metric, or if another key varies, too.
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from mlxp_reader import DataFrame
+    >>> runs = DataFrame({"config.lr": [0.1, 0.1, 1.0], "config.seed": [1, 2, 1], "score": [1.0, 3.0, 5.0]})
+    >>> runs.plot_sweep("lr", "score", over="seed").get_lines()[0].get_ydata().tolist()
+    [2.0, 5.0]
+    """
     check_choice("band", band, [*BANDS, None])
     along = resolve_columns(frame, keys)
     if len(along) not in {1, 2} or (len(along) == 2 and hue):
         raise InvalidKeyError("plot_sweep takes one key, or two without hue; plot_parallel draws any number of them")
     by = [*along, *resolve_columns(frame, hue)]
-    groups = SeedGroups(frame, as_names(over), exclude, by=list(dict.fromkeys(by)))
-    groups.refuse_mixtures(by)
-    groups.tell_keys()
-    groups.tell_repeated()
+    groups = seed_groups(frame, over, exclude, by=by)
     table = groups.spread_out(numbers_of(frame, value))
     axis = pyplot().subplots(layout="constrained")[1] if ax is None else ax
     if len(along) == 2:
@@ -127,7 +164,7 @@ def _ranks(values: list[Any]) -> tuple[list[Any], npt.NDArray[np.intp]]:
 
 
 def plot_parallel(  # noqa: PLR0913
-    frame: Any,
+    frame: Runs,
     value: str,
     *,
     keys: str | Sequence[str] = (),
@@ -135,12 +172,40 @@ def plot_parallel(  # noqa: PLR0913
     exclude: str | Iterable[str] | None = None,
     ax: Any = None,
 ) -> Any:
-    """Draw a line per setting through an axis per key, and one for a number; see `DataFrame.plot_parallel`."""
-    groups = SeedGroups(frame, as_names(over), exclude, by=resolve_columns(frame, keys))
-    if keys:
-        groups.refuse_mixtures(resolve_columns(frame, keys))
-    groups.tell_keys()
-    groups.tell_repeated()
+    """Draw each setting as a line through an axis per key that varies and one for a number, which colours it.
+
+    Parameters
+    ----------
+    value
+        A statistic of a metric such as ``"test.acc.last"``, or a column of numbers.
+    keys
+        The keys in their order; by default all that vary.
+    over
+        The keys over which means are taken, such as ``"seed"``.
+    exclude
+        Patterns of keys that do not matter although they vary; see `over`.
+    ax
+        Axes to draw into; by default new ones.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such key or metric, or if `keys` leaves out one that varies.
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from mlxp_reader import DataFrame
+    >>> runs = DataFrame({"config.lr": [0.1, 1.0], "config.depth": [1, 2], "score": [1.0, 3.0]})
+    >>> [text.get_text() for text in runs.plot_parallel("score").get_xticklabels()]
+    ['lr', 'depth', 'score']
+    """
+    groups = seed_groups(frame, over, exclude, by=resolve_columns(frame, keys) if keys else None)
     means = spread(groups.spread_out(numbers_of(frame, value)), ["mean"])["mean"]
     there = ~np.isnan(means)
     columns = [groups.settings[key][there].tolist() for key in groups.keys] + [means[there].tolist()]

@@ -1,20 +1,18 @@
-"""Tables of runs, and statistics of metrics as columns of numbers."""
+"""Tables of runs as text."""
 
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.columns.accessors import MetricAccessor
+from mlxp_reader.analysis.run_numbers import statistic_column
 from mlxp_reader.columns.cells import is_missing
-from mlxp_reader.columns.metric_array import MetricDtype
-from mlxp_reader.query.names import STATISTICS, suggestion
+from mlxp_reader.columns.runs import Runs
 
 _STATUS = "info.status"
 
 
-def to_table(frame: Any, columns: list[str] | None, tablefmt: str, **options: Any) -> str:
+def to_table(frame: Runs, columns: list[str] | None, tablefmt: str, **options: Any) -> str:
     """Return some columns of a frame of runs as a text table; see `DataFrame.to_table`."""
     from tabulate import tabulate
 
@@ -41,11 +39,11 @@ def check_format(tablefmt: Any) -> None:
         raise InvalidKeyError(f"there is no table format '{tablefmt}'; there are {', '.join(tabulate_formats)}")
 
 
-def _default_columns(frame: Any) -> list[str]:
+def _default_columns(frame: Runs) -> list[str]:
     return [*frame.diff(), *([_STATUS] if _STATUS in frame.columns else [])] or list(frame.columns)
 
 
-def _column(frame: pd.DataFrame, name: str, tablefmt: str) -> list[Any]:
+def _column(frame: Runs, name: str, tablefmt: str) -> list[Any]:
     column = frame[name] if name in frame.columns else statistic_column(frame, name)
     # NaN among floats may be what was logged, or not; elsewhere it stands for what is missing.
     is_float = isinstance(column.dtype, np.dtype) and column.dtype.kind == "f"
@@ -57,22 +55,3 @@ def _cell(value: Any, tablefmt: str) -> Any:
     if not isinstance(value, str) or tablefmt not in {"github", "pipe"}:
         return value
     return " ".join(value.split("\n")).replace("|", r"\|")
-
-
-def statistic_column(frame: pd.DataFrame, name: str) -> "pd.Series[Any]":
-    """Return a statistic of a metric, such as ``train.loss.last``, for each run.
-
-    Raises
-    ------
-    InvalidKeyError
-        If there is no such metric or statistic.
-    """
-    metric, _, statistic = name.rpartition(".")
-    if metric not in frame.columns or not isinstance(frame[metric].dtype, MetricDtype):
-        metrics = [str(column) for column in frame.columns if isinstance(frame[column].dtype, MetricDtype)]
-        asked = [f"{known}.{statistic}" for known in metrics] if statistic in STATISTICS else []
-        raise InvalidKeyError(f"there is no column '{name}'{suggestion(name, [*frame.columns, *asked])}")
-    if statistic not in STATISTICS:
-        raise InvalidKeyError(f"there is no statistic '{statistic}' of {metric}; there are {', '.join(STATISTICS)}")
-    column: pd.Series[Any] = getattr(MetricAccessor(frame[metric]), statistic)()
-    return column

@@ -9,6 +9,7 @@ from scipy import stats
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader import DataFrame
+from mlxp_reader.analysis.settings import codes
 
 STAT = "test.acc.last"
 
@@ -153,6 +154,61 @@ def test_keys_are_left_out_by_pattern():
     runs = runs_of(range(4), **{"paths.out": list("wxyz"), "lr": [1, 1, 2, 2], "seed": [1, 2, 1, 2]})
     assert runs.over("seed", exclude="paths.*").keys == ["config.lr"]
     assert runs.over("config.seed", exclude=["config.paths.*", "lr"]).keys == []
+
+
+def test_what_is_left_out_by_pattern_is_left_out_beside_what_follows_the_seed():
+    runs = runs_of(range(4), gpu=list("wxyz"), lr=[1, 1, 2, 2], seed=[1, 2] * 2, out=["r-1", "r-2"] * 2)
+    with pytest.warns(UserWarning, match="out only follows seed and makes no groups"):
+        assert runs.over("seed", exclude="gpu").keys == ["config.lr"]
+
+
+def with_paths():
+    """Return two seeds of two models, each with an output directory that names both."""
+    out = ["r/a/1", "r/a/2", "r/b/1", "r/b/2"]
+    return runs_of([1.0, 2.0, 3.0, 4.0], model=list("aabb"), seed=[1, 2] * 2, out=out)
+
+
+@pytest.mark.filterwarnings("ignore:out only follows seed")
+def test_tables_and_pictures_have_the_groups_that_over_has():
+    runs = with_paths()
+    assert runs.over("seed").aggregate(STAT, "mean")["mean"].tolist() == [1.5, 3.5]
+    assert runs.table(rows="model", value=STAT, over="seed").data["mean"].tolist() == [1.5, 3.5]
+    assert runs.plot_sweep("model", STAT, over="seed").get_lines()[0].get_ydata().tolist() == [1.5, 3.5]
+
+
+def test_keys_that_change_with_a_named_one_do_not_mix_its_settings():
+    settings = {"model.name": list("ssll"), "model.units": [8, 8, 64, 64], "model.depth": [1, 1, 3, 3]}
+    runs = runs_of([1.0, 2.0, 3.0, 4.0], **settings, seed=[1, 2] * 2)
+    assert runs.table(rows="model.name", value=STAT, over="seed").data["mean"].to_dict() == {"l": 3.5, "s": 1.5}
+    assert runs.over("seed").keys == ["config.model.name", "config.model.units", "config.model.depth"]
+    runs["config.model.depth"] = [1, 2, 3, 3]
+    with pytest.raises(InvalidKeyError, match=r"^model.depth varies too"):
+        runs.table(rows="model.name", value=STAT, over="seed")
+
+
+def test_settings_that_agree_in_six_digits_are_two_groups():
+    runs = runs_of([1.0, 2.0, 3.0, 4.0], n=[1000000.0, 1000000.0, 1000001.0, 1000001.0], seed=[1, 2] * 2)
+    assert runs.over("seed").aggregate(STAT, "mean")["mean"].tolist() == [1.5, 3.5]
+
+
+def test_true_and_one_are_two_settings_and_so_are_none_and_what_is_missing():
+    values = pd.Series([True, 1, None, pd.NA, float("nan")], dtype=object)
+    numbers, different = codes(values)
+    assert numbers.tolist() == [1, 0, 2, 4, 3]
+    assert (different[:3], different[4]) == ([1, True, None], pd.NA)
+
+
+def test_runs_of_a_group_keep_their_labels():
+    runs = two_models(*range(6)).set_index(pd.Index(list("uvwxyz")))
+    assert runs.over("seed").runs(1).index.tolist() == ["x", "y", "z"]
+
+
+def test_only_the_groups_that_are_named_in_a_warning_are_looked_into():
+    runs = runs_of([1.0] * 31, lr=[*range(15), *range(16)], seed=[1] * 15 + [2] * 16)
+    with pytest.warns(UserWarning, match=r"lr=15 \(seed 1 missing\)$"):
+        runs.over("seed").aggregate(STAT)
+    with pytest.warns(UserWarning, match=r"lr=3 \(seed 2 missing\), ... \(14 in all\)$"):
+        runs[:16].over("seed").aggregate(STAT)
 
 
 def test_a_repeated_seed_is_told_with_the_runs():
