@@ -70,16 +70,17 @@ def fork(ctx):
     if child == 0:
         ACTIONS[ctx.config.child](ctx)
         return None
-    time.sleep(0.2)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def terminate_worker(ctx):
     import multiprocessing
 
-    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    context = multiprocessing.get_context("fork")
+    works = context.Event()
+    worker = context.Process(target=lambda: (works.set(), time.sleep(60)))
     worker.start()
-    time.sleep(0.2)
+    works.wait()
     worker.terminate()
     worker.join()
     return worker.exitcode

@@ -17,6 +17,13 @@ def is_process(process_id):
     return True
 
 
+def wait_until(it_is_so, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not it_is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_exception_is_recorded_with_its_traceback(actions):
     result = actions.run("action=fail")
     info = actions.info()
@@ -124,10 +131,7 @@ def test_signal_stops_parallel_runs_without_orphans(actions, name, to_all):
     assert process.wait(timeout=60) == 128 + number
     process.communicate()
     assert actions.statuses() == ["KILLED", "KILLED"]
-    deadline = time.monotonic() + 10
-    while any(map(is_process, process_ids)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(map(is_process, process_ids))
+    wait_until(lambda: not any(map(is_process, process_ids)))
 
 
 def test_second_signal_does_not_spoil_the_status(actions):
@@ -153,14 +157,11 @@ def test_heartbeat_tells_a_living_run_from_a_killed_one(actions):
     process = actions.start("action=sleep", "mlxp.heartbeat=0.2")
     actions.wait_for("started-0")
     file = actions.directory / "logs/1/metadata/info.yaml"
-    before = file.stat().st_mtime_ns
-    time.sleep(1)
-    alive = file.stat().st_mtime_ns
+    for _ in range(3):
+        wait_until(lambda last=file.stat().st_mtime_ns: file.stat().st_mtime_ns > last)
     process.kill()
     process.communicate()
-    after = file.stat().st_mtime_ns
-    time.sleep(1)
-    assert before < alive <= after == file.stat().st_mtime_ns
+    wait_until(lambda: time.time() - file.stat().st_mtime > 5 * 0.2)
     assert actions.info()["heartbeat"] == 0.2
 
 
@@ -198,7 +199,6 @@ def test_run_with_damaged_metadata_can_be_resumed(actions):
 def test_run_preempted_by_submitit_is_requeued_and_goes_on_in_its_directory(actions):
     process = actions.start("action=sleep-at-first", "number=1,2", "hydra/launcher=submitit_local")
     process_id, _ = actions.wait_for("started-1", "started-2")
-    time.sleep(0.5)
     os.kill(int(process_id), signal.SIGUSR2)
     (actions.directory / "go-on").touch()
     printed, errors = process.communicate(timeout=100)

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -366,7 +365,6 @@ def test_reading_while_runs_go_on_gives_what_was_logged(tmp_path_factory, steps,
 
 READ_IN_A_LOOP = """
 import sys
-import time
 from pathlib import Path
 from mlxp.run_directory.layout import run_directories
 from mlxp_reader.store.metric_store import MetricStore
@@ -379,19 +377,22 @@ while not longest or min(longest.values()) < 300:
         values = [] if cell is None else cell.tolist()
         assert values == list(range(len(values))) and len(values) >= longest.get(run, 0), values
         longest[run] = len(values)
+    print("read once more", flush=True)
 """
 
 
 def test_many_processes_read_while_runs_write(tmp_path):
     runs = [make_run(tmp_path, log_id) for log_id in (1, 2, 3)]
     command = [sys.executable, "-c", READ_IN_A_LOOP, str(tmp_path)]
-    readers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    readers = [subprocess.Popen(command, **pipes) for _ in range(3)]
     for step in range(300):
         for run in runs:
             append(run, {"x": step})
-        time.sleep(0.005)
+        if step % 10 == 0:
+            assert {reader.stdout.readline() for reader in readers} == {"read once more\n"}
     for reader in readers:
-        assert reader.communicate(timeout=60) == (None, "")
+        assert reader.communicate(timeout=60)[1] == ""
         assert reader.returncode == 0
 
 
