@@ -10,8 +10,15 @@ from typing import Any
 from mlxp.errors import LogDirectoryError
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, *, durably: bool = False) -> None:
     """Replace the file at `path` by one that holds `text`: a reader sees the old content or the new, never a part.
+
+    Parameters
+    ----------
+    path, text
+        Where and what to write.
+    durably
+        Whether it is on the disk, and not only on its way there, when this returns.
 
     Raises
     ------
@@ -23,11 +30,67 @@ def write_atomically(path: Path, text: str) -> None:
     try:
         with temporary.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
+            if durably:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
+        if durably:
+            sync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise LogDirectoryError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system knows how to."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def create_exclusively(path: Path, text: str) -> bool:
+    """Create the file at `path`, which then holds `text`; return whether it was this call that created it.
+
+    Of any number of processes, on any number of hosts, one succeeds: a file of our own gets a second name, which NFS
+    does for one of them only. Where the answer was lost on the way, the number of names tells.
+
+    Raises
+    ------
+    LogDirectoryError
+        If nothing can be created there.
+    """
+    own = path.with_name(f".{path.name}-{os.urandom(6).hex()}")
+    try:
+        with own.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            is_created = _named(own, path)
+        finally:
+            own.unlink()
+        sync_folder(path.parent)
+    except OSError as error:
+        raise LogDirectoryError(f"cannot create {path}: {error.strerror or error}") from error
+    return is_created
+
+
+def _named(own: Path, path: Path) -> bool:
+    try:
+        os.link(own, path)
+    except FileExistsError:
+        return own.stat().st_nlink > 1
+    except OSError:  # a file system without second names
+        try:
+            with path.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(own.read_text(encoding="utf-8"))
+        except FileExistsError:
+            return False
+    return True
 
 
 def overwrite(path: Path, text: str) -> bool:
@@ -47,9 +110,9 @@ def overwrite(path: Path, text: str) -> bool:
     return True
 
 
-def write_yaml(path: Path, content: Any) -> None:
+def write_yaml(path: Path, content: Any, *, durably: bool = False) -> None:
     """Replace the YAML file at `path`, atomically; mappings keep their order."""
-    write_atomically(path, to_yaml(content))
+    write_atomically(path, to_yaml(content), durably=durably)
 
 
 def to_yaml(content: Any) -> str:

@@ -12,13 +12,16 @@ from typing import Any
 
 from mlxp.errors import InvalidKeyError, LogDirectoryError
 from mlxp.run_directory.checked import INFO, SUBMISSION, checked
-from mlxp.run_directory.files import read_mapping, write_atomically
+from mlxp.run_directory.files import read_mapping
 
 LAYOUT_VERSION = 2
 """Version of the run directory's format; directories of MLXP 1 carry none."""
 
 CACHE_DIR = ".mlxp"
 """Folder beside the runs for what can be derived from them; deleting it loses nothing."""
+
+IDS_DIR = ".ids"
+"""Folder beside the runs with a file named like the highest id that was ever given."""
 
 SWEEPS_DIR = ".launch"
 """Folder beside the runs for what Hydra's own plug-ins leave (submitit's job files, Optuna's results)."""
@@ -68,6 +71,15 @@ class RunDirectory:
     def submission_file(self) -> Path:
         """How the run was submitted to a scheduler; only for submitted runs."""
         return self.metadata / "submission.yaml"
+
+    def claim_file(self, attempt: int) -> Path:
+        """Return the path of the file that the job which does an attempt of the run creates first."""
+        return self.metadata / "claims" / f"{attempt}.yaml"
+
+    @property
+    def submission_lock(self) -> Path:
+        """The file that is there as long as somebody submits or cancels the run's job."""
+        return self.metadata / "submitting"
 
     @property
     def metrics(self) -> Path:
@@ -149,8 +161,8 @@ def log_id_of(name: str) -> int | None:
 def create_run_directory(parent: Path) -> RunDirectory:
     """Create the directory of a new run in `parent` and return it.
 
-    Its id follows the last one created there, or the highest one found. Creating a directory succeeds for one process
-    only, so that any number of them, on any number of hosts, may do this at once.
+    Its id is higher than any that was given there before, though the run may have been removed. Creating a file
+    succeeds for one process only, so that any number of them, on any number of hosts, may do this at once.
 
     Raises
     ------
@@ -159,12 +171,13 @@ def create_run_directory(parent: Path) -> RunDirectory:
     """
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        (parent / IDS_DIR).mkdir(exist_ok=True)
         log_id = next_log_id(parent)
-        while not _create(parent / str(log_id)):
+        while not (_take_id(parent, log_id) and _create(parent / str(log_id))):
             log_id += 1
+        _forget_ids_below(parent, log_id)
     except OSError as error:
         raise LogDirectoryError(f"cannot create a run's directory in {parent}: {error.strerror or error}") from error
-    _remember_last_log_id(parent, log_id)
     return RunDirectory(parent / str(log_id))
 
 
@@ -173,7 +186,7 @@ def next_log_id(parent: Path) -> int:
     if not parent.is_dir():
         return 1
     # Remembering spares a look at every name in a directory that may hold many thousands.
-    log_id = (_last_log_id(parent) or _highest_log_id(parent)) + 1
+    log_id = (max(_taken_ids(parent), default=0) or max(_last_log_id(parent), _highest_log_id(parent))) + 1
     return max(_highest_log_id(parent), log_id) + 1 if (parent / str(log_id)).exists() else log_id
 
 
@@ -194,8 +207,8 @@ def claim_run_directory(parent: Path, log_id: int) -> RunDirectory:
         is_new = _create(parent / str(log_id))
     except OSError as error:
         raise LogDirectoryError(f"cannot create {parent / str(log_id)}: {error.strerror or error}") from error
-    if is_new and log_id > _last_log_id(parent):
-        _remember_last_log_id(parent, max(log_id, _highest_log_id(parent)))
+    if is_new:
+        _remember_id(parent, log_id)
     return RunDirectory(parent / str(log_id))
 
 
@@ -211,18 +224,43 @@ def _create(path: Path) -> bool:
     return True
 
 
+def _take_id(parent: Path, log_id: int) -> bool:
+    try:
+        (parent / IDS_DIR / str(log_id)).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _taken_ids(parent: Path) -> list[int]:
+    try:
+        return [log_id_of(name) or 0 for name in os.listdir(parent / IDS_DIR)]  # noqa: PTH208 - names are all it takes
+    except OSError:
+        return []
+
+
+def _forget_ids_below(parent: Path, log_id: int) -> None:
+    # Whoever does this keeps the highest one, so that it stays whatever else happens at the same time.
+    for lower in _taken_ids(parent):
+        if lower < log_id:
+            with contextlib.suppress(OSError):
+                (parent / IDS_DIR / str(lower)).unlink()
+
+
+def _remember_id(parent: Path, log_id: int) -> None:
+    """Take note of an id that was chosen by somebody else."""
+    with contextlib.suppress(OSError):
+        (parent / IDS_DIR).mkdir(exist_ok=True)
+        highest = max(log_id, *_taken_ids(parent), _last_log_id(parent), _highest_log_id(parent))
+        (parent / IDS_DIR / str(highest)).touch()
+
+
 def _last_log_id(parent: Path) -> int:
+    """Return the last id that a version before 2.0.0 took note of, in what could be deleted."""
     try:
         return int((parent / CACHE_DIR / "last_id").read_text(encoding="ascii"))
     except (OSError, ValueError):
         return 0
-
-
-def _remember_last_log_id(parent: Path, log_id: int) -> None:
-    # If it is lost, or an older one wins, the next run finds its id by looking.
-    with contextlib.suppress(OSError, LogDirectoryError):
-        (parent / CACHE_DIR).mkdir(exist_ok=True)
-        write_atomically(parent / CACHE_DIR / "last_id", str(log_id))
 
 
 def run_directories(parent: Path) -> Iterator[RunDirectory]:

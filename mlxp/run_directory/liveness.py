@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,25 +38,48 @@ def is_gone(info: Mapping[str, Any]) -> bool:
 
     Of other computers nothing is known, and unknown is not dead.
     """
-    return info.get("hostname") == socket.gethostname() and process_exists(info.get("process_id")) is False
+    if info.get("hostname") != socket.gethostname():
+        return False
+    return process_exists(info.get("process_id"), info.get("process_start")) is False
 
 
-def process_exists(process_id: Any) -> bool | None:
-    """Tell whether there is a process of that number on this computer; None where that cannot be found out."""
+def process_exists(process_id: Any, start: Any = None) -> bool | None:
+    """Tell whether there is a process of that number on this computer; None where that cannot be found out.
+
+    Parameters
+    ----------
+    process_id
+        Its number.
+    start
+        What `process_start` said of it, if that is known: numbers are used again.
+    """
     if type(process_id) is not int or process_id <= 0 or os.name != "posix":
         return None
     try:
         os.kill(process_id, 0)
     except OSError as error:
-        return isinstance(error, PermissionError)
+        if not isinstance(error, PermissionError):
+            return False
     except OverflowError:  # no process has such a number
         return False
-    return True
+    now = process_start(process_id) if start else None
+    return now is None or now == start
+
+
+def process_start(process_id: int) -> str | None:
+    """Return what tells a process from another one of that number, before or after; None where nothing does."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        stat = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    # After the name of the program, which may have any characters, in parentheses.
+    return f"{boot} {stat.rpartition(')')[2].split()[19]}"
 
 
 @contextlib.contextmanager
-def heartbeat(file: Path, seconds: float) -> Iterator[None]:
-    """Set the modification time of `file` to now every so many `seconds`, until the context is left; never if 0.
+def heartbeat(files: Path | Sequence[Path], seconds: float) -> Iterator[None]:
+    """Set the modification time of files to now every so many `seconds`, until the context is left; never if 0.
 
     A run whose file is old, while its status says RUNNING, may have been killed in a way that it could not see.
     """
@@ -64,7 +87,8 @@ def heartbeat(file: Path, seconds: float) -> Iterator[None]:
         yield
         return
     done = threading.Event()
-    thread = threading.Thread(target=_beat, args=(file, seconds, done), name="mlxp-heartbeat", daemon=True)
+    paths = [files] if isinstance(files, Path) else files
+    thread = threading.Thread(target=_beat, args=(paths, seconds, done), name="mlxp-heartbeat", daemon=True)
     thread.start()
     try:
         yield
@@ -73,8 +97,9 @@ def heartbeat(file: Path, seconds: float) -> Iterator[None]:
         thread.join()
 
 
-def _beat(file: Path, seconds: float, done: threading.Event) -> None:
+def _beat(files: Sequence[Path], seconds: float, done: threading.Event) -> None:
     while not done.wait(seconds):
-        # A log directory that is briefly out of reach must not end the run, nor its heartbeat.
-        with contextlib.suppress(OSError):
-            os.utime(file)
+        for file in files:
+            # A log directory that is briefly out of reach must not end the run, nor its heartbeat.
+            with contextlib.suppress(OSError):
+                os.utime(file)

@@ -4,7 +4,7 @@ import yaml
 
 TREE = """\
 configs/config.yaml
-logs/.mlxp/last_id
+logs/.ids/1
 logs/1/metadata/config.yaml
 logs/1/metadata/info.yaml
 logs/1/metadata/mlxp.yaml

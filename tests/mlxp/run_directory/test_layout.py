@@ -54,8 +54,48 @@ def test_file_named_like_an_id_is_passed_over(tmp_path):
 
 def test_damaged_memory_of_the_last_id_does_no_harm(tmp_path):
     create_run_directory(tmp_path)
-    (tmp_path / ".mlxp/last_id").write_text("what?", encoding="utf-8")
+    (tmp_path / ".ids/what?").touch()
+    (tmp_path / ".ids/1").unlink()
     assert create_run_directory(tmp_path).log_id == 2
+
+
+def test_last_id_of_an_earlier_version_is_respected(tmp_path):
+    (tmp_path / ".mlxp").mkdir()
+    (tmp_path / ".mlxp/last_id").write_text("7", encoding="utf-8")
+    assert create_run_directory(tmp_path).log_id == 8
+
+
+STARTS = """
+import os, sys
+from pathlib import Path
+from mlxp.run_directory.layout import create_run_directory
+
+parent = Path(sys.argv[1])
+for _ in range(40):
+    start, ready = os.pipe()
+    for _ in range(8):
+        if os.fork() == 0:
+            os.close(ready)
+            os.read(start, 1)
+            os.write(1, f"{create_run_directory(parent).log_id}\\n".encode())
+            os._exit(0)
+    os.close(ready)
+    for _ in range(8):
+        os.wait()
+    os.close(start)
+    for path in parent.glob("[0-9]*"):
+        path.rmdir()
+    last = create_run_directory(parent)
+    os.write(1, f"{last.log_id}\\n".encode())
+    last.path.rmdir()
+"""
+
+
+def test_no_id_is_given_twice_though_runs_start_at_once_and_are_removed(tmp_path):
+    command = [sys.executable, "-c", STARTS, str(tmp_path / "logs")]
+    ids = list(map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()))
+    assert len(ids) == len(set(ids)) == 40 * 9
+    assert len(list((tmp_path / "logs/.ids").iterdir())) == 1
 
 
 def test_sixteen_processes_get_eight_hundred_different_ids(tmp_path):
