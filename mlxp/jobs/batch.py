@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlxp.errors import InvalidSchedulerError, JobSubmissionError, LogDirectoryError
+from mlxp.jobs.job_options import submission_command
 from mlxp.jobs.submission import (
     Submission,
-    Submitter,
     job_ids,
     now,
-    submission_command,
     submit,
 )
+from mlxp.jobs.submitter import Submitter
 from mlxp.run_directory.files import write_atomically
 from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, next_log_id, run_directories
 from mlxp.run_directory.status import Status
@@ -183,6 +183,7 @@ class Batch:
             stderr,
             shell=self.submitter.shell,
             extra=self._array_option(name, script, len(jobs)),
+            replaced=self._array.replaces if self._array is not None else "",
         )
         submissions = [one for job in jobs for one in job]
         try:
@@ -210,7 +211,7 @@ class Batch:
         script = first.directory.path.parent / SWEEPS_DIR / self.name / f"{first.directory.log_id}.sh"
         header = self.submitter.header(_name_of(jobs), script.with_suffix(".stdout"), script.with_suffix(".stderr"))
         body = _SCRIPT.format(
-            task=f"${self._array.task_variable}" if self._array is not None else "1",
+            task=_line_of_task(self._array) if self._array is not None else "1",
             interpreter=" ".join(map(quoted, self.submitter.plan.script.interpreter)),
             list=quoted(str(script.with_suffix(".txt"))),
         )
@@ -223,10 +224,9 @@ class Batch:
                 f"a job cannot do several runs in directories with a tab in their names: {paths[0][0]}"
             )
         write_atomically(script.with_suffix(".txt"), "".join("\t".join(job) + "\n" for job in paths))
-        if self._array is not None and self._array.task_variable == "1":  # its number is an argument of the task
-            write_atomically(
-                script.with_suffix(".parameters"), "".join(f"{task}\n" for task in range(1, len(jobs) + 1))
-            )
+        if self._array is not None and self._array.task_is_argument:
+            tasks = "".join(f"{task}\n" for task in self._array.tasks(len(jobs)))
+            write_atomically(script.with_suffix(".parameters"), tasks)
         write_atomically(script, text)
         script.chmod(0o755)
 
@@ -236,12 +236,17 @@ class Batch:
         limit = self._array.limit.format(at_once=self.packing.at_once) if self.packing.at_once is not None else ""
         scheduler_name = (self._array.names or self.submitter.scheduler.names).adapted(name)
         parameters = script.with_suffix(".parameters").name
+        numbers = self._array.tasks(tasks)
         words: list[str] = []
         for word in self._array.option:
             if word == "{limit}":
                 words += limit.split()
             else:
-                words.append(word.format(first=1, last=tasks, limit=limit, name=scheduler_name, parameters=parameters))
+                words.append(
+                    word.format(
+                        first=numbers[0], last=numbers[-1], limit=limit, name=scheduler_name, parameters=parameters
+                    )
+                )
         return words
 
     def _task_ids(self, ids: list[str], tasks: int) -> list[str]:
@@ -249,7 +254,7 @@ class Batch:
             if len(ids) != tasks:
                 raise JobSubmissionError(f"{tasks} jobs were submitted, and {len(ids)} ids came back: {' '.join(ids)}")
             return ids
-        return [self._array.task_id.format(id=ids[0], task=task) for task in range(1, tasks + 1)]
+        return [self._array.task_id.format(id=ids[0], task=task) for task in self._array.tasks(tasks)]
 
     def _close(self) -> None:
         for mark in self._marks:
@@ -272,6 +277,12 @@ def _unfinished(submitter: Submitter) -> list[Submission]:
         return []
     found = [Submission.of(directory) for parent in submitter.parents for directory in run_directories(parent)]
     return [one for one in found if one is not None and one.content.get("batch") == names[-1]]
+
+
+def _line_of_task(array: Array) -> str:
+    """Return what the shell takes for the number of the line, from 1, that a task finds its runs on."""
+    task = "$1" if array.task_is_argument else f"${array.task_variable}"
+    return task if array.first == 1 else f"$(({task} - {array.first} + 1))"
 
 
 def _name_of(jobs: Sequence[Sequence[Submission]]) -> str:

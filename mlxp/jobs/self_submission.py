@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlxp.commands.mlxpsub import submit_all
 from mlxp.errors import InvalidConfigFileError, InvalidSchedulerError
 from mlxp.jobs.batch import Batch, Packing
-from mlxp.jobs.submission import Submitter
+from mlxp.jobs.submitter import Submitter
+from mlxp.jobs.submitting import submit_all
 from mlxp.running.plan_report import PlannedRun
 from mlxp.running.settings import lines
 from mlxp.scheduler import Scheduler, problem_with, scheduler_named

@@ -49,7 +49,11 @@ class Array:
     limit
         Added where a number of tasks at once is given.
     task_variable
-        The environment variable in which a task finds its number.
+        The environment variable in which a task finds its number; none if `task_is_argument`.
+    task_is_argument
+        Whether a task gets its number as the first argument of the script, from a file of them.
+    replaces
+        The option of a submission, with a value, that `option` stands for.
     task_id
         The id of one task, from the array's.
     names
@@ -67,11 +71,23 @@ class Array:
     task_variable: str
     task_id: str
     names: Name | None = None
+    task_is_argument: bool = False
+    replaces: str = ""
     first: int = 1
     largest: int = 1000
     largest_is_excluded: bool = False
     largest_command: tuple[str, ...] = ()
     largest_pattern: re.Pattern[str] = re.compile(r"(?!)")
+
+    def tasks(self, number: int) -> range:
+        """Return the numbers of so many tasks.
+
+        Examples
+        --------
+        >>> list(Array(("-t", "{first}-{last}"), "", "TASK", "{id}.{task}", first=0).tasks(3))
+        [0, 1, 2]
+        """
+        return range(self.first, self.first + number)
 
 
 @dataclass(frozen=True, slots=True)

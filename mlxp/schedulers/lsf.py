@@ -52,6 +52,7 @@ LSF = Scheduler(
         limit="%{at_once}",
         task_variable="LSB_JOBINDEX",
         task_id="{id}[{task}]",
+        replaces="-J",  # the numbers of the tasks are a part of the name
         names=Name(re.compile(r"[^A-Za-z0-9._-]"), 255),
     ),
 )

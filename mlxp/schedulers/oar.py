@@ -95,8 +95,9 @@ OAR = Scheduler(
     array=Array(
         option=("--array-param-file", "{parameters}"),
         limit="",
-        # Each job of the array has an id of its own, and gets its number as an argument.
-        task_variable="1",
+        task_variable="",
+        # Each job of the array has an id of its own.
         task_id="",
+        task_is_argument=True,
     ),
 )

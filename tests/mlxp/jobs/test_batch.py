@@ -148,3 +148,19 @@ def test_refused_array_marks_all_its_runs(words):
     assert [desk.submission(log_id)["status"] for log_id in (1, 2)] == ["REFUSED", "REFUSED"]
     assert desk.mlxp("resubmit").returncode == 0
     assert [desk.submission(log_id)["status"] for log_id in (1, 2)] == ["SUBMITTED", "SUBMITTED"]
+
+
+def test_first_number_of_a_task_is_the_schedulers_choice(words):
+    desk = words("SLURM")
+    desk.write(
+        "import dataclasses\nfrom mlxp.scheduler import SLURM, register\n"
+        "array = dataclasses.replace(SLURM.array, first=0)\n"
+        "register(dataclasses.replace(SLURM, name='MINE', directive='#MINE', array=array))\n",
+        "my_cluster.py",
+    )
+    desk.submit("#!/bin/bash\n#MINE --time=1\npython main.py a=1,2,3\n", "--array", "--plugin", "my_cluster")
+    assert "--array=0-2" in desk.calls()[0]
+    assert [desk.submission(log_id)["scheduler_job_id"] for log_id in (1, 2, 3)] == ["101_0", "101_1", "101_2"]
+    (script,) = desk.directory.glob("logs/.launch/*/1.sh")
+    start_task(desk, script, SLURM_ARRAY_TASK_ID="0")
+    assert [words_of(desk, log_id) for log_id in (1, 2, 3)] == [1, 0, 0]

@@ -1,0 +1,58 @@
+"""The options of a job: its name, where its output goes, its shell, as each scheduler spells them."""
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlxp.run_directory.layout import RunDirectory
+from mlxp.scheduler import Scheduler
+
+
+def submission_command(  # noqa: PLR0913 - what a job is given
+    scheduler: Scheduler,
+    name: str,
+    stdout: Path,
+    stderr: Path,
+    *,
+    shell: str,
+    extra: Sequence[str] = (),
+    replaced: str = "",
+) -> list[str]:
+    """Return the words of the command that submits a script, with `extra` options, one of them for a `replaced` one."""
+    values = option_values(scheduler, name, stdout, stderr, shell)
+    words = list(scheduler.submit)
+    if replaced in words:  # an option and its value
+        position = words.index(replaced)
+        words = [*words[:position], *words[position + 2 :]]
+    return [filled(word, values) for word in [*words, *extra]]
+
+
+def option_values(scheduler: Scheduler, name: str, stdout: Path, stderr: Path, shell: str) -> dict[str, str]:
+    """Return what stands for the ``{names}`` in the options of a job."""
+    files = {"stdout": str(stdout), "stderr": str(stderr)}
+    for plain, escaped in scheduler.escaped_in_output:
+        files = {key: path.replace(plain, escaped) for key, path in files.items()}
+    return {"name": scheduler.names.adapted(name), **files, "shell": shell, "directory": str(stdout.parent)}
+
+
+def filled(text: str, values: dict[str, str]) -> str:
+    """Return `text` with its ``{names}`` replaced; other braces stay.
+
+    Examples
+    --------
+    >>> filled("--output={stdout}", {"stdout": "/logs/{1}/log.stdout"})
+    '--output=/logs/{1}/log.stdout'
+    """
+    return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), text)
+
+
+def job_name(directory: RunDirectory) -> str:
+    """Return what a run's job is called where the scheduler allows it: ``logs/1``."""
+    return f"{directory.path.parent.name}/{directory.path.name}"
+
+
+def shell_path(interpreter: Sequence[str]) -> str:
+    """Return the path of the shell that a script is written for, without ``env`` and options."""
+    word = next((word for word in interpreter if Path(word).name not in {"env", "-S"}), "/bin/bash")
+    return shutil.which(word) or word
