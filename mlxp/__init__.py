@@ -6,6 +6,8 @@ Each public name is loaded on first use: importing the package loads neither Hyd
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from mlxp.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from mlxp import errors
     from mlxp.config_dict import ConfigDict
@@ -27,8 +29,6 @@ __all__ = [
     "errors",
     "launch",
 ]
-
-__version__ = "2.0.0.dev0"
 
 _HOMES = {
     "ConfigDict": "mlxp.config_dict",

@@ -1,7 +1,7 @@
 """``@mlxp.launch``: makes a program of a function; its command line is Hydra's, and Python can call it, too.
 
-A thin shell: it finds the configuration, starts Hydra, and tells what became of the runs. What happens inside a run
-is in run.py.
+A thin shell around `mlxp.launching`, which finds the configuration, starts Hydra, and tells what became of the runs.
+What happens inside a run is in `mlxp.running`.
 """
 
 import functools
@@ -12,9 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from mlxp.launching.launch import Launch, SweepResults
+from mlxp.launching.config_directory import ConfigDirectory
+from mlxp.launching.launch import from_command_line, from_python
+from mlxp.launching.outcome import SweepResults
 from mlxp.run_directory.import_paths import imported
 from mlxp.running.configuration import Context, Program
+from mlxp.running.plan_report import PlannedRun
+from mlxp.running.settings import SchedulerSettings
 
 __all__ = ["Context", "SweepResults", "Task", "instance_from_dict", "instantiate", "launch"]
 
@@ -105,6 +109,10 @@ class Task(Generic[Value]):
             directory = Path(namespace.get("_dh", [Path.cwd()])[0])
         return Program(self.function, self.seeding_function, str(file), directory)
 
+    @property
+    def _config(self) -> ConfigDirectory:
+        return ConfigDirectory(self._program, self.config_path)
+
     def __call__(self) -> Any:
         """Run what the command line asks for.
 
@@ -120,8 +128,7 @@ class Task(Generic[Value]):
         """
         if _is_interactive():
             return self.run()
-        with Launch(self._program, self.config_path) as launched:
-            return launched.from_command_line()
+        return from_command_line(self._program, self._config, _submit)
 
     def run(self, overrides: Sequence[str] = ()) -> Value | None:
         """Run the task once, with the overrides given as on the command line, and return its value.
@@ -139,8 +146,7 @@ class Task(Generic[Value]):
         -----
         One launch at a time: Hydra keeps global state, so that two threads must not launch at once.
         """
-        with Launch(self._program, self.config_path) as launched:
-            results = launched.from_python(list(overrides), one_run_only=True)
+        results = from_python(self._program, self._config, overrides, one_run_only=True)
         return results[0] if results else None
 
     def sweep(self, overrides: Sequence[str] = ()) -> SweepResults:
@@ -151,8 +157,14 @@ class Task(Generic[Value]):
         SweepError
             If a run failed; the others have run, and their values and ids are in the error.
         """
-        with Launch(self._program, self.config_path) as launched:
-            return launched.from_python(list(overrides), one_run_only=False)
+        return from_python(self._program, self._config, overrides, one_run_only=False)
+
+
+def _submit(runs: Sequence[PlannedRun], settings: SchedulerSettings) -> int:
+    """Hand the runs to the scheduler; what is needed for that is loaded only here."""
+    from mlxp.jobs.self_submission import submit_planned
+
+    return submit_planned(runs, settings)
 
 
 def _is_interactive() -> bool:

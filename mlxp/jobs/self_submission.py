@@ -7,16 +7,15 @@ everything else is as for a script that mlxpsub has executed in plan mode, excep
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mlxp.errors import InvalidConfigFileError, InvalidSchedulerError
 from mlxp.jobs.batch import Batch, Packing
 from mlxp.jobs.submitter import Submitter
 from mlxp.jobs.submitting import submit_all
 from mlxp.running.plan_report import PlannedRun
-from mlxp.running.settings import lines
+from mlxp.running.settings import SchedulerSettings
 from mlxp.scheduler import Scheduler, problem_with, scheduler_named
 from mlxp.scripts.job_script import quoted
 from mlxp.scripts.plan import Plan, Step
@@ -24,7 +23,7 @@ from mlxp.scripts.python_command import python_command
 from mlxp.scripts.script import Command, Script, parsed
 
 
-def submit_planned(runs: Sequence[PlannedRun], settings: Mapping[str, Any]) -> int:
+def submit_planned(runs: Sequence[PlannedRun], settings: SchedulerSettings) -> int:
     """Submit one job for each of the `runs` of this program, and return its exit code.
 
     Parameters
@@ -41,7 +40,7 @@ def submit_planned(runs: Sequence[PlannedRun], settings: Mapping[str, Any]) -> i
     InvalidConfigFileError
         If the settings make no script.
     """
-    scheduler = scheduler_named(str(settings["name"]))
+    scheduler = scheduler_named(settings.name)
     _refuse_in_a_job(scheduler)
     problem = problem_with(scheduler)
     if problem is not None:
@@ -61,15 +60,16 @@ def _refuse_in_a_job(scheduler: Scheduler) -> None:
         )
 
 
-def _plan(runs: Sequence[PlannedRun], settings: Mapping[str, Any], scheduler: Scheduler) -> Plan:
+def _plan(runs: Sequence[PlannedRun], settings: SchedulerSettings, scheduler: Scheduler) -> Plan:
     """Return what plan mode would find out about the script that the settings describe."""
     words = [sys.executable, *sys.orig_argv[1:]]
     script, line = _script(words, settings, scheduler)
     commands = [number for number, command in enumerate(script.commands) if command.line == line]
     found = python_command(words)
     if len(commands) != 1 or found is None:
+        given = " ".join(settings.before_cmd)
         raise InvalidConfigFileError(
-            f"the setting mlxp.scheduler.before_cmd is {settings['before_cmd']!r}, which does not make one command "
+            f"the setting mlxp.scheduler.before_cmd is {given!r}, which does not make one command "
             f"with {shlex.join(words[:2])!r}; set it to a launcher such as 'srun', or submit a script with mlxpsub"
         )
     command = script.commands[commands[0]]
@@ -84,12 +84,12 @@ def _texts(script: Script, command: Command) -> list[str]:
     return [script.text_of(word) for word in command.words]
 
 
-def _script(words: Sequence[str], settings: Mapping[str, Any], scheduler: Scheduler) -> tuple[Script, int]:
+def _script(words: Sequence[str], settings: SchedulerSettings, scheduler: Scheduler) -> tuple[Script, int]:
     """Return the script, and the number of the line that starts the program."""
-    options = [f"{scheduler.directive} {option}" for option in lines(settings["option_cmd"])]
-    setup = [line for name in ("shell_config_cmd", "cleanup_cmd", "env_cmd") for line in lines(settings[name])]
-    command = " ".join([*lines(settings["before_cmd"]), *map(quoted, words)])
-    before = "\n".join([f"#!{settings['shell_path']}", *options, *setup]) + "\n"
-    text = before + "\n".join([command, *lines(settings["post_cmd"])]) + "\n"
+    options = [f"{scheduler.directive} {option}" for option in settings.option_cmd]
+    setup = [*settings.shell_config_cmd, *settings.cleanup_cmd, *settings.env_cmd]
+    command = " ".join([*settings.before_cmd, *map(quoted, words)])
+    before = "\n".join([f"#!{settings.shell_path}", *options, *setup]) + "\n"
+    text = before + "\n".join([command, *settings.post_cmd]) + "\n"
     path = Path(f"mlxp.scheduler of {words[1] if len(words) > 1 else words[0]}")
     return parsed(text.encode(errors="surrogateescape"), path), before.count("\n") + 1

@@ -8,6 +8,8 @@ import argparse
 from dataclasses import dataclass
 from typing import NoReturn
 
+from mlxp.run_directory.layout import RunDirectory
+
 _SWITCHES = (
     ("--help", "-h"),
     ("--hydra-help",),
@@ -86,6 +88,24 @@ def without_plus(override: str) -> str:
     """
     bare = override.lstrip("+")
     return bare if bare.startswith("mlxp.") else override
+
+
+def overrides_of_job(directory: RunDirectory) -> list[str]:
+    """Return the overrides by which a program runs once, here and in `directory`, whatever its configuration says.
+
+    In Hydra's plain mode neither a launcher nor a sweeper is used: the run can neither submit nor sweep again.
+    """
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    parent = QuotedString(str(directory.path.parent).replace("${", "\\${"), Quote.single).with_quotes()
+    return [
+        "hydra.mode=RUN",
+        f"mlxp.logger.forced_log_id={directory.log_id}",
+        f"mlxp.logger.parent_log_dir={parent}",
+        "mlxp.use_scheduler=false",
+        "mlxp.use_version_manager=false",
+        "mlxp.interactive_mode=false",
+    ]
 
 
 def takes_value(flag: str) -> bool:

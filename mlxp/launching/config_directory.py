@@ -14,7 +14,7 @@ class ConfigDirectory:
     """Where a task's configuration lies: a directory, relative to the task's file, or ``pkg://`` and a package."""
 
     def __init__(self, program: Program, config_path: str) -> None:
-        self.base = program.directory
+        self.program = program
         self.path = os.path.expanduser(config_path)  # noqa: PTH111 - it may be pkg://package, which is no path
 
     @property
@@ -27,7 +27,7 @@ class ConfigDirectory:
     def hydra_path(self) -> str:
         """The place as Hydra takes it: an absolute path, or ``pkg://`` and a package."""
         # Absolute, since Hydra takes a relative one as a package's when the task is defined in an imported module.
-        return self.path if self.package is not None else os.path.normpath(self.base / self.path)
+        return self.path if self.package is not None else os.path.normpath(self.program.directory / self.path)
 
     def directories(self, arguments: Arguments | None) -> list[Path]:
         """Return the directories that configurations come from, after creating what is missing of the task's own."""

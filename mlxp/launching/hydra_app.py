@@ -6,7 +6,7 @@ is left behind in its global state: another Hydra program in the same process do
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -79,8 +79,23 @@ def _store_restored() -> Iterator[ConfigStore]:
         store.repo, store.repo["hydra"], store.repo["hydra"]["sweeper"] = before
 
 
+def run_main(config_path: str, function: Callable[[DictConfig], Any]) -> None:
+    """Let Hydra call `function` as ``sys.argv`` says."""
+    hydra.main(config_path=config_path, config_name="config", **VERSION_BASE)(function)()
+
+
+def run_multirun(
+    config_path: str, package: str | None, name: str, function: Callable[[DictConfig], Any], overrides: list[str]
+) -> None:
+    """Let Hydra call `function`, of a program called `name`, for every combination of the overrides."""
+    with _initialized(config_path, package, name) as hydra_instance:
+        hydra_instance.multirun(
+            config_name="config", task_function=function, overrides=overrides, with_log_configuration=False
+        )
+
+
 @contextlib.contextmanager
-def initialized(config_path: str, package: str | None, name: str) -> Iterator[Any]:
+def _initialized(config_path: str, package: str | None, name: str) -> Iterator[Any]:
     """Within this context, Hydra is initialised for a program called `name`; what was before is restored after.
 
     The configuration lies in the directory `config_path`, or in a Python `package`.

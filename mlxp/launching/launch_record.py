@@ -62,17 +62,14 @@ class LaunchRecord:
     directory: Path
 
     @classmethod
-    def create(cls) -> "LaunchRecord":
-        """Create the record's directory: in the user's cache directory, or where temporary files go."""
-        import platformdirs
-
-        parent = platformdirs.user_cache_path("mlxp") / "launches"
+    @contextlib.contextmanager
+    def created(cls) -> Iterator["LaunchRecord"]:
+        """Within this context, there is a record; what a task has put into its directory is kept afterwards."""
+        record = cls(_new_directory())
         try:
-            parent.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned(parent)
-            return cls(Path(tempfile.mkdtemp(prefix=f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-", dir=parent)))
-        except OSError:
-            return cls(Path(tempfile.mkdtemp(prefix="mlxp-")))
+            yield record
+        finally:
+            _remove(record.directory)
 
     @property
     def _file(self) -> Path:
@@ -122,12 +119,22 @@ class LaunchRecord:
                 _mark_killed(run, cause)
                 self.add(run.number, status=Status.KILLED.value, error="killed")
 
-    def remove(self) -> None:
-        """Delete the record; what a task has put into Hydra's output directory, which lies in it, is kept."""
-        _remove(self.directory)
+
+def _new_directory() -> Path:
+    """Return a new directory in the user's cache, or where temporary files go."""
+    import platformdirs
+
+    parent = platformdirs.user_cache_path("mlxp") / "launches"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(parent)
+        return Path(tempfile.mkdtemp(prefix=f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-", dir=parent))
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="mlxp-"))
 
 
 def _remove(directory: Path) -> None:
+    """Delete a record; Hydra's output directory, which lies in it, is kept unless it is empty."""
     for name in (_RECORD, _STOP):
         with contextlib.suppress(OSError):
             (directory / name).unlink()

@@ -1,6 +1,7 @@
-"""What a program would run: turns what Hydra composed and MLXP checked into a run that can be submitted."""
+"""What a program would run: turns what Hydra composed and MLXP checked into runs that can be submitted."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,21 +9,49 @@ from mlxp.errors import InvalidConfigFileError
 from mlxp.run_directory.files import to_yaml
 from mlxp.running.configuration import Program, resolved_configuration, work_dir_of
 from mlxp.running.plan_report import VARIABLE, PlannedRun, is_planning
+from mlxp.running.settings import SchedulerSettings, Settings
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def planned_run(program: Program, overrides: list[str], composed: "DictConfig") -> PlannedRun:
-    """Return the run of `program` with these overrides, whose configuration Hydra composed, and which is used up.
+class PlannedRuns:
+    """The runs of one command line, which are reported or submitted together instead of started.
 
-    Raises
-    ------
-    InvalidConfigFileError
-        If a setting is wrong, or if the run would have no directory of its own.
-    MLXPError
-        If the version manager fails.
+    Attributes
+    ----------
+    runs
+        The runs, in the order of the sweep.
+    scheduler
+        How to submit them.
     """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.runs: list[PlannedRun] = []
+        self.scheduler = SchedulerSettings()
+
+    def add(self, overrides: list[str], composed: "DictConfig") -> None:
+        """Add the run with these overrides, whose configuration Hydra composed.
+
+        Raises
+        ------
+        InvalidConfigFileError
+            If a setting is wrong, if the run would have no directory of its own, or if it is to be submitted in
+            another way than those before.
+        """
+        run, settings = _planned_run(self.program, overrides, composed)
+        if self.runs and settings.scheduler != self.scheduler and not is_planning():
+            raise InvalidConfigFileError(
+                "the settings under mlxp.scheduler differ between the runs of this command line, which are submitted "
+                "together; give each one value, and start the program once for each of them"
+            )
+        self.scheduler = settings.scheduler
+        self.runs.append(run)
+
+
+def _planned_run(program: Program, overrides: list[str], composed: "DictConfig") -> tuple[PlannedRun, Settings]:
+    """Return a run that can be submitted, and its settings; the composed configuration is used up."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
@@ -32,19 +61,20 @@ def planned_run(program: Program, overrides: list[str], composed: "DictConfig") 
     config.pop("hydra", None)
     _check_has_directory(settings)
     work_dir, version_manager = _work_dir(settings)
-    return PlannedRun(
-        overrides=_without_scheduler(overrides) if settings["use_scheduler"] else overrides,
+    run = PlannedRun(
+        overrides=_without_scheduler(overrides) if settings.use_scheduler else overrides,
         config=to_yaml(OmegaConf.to_container(config, resolve=True)),
-        parent_log_dir=settings["logger"]["parent_log_dir"],
+        parent_log_dir=settings.logger.parent_log_dir,
         work_dir=work_dir,
         version_manager=version_manager,
     )
+    return run, settings
 
 
-def _check_has_directory(settings: dict[str, Any]) -> None:
-    if not settings["use_logger"]:
+def _check_has_directory(settings: Settings) -> None:
+    if not settings.use_logger:
         raise InvalidConfigFileError("a submitted run needs a logger: set mlxp.use_logger to true")
-    if settings["logger"]["forced_log_id"] >= 0:
+    if settings.logger.forced_log_id >= 0:
         raise InvalidConfigFileError(
             "submitted runs get their ids when they are submitted: remove mlxp.logger.forced_log_id"
         )
@@ -56,12 +86,11 @@ def _without_scheduler(overrides: list[str]) -> list[str]:
     return [*kept, "mlxp.use_scheduler=false"]
 
 
-def _work_dir(settings: dict[str, Any]) -> tuple[str, Any]:
+def _work_dir(settings: Settings) -> tuple[str, Any]:
     if not is_planning():
         return work_dir_of(settings)
     # The answers to the version manager's questions hold for all programs of one script.
     asked = Path(os.environ[VARIABLE]).parent / "asked"
-    settings = settings | {"interactive_mode": settings["interactive_mode"] and not asked.exists()}
-    found = work_dir_of(settings)
+    found = work_dir_of(replace(settings, interactive_mode=settings.interactive_mode and not asked.exists()))
     asked.touch()
     return found

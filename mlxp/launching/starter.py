@@ -56,16 +56,29 @@ class RunStarter:
         What to run.
     record
         Where to write what became of each run.
+    argv
+        The command line that the task is to see in ``sys.argv``; None to leave it alone.
+    own_overrides
+        The overrides that MLXP added to the user's.
+    planned
+        How many runs there will be, if that is known before the sweep is planned.
     """
 
-    def __init__(self, program: Program, record: LaunchRecord) -> None:
+    def __init__(
+        self,
+        program: Program,
+        record: LaunchRecord,
+        argv: list[str] | None = None,
+        own_overrides: frozenset[str] = frozenset(),
+        planned: int | None = None,
+    ) -> None:
         self.program = program
         self.record = record
         self.launching_process = os.getpid()
-        self.planned: int | None = None
+        self.planned = planned
         self.keep_going = True
-        self.argv: list[str] | None = None
-        self.own_overrides: frozenset[str] = frozenset()
+        self.argv = argv
+        self.own_overrides = own_overrides
 
     @property
     def is_single(self) -> bool:

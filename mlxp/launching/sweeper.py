@@ -39,8 +39,8 @@ TARGET = "hydra_plugins.mlxp.MLXPSweeper"
 class Plan:
     """What the launching code and the sweeper tell each other; one per launch."""
 
-    check: Callable[[DictConfig], dict[str, Any]]
-    """Returns the settings in a composed configuration; raises an MLXPError if it cannot be run."""
+    check: Callable[[DictConfig], tuple[str, int] | None]
+    """Raises an MLXPError if a composed configuration cannot be run; returns which run directory it chooses, if any."""
     on_planned: Callable[[int, bool], None]
     """Called with the number of runs, and whether to go on when one fails, before the first one starts."""
     one_run_only: bool = False
@@ -156,7 +156,7 @@ class MLXPSweeper(Sweeper):
         plan = _plans[-1]
         runs = self._combinations(arguments)
         try:
-            self._check(runs, plan)
+            self._check(runs, plan, is_composed=runs == [list(arguments)])
         except MLXPError as error:
             raise CompactHydraException(str(error)) from error
         if plan.only_reports(self._composed):
@@ -181,26 +181,25 @@ class MLXPSweeper(Sweeper):
         choices += [_choices(override) for override in given]
         return [list(combination) for combination in itertools.product(*choices)]
 
-    def _check(self, runs: list[list[str]], plan: Plan) -> None:
-        """Compose the configuration of each run before any starts; a single one has been composed already."""
+    def _check(self, runs: list[list[str]], plan: Plan, *, is_composed: bool) -> None:
+        """Compose and check the configuration of each run before any starts; Hydra may have composed it already."""
         if not runs:
             raise MLXPError("there is nothing to run: one of the overrides has no value at all")
         if plan.one_run_only and len(runs) > 1:
             raise MLXPError(f"run() takes one value per key, but these are {len(runs)} runs; use sweep()")
-        plan.check(self._composed)
         if plan.report is not None and plan.only_reports(self._composed):
             composer = ValueComposer(self._loader, self._composed)
             for run in runs:
                 plan.report(run, composer.compose(run))
-        elif len(runs) > 1:
+        elif is_composed:
+            plan.check(self._composed)
+        else:
             _refuse_shared_directory([plan.check(self._loader.compose_ahead(self._composed, run)) for run in runs])
 
 
-def _refuse_shared_directory(settings: list[dict[str, Any]]) -> None:
-    loggers = [run["logger"] for run in settings if run.get("use_logger") is True]
-    forced = [(str(logger["parent_log_dir"]), str(logger["forced_log_id"])) for logger in loggers]
-    for place, times in Counter(forced).items():
-        if times > 1 and place[1].isdigit():
+def _refuse_shared_directory(chosen: list[tuple[str, int] | None]) -> None:
+    for place, times in Counter(chosen).items():
+        if place is not None and times > 1:
             raise MLXPError(
                 f"mlxp.logger.forced_log_id={place[1]} is the directory of one run, but these are {times}; "
                 "resume runs one by one"

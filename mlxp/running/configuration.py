@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlxp.config_dict import ConfigDict
 from mlxp.errors import InvalidConfigFileError, MissingFieldError
-from mlxp.running import settings as mlxp_settings
+from mlxp.running.plug_ins import created
+from mlxp.running.settings import Settings, check, checked, forced_directory
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -45,8 +46,8 @@ class Program:
     directory: Path
 
 
-def check_configuration(program: Program, composed: "DictConfig") -> dict[str, Any]:
-    """Check what can be checked before anything is resolved, which may depend on the run; return the settings.
+def check_configuration(program: Program, composed: "DictConfig") -> tuple[str, int] | None:
+    """Check what can be checked before anything is resolved; return which run directory is chosen, if one is.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def check_configuration(program: Program, composed: "DictConfig") -> dict[str, A
         If a value is missing, or if there is a seeding function, but no key ``seed``.
     """
     settings, _ = _checked_content(program, composed)
-    return settings
+    return forced_directory(settings)
 
 
 def _checked_content(program: Program, composed: "DictConfig") -> tuple[dict[str, Any], dict[str, Any]]:
@@ -65,7 +66,7 @@ def _checked_content(program: Program, composed: "DictConfig") -> tuple[dict[str
     content: Any = OmegaConf.to_container(composed)
     settings = content.pop("mlxp", None)
     content.pop("hydra", None)
-    mlxp_settings.check(settings)
+    check(settings)
     if program.seeding_function is not None and "seed" not in content:
         raise MissingFieldError(
             "the configuration has no key 'seed', which the seeding_function is called with; "
@@ -98,7 +99,7 @@ def _missing_keys(content: Any, prefix: str = "") -> Iterator[str]:
 
 def resolved_configuration(
     program: Program, composed: "DictConfig", *, in_place: bool = False
-) -> tuple["DictConfig", dict[str, Any]]:
+) -> tuple["DictConfig", Settings]:
     """Return the user's configuration and the settings, after all checks; `in_place` spares a copy."""
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
@@ -109,8 +110,8 @@ def resolved_configuration(
     OmegaConf.set_readonly(config, None)
     try:
         resolved: Any = given if is_literal or not given else OmegaConf.to_container(composed.mlxp, resolve=True)
-        settings = mlxp_settings.checked(resolved, program.directory)
-        if settings["resolve"] and not is_literal:
+        settings = checked(resolved, program.directory)
+        if settings.resolve and not is_literal:
             OmegaConf.resolve(config)
             _keep_literal(config, OmegaConf.to_container(config, resolve=False))
     except OmegaConfBaseException as error:
@@ -130,11 +131,12 @@ def _keep_literal(node: Any, values: Any) -> None:
             node[key] = value.replace("${", "\\${")
 
 
-def work_dir_of(settings: dict[str, Any]) -> tuple[str, Any]:
+def work_dir_of(settings: Settings) -> tuple[str, Any]:
     """Return the directory to execute a run in, and what the version manager says about it, if one is used."""
-    if not settings["use_version_manager"]:
+    if not settings.use_version_manager:
         return str(Path.cwd()), None
-    manager = mlxp_settings.created("version_manager", settings["version_manager"])
-    manager.interactive_mode = settings["interactive_mode"]
+    chosen = settings.version_manager
+    manager = created("version_manager", chosen.name, chosen.arguments())
+    manager.interactive_mode = settings.interactive_mode
     work_dir = manager.make_working_directory()
     return str(work_dir), manager.get_info()

@@ -21,12 +21,14 @@ from mlxp.run_directory.files import overwrite, read_yaml, to_yaml, write_yaml
 from mlxp.run_directory.layout import LAYOUT_VERSION, RunDirectory
 from mlxp.run_directory.liveness import heartbeat, process_exists
 from mlxp.run_directory.status import Status
-from mlxp.running import settings as mlxp_settings
 from mlxp.running.configuration import Context, Program, resolved_configuration, work_dir_of
 from mlxp.running.endings import ending, from_user_code
+from mlxp.running.plug_ins import created
 from mlxp.running.provenance import git_state, packages, process_info
+from mlxp.running.settings import LoggerSettings
 from mlxp.running.signals import signals_held, signals_raised
 from mlxp.running.submitted_run import is_another_rank, scheduler_info, submission
+from mlxp.version import __version__
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -58,7 +60,7 @@ class Run:
         self.program = program
         self.process_id = os.getpid()
         config, self.settings = resolved_configuration(program, composed)
-        if self.settings["use_scheduler"]:
+        if self.settings.use_scheduler:
             raise InvalidConfigFileError(
                 "the setting mlxp.use_scheduler is true, but these runs would start here: submitted are those of a "
                 "command line with given values, without another sweeper than mlxp and without hydra.mode; set "
@@ -69,17 +71,18 @@ class Run:
         self.logger: Logger | None = None
         self.directory: RunDirectory | None = None
         self.written: RunDirectory | None = None  # the same, or None where another process writes it
-        if self.settings["use_logger"]:
-            _refuse_if_alive(self.settings["logger"])
-            self.logger = mlxp_settings.created("logger", self.settings["logger"])
-            self.directory = RunDirectory(Path(self.logger.log_dir))
+        if self.settings.use_logger:
+            chosen = self.settings.logger
+            _refuse_if_alive(chosen)
+            self.logger = logger = created("logger", chosen.name, chosen.arguments())
+            self.directory = RunDirectory(Path(logger.log_dir))
             self.written = None if is_another_rank(self.directory.path) else self.directory
         self.info = ConfigDict(self._first_info(overrides, version_manager))
-        self.context = Context(as_set, ConfigDict(self.settings), self.info, self.logger)
+        self.context = Context(as_set, ConfigDict(self.settings.to_dict()), self.info, self.logger)
         if self.written is not None:
             self._write_info()
             write_yaml(self.written.config_file, plain)
-            write_yaml(self.written.mlxp_file, self.settings)
+            write_yaml(self.written.mlxp_file, self.settings.to_dict())
 
     def _as_set(self, config: "DictConfig") -> tuple[Any, Any]:
         """Return the configuration as the task gets it, and as plain dicts and lists."""
@@ -90,11 +93,9 @@ class Run:
             plain: Any = OmegaConf.to_container(config, resolve=True)
         except OmegaConfBaseException as error:
             raise InvalidConfigFileError(f"the configuration cannot be resolved: {error}") from error
-        return (ConfigDict(plain) if self.settings["as_ConfigDict"] else config), plain
+        return (ConfigDict(plain) if self.settings.as_ConfigDict else config), plain
 
     def _first_info(self, overrides: list[str], version_manager: Any) -> dict[str, Any]:
-        import mlxp
-
         earlier = _earlier_info(self.directory)
         now = datetime.now().astimezone()
         return {
@@ -109,7 +110,7 @@ class Run:
             "logger": self.logger.get_info() if self.logger else None,
             "scheduler": scheduler_info(self.directory) or earlier.get("scheduler"),
             "version_manager": version_manager or submission(self.directory).get("version_manager"),
-            "mlxp_version": mlxp.__version__,
+            "mlxp_version": __version__,
             "layout": LAYOUT_VERSION,
             "started_at": now.isoformat(timespec="milliseconds"),
             "ended_at": None,
@@ -120,7 +121,7 @@ class Run:
             "git": git_state(self.program.directory),
             "python": platform.python_version(),
             "packages": packages(),
-            "heartbeat": self.settings["heartbeat"],
+            "heartbeat": self.settings.heartbeat,
         }
 
     def _attempt(self, earlier: dict[str, Any]) -> int:
@@ -170,7 +171,7 @@ class Run:
     def _heartbeat(self) -> contextlib.AbstractContextManager[None]:
         if self.written is None:
             return contextlib.nullcontext()
-        return heartbeat(self.written.info_file, self.settings["heartbeat"])
+        return heartbeat(self.written.info_file, self.settings.heartbeat)
 
     def _call_task(self) -> Any:
         if self.program.seeding_function is not None:
@@ -192,7 +193,7 @@ class Run:
         )
         self.info["exit"] = end
         problems = [problem for problem in map(_problem_of, (self._close_logger, self._write_info)) if problem]
-        if error is not None and self.settings["logger"]["log_streams_to_file"]:
+        if error is not None and self.settings.logger.log_streams_to_file:
             self._append_traceback(error)
         if problems and error is None:
             raise problems[0]
@@ -234,11 +235,11 @@ def _leave_forked_process(error: BaseException | None) -> NoReturn:
     os._exit(code)
 
 
-def _refuse_if_alive(logger_settings: dict[str, Any]) -> None:
-    forced = logger_settings["forced_log_id"]
+def _refuse_if_alive(settings: LoggerSettings) -> None:
+    forced = settings.forced_log_id
     if forced < 0:
         return
-    directory = RunDirectory(Path(logger_settings["parent_log_dir"], str(forced)))
+    directory = RunDirectory(Path(settings.parent_log_dir, str(forced)))
     info = _earlier_info(directory)
     if is_another_rank(directory.path):
         return

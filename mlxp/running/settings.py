@@ -1,59 +1,125 @@
-"""The settings of MLXP: their defaults, and the check of what the user set.
+"""The settings of MLXP: their defaults, the check of what the user set, and the value that the rest of MLXP reads.
 
 Hydra composes them as the key ``mlxp`` of the configuration: the defaults below, then ``mlxp.yaml``, then ``mlxp:``
-in the configuration, then the command line. Here they are only checked: names against `DEFAULTS`, types against its
-values.
+in the configuration, then the command line. Here they are checked: names against `DEFAULTS`, types against its values.
 """
 
 import difflib
 import functools
-import inspect
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from mlxp.errors import InvalidConfigFileError
-from mlxp.run_directory.import_paths import imported
+from mlxp.running.plug_ins import class_named, parameters
 
-DEFAULTS: dict[str, Any] = {
-    "logger": {
-        "name": "DefaultLogger",
-        "parent_log_dir": "./logs",
-        "forced_log_id": -1,
-        "log_streams_to_file": False,
-    },
-    "version_manager": {
-        "name": "GitVM",
-        "parent_work_dir": "./.work_dir",
-        "compute_requirements": False,
-    },
-    "scheduler": {
-        "name": "NoScheduler",
-        "shell_path": "/bin/bash",
-        "option_cmd": [],
-        "shell_config_cmd": [],
-        "cleanup_cmd": [],
-        "env_cmd": [],
-        "before_cmd": [],
-        "post_cmd": [],
-    },
-    "use_version_manager": False,
-    "use_scheduler": False,
-    "use_logger": True,
-    "interactive_mode": True,
-    "resolve": True,
-    "as_ConfigDict": True,
-    "heartbeat": 30.0,
+
+class _Group:
+    """Settings under one name, with those that only the user's own class knows in `options`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings by name, as mlxp.yaml holds them.
+
+        Examples
+        --------
+        >>> LoggerSettings(options={"colour": "red"}).to_dict()["colour"]
+        'red'
+        """
+        own = {one.name: _plain(getattr(self, one.name)) for one in fields(self) if one.name != "options"}  # type: ignore[arg-type] # children are dataclasses
+        return {**own, **getattr(self, "options", {})}
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what the class that is named is created with."""
+        return {name: value for name, value in self.to_dict().items() if name != "name"}
+
+
+@dataclass(frozen=True)
+class LoggerSettings(_Group):
+    """The settings under ``mlxp.logger``; `options` are the parameters of the user's own class."""
+
+    name: str = "DefaultLogger"
+    parent_log_dir: str = "./logs"
+    forced_log_id: int = -1
+    log_streams_to_file: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class VersionManagerSettings(_Group):
+    """The settings under ``mlxp.version_manager``; `options` are the parameters of the user's own class."""
+
+    name: str = "GitVM"
+    parent_work_dir: str = "./.work_dir"
+    compute_requirements: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SchedulerSettings(_Group):
+    """The settings under ``mlxp.scheduler``: what the script of a job holds."""
+
+    name: str = "NoScheduler"
+    shell_path: str = "/bin/bash"
+    option_cmd: tuple[str, ...] = ()
+    shell_config_cmd: tuple[str, ...] = ()
+    cleanup_cmd: tuple[str, ...] = ()
+    env_cmd: tuple[str, ...] = ()
+    before_cmd: tuple[str, ...] = ()
+    post_cmd: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting with its default; the type of the default is the type of the setting.
+
+    Attributes
+    ----------
+    heartbeat
+        The number of seconds between two signs of life of a run; 0 for none.
+
+    Examples
+    --------
+    >>> settings = checked({"logger": {"forced_log_id": 3}}, Path("/project"))
+    >>> settings.logger.forced_log_id, settings.logger.parent_log_dir
+    (3, '/project/logs')
+    """
+
+    logger: LoggerSettings = LoggerSettings()
+    version_manager: VersionManagerSettings = VersionManagerSettings()
+    scheduler: SchedulerSettings = SchedulerSettings()
+    use_version_manager: bool = False
+    use_scheduler: bool = False
+    use_logger: bool = True
+    interactive_mode: bool = True
+    resolve: bool = True
+    as_ConfigDict: bool = True  # noqa: N815 - the name of the setting in MLXP 1
+    heartbeat: float = 30.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as mlxp.yaml and ``ctx.mlxp`` hold them."""
+        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
+
+
+_GROUPS: dict[str, type] = {
+    "logger": LoggerSettings,
+    "version_manager": VersionManagerSettings,
+    "scheduler": SchedulerSettings,
 }
-"""Every setting with its default. The type of the default is the type of the setting.
 
-``logger`` and ``version_manager`` may hold more: the options of a user's own class. ``scheduler`` says what the script
-of a job holds; self_submission.py writes it. ``heartbeat`` is the number of seconds between two signs of life of a run.
-"""
-
-PATHS = (("logger", "parent_log_dir"), ("version_manager", "parent_work_dir"))
+_PATHS = {"logger": "parent_log_dir", "version_manager": "parent_work_dir"}
 """The settings that are paths; relative ones are relative to the file that defines the task."""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, _Group):
+        return value.to_dict()
+    return list(value) if isinstance(value, tuple) else value
+
+
+DEFAULTS: dict[str, Any] = Settings().to_dict()
+"""Every setting with its default, as Hydra takes it."""
 
 _KINDS: dict[type, tuple[str, Callable[[Any], bool]]] = {
     bool: ("true or false", lambda value: isinstance(value, bool)),
@@ -78,8 +144,52 @@ def lines(value: Any) -> list[Any]:
     return [] if value in ("", None) else [value]
 
 
+def checked(given: Any, base_dir: Path) -> Settings:
+    """Return the settings, complete and with absolute paths, after a `check`.
+
+    Parameters
+    ----------
+    given
+        All settings, as Hydra composed and resolved them; None for the defaults.
+    base_dir
+        What relative paths are relative to.
+    """
+    check(given)
+    complete = {**DEFAULTS, **(given or {})}
+    groups = {name: _group(name, complete[name], base_dir) for name in _GROUPS}
+    return Settings(**{**complete, **groups})
+
+
+def _group(name: str, given: Mapping[str, Any], base_dir: Path) -> Any:
+    defaults = DEFAULTS[name]
+    own = {key: given.get(key, default) for key, default in defaults.items()}
+    if name == "scheduler":
+        return SchedulerSettings(**{key: _as_default(value, defaults[key]) for key, value in own.items()})
+    path = os.path.expanduser(own[_PATHS[name]])  # noqa: PTH111 - a str in, a str out
+    own[_PATHS[name]] = os.path.normpath(base_dir / path)
+    return _GROUPS[name](**own, options={key: value for key, value in given.items() if key not in defaults})
+
+
+def _as_default(value: Any, default: Any) -> Any:
+    return tuple(lines(value)) if isinstance(default, list) else value
+
+
+def forced_directory(given: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Return which run directory the settings choose, as its parent and id; None if it is a new one.
+
+    Settings may still hold interpolations; what they choose is not known yet.
+    """
+    logger = given.get("logger", {})
+    forced = logger.get("forced_log_id", -1)
+    if given.get("use_logger", True) is not True or type(forced) is not int or forced < 0:
+        return None
+    return str(logger.get("parent_log_dir")), forced
+
+
 def check(settings: Any) -> None:
     """Check every name, type and class; what is still an interpolation is left for later.
+
+    The same settings are checked once, however many runs have them.
 
     Parameters
     ----------
@@ -91,15 +201,55 @@ def check(settings: Any) -> None:
     InvalidConfigFileError
         If a setting is unknown or of another type than its default, or if a class cannot be found.
     """
+    _check(_Given(repr(settings), settings))
+
+
+@dataclass(frozen=True)
+class _Given:
+    """Settings as they were given, which are the same if they read the same."""
+
+    text: str
+    settings: Any = field(compare=False)
+
+
+@functools.lru_cache(maxsize=1000)
+def _check(given: _Given) -> None:
+    settings = given.settings
     if settings is not None and not isinstance(settings, Mapping):
         raise InvalidConfigFileError(f"mlxp must be a group of settings, not {settings!r}")
-    complete = _checked_group(settings or {}, DEFAULTS, "mlxp")
+    _check_group(settings or {}, DEFAULTS, "mlxp")
+    complete = {**DEFAULTS, **(settings or {})}
     for group in ("logger", "version_manager"):
-        if not _is_interpolation(complete[group]) and not _is_interpolation(complete[group]["name"]):
-            _check_options(group, complete[group])
+        if not _is_interpolation(complete[group]):
+            _check_options(group, {**DEFAULTS[group], **complete[group]})
     _check_scheduler(complete)
     if not _is_interpolation(complete["heartbeat"]) and complete["heartbeat"] < 0:
         raise InvalidConfigFileError(f"the setting mlxp.heartbeat is a number of seconds, not {complete['heartbeat']}")
+
+
+def _check_group(given: Mapping[str, Any], defaults: Mapping[str, Any], path: str) -> None:
+    for name, value in given.items():
+        if name not in defaults:
+            if defaults is DEFAULTS:
+                _check_known(name, defaults, f"{path}.")
+            continue
+        default = defaults[name]
+        kind, is_kind = _KINDS[type(default)]
+        if _is_interpolation(value):
+            continue
+        if not is_kind(value):
+            raise InvalidConfigFileError(f"the setting {path}.{name} must be {kind}, not {value!r}")
+        if isinstance(default, dict):
+            _check_group(value, default, f"{path}.{name}")
+
+
+def _check_options(group: str, settings: Mapping[str, Any]) -> None:
+    if _is_interpolation(settings["name"]):
+        return
+    options = parameters(class_named(settings["name"], group))
+    if options is not None:
+        for name in settings:
+            _check_known(name, dict.fromkeys([*DEFAULTS[group], *sorted(options)]), f"mlxp.{group}.")
 
 
 def _check_scheduler(complete: Mapping[str, Any]) -> None:
@@ -108,37 +258,16 @@ def _check_scheduler(complete: Mapping[str, Any]) -> None:
         return
     for name in scheduler:
         _check_known(name, DEFAULTS["scheduler"], "mlxp.scheduler.")
-    if complete["use_scheduler"] is True and not _is_interpolation(scheduler["name"]):
+    chosen = scheduler.get("name", DEFAULTS["scheduler"]["name"])
+    if complete["use_scheduler"] is True and not _is_interpolation(chosen):
         from mlxp.scheduler import SCHEDULERS, scheduler_named
 
-        if scheduler["name"] == DEFAULTS["scheduler"]["name"]:
+        if chosen == DEFAULTS["scheduler"]["name"]:
             raise InvalidConfigFileError(
                 "the setting mlxp.use_scheduler is true, but mlxp.scheduler.name is not set; "
                 f"set it to one of {', '.join(SCHEDULERS)}"
             )
-        scheduler_named(scheduler["name"])
-
-
-def checked(settings: Any, base_dir: Path) -> dict[str, Any]:
-    """Return the settings, complete and with absolute paths, after a `check`.
-
-    Parameters
-    ----------
-    settings
-        All settings, as Hydra composed and resolved them; None for the defaults.
-    base_dir
-        What relative paths are relative to.
-    """
-    check(settings)
-    complete = _checked_group(settings or {}, DEFAULTS, "mlxp")
-    for group, name in PATHS:
-        path = os.path.expanduser(complete[group][name])  # noqa: PTH111 - a str in, a str out
-        complete[group][name] = os.path.normpath(base_dir / path)
-    return complete
-
-
-def _is_interpolation(value: Any) -> bool:
-    return isinstance(value, str) and "${" in value
+        scheduler_named(chosen)
 
 
 def check_names(settings: Any, where: str) -> None:
@@ -157,22 +286,8 @@ def check_names(settings: Any, where: str) -> None:
         _check_known(name, DEFAULTS, "", where=f" in {where}")
 
 
-def _checked_group(given: Mapping[str, Any], defaults: Mapping[str, Any], path: str) -> dict[str, Any]:
-    result: dict[str, Any] = {**defaults, **given}
-    for name, value in result.items():
-        if name not in defaults:
-            if defaults is DEFAULTS:
-                _check_known(name, defaults, f"{path}.")
-            continue
-        default = defaults[name]
-        kind, is_kind = _KINDS[type(default)]
-        if _is_interpolation(value):
-            continue
-        if not is_kind(value):
-            raise InvalidConfigFileError(f"the setting {path}.{name} must be {kind}, not {value!r}")
-        if isinstance(default, dict):
-            result[name] = _checked_group(value, default, f"{path}.{name}")
-    return result
+def _is_interpolation(value: Any) -> bool:
+    return isinstance(value, str) and "${" in value
 
 
 def _check_known(name: str, known: Mapping[str, Any], prefix: str, where: str = "") -> None:
@@ -181,54 +296,3 @@ def _check_known(name: str, known: Mapping[str, Any], prefix: str, where: str = 
     near = difflib.get_close_matches(str(name), known, n=1)
     hint = f"did you mean {prefix}{near[0]}?" if near else f"the settings are: {', '.join(known)}"
     raise InvalidConfigFileError(f"unknown setting {prefix}{name}{where}; {hint}")
-
-
-def _check_options(group: str, settings: Mapping[str, Any]) -> None:
-    options = _options(class_named(settings["name"], group))
-    if options is not None:
-        for name in settings:
-            _check_known(name, dict.fromkeys([*DEFAULTS[group], *options]), f"mlxp.{group}.")
-
-
-@functools.cache  # a sweep asks for each run
-def _options(cls: type) -> list[str] | None:
-    """Return the names of the options that a class is created with; None if it takes any."""
-    parameters = inspect.signature(cls).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return None
-    return [parameter.name for parameter in parameters]
-
-
-def created(group: str, settings: Mapping[str, Any]) -> Any:
-    """Return the object that the settings of `group` describe: an instance of the class they name."""
-    cls = class_named(settings["name"], group)
-    options = _options(cls)
-    taken = {name: value for name, value in settings.items() if name != "name" and (options is None or name in options)}
-    return cls(**taken)
-
-
-def class_named(name: str, group: str) -> Any:
-    """Return the class that the setting ``mlxp.<group>.name`` names.
-
-    `name` is a class of MLXP, such as ``DefaultLogger`` or ``mlxp.DefaultLogger``, or the import path of the user's
-    own: ``package.module.Class``.
-
-    Raises
-    ------
-    InvalidConfigFileError
-        If there is no such class, or if it is not one for that purpose.
-    """
-    import mlxp
-
-    base = {"logger": mlxp.Logger, "version_manager": mlxp.VersionManager}[group]
-    try:
-        found = imported(name if "." in name else f"mlxp.{name}")
-    except ImportError as error:
-        raise InvalidConfigFileError(
-            f"the setting mlxp.{group}.name is {name!r}, which cannot be imported: {error}"
-        ) from error
-    if not (isinstance(found, type) and issubclass(found, base)):
-        raise InvalidConfigFileError(
-            f"the setting mlxp.{group}.name is {name!r}, which is not a child of mlxp.{base.__name__}"
-        )
-    return found

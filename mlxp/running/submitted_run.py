@@ -50,24 +50,6 @@ def is_another_rank(directory: Path) -> bool:
     return str(directory) in _shared
 
 
-def overrides(directory: RunDirectory) -> list[str]:
-    """Return the overrides by which a program runs once, here and in `directory`, whatever its configuration says.
-
-    In Hydra's plain mode neither a launcher nor a sweeper is used: the run can neither submit nor sweep again.
-    """
-    from hydra.core.override_parser.types import Quote, QuotedString
-
-    parent = QuotedString(str(directory.path.parent).replace("${", "\\${"), Quote.single).with_quotes()
-    return [
-        "hydra.mode=RUN",
-        f"mlxp.logger.forced_log_id={directory.log_id}",
-        f"mlxp.logger.parent_log_dir={parent}",
-        "mlxp.use_scheduler=false",
-        "mlxp.use_version_manager=false",
-        "mlxp.interactive_mode=false",
-    ]
-
-
 def submission(directory: RunDirectory | None) -> dict[str, Any]:
     """Return what the submitter wrote about the run; nothing if it was not submitted, or if that cannot be read."""
     return directory.submission() if directory is not None else {}

@@ -1,6 +1,7 @@
 """Promises of the package as a whole."""
 
 import importlib
+import pickle
 import pkgutil
 import subprocess
 import sys
@@ -64,6 +65,14 @@ def test_public_name_stays_where_it_is(module, name):
 def test_list_of_public_names_is_complete(module):
     listed = {name for home, name in importable() if home == module}
     assert set(importlib.import_module(module).__all__) <= listed
+
+
+def test_results_of_a_sweep_are_pickled_by_the_name_that_they_always_had():
+    stored = b"cmlxp.launcher\nSweepResults\n((lI1\na(lI7\natR."
+    results = pickle.loads(stored)
+    assert (results, results.log_ids) == ([1], [7])
+    again = pickle.loads(pickle.dumps(results))
+    assert (again, again.log_ids, type(again)) == ([1], [7], mlxp.launcher.SweepResults)
 
 
 def test_importing_mlxp_loads_neither_hydra_nor_pandas():

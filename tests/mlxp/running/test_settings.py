@@ -14,18 +14,18 @@ def checked(**given):
 
 
 def test_paths_are_relative_to_the_file_of_the_task():
-    assert checked()["logger"]["parent_log_dir"] == "/project/logs"
-    assert checked()["version_manager"]["parent_work_dir"] == "/project/.work_dir"
+    assert checked().logger.parent_log_dir == "/project/logs"
+    assert checked().version_manager.parent_work_dir == "/project/.work_dir"
 
 
 def test_home_and_absolute_paths_are_kept():
     home = checked(logger={"parent_log_dir": "~/logs"})
-    assert home["logger"]["parent_log_dir"] == str(Path.home() / "logs")
-    assert checked(logger={"parent_log_dir": "/a/b/../c"})["logger"]["parent_log_dir"] == "/a/c"
+    assert home.logger.parent_log_dir == str(Path.home() / "logs")
+    assert checked(logger={"parent_log_dir": "/a/b/../c"}).logger.parent_log_dir == "/a/c"
 
 
 def test_missing_settings_of_a_group_have_their_defaults():
-    assert checked(logger={"forced_log_id": 3})["logger"]["name"] == "DefaultLogger"
+    assert checked(logger={"forced_log_id": 3}).logger.name == "DefaultLogger"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_wrong_setting_is_named_with_what_is_allowed(given, message):
 
 
 def test_whole_number_is_a_number():
-    assert checked(heartbeat=5)["heartbeat"] == 5
+    assert checked(heartbeat=5).heartbeat == 5
 
 
 @pytest.mark.parametrize("override", ["mlxp.use_logger=false", "+mlxp.use_logger=false", "++mlxp.use_logger=false"])
@@ -153,3 +153,50 @@ def test_seeding_function_without_a_seed_is_an_error_before_the_task(actions):
     assert result.returncode == 1
     assert "the configuration has no key 'seed'" in result.stderr
     assert not (actions.directory / "logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "checks"),
+    [
+        ([], 1),
+        (["seed=1,2,3,4"], 1),
+        (["mlxp.logger.parent_log_dir=a,b", "seed=1,2"], 2),
+        (["mlxp.use_logger=false", "+x=${seed}"], 1),
+        # What an interpolation stands for is known, and checked, when the run starts.
+        (["mlxp.logger.parent_log_dir=logs-${seed}", "seed=1,2"], 3),
+    ],
+)
+def test_the_same_settings_are_checked_once(actions, overrides, checks):
+    code = (
+        "import sys; from main import task; from mlxp.running import settings\n"
+        f"task.sweep({overrides}); print(settings._check.cache_info().misses)"
+    )
+    assert actions.run(program=("-c", code)).stdout.splitlines()[-1] == str(checks)
+
+
+def test_settings_do_not_change():
+    with pytest.raises(AttributeError, match="cannot assign to field"):
+        checked().use_logger = False
+
+
+def test_options_of_the_users_own_class_are_recorded_with_the_others(actions):
+    given = checked(logger={"name": "mlxp.DefaultLogger", "parent_log_dir": "/logs"})
+    assert given.logger.to_dict() == {
+        **settings.DEFAULTS["logger"],
+        "name": "mlxp.DefaultLogger",
+        "parent_log_dir": "/logs",
+    }
+    assert actions.run("mlxp.logger.name=main.MyLogger", "mlxp.logger.colour=blue", "action=logger").stdout.startswith(
+        "MyLogger blue"
+    )
+    recorded = yaml.safe_load((actions.directory / "logs/1/metadata/mlxp.yaml").read_text(encoding="utf-8"))
+    assert recorded["logger"]["colour"] == "blue"
+
+
+def test_missing_value_may_be_what_a_sweep_gives(actions):
+    with (actions.directory / "configs/config.yaml").open("a", encoding="utf-8") as file:
+        file.write("path: ???\n")
+    assert actions.run("path=a,b").returncode == 0
+    assert [actions.config(log_id)["path"] for log_id in (1, 2)] == ["a", "b"]
+    assert actions.run("++hydra.sweeper.params.path=c").returncode == 0
+    assert actions.config(3)["path"] == "c"

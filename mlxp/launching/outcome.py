@@ -1,0 +1,109 @@
+"""What became of a launch: the task's values, the failures, and the table that is shown after a sweep."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlxp.errors import SweepError
+from mlxp.launching.launch_record import LaunchRecord, RunRecord, summary
+from mlxp.launching.starter import RunStarter
+from mlxp.run_directory.status import Status
+
+if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
+
+
+class SweepResults(list[Any]):
+    """What the task returned in each run of a sweep, in the order of the sweep, with the ids of the runs.
+
+    Attributes
+    ----------
+    log_ids
+        The id of each run; None where the logger is disabled.
+    """
+
+    def __init__(self, values: Sequence[Any], log_ids: list[int | None]) -> None:
+        super().__init__(values)
+        self.log_ids = log_ids
+
+
+class Outcome:
+    """What is known of the runs of one launch.
+
+    Parameters
+    ----------
+    record
+        What the processes that run them wrote about each.
+    starter
+        What starts them.
+
+    Attributes
+    ----------
+    results
+        What Hydra's launcher returned for each run, where MLXP's own sweeper asked for it.
+    """
+
+    def __init__(self, record: LaunchRecord, starter: RunStarter) -> None:
+        self.record = record
+        self.starter = starter
+        self.results: list[JobReturn] = []
+
+    def of_program(self) -> Any:
+        """Return the task's value, or those of a sweep, after showing what became of it; exit if a run failed."""
+        if self.starter.is_single:
+            return self.results[0].return_value if self.results else self.record.runs()[0].value
+        self.print_summary()
+        failures = self._failures()
+        if failures:
+            sys.stdout.flush()
+            sys.exit(failures)
+        return self._sweep_results()
+
+    def or_raise_failures(self) -> SweepResults:
+        """Return the values of a sweep.
+
+        Raises
+        ------
+        SweepError
+            If a run failed.
+        """
+        results = self._sweep_results()
+        failures = self._failures()
+        if failures:
+            raise SweepError(failures, list(results), results.log_ids)
+        return results
+
+    def print_summary(self) -> None:
+        """Print a line for each run of a sweep."""
+        runs = self.record.runs()
+        if runs and not self.starter.is_single:
+            print(summary(runs), flush=True)  # noqa: T201 - the command line's answer
+
+    def _sweep_results(self) -> SweepResults:
+        runs = self.record.runs()
+        if not self.results:  # another sweeper was chosen, which keeps them to itself
+            return SweepResults([run.value for run in runs], [run.log_id for run in runs])
+        ids = {run.number: run.log_id for run in runs}
+        values = [None if _has_failed(result) else result.return_value for result in self.results]
+        return SweepResults(values, [ids.get(number) for number in range(len(values))])
+
+    def _failures(self) -> str | None:
+        """Return a line for each run that has failed or was not started; None if there is none."""
+        runs = {run.number: run for run in self.record.runs()}
+        failed = [run for run in runs.values() if run.status != Status.COMPLETE]
+        missing = sum(_has_failed(result) for number, result in enumerate(self.results) if number not in runs)
+        if not failed and not missing:
+            return None
+        total = max(len(self.results), len(runs))
+        title = f"{len(failed)} of {total} runs failed" + (f", {missing} not started" if missing else "") + ":"
+        return "\n".join([title, *map(_failure, failed)])
+
+
+def _failure(run: RunRecord) -> str:
+    return f"  run {run.log_id or '-'}: {' '.join(run.overrides)}: {run.error}"
+
+
+def _has_failed(result: "JobReturn") -> bool:
+    from hydra.core.utils import JobStatus
+
+    return result.status is not JobStatus.COMPLETED
