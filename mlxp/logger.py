@@ -4,22 +4,20 @@ Metrics are appended: one record is one line is one write, so that a killed proc
 writing. Artifacts are saved beside their place and renamed, so that a crash leaves the previous one.
 """
 
+import contextlib
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Self
 
-from mlxp.errors import InvalidArtifactError, LogDirectoryError, MLXPError
+from mlxp.errors import InvalidArtifactError, LogDirectoryError
 from mlxp.run_directory.artifact_types import ARTIFACT_TYPES, ArtifactType
-from mlxp.run_directory.files import read_yaml, write_yaml
 from mlxp.run_directory.import_paths import import_directory, import_path
 from mlxp.run_directory.layout import RunDirectory, claim_run_directory, create_run_directory
-from mlxp.running.artifact_files import SAVING, checked_artifact_name, move, only_file, type_of
+from mlxp.running.artifact_files import ArtifactFiles, checked_artifact_name
 from mlxp.running.keys_file import KeysFile
 from mlxp.running.metrics_file import MetricsFile, check_log_name, encoded
 from mlxp.running.submitted_run import is_another_rank
@@ -80,9 +78,8 @@ class Logger:
         if self._is_mute:  # the first process of the run writes; this one may read
             self._open()
             return
-        for left in self._run.artifacts.glob(f"{SAVING}*"):  # by an attempt that was killed while saving
-            shutil.rmtree(left, ignore_errors=True)
         self._open()
+        self._artifacts.repair()
         if log_streams_to_file:
             self._copy_streams()
 
@@ -90,7 +87,7 @@ class Logger:
         self._lock = threading.RLock()
         self._files: dict[str, MetricsFile] = {}
         self._metric_keys = KeysFile(self._run.metrics_keys_file)
-        self._artifact_names = KeysFile(self._run.artifacts_keys_file)
+        self._artifacts = ArtifactFiles(self._run)
         self._copies: list[Any] = []
         self._stop = weakref.finalize(self, _close_all, self._files, self._copies)
 
@@ -110,8 +107,9 @@ class Logger:
         LogDirectoryError
             If a metrics file that was written has meanwhile been removed.
         """
-        vanished = [file.path for file in self._files.values() if file.is_gone()]
-        self._stop()
+        with self._lock:
+            vanished = [file.path for file in self._files.values() if self._stop.alive and file.is_gone()]
+            self._stop()
         if vanished:
             raise LogDirectoryError(f"{vanished[0]} has been removed while run {self.log_id} was writing it")
 
@@ -123,7 +121,7 @@ class Logger:
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy in another process opens the files for itself; one line is one write there, too.
-        own = ("_lock", "_files", "_metric_keys", "_artifact_names", "_stop", "_copies")
+        own = ("_lock", "_files", "_metric_keys", "_artifacts", "_stop", "_copies")
         return {name: value for name, value in vars(self).items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -173,16 +171,19 @@ class Logger:
         file = self._files.get(log_name)
         if file is None:
             file = self._metrics_file(log_name)
-        file.append(line)
-        if not metrics_dict.keys() <= file.keys:
+        if not file.keys.issuperset(metrics_dict):  # listed first: what a killed process has logged is found
             self._add_keys(file, log_name, list(metrics_dict))
+        file.append(line)
 
     def _metrics_file(self, log_name: str) -> MetricsFile:
         check_log_name(log_name)
         with self._lock:
-            if log_name not in self._files:
-                self._files[log_name] = MetricsFile(self._run.metrics_file(log_name))
-            return self._files[log_name]
+            file = self._files.get(log_name)
+            if file is None:
+                file = self._files[log_name] = MetricsFile(self._run.metrics_file(log_name))
+                if not self._stop.alive:  # the run has ended; what its threads still log is written all the same
+                    file.close()
+            return file
 
     def _add_keys(self, file: MetricsFile, log_name: str, keys: list[str]) -> None:
         with self._lock:
@@ -212,21 +213,8 @@ class Logger:
         """
         functions = self._artifact_type(artifact_type)
         name = checked_artifact_name(artifact_name)
-        if self._is_mute:
-            return
-        target = self._run.artifact(artifact_type, str(name))
-        try:
-            with tempfile.TemporaryDirectory(prefix=SAVING, dir=self._run.artifacts) as folder:
-                temporary = os.path.join(folder, name.name)  # noqa: PTH118 - what save functions have always been given
-                functions.save(artifact, temporary)
-                move(only_file(folder, artifact_name), target)
-        except OSError as error:
-            if error.errno is None or isinstance(error, MLXPError):  # a library says that it cannot save this
-                raise InvalidArtifactError(f"cannot save the artifact {artifact_name}: {error}") from error
-            raise LogDirectoryError(f"cannot save the artifact {artifact_name} in {self.log_dir}: {error}") from error
-        folder_name = "" if name.parent == PurePosixPath() else str(name.parent)
-        with self._lock:
-            self._artifact_names.add((artifact_type, folder_name), [name.name])
+        if not self._is_mute:
+            self._artifacts.save(functions, artifact, artifact_type, name)
 
     def load_artifacts(
         self, artifact_name: str, artifact_type: str | None = None, root: str | os.PathLike[str] | None = None
@@ -249,15 +237,12 @@ class Logger:
         InvalidArtifactError
             If the type is unknown, or several types have an artifact of that name.
         """
-        run = self._run if root is None else RunDirectory(Path(root))
+        artifacts = self._artifacts if root is None else ArtifactFiles(RunDirectory(Path(root)))
         name = str(checked_artifact_name(artifact_name))
         if artifact_type is None:
-            artifact_type = type_of(run, name)
+            artifact_type = artifacts.type_of(name)
         functions = self._artifact_type(artifact_type)
-        path = run.artifact(artifact_type, name)
-        if not path.exists():
-            raise FileNotFoundError(f"there is no artifact {name} of type {artifact_type} in {run.path}")
-        return functions.load(str(path))
+        return functions.load(str(artifacts.find(artifact_type, name)))
 
     def register_artifact_type(self, name: str, save: Callable[[Any, str], Any], load: Callable[[str], Any]) -> None:
         """Make a type of artifacts known by the functions that save and load it, for this run.
@@ -283,22 +268,18 @@ class Logger:
         if len(checked_artifact_name(name).parts) > 1:
             raise InvalidArtifactError(f"an artifact type has a plain name, not {name!r}")
         record = {"save": import_path(save), "load": import_path(load), "path": import_directory(load)}
-        with self._lock:
-            self._custom_types[name] = ArtifactType(save, load)
-            if self._is_mute:
-                return
-            self._run.artifact_types_file.parent.mkdir(exist_ok=True)
-            known = read_yaml(self._run.artifact_types_file) or {}
-            write_yaml(self._run.artifact_types_file, {**known, name: record})
+        self._custom_types[name] = ArtifactType(save, load)
+        if not self._is_mute:
+            self._artifacts.record_type(name, record)
 
     def _artifact_type(self, name: str) -> ArtifactType:
-        found = self._custom_types.get(name) or ARTIFACT_TYPES.get(name)
-        if found is None:
-            known = ", ".join([*ARTIFACT_TYPES, *self._custom_types])
+        types = {**ARTIFACT_TYPES, **self._custom_types}
+        if name not in types:
             raise InvalidArtifactError(
-                f"unknown artifact type '{name}'; the types are: {known}; add your own with register_artifact_type"
+                f"unknown artifact type '{name}'; the types are: {', '.join(types)}; "
+                "add your own with register_artifact_type"
             )
-        return found
+        return types[name]
 
 
 class DefaultLogger(Logger):
@@ -355,9 +336,13 @@ def _with_suffix(log_name: str) -> str:
 
 
 def _close_all(files: dict[str, MetricsFile], copies: list[Any]) -> None:
-    for file in files.values():
-        os.close(file.descriptor)
-    files.clear()
+    with contextlib.ExitStack() as each:  # the streams are restored, and each file is closed, whatever the others do
+        each.callback(_stop_copying, copies)
+        for file in list(files.values()):
+            each.callback(file.close)
+
+
+def _stop_copying(copies: list[Any]) -> None:
     if copies:
         from mlxp.running.streams import stop
 

@@ -1,14 +1,165 @@
-"""The files of a run's artifacts: their names, and how one takes the place of the previous one."""
+"""The files of a run's artifacts: how one is saved and takes the place of the previous one, whatever happens meanwhile.
 
+An artifact is saved in a folder of its own beside the others, and synced to the disk, before it gets its name. What a
+killed process leaves in such a folder is enough to finish or to undo what it was doing: see `ArtifactFiles.repair`.
+"""
+
+import contextlib
 import os
 import re
+import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from mlxp.errors import InvalidArtifactError, InvalidKeyError
+from mlxp.errors import InvalidArtifactError, InvalidKeyError, LogDirectoryError, MLXPError
+from mlxp.run_directory.artifact_places import (
+    PLACE,
+    PREVIOUS,
+    SAVING,
+    artifact_path,
+    note_place,
+    place_of,
+    target_of,
+)
+from mlxp.run_directory.artifact_types import ArtifactType
+from mlxp.run_directory.files import read_yaml, write_yaml
 from mlxp.run_directory.layout import RunDirectory
+from mlxp.run_directory.liveness import process_exists
+from mlxp.running.keys_file import KeysFile
 
-SAVING = ".saving-"
-"""Beginning of the name of a folder in which an artifact is being saved."""
+_under_way: set[Path] = set()
+"""The folders in which this process is saving artifacts right now."""
+
+
+class ArtifactFiles:
+    """The artifacts of one run, as the run itself sees and writes them."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.run = run
+        self.lock = threading.RLock()
+        self._names = KeysFile(run.artifacts_keys_file)
+
+    def save(self, functions: ArtifactType, artifact: object, artifact_type: str, name: PurePosixPath) -> None:
+        """Save an artifact in place of the one of that name.
+
+        Raises
+        ------
+        InvalidArtifactError
+            If the object cannot be saved, or if the name is that of a folder of other artifacts.
+        LogDirectoryError
+            If the file cannot be written; the previous artifact is then still there.
+        """
+        try:
+            with _saving_folder(self.run.artifacts) as folder:
+                functions.save(artifact, os.path.join(folder, name.name))  # noqa: PTH118 - they have always got a str
+                saved = _only_file(folder, name)
+                _sync(saved)
+                with self.lock:
+                    self._put(saved, artifact_type, name)
+        except OSError as error:
+            if error.errno is None or isinstance(error, MLXPError):  # a library says that it cannot save this
+                raise InvalidArtifactError(f"cannot save the artifact {name}: {error}") from error
+            raise LogDirectoryError(f"cannot save the artifact {name} in {self.run.path}: {error}") from error
+
+    def _put(self, saved: Path, artifact_type: str, name: PurePosixPath) -> None:
+        target = self.run.artifact(artifact_type, str(name))
+        self._refuse_other_artifacts(saved, artifact_type, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        note_place(saved.parent, artifact_type, str(name))
+        if target.exists() and (target.is_dir() or saved.is_dir()):
+            _sync(saved.parent / PLACE)  # without it, a power cut now would leave an artifact that nobody finds
+            _sync_folder(saved.parent)
+            target.rename(saved.parent / PREVIOUS)
+            saved.rename(target)
+            _sync_folder(target.parent)
+        else:
+            saved.replace(target)
+        self._names.add((artifact_type, _folder(name)), [name.name])
+
+    def _refuse_other_artifacts(self, saved: Path, artifact_type: str, name: PurePosixPath) -> None:
+        """Raise if an artifact of that name would remove others, or lie inside another."""
+        listed = _Listed(self._names.read().get(artifact_type, {}))
+        target = self.run.artifact(artifact_type, str(name))
+        if target.is_dir() and (listed.any_in(name) or (saved.is_file() and not listed.has(name))):
+            raise InvalidArtifactError(f"{target} is a folder of other artifacts; choose another name")
+        for parent in name.parents:
+            is_artifact = listed.has(parent) and not listed.any_in(parent)
+            if is_artifact and self.run.artifact(artifact_type, str(parent)).exists():
+                raise InvalidArtifactError(f"{parent} is an artifact, which cannot hold {name}; choose another name")
+
+    def find(self, artifact_type: str, artifact_name: str) -> Path:
+        """Return the path of an artifact.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such artifact.
+        """
+        path = artifact_path(self.run, artifact_type, artifact_name)
+        if not path.exists():
+            raise FileNotFoundError(f"there is no artifact {artifact_name} of type {artifact_type} in {self.run.path}")
+        return path
+
+    def type_of(self, artifact_name: str) -> str:
+        """Return the one type that has an artifact of that name.
+
+        Raises
+        ------
+        FileNotFoundError
+            If no type has one.
+        InvalidArtifactError
+            If several types have one.
+        """
+        types = [folder.name for folder in self.run.artifacts.glob("[!.]*")]
+        found = [name for name in types if artifact_path(self.run, name, artifact_name).exists()]
+        if not found:
+            raise FileNotFoundError(f"there is no artifact {artifact_name} in {self.run.path}")
+        if len(found) > 1:
+            raise InvalidArtifactError(
+                f"{' and '.join(sorted(found))} have an artifact {artifact_name} in {self.run.path}; "
+                "give the artifact_type"
+            )
+        return found[0]
+
+    def record_type(self, name: str, record: dict[str, str | None]) -> None:
+        """Write down how another program finds the functions that save and load artifacts of a type."""
+        file = self.run.artifact_types_file
+        with self.lock:
+            file.parent.mkdir(exist_ok=True)
+            write_yaml(file, {**(read_yaml(file) or {}), name: record})
+
+    def repair(self) -> None:
+        """Finish or undo what an attempt that was killed while saving has left."""
+        for folder in self.run.artifacts.glob(f"{SAVING}*"):
+            if not _belongs_to_living(folder):
+                with contextlib.suppress(OSError):  # the next attempt tries again, and readers look in here meanwhile
+                    self._repair(folder)
+
+    def _repair(self, folder: Path) -> None:
+        _put_back(folder)
+        place = place_of(folder)
+        if place is not None and self.run.artifact(*place).exists():
+            artifact_type, name = place[0], PurePosixPath(place[1])
+            self._names.add((artifact_type, _folder(name)), [name.name])
+        _remove(folder)
+
+
+class _Listed:
+    """The names of the artifacts of one type that a run has saved."""
+
+    def __init__(self, names_by_folder: dict[str, dict[str, None]]) -> None:
+        self._names = names_by_folder
+
+    def has(self, name: PurePosixPath) -> bool:
+        return name.name in self._names.get(_folder(name), {})
+
+    def any_in(self, name: PurePosixPath) -> bool:
+        return any(folder == str(name) or folder.startswith(f"{name}/") for folder in self._names)
+
+
+def _folder(name: PurePosixPath) -> str:
+    return "" if name.parent == PurePosixPath() else str(name.parent)
 
 
 def checked_artifact_name(name: str) -> PurePosixPath:
@@ -27,46 +178,81 @@ def checked_artifact_name(name: str) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def only_file(folder: str, artifact_name: str) -> Path:
-    """Return what a save function has written into a folder of its own: one file, or one folder."""
+def _only_file(folder: Path, name: PurePosixPath) -> Path:
     # Save functions may append their own suffix to the name they were given; the artifact keeps the name asked for.
-    found = list(Path(folder).iterdir())
+    found = list(folder.iterdir())
     if len(found) != 1:
         names = ", ".join(sorted(path.name for path in found)) or "nothing"
-        raise InvalidArtifactError(
-            f"saving the artifact {artifact_name} must write one file or folder; it wrote {names}"
-        )
+        raise InvalidArtifactError(f"saving the artifact {name} must write one file or folder; it wrote {names}")
     return found[0]
 
 
-def move(source: Path, target: Path) -> None:
-    """Put a saved artifact in its place, where a previous one may be."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_file():
-        with source.open("rb+") as file:
-            os.fsync(file.fileno())  # else a power cut may leave neither the new artifact nor the previous one
-    elif target.is_dir():
-        target.replace(source.parent / ".previous")  # deleted with the temporary folder
-    if target.is_dir():
-        raise InvalidArtifactError(f"{target} is a folder of other artifacts; choose another name")
-    source.replace(target)
+# --- the folder in which an artifact is being saved ------------------------------------------------------------------
 
 
-def type_of(run: RunDirectory, name: str) -> str:
-    """Return the one type that has an artifact of that name.
+@contextlib.contextmanager
+def _saving_folder(artifacts: Path) -> Iterator[Path]:
+    """Make a folder to save one artifact in; afterwards it is gone, and what was set aside is in its place again."""
+    folder = artifacts / f"{SAVING}{os.getpid()}-{os.urandom(6).hex()}"
+    _under_way.add(folder)
+    try:
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            _put_back(folder)
+            _remove(folder)
+    finally:
+        _under_way.discard(folder)
 
-    Raises
-    ------
-    FileNotFoundError
-        If no type has one.
-    InvalidArtifactError
-        If several types have one.
-    """
-    types = [folder.name for folder in run.artifacts.glob("[!.]*") if (folder / name).exists()]
-    if not types:
-        raise FileNotFoundError(f"there is no artifact {name} in {run.path}")
-    if len(types) > 1:
-        raise InvalidArtifactError(
-            f"{' and '.join(sorted(types))} have an artifact {name} in {run.path}; give the artifact_type"
-        )
-    return types[0]
+
+def _put_back(folder: Path) -> None:
+    """Put what was set aside in its place again, if the place is still empty."""
+    if (folder / PREVIOUS).exists():
+        target = target_of(folder)
+        if target is not None and not target.exists():
+            (folder / PREVIOUS).rename(target)
+
+
+def _remove(folder: Path) -> None:
+    if (folder / PREVIOUS).exists() and target_of(folder) is None:
+        return  # nobody knows whether this is the only copy
+    for entry in sorted(folder.iterdir(), key=lambda path: path.name == PLACE):  # last what tells of the others
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    folder.rmdir()
+
+
+def _belongs_to_living(folder: Path) -> bool:
+    """Tell whether a process that is there is saving in `folder`; of other computers nothing is known."""
+    process_id = folder.name.removeprefix(SAVING).partition("-")[0]
+    is_other = process_id.isdigit() and int(process_id) != os.getpid()
+    return process_exists(int(process_id)) is True if is_other else folder in _under_way
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or a folder with all that is in it, on the disk before this returns."""
+    if path.is_symlink():
+        return
+    if path.is_dir():
+        for entry in path.iterdir():
+            _sync(entry)
+        _sync_folder(path)
+    elif path.is_file():
+        _fsync(path)
+
+
+def _sync_folder(path: Path) -> None:
+    if os.name == "posix":  # other systems open no folders
+        with contextlib.suppress(OSError):  # some network file systems sync none
+            _fsync(path)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -26,15 +26,28 @@ class KeysFile:
         new = [key for key in keys if key not in known]
         if new:
             known.update(dict.fromkeys(new))
-            self.path.parent.mkdir(exist_ok=True)
-            write_atomically(self.path, "".join(_lines(self.content)))
+            try:
+                self.path.parent.mkdir(exist_ok=True)
+                write_atomically(self.path, "".join(_lines(self.content)))
+            except BaseException:
+                for key in new:  # they are still to be written: the disk may have place the next time
+                    del known[key]
+                raise
             self.stamp = self._stamp()
+
+    def read(self) -> dict[str, Any]:
+        """Return the keys under their nested names, each key with the value None."""
+        self._reread_if_changed()
+        return self.content
 
     def _reread_if_changed(self) -> None:
         # An earlier attempt of the run, or another process that logs into it, has its keys in the file.
         stamp = self._stamp()
         if stamp != self.stamp:
-            _merge(self.content, read_yaml(self.path))
+            stored = read_yaml(self.path)
+            if isinstance(stored, dict) and "" in stored.values():  # MLXP 1 had a file per log, of that log's name
+                stored = {self.path.stem: stored}
+            _merge(self.content, stored)
             self.stamp = stamp
 
     def _stamp(self) -> tuple[int, int] | None:
@@ -51,6 +64,8 @@ def _merge(content: dict[str, Any], stored: Any) -> None:
             _merge(content.setdefault(str(name), {}), keys)
         elif isinstance(keys, list):
             content.setdefault(str(name), {}).update(dict.fromkeys(map(str, keys)))
+        elif keys == "":  # of MLXP 1
+            content[str(name)] = None
 
 
 def _lines(content: Mapping[str, Any], indent: str = "") -> Any:

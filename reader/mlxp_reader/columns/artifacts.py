@@ -15,6 +15,7 @@ import pyarrow as pa
 from pandas.api.extensions import register_extension_dtype
 
 from mlxp.errors import InvalidArtifactError, InvalidKeyError
+from mlxp.run_directory.artifact_places import artifact_path
 from mlxp.run_directory.artifact_types import ARTIFACT_TYPES
 from mlxp.run_directory.files import read_yaml
 from mlxp.run_directory.import_paths import imported
@@ -38,7 +39,7 @@ class Artifact:
     @property
     def path(self) -> Path:
         """The file that holds the artifact."""
-        path = RunDirectory(self.run).artifact(self.type, self.name)
+        path = artifact_path(RunDirectory(self.run), self.type, self.name)
         # MLXP 1 recorded weights.npz and left this on disk.
         written_by_numpy = path.with_name(f"{path.name}_tmp.npz")
         return written_by_numpy if self.type == "numpy" and not path.exists() and written_by_numpy.exists() else path
