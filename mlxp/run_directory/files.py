@@ -172,13 +172,22 @@ def _plain_value(value: Any) -> Any:
 
 
 def read_yaml(path: Path) -> Any:
-    """Return the content of the YAML file at `path`, or None if there is no such file."""
+    """Return the content of the YAML file at `path`, or None if there is no such file.
+
+    Raises
+    ------
+    yaml.YAMLError
+        If it is no YAML, or if a few lines of it stand for more values than can be meant.
+    """
     import yaml
+
+    from mlxp.run_directory.budget import Budget, spend_on
 
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
+    spend_on(text, Budget())
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - the C twin of SafeLoader
 
 

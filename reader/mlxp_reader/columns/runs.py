@@ -20,6 +20,10 @@ class Runs(Protocol):
     def index(self) -> "pd.Index[Any]":
         """The labels of the rows."""
 
+    @property
+    def dtypes(self) -> "pd.Series[Any]":
+        """The type of each column."""
+
     def __len__(self) -> int: ...
 
     @overload

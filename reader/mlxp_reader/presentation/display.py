@@ -49,9 +49,12 @@ def constants(frame: Runs) -> dict[str, Any]:
     """Return the keys of the configuration that have the same value in all runs; see `DataFrame.constants`."""
     if not len(frame):
         return {}
-    varying = set(frame.diff())
-    keys = [key for key in frame.columns if isinstance(key, str) and key.startswith("config.") and key not in varying]
-    return {key: _plain(frame[key].iloc[0]) for key in keys}
+    return {key: _plain(frame[key].iloc[0]) for key in _constant(frame, frame.diff())}
+
+
+def _constant(frame: Runs, varying: Sequence[str]) -> list[str]:
+    others = set(varying)
+    return [key for key in frame.columns if isinstance(key, str) and key.startswith("config.") and key not in others]
 
 
 def _plain(value: Any) -> Any:
@@ -64,8 +67,8 @@ def as_text(frame: Runs) -> str:
         return _NO_RUNS
     width = shutil.get_terminal_size().columns
     rows = _rows_shown(frame)
-    columns = _described(frame, rows)
-    metrics = _metrics(frame)
+    varying, metrics = frame.diff(), _metrics(frame)
+    columns = _described(frame, rows, varying[:width])
     widths = [max(map(len, [column.head, *column.texts])) for column in columns]
     kept = columns[: max(2, int(np.searchsorted(np.cumsum(np.array(widths) + 2), width, side="right")))]
     room = width - sum(widths[: len(kept)]) - 2 * len(kept)
@@ -76,8 +79,8 @@ def as_text(frame: Runs) -> str:
             break
         chosen.append(metric)
     kept += _ended(frame, rows, chosen)
-    lines = [_summary(frame), *_lines(kept, gap=len(rows) < len(frame))]
-    lines += [_left_out(frame, len(columns) - len(kept) + len(chosen), len(metrics) - len(chosen)), _HINT]
+    lines = [_summary(frame, varying), *_lines(kept, gap=len(rows) < len(frame))]
+    lines += [_left_out(frame, 2 + len(varying) - len(kept) + len(chosen), len(metrics) - len(chosen)), _HINT]
     return "\n".join(line for line in lines if line)
 
 
@@ -86,26 +89,25 @@ def as_html(frame: Runs) -> str:
     if not len(frame):
         return f"<p>{_NO_RUNS}</p>"
     rows = _rows_shown(frame)
-    described, metrics = _described(frame, rows), _metrics(frame)
-    columns = [*described[: MOST_KEYS + 2], *_ended(frame, rows, metrics[:MOST_METRICS])]
+    varying, metrics = frame.diff(), _metrics(frame)
+    columns = [*_described(frame, rows, varying[:MOST_KEYS]), *_ended(frame, rows, metrics[:MOST_METRICS])]
     head = "".join(f"<th {_LEFT}>{html.escape(column.head)}</th>" for column in columns)
     body = [f"<tr>{''.join(_html_cell(column, row) for column in columns)}</tr>" for row in range(len(rows))]
     if len(rows) < len(frame):
         body.insert(len(rows) // 2, f"<tr>{f'<td {_LEFT}>⋮</td>' * len(columns)}</tr>")
     table = f'<table class="dataframe"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
-    left_out = _left_out(frame, max(0, len(described) - MOST_KEYS - 2), max(0, len(metrics) - MOST_METRICS))
+    left_out = _left_out(frame, max(0, len(varying) - MOST_KEYS), max(0, len(metrics) - MOST_METRICS))
     notes = "<br>".join(html.escape(note) for note in (left_out, _HINT) if note)
-    return f"<div><p>{html.escape(_summary(frame))}</p>{table}<p><small>{notes}</small></p></div>"
+    return f"<div><p>{html.escape(_summary(frame, varying))}</p>{table}<p><small>{notes}</small></p></div>"
 
 
-def _summary(frame: Runs) -> str:
-    varying = frame.diff()
-    counts = [f"{short(key)} ×{_different(frame[key])}" for key in varying]
-    told = ", ".join(counts[:MOST_KEYS]) + (", ..." if len(counts) > MOST_KEYS else "")
+def _summary(frame: Runs, varying: Sequence[str]) -> str:
+    counts = [f"{short(key)} ×{_different(frame[key])}" for key in varying[:MOST_KEYS]]
+    told = ", ".join(counts) + (", ..." if len(varying) > MOST_KEYS else "")
     parts = [f"{len(frame):,} run{'s' * (len(frame) != 1)}".replace(",", " ")]
     parts.append(f"{len(varying)} key{'s' * (len(varying) != 1)} var{'y' if len(varying) != 1 else 'ies'}")
     parts[-1] += f" ({told})" if told else ""
-    parts.append(f"{len(constants(frame))} constant")
+    parts.append(f"{len(_constant(frame, varying))} constant")
     if others := int((frame[STATUS] != "COMPLETE").sum()):
         parts.append(f"{others} not COMPLETE")
     return " · ".join(parts)
@@ -134,16 +136,16 @@ def _rows_shown(frame: Runs) -> list[int]:
     return [*range(half), *range(len(frame) - half, len(frame))]
 
 
-def _described(frame: Runs, rows: Sequence[int]) -> list[_Column]:
-    """Return the columns that tell what the runs are: id, status, and the keys that vary."""
+def _described(frame: Runs, rows: Sequence[int], varying: Sequence[str]) -> list[_Column]:
+    """Return the columns that tell what the runs are: id, status, and keys that vary."""
     names = {LOG_ID: "log_id", STATUS: "status"}
     # A key that is called like one of these has its full name.
-    names |= {key: key if short(key) in names.values() else short(key) for key in frame.diff()}
+    names |= {key: key if short(key) in names.values() else short(key) for key in varying}
     return [_Column(head, [cut(shown(frame[name].iloc[row])) for row in rows]) for name, head in names.items()]
 
 
 def _metrics(frame: Runs) -> list[str]:
-    names = [str(name) for name in frame.columns if isinstance(frame[name].dtype, MetricDtype)]
+    names = [str(name) for name, kind in frame.dtypes.items() if isinstance(kind, MetricDtype)]
     return [name for name in names if name.rpartition(".")[2] not in STEP_KEYS]
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from mlxp.run_directory.budget import Budget, spend_on
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _VALUE, _SECTION, _ITEM, _OTHER = range(4)
@@ -31,53 +33,45 @@ _QUOTED_TEXT = re.compile(r"'([ -&(-~]*)'", re.ASCII)
 
 _MOST_LINES_REMEMBERED = 200_000
 _LONGEST_LINE_REMEMBERED = 300
-_DEEPEST = 100
+_LONGEST_SCALAR = 1000  # of more, it is to be seen whether they are an endless number
 _EMPTY: dict[str, type[Any]] = {"[]": list, "{}": dict}
 
 _remembered: dict[str, _Line] = {}
 
 
-def load(text: str) -> Any:
+def load(text: str, budget: Budget | None = None) -> Any:
     r"""Return what ``yaml.safe_load(text)`` returns.
+
+    Parameters
+    ----------
+    text
+        The content of a YAML file.
+    budget
+        How much it may stand for, and from which that is taken; by default, as much as the files of one run.
 
     Raises
     ------
     yaml.YAMLError
-        If `text` is not valid YAML.
+        If `text` is not valid YAML, or stands for more than `budget` has left.
 
     Examples
     --------
     >>> load("lr: 1e-3\nlayers:\n- 64\n- 0o7\n")
     {'lr': '1e-3', 'layers': [64, '0o7']}
     """
+    budget = budget or Budget()
     try:
-        return _load_lines(text)
+        content = _load_lines(text)
     except _NotSimpleError:
-        _check_depth(text)
+        spend_on(text, budget)
         return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader
+    budget.spend(text.count("\n"), len(text))  # no line of the simple kind holds two values
+    return content
 
 
 def forget() -> None:
     """Forget all lines: after many files, they take more memory than what came out of these."""
     _remembered.clear()
-
-
-def _check_depth(text: str) -> None:
-    # PyYAML's C loader calls itself for each level, and kills the process where the stack ends.
-    if len(text) <= _DEEPEST:
-        return
-    depth = 0
-    try:
-        for event in yaml.parse(text, Loader=_LOADER):
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEEPEST:
-                break
-    except yaml.MarkedYAMLError as error:
-        if "nesting depth" not in str(error.problem):  # a newer libyaml looks ahead, and gives up at a thousand levels
-            raise
-        depth = _DEEPEST + 1
-    if depth > _DEEPEST:
-        raise yaml.YAMLError(f"nested more than {_DEEPEST} levels deep")
 
 
 class _NotSimpleError(Exception):
@@ -155,7 +149,7 @@ def _scalar(text: str) -> Any:
         return int(text)
     if _DECIMAL_FLOAT.fullmatch(text):
         return float(text)
-    if text.startswith("- "):
+    if text.startswith("- ") or len(text) > _LONGEST_SCALAR:
         raise _NotSimpleError
     # As an item, since a text such as --- means something else at the start of a document.
     (value,) = yaml.load(f"- {text}", Loader=_LOADER)  # noqa: S506 - a safe loader
