@@ -80,7 +80,8 @@ def _metrics(parsed_args: argparse.Namespace, **_: Any) -> list[str]:
 
 
 def _columns(parsed_args: argparse.Namespace, **_: Any) -> list[str]:
-    from mlxp_reader.query.names import STATISTICS, is_metadata, is_metric
+    from mlxp_reader.query.names import is_metadata, is_metric
+    from mlxp_reader.query.statistics import STATISTICS
 
     fields = _fields(parsed_args.logs)
     statistics = [f"{name}.{statistic}" for name in fields if is_metric(name) for statistic in STATISTICS]

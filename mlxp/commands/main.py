@@ -76,13 +76,25 @@ def parser() -> argparse.ArgumentParser:
     return reading
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Fills in the names of the statistics when a help is shown: only then is the reader imported for them."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text = action.help
+        if text is None or "{statistics}" not in text:
+            return text
+        from mlxp_reader.query.statistics import listed
+
+        return text.replace("{statistics}", listed())
+
+
 def _verb(verbs: Any, name: str, module: str, text: str, example: str) -> argparse.ArgumentParser:
     added: argparse.ArgumentParser = verbs.add_parser(
         name,
         help=text,
         description=text,
         epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     added.set_defaults(verb=f"{module}:{name}")
     added.add_argument("--logs", type=Path, default=Path("logs"), metavar="DIR", help="log directory; default: logs")
@@ -117,8 +129,8 @@ def _add_table(verbs: Any) -> None:
         "--columns",
         type=_names,
         metavar="NAMES",
-        help="keys ('config.' may be left out), log_id, status, and metrics with last, first, min, max, mean, count, "
-        "argmin or argmax, such as test.loss.min, separated by commas; default: id, the keys that vary, and status",
+        help="keys ('config.' may be left out), log_id, status, and metrics with {statistics}, such as test.loss.min, "
+        "separated by commas; default: id, the keys that vary, and status",
     )
     table.add_argument("--sort", type=_names, metavar="NAMES", help="columns to sort by, the lowest first")
     table.add_argument("--descending", action="store_true", help="the highest first; runs without a value stay last")

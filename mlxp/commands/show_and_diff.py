@@ -73,7 +73,7 @@ def _metric_names(runs: "DataFrame") -> list[str]:
 def _metrics(runs: "DataFrame") -> dict[str, dict[str, Any]]:
     found = {}
     for name in _metric_names(runs):
-        asked = {statistic: getattr(MetricAccessor(runs[name]), statistic)().iloc[0] for statistic in _STATISTICS}
+        asked = {statistic: MetricAccessor(runs[name]).statistic(statistic).iloc[0] for statistic in _STATISTICS}
         if not is_missing(asked["count"]):
             found[name] = asked
     return found
@@ -181,8 +181,7 @@ def _compared(runs: "DataFrame", configs: Sequence[Any]) -> Iterator[tuple[str, 
     for package in sorted(set().union(*packages)):
         yield f"package {package}", [versions.get(package, _ABSENT) for versions in packages]
     for name in _metric_names(runs):
-        lasts = MetricAccessor(runs[name]).last().tolist()
-        counts = MetricAccessor(runs[name]).count().tolist()
+        lasts, counts = (MetricAccessor(runs[name]).statistic(one).tolist() for one in ("last", "count"))
         yield (
             f"{name}.last",
             [last if not is_missing(count) else _ABSENT for last, count in zip(lasts, counts, strict=True)],

@@ -5,7 +5,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,8 @@ from mlxp.commands.terminal import as_json, coloured, has_colours, plain
 from mlxp.errors import LogDirectoryError, MLXPError
 from mlxp.run_directory.layout import run_directories
 from mlxp_reader import Reader
-from mlxp_reader.columns.keys import short
-from mlxp_reader.query.names import SHORT_NAMES, resolve, split_statistic
+from mlxp_reader.columns.keys import fields_of, short
+from mlxp_reader.query.names import SHORT_NAMES, resolve
 
 if TYPE_CHECKING:
     from mlxp_reader import DataFrame
@@ -49,9 +49,13 @@ def _selected(options: argparse.Namespace) -> "DataFrame":
 def table(options: argparse.Namespace) -> int:
     """Print the runs as a table."""
     runs = _selected(options)
-    order = _resolved(options.sort or [], runs.columns)
-    names = _default_columns(runs, order) if options.columns is None else _resolved(options.columns, runs.columns)
-    runs = runs.with_stats(*(name for name in {**order, **names}.values() if split_statistic(name)))
+    fields = fields_of(runs)
+    order = {name: resolve(name, fields) for name in options.sort or []}
+    if options.columns is None:
+        names = _default_columns(runs, order)
+    else:
+        names = {name: resolve(name, fields) for name in options.columns}
+    runs = runs.with_stats(*(name for name in {**order, **names}.values() if name not in fields))
     if order:
         runs = runs.sort(list(order.values()), ascending=not options.descending)
     _print_table(runs, names, options.format)
@@ -65,11 +69,6 @@ def _default_columns(runs: "DataFrame", order: dict[str, str]) -> dict[str, str]
     names = list(dict.fromkeys([*ends[:1], *runs.diff(), *order.values(), *ends[1:]]))
     heads = [next((head for head, one in SHORT_NAMES.items() if one == name), short(name)) for name in names]
     return {head if heads.count(head) == 1 else name: name for head, name in zip(heads, names, strict=True)}
-
-
-def _resolved(names: Sequence[str], fields: Collection[str]) -> dict[str, str]:
-    """Return what each name stands for: a column, or a statistic of a metric."""
-    return {name: resolve(name, fields) for name in names}
 
 
 def _print_table(runs: "DataFrame", names: dict[str, str], form: str) -> None:

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mlxp.errors import InvalidKeyError
+from mlxp_reader.columns.keys import fields_of
 from mlxp_reader.columns.metric_array import MetricArray, MetricDtype
 from mlxp_reader.columns.runs import Runs
-from mlxp_reader.notices import notice, some
-from mlxp_reader.query.names import suggestion
+from mlxp_reader.notices import notice
+from mlxp_reader.query.names import resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +122,7 @@ def log_name_of(frame: Runs, metric: str) -> str:
     >>> log_name_of(pd.DataFrame(columns=["train.val.acc", "train.epoch"], dtype="metric"), "train.val.acc")
     'train'
     """
-    _check_metric(frame, metric)
+    resolve(metric, fields_of(frame), wants="metric")
     parts = metric.split(".")
     prefixes = [".".join(parts[:end]) for end in range(len(parts) - 1, 0, -1)]
     steps = (prefix for prefix in prefixes if any(_is_metric(frame, f"{prefix}.{key}") for key in STEP_KEYS))
@@ -132,16 +133,9 @@ def _is_metric(frame: Runs, name: str) -> bool:
     return name in frame.columns and isinstance(frame[name].dtype, MetricDtype)
 
 
-def _check_metric(frame: Runs, name: str) -> None:
-    if not _is_metric(frame, name):
-        metrics = [str(column) for column in frame.columns if isinstance(frame[column].dtype, MetricDtype)]
-        known = suggestion(name, metrics) or f"; there are {some(metrics)}" if metrics else "; these runs have none"
-        raise InvalidKeyError(f"there is no metric '{name}'{known}")
-
-
 def _flat(frame: Runs, name: str) -> _Flat:
     array = frame[name].array
-    assert isinstance(array, MetricArray)  # noqa: S101 - `_check_metric` has seen it
+    assert isinstance(array, MetricArray)  # noqa: S101 - `resolve` has seen it
     loaded = array.runs()
     counts = np.array([0 if values is None else len(values) for values in loaded], dtype=np.int64)
     arrays = [_as_array(values) for values in loaded if values is not None and len(values)]
@@ -200,8 +194,7 @@ def step_name(frame: Runs, log_name: str, step: str | None) -> str | None:
     if step is None:
         return next((name for key in STEP_KEYS if _is_metric(frame, name := f"{log_name}.{key}")), None)
     name = step if step.startswith(f"{log_name}.") else f"{log_name}.{step}"
-    _check_metric(frame, name)
-    return name
+    return resolve(name, fields_of(frame), wants="metric")
 
 
 class _Keys:

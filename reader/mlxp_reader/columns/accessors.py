@@ -1,5 +1,6 @@
 """``series.metric``: statistics of a column of metrics, over all its runs at once."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,14 @@ import pandas as pd
 from mlxp_reader.columns.metric_array import MetricArray
 from mlxp_reader.columns.mixed import MixedArray
 from mlxp_reader.columns.run_statistics import statistic
+from mlxp_reader.query.statistics import STATISTICS, Statistic
 
 
 @pd.api.extensions.register_series_accessor("metric")
 class MetricAccessor:
     """What can be asked of a column of metrics; runs without the metric have no answer.
+
+    Each of `STATISTICS` is a method, such as ``last()``; it returns a number per run.
 
     Examples
     --------
@@ -29,38 +33,6 @@ class MetricAccessor:
         self._series = series
         self._array = series.array
 
-    def last(self) -> "pd.Series[Any]":
-        """Return the last value of each run."""
-        return self._statistic("last")
-
-    def first(self) -> "pd.Series[Any]":
-        """Return the first value of each run."""
-        return self._statistic("first")
-
-    def min(self) -> "pd.Series[Any]":
-        """Return the lowest value of each run, NaN passed over."""
-        return self._statistic("min")
-
-    def max(self) -> "pd.Series[Any]":
-        """Return the highest value of each run, NaN passed over."""
-        return self._statistic("max")
-
-    def mean(self) -> "pd.Series[Any]":
-        """Return the mean of each run, NaN passed over."""
-        return self._statistic("mean")
-
-    def count(self) -> "pd.Series[Any]":
-        """Return how many values each run logged."""
-        return self._statistic("count")
-
-    def argmin(self) -> "pd.Series[Any]":
-        """Return the position of the lowest value of each run."""
-        return self._statistic("argmin")
-
-    def argmax(self) -> "pd.Series[Any]":
-        """Return the position of the highest value of each run."""
-        return self._statistic("argmax")
-
     def stack(self) -> npt.NDArray[Any]:
         """Return an array of shape (runs, values), without the runs that lack the metric.
 
@@ -75,9 +47,29 @@ class MetricAccessor:
             raise ValueError(f"the runs have from {min(lengths)} to {max(lengths)} values: they do not stack")
         return np.stack(cells) if cells else np.empty((0, 0))
 
-    def _statistic(self, name: str) -> "pd.Series[Any]":
-        found = statistic(name, self._array.runs())
-        return pd.Series(_plain(found), index=self._series.index, name=f"{self._series.name}.{name}")
+    def statistic(self, name: str) -> "pd.Series[Any]":
+        """Return a statistic of each run by its name.
+
+        Raises
+        ------
+        InvalidKeyError
+            If there is no statistic of that name.
+        """
+        found = _plain(statistic(name, self._array.runs()))
+        return pd.Series(found, index=self._series.index, name=f"{self._series.name}.{name}")
+
+
+def _method(name: str, row: Statistic) -> Callable[[MetricAccessor], "pd.Series[Any]"]:
+    def of_each_run(self: MetricAccessor) -> "pd.Series[Any]":
+        return self.statistic(name)
+
+    of_each_run.__name__, of_each_run.__qualname__ = name, f"{MetricAccessor.__name__}.{name}"
+    of_each_run.__doc__ = f"Return the {row.meaning}, of each run."
+    return of_each_run
+
+
+for _name, _row in STATISTICS.items():
+    setattr(MetricAccessor, _name, _method(_name, _row))
 
 
 def _plain(found: Any) -> Any:

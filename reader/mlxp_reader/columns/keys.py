@@ -1,4 +1,4 @@
-"""Keys of the configuration as users write and read them: without ``config.`` where that says as much."""
+"""The columns of a frame by the names that users write, and their names and values as users read them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlxp.errors import InvalidKeyError
+from mlxp_reader.columns.accessors import MetricAccessor
+from mlxp_reader.columns.artifacts import ArtifactDtype
 from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.runs import Runs
-from mlxp_reader.query.names import suggestion
+from mlxp_reader.query.names import Kind, Wants, resolve
 
 
 def as_names(names: str | Iterable[str] | None) -> list[str]:
@@ -18,31 +19,51 @@ def as_names(names: str | Iterable[str] | None) -> list[str]:
     return [names] if isinstance(names, str) else list(names or ())
 
 
+def fields_of(frame: Runs | pd.DataFrame) -> dict[str, Kind]:
+    """Return the columns of a frame and what each of them holds."""
+    return {str(name): _kind(dtype) for name, dtype in zip(frame.columns, frame.dtypes, strict=True)}
+
+
+def _kind(dtype: Any) -> Kind:
+    return "metric" if isinstance(dtype, MetricDtype) else "artifact" if isinstance(dtype, ArtifactDtype) else "value"
+
+
 def resolve_columns(frame: Runs | pd.DataFrame, names: str | Iterable[str] | None) -> list[str]:
-    """Return the columns that `names` stand for: a key of the configuration may be given without ``config.``.
+    """Return the columns that the names of keys stand for: ``config.`` may be left out.
 
     Raises
     ------
     InvalidKeyError
-        If there is no such column, or if it is a metric.
+        If there is no such column, or if it is no key.
 
     Examples
     --------
     >>> resolve_columns(pd.DataFrame(columns=["config.seed", "info.status"]), ["seed", "info.status"])
     ['config.seed', 'info.status']
     """
-    return [_resolved(frame, name) for name in as_names(names)]
+    fields = fields_of(frame)
+    return [resolve(name, fields, wants="key") for name in as_names(names)]
 
 
-def _resolved(frame: Runs | pd.DataFrame, name: str) -> str:
-    columns = [column for column in (name, f"config.{name}") if column in frame.columns]
-    for column in columns:
-        if not isinstance(frame[column].dtype, MetricDtype):
-            return column
-    if columns:
-        raise InvalidKeyError(f"'{name}' is a metric, with a value per step; a key has one value per run")
-    known = suggestion(name, frame.columns)
-    raise InvalidKeyError(f"there is no key '{name}' in the configuration, and no such column{known}")
+def named_column(frame: Runs | pd.DataFrame, name: str, wants: Wants = "value") -> "pd.Series[Any]":
+    """Return the column, or the statistic of a metric, that a name stands for; the series has its full name.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such thing, or if it is not what is wanted; see `resolve`.
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"config.seed": [1, 2], "train.loss": pd.array([[3.0, 1.0], [2.0]], dtype="metric")})
+    >>> named_column(runs, "seed").tolist(), named_column(runs, "train.loss.min").tolist()
+    ([1, 2], [1.0, 2.0])
+    """
+    column = resolve(name, fields_of(frame), wants)
+    if column in frame.columns:
+        return frame[column]
+    metric, _, statistic = column.rpartition(".")
+    return MetricAccessor(frame[metric]).statistic(statistic)
 
 
 def short(name: str) -> str:

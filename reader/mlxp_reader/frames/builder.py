@@ -16,7 +16,7 @@ from mlxp_reader.columns.metric_values import MetricColumn
 from mlxp_reader.columns.mixed import MixedArray
 from mlxp_reader.columns.run_statistics import statistic
 from mlxp_reader.frames.frame import DataFrame
-from mlxp_reader.query.names import is_metadata, split_statistic
+from mlxp_reader.query.names import Kind, is_metadata
 from mlxp_reader.records import encoding, index
 from mlxp_reader.store.lists import MetricOfRuns
 
@@ -56,14 +56,12 @@ class FrameBuilder:
         self._metrics = {name: sources for name, sources in metrics if name not in table.schema.names}
         self._artifacts = _runs_by_folder(index.shared(table, "artifacts"))
         metadata = [name for name in table.schema.names if is_metadata(name)]
-        self.fields = dict.fromkeys(
-            [
-                *(name for name in metadata if name.startswith("config.")),
-                *(name for name in metadata if name.startswith("info.")),
-                *self._metrics,
-                *self._artifacts,
-            ]
-        )
+        self.fields: dict[str, Kind] = {
+            **{name: "value" for name in metadata if name.startswith("config.")},
+            **{name: "value" for name in metadata if name.startswith("info.")},
+            **dict.fromkeys(self._metrics, "metric"),
+            **dict.fromkeys(self._artifacts, "artifact"),
+        }
         self._arrays: dict[str, Any] = {}
         self._loaded: dict[str, MetricColumn] = {}
         self._decoded: dict[str, list[Any]] = {}
@@ -79,9 +77,9 @@ class FrameBuilder:
 
     def values(self, name: str) -> Any:
         """Return what a query compares: the values of a field, or a statistic of a metric, of each run."""
-        asked = split_statistic(name) if name not in self.fields else None
-        if asked is not None:
-            return self._statistic(*asked)
+        if name not in self.fields:
+            metric, _, asked = name.rpartition(".")
+            return self._statistic(metric, asked)
         field = self._table.schema.field(name)
         return self._table[name] if encoding.is_exactly_typed(field) else self._decoded_values(name)
 

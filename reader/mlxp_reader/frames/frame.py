@@ -12,18 +12,21 @@ import pandas as pd
 from pandas.api.types import is_integer
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.analysis.run_numbers import statistic_column
 from mlxp_reader.columns.artifacts import ArtifactDtype
+from mlxp_reader.columns.keys import as_names, fields_of, named_column, resolve_columns
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.mixed import MixedDtype
 from mlxp_reader.frames import maps
 from mlxp_reader.frames.analysis_methods import Analysis
+from mlxp_reader.frames.matching import matching
 from mlxp_reader.presentation import display, tables
-from mlxp_reader.query.names import suggestion
+from mlxp_reader.query.names import is_metadata, resolve
 
 
 class Run(Mapping[str, Any]):
-    """One run of a frame: its values by column, loaded when they are looked into.
+    """One run of a frame: its values by name, loaded when they are looked into.
+
+    Its keys are the full names of the columns; it answers to short ones and to statistics, too.
 
     Examples
     --------
@@ -37,9 +40,10 @@ class Run(Mapping[str, Any]):
         self._row = row
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._frame.columns:
-            raise InvalidKeyError(f"there is no column '{name}'{suggestion(name, self._frame.columns)}")
-        value = self._frame[name].iloc[self._row]
+        if name in self._frame.columns:
+            value = self._frame[name].iloc[self._row]
+        else:
+            value = named_column(self._frame.iloc[[self._row]], name, wants="anything").iloc[0]
         if isinstance(value, np.generic):
             return value.item()
         return None if value is pd.NA else value
@@ -91,8 +95,39 @@ class DataFrame(Analysis, pd.DataFrame):
         return frame
 
     def __getitem__(self, key: Any) -> Any:
-        """Return a column, rows, or, for a number that is no column, the `Run` at that place."""
-        return Run(self, int(key)) if self._is_place(key) else super().__getitem__(key)
+        """Return a column, rows, or, for a number that is no column, the `Run` at that place.
+
+        Raises
+        ------
+        InvalidKeyError
+            If there is no such column; where the name stands for something else, the message says what to write.
+        """
+        if self._is_place(key):
+            return Run(self, int(key))
+        try:
+            return super().__getitem__(key)
+        except KeyError as error:
+            told = self._told_of_unknown(key)
+            if told is None:
+                raise
+            raise InvalidKeyError(told) from error
+
+    def _told_of_unknown(self, key: Any) -> str | None:
+        """Return what is wrong with the name of a column, or a list of them; None if that is for pandas to say."""
+        names = [key] if isinstance(key, str) else key if isinstance(key, list) else []
+        unknown = [name for name in names if isinstance(name, str) and name not in self.columns]
+        fields = fields_of(self) if unknown else {}
+        if not any(is_metadata(name) or kind != "value" for name, kind in fields.items()):
+            return None
+        try:
+            meant = resolve(unknown[0], fields, wants="anything")
+        except InvalidKeyError as error:
+            return str(error)
+        if meant in fields:
+            return f"there is no column '{unknown[0]}'; write its full name, '{meant}'"
+        metric, _, statistic = meant.rpartition(".")
+        write = f"df['{metric}'].metric.{statistic}(), or add it by with_stats('{meant}')"
+        return f"there is no column '{meant}'; write {write}"
 
     def _is_place(self, key: Any) -> bool:
         if not is_integer(key) or isinstance(key, bool) or not -len(self) <= key < len(self):
@@ -137,11 +172,26 @@ class DataFrame(Analysis, pd.DataFrame):
         return pd.concat([self, other.set_axis(self.index)], axis=1)
 
     def sort(self, by: str | list[str], ascending: bool = True) -> "DataFrame":
-        """Return the runs in the order of some columns."""
-        return self.sort_values(by, ascending=ascending, kind="stable")
+        """Return the runs in the order of some columns, or of statistics of metrics such as ``"test.loss.last"``.
+
+        Raises
+        ------
+        InvalidKeyError
+            If there is no such column or statistic.
+        """
+        named = {name: name for name in as_names(by) if name in self.index.names and name not in self.columns}
+        found = {name: named_column(self, name, wants="anything") for name in as_names(by) if name not in named}
+        columns = named | {name: str(column.name) for name, column in found.items()}
+        more = {str(column.name): column for column in found.values() if column.name not in self.columns}
+        ordered = self.assign(**more).sort_values(
+            [columns[name] for name in as_names(by)], ascending=ascending, kind="stable"
+        )
+        return ordered.drop(columns=list(more)) if more else ordered
 
     def groupby(self, *args: Any, **kwargs: Any) -> Any:
         """Return the runs in groups, a `GroupedDataFrame`, which understands what pandas' groups do.
+
+        Of keys of the configuration, ``config.`` may be left out.
 
         Raises
         ------
@@ -152,12 +202,26 @@ class DataFrame(Analysis, pd.DataFrame):
 
         if not isinstance(kwargs.get("group_keys", True), bool):  # MLXP's name of the first parameter
             args = (kwargs.pop("group_keys"), *args)
-        try:
-            groups = super().groupby(*args, **kwargs)
-        except KeyError as error:
-            name = error.args[0] if error.args else ""
-            raise InvalidKeyError(f"there is no column '{name}'{suggestion(str(name), self.columns)}") from error
+        if args:
+            args = (self._named_keys(args[0]), *args[1:])
+        elif "by" in kwargs:
+            kwargs["by"] = self._named_keys(kwargs["by"])
+        groups = super().groupby(*args, **kwargs)
         return GroupedDataFrame.of(self, groups)
+
+    def _named_keys(self, by: Any) -> Any:
+        """Return what to group by, with the full names of columns; what pandas takes besides stays as it is."""
+        is_one = isinstance(by, str)
+        names = [by] if is_one else by
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            return by
+        try:
+            full = [name if name in self.index.names else resolve_columns(self, name)[0] for name in names]
+        except InvalidKeyError:
+            if len(names) == len(self) and not is_one:
+                return by  # the name of a group for each row
+            raise
+        return full[0] if is_one else full
 
     def aggregate(self, *args: Any, **kwargs: Any) -> Any:
         """Return one row: what the function of each map makes of the list of its column's values.
@@ -206,11 +270,27 @@ class DataFrame(Analysis, pd.DataFrame):
         return super().map(*args, **kwargs) if found is None else self._made(maps.mapped(self, found))
 
     def filter(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the runs for which the function of a map, given the lists of its columns' values, says true.
+        """Return the runs that a query or a map chooses.
 
-        With ``bygroups``, a column or several, the function is asked for each group by itself. Given no map,
-        `pandas.DataFrame.filter`.
+        Given a text, the runs that match it as a query, as `Reader.filter` does. Given a map, those for which its
+        function, which takes the lists of its columns' values, says true; with ``bygroups``, a column or several, the
+        function is asked for each group by itself. Given anything else, `pandas.DataFrame.filter`.
+
+        Raises
+        ------
+        InvalidKeyError
+            If the query or the map names a column that does not exist.
+        SyntaxError
+            If the query cannot be understood; the message shows the place.
+
+        Examples
+        --------
+        >>> runs = DataFrame({"config.lr": [0.1, 1.0, 1.0], "config.seed": [1, 1, 2]})
+        >>> runs.filter("lr == 1 & seed > 1").index.tolist()
+        [2]
         """
+        if args and isinstance(args[0], str) and not args[1:] and not kwargs:
+            return self[matching(self, args[0])]
         found = self._maps(args, kwargs, keyword="filter_map")
         if found is None:
             return super().filter(*args, **kwargs)
@@ -254,18 +334,17 @@ class DataFrame(Analysis, pd.DataFrame):
         Parameters
         ----------
         names
-            A metric and ``last``, ``first``, ``min``, ``max``, ``mean``, ``count``, ``argmin`` or ``argmax``, such as
-            ``"train.loss.last"``.
+            A metric and one of its statistics, such as ``"train.loss.last"``; `series.metric` has them all.
 
         Raises
         ------
         InvalidKeyError
             If there is no such metric or statistic.
         """
-        return self.assign(**{name: statistic_column(self, name) for name in names})
+        return self.assign(**{name: named_column(self, name, wants="statistic") for name in names})
 
     def _maps(self, args: tuple[Any, ...], kwargs: dict[str, Any], keyword: str = "maps") -> list[maps.Map] | None:
-        return maps.as_maps(args[0] if args else kwargs.get(keyword), self.columns)
+        return maps.as_maps(args[0] if args else kwargs.get(keyword), self)
 
     def _made(self, columns: dict[str, Any]) -> "DataFrame":
         made = DataFrame(columns)

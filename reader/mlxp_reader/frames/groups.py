@@ -212,7 +212,7 @@ class GroupedDataFrame:
     def _verb(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *parameters: str) -> Any:
         """Apply a verb of MLXP, whose `parameters` may be given by place, to each group, or else that of pandas."""
         given = {**dict(zip(parameters, args, strict=False)), **kwargs}
-        found = maps.as_maps(given.get(parameters[0]), self.columns)
+        found = maps.as_maps(given.get(parameters[0]), self.sample_frame())
         if found is None:
             return getattr(self._as_pandas(), name)(*args, **kwargs)
         # All groups at once: each by itself would have the files looked up again.
@@ -226,7 +226,16 @@ class GroupedDataFrame:
         frame = self._frame_by_columns()
         if frame is None or self._groups is not None:
             return self
-        return GroupedDataFrame.of(frame[list({*self.group_keys, *names})], self._pandas)
+        # A statistic is made of its metric.
+        needed = {name if name in frame.columns else name.rpartition(".")[0] for name in names}
+        return GroupedDataFrame.of(frame[list({*self.group_keys, *needed})], self._pandas)
+
+    def sample_frame(self) -> pd.DataFrame:
+        """Return a frame that has the columns of the groups."""
+        if self._frame is not None:
+            return self._frame
+        first = next(iter(self.grouped_dict.values()), DataFrame())
+        return first.sample_frame() if isinstance(first, GroupedDataFrame) else first
 
     @property
     def columns(self) -> Any:

@@ -1,20 +1,23 @@
 """Maps: ``(function, columns[, names])``, the way of MLXP to say what to compute from which columns of a frame.
 
-What pandas would understand is left to pandas: only a tuple of this form whose columns exist is a map.
+A tuple that begins with a function is a map, never a list of labels or functions for pandas.
 """
 
-from collections.abc import Callable, Collection, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mlxp.errors import InvalidKeyError, InvalidMapError
+from mlxp.errors import InvalidMapError
 from mlxp_reader.columns.cells import objects
+from mlxp_reader.columns.keys import fields_of, named_column
 from mlxp_reader.columns.metric_array import MetricArray
 from mlxp_reader.columns.metric_values import MetricValues
-from mlxp_reader.query.names import suggestion
+from mlxp_reader.query.names import Kind, resolve
+
+FORM = "(function, columns[, names])"
 
 MAP_TYPES = ("Generic", "Columnwise", "Rowwise", "Pointwise")
 """What the function of a map takes: some columns; one column; the values of one run; one value."""
@@ -60,45 +63,53 @@ class Map:
         return f"f{getattr(self.function, '__name__', type(self.function).__name__)}"
 
 
-def as_maps(argument: Any, columns: Collection[Any]) -> list[Map] | None:
-    """Return the maps that `argument` stands for, or None if it is something for pandas.
+def as_maps(argument: Any, frame: pd.DataFrame) -> list[Map] | None:
+    """Return the maps of columns of `frame` that `argument` stands for, or None if it is something for pandas.
+
+    A tuple that begins with a function is a map, and so is a list of such tuples.
 
     Raises
     ------
     InvalidKeyError
-        If it can only be meant as a map, but names a column that does not exist.
+        If a map names a column that does not exist.
     InvalidMapError
-        If the names of the results are not strings.
+        If it is not of the form of a map.
     """
     given = argument if isinstance(argument, list) else [argument]
-    if not given or not all(_has_form(item) for item in given):
+    are_meant = [isinstance(item, tuple) and bool(item) and callable(item[0]) for item in given]
+    if not any(are_meant):
         return None
-    maps = [Map(item[0], _strings(item[1]), _names(item)) for item in given]
-    unknown = [name for one in maps for name in one.columns if name not in columns]
-    if not unknown:
-        return maps
-    if any("." in name for name in unknown):
-        raise InvalidKeyError(f"there is no column '{unknown[0]}'{suggestion(unknown[0], columns)}")
-    return None
+    if not all(are_meant):
+        raise InvalidMapError(f"either all in a list are maps, such as {FORM}, or none is: {argument!r}")
+    fields = fields_of(frame)
+    return [_map(item, fields) for item in given]
 
 
-def _has_form(item: Any) -> bool:
-    return isinstance(item, tuple) and len(item) in {2, 3} and callable(item[0]) and _are_names(item[1])
+def _map(item: tuple[Any, ...], fields: Mapping[str, Kind]) -> Map:
+    if len(item) not in {2, 3} or not _are_names(item[1]):
+        raise InvalidMapError(
+            f"a tuple that begins with a function is a map, of the form {FORM}, which {item!r} is not;"
+            " several functions for pandas are a list: [min, max]"
+        )
+    columns = tuple(resolve(name, fields, wants="anything") for name in _strings(item[1]))
+    return Map(item[0], columns, _result_names(item))
 
 
 def _are_names(names: Any) -> bool:
-    return isinstance(names, str) or (isinstance(names, tuple) and all(isinstance(name, str) for name in names))
+    return isinstance(names, str) or (
+        isinstance(names, tuple | list) and bool(names) and all(isinstance(name, str) for name in names)
+    )
 
 
-def _strings(names: Any) -> tuple[str, ...]:
+def _strings(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _names(item: tuple[Any, ...]) -> tuple[str, ...] | None:
+def _result_names(item: tuple[Any, ...]) -> tuple[str, ...] | None:
     if len(item) == 2 or item[2] is None:
         return None
     if not _are_names(item[2]):
-        raise InvalidMapError(f"the third element of a map is a name or a tuple of names, not {item[2]!r}")
+        raise InvalidMapError(f"the third element of a map is a name or several, not {item[2]!r}")
     return _strings(item[2])
 
 
@@ -207,17 +218,17 @@ def _rowwise(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
 def load(frames: Sequence[Any], maps: Sequence[Map]) -> None:
     """Load the metrics that maps take from some frames, each in one go."""
     for name in {name for one in maps for name in one.columns}:
-        columns = [frame[name].array for frame in frames if isinstance(frame, pd.DataFrame)]
+        columns = [frame[name].array for frame in frames if isinstance(frame, pd.DataFrame) and name in frame.columns]
         metrics = [column for column in columns if isinstance(column, MetricArray)]
         if metrics:
             MetricArray._concat_same_type(metrics).load()  # noqa: SLF001 - of our own class
 
 
 def _values(frame: pd.DataFrame, name: str) -> list[Any]:
-    column = frame[name].array
-    if isinstance(column, MetricArray):
-        column.load()
-    values: list[Any] = frame[name].tolist()
+    column = frame[name] if name in frame.columns else named_column(frame, name, wants="anything")
+    if isinstance(column.array, MetricArray):
+        column.array.load()
+    values: list[Any] = column.tolist()
     return values
 
 

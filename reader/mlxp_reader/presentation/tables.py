@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.analysis.run_numbers import statistic_column
 from mlxp_reader.columns.cells import is_missing
+from mlxp_reader.columns.keys import named_column
 from mlxp_reader.columns.runs import Runs
 
 _STATUS = "info.status"
@@ -44,7 +44,7 @@ def _default_columns(frame: Runs) -> list[str]:
 
 
 def _column(frame: Runs, name: str, tablefmt: str) -> list[Any]:
-    column = frame[name] if name in frame.columns else statistic_column(frame, name)
+    column = named_column(frame, name, wants="anything")
     # NaN among floats may be what was logged, or not; elsewhere it stands for what is missing.
     is_float = isinstance(column.dtype, np.dtype) and column.dtype.kind == "f"
     return [None if is_missing(value) and not is_float else _cell(value, tablefmt) for value in column.tolist()]

@@ -2,7 +2,8 @@
 
 from mlxp_reader.query.expressions import MISSING, Expression
 from mlxp_reader.query.language import DefaultParser, Parser, expression_of, parse
-from mlxp_reader.query.names import STATISTICS, resolve, split_statistic
+from mlxp_reader.query.names import resolve, split_statistic
+from mlxp_reader.query.statistics import STATISTICS
 
 __all__ = [
     "MISSING",

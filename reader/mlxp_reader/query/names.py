@@ -1,23 +1,60 @@
-"""The names of fields: what each kind looks like, and which field a name in a query stands for.
+"""The names of fields: what each kind looks like, and which field a name stands for, wherever a person types one.
 
-A field is ``config.<key>`` or ``info.<key>``, a metric ``<log name>.<key>``, or ``artifact.<type>.<folder>``. A query
-may leave out ``config.``, say ``log_id`` and ``status`` for those of the info, and asks for a metric by one of its
-statistics, such as ``train.loss.last``.
+A field is ``config.<key>`` or ``info.<key>``, a metric ``<log name>.<key>``, or ``artifact.<type>.<folder>``; a frame
+may have further columns. A name may leave out ``config.``, say ``log_id`` and ``status`` for those of the info, and ask
+for a metric by one of its statistics, such as ``train.loss.last``.
 """
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from mlxp.errors import InvalidKeyError
+from mlxp_reader.notices import some
+from mlxp_reader.query.statistics import STATISTICS, listed
 
-STATISTICS = ("last", "first", "min", "max", "mean", "count", "argmin", "argmax")
-"""What can be asked of a metric, whose values are one per record."""
+Kind = Literal["value", "metric", "artifact", "statistic"]
+"""What a field holds: one value per run, one per record, files; or a statistic that is made of a metric."""
 
 SHORT_NAMES = {"log_id": "info.logger.log_id", "status": "info.status"}
 """What is asked for so often that it has a short name, unless the configuration has a key of that name."""
 
 _METADATA = ("config.", "info.")
 _NOT_METRICS = (*_METADATA, "artifact.", "mlxp.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What may be named in one kind of place, and what is said about all else there."""
+
+    noun: str
+    kinds: tuple[Kind, ...]
+    instead_of_metric: str = ""
+    instead_of_statistic: str = ""
+    instead_of_value: str = ""
+
+
+_ONE_OF_ITS_STATISTICS = "has one value per record; a query or table takes one of its statistics: {statistics}"
+_WANTED = {
+    "value": _Wanted("field", ("value", "statistic"), instead_of_metric=_ONE_OF_ITS_STATISTICS),
+    "key": _Wanted(
+        "key",
+        ("value",),
+        instead_of_metric="is a metric, with a value per step; a key has one value per run",
+        instead_of_statistic="is a statistic, and no key; runs.with_stats('{name}') makes it a column",
+    ),
+    "metric": _Wanted(
+        "metric",
+        ("metric",),
+        instead_of_statistic="is one value per run, and no metric; the metric is {metric}",
+        instead_of_value="has one value per run, and is no metric, which has a value per step",
+    ),
+    "statistic": _Wanted("statistic", ("statistic",), instead_of_metric="is a metric; its statistics are {statistics}"),
+    "anything": _Wanted("column", ("value", "metric", "artifact", "statistic")),
+}
+Wants = Literal["value", "key", "metric", "statistic", "anything"]
+"""Where a name stands: of a value to compare or show, of a key to group by, of curves, of one of their statistics."""
 
 
 def is_metadata(field: str) -> bool:
@@ -50,23 +87,36 @@ def split_statistic(name: str) -> tuple[str, str] | None:
     return (metric, statistic) if statistic in STATISTICS and is_metric(metric) else None
 
 
-def resolve(name: str, fields: Collection[str]) -> str:
+def kinds_of(fields: Collection[str]) -> Mapping[str, Kind]:
+    """Return what each field holds: as its name tells, unless `fields` maps names to kinds already."""
+    return fields if isinstance(fields, Mapping) else {field: _kind(field) for field in fields}
+
+
+def _kind(field: str) -> Kind:
+    return "artifact" if field.startswith("artifact.") else "metric" if is_metric(field) else "value"
+
+
+def resolve(name: str, fields: Collection[str], wants: Wants = "value") -> str:
     """Return the field, or the statistic of a metric, that `name` stands for.
 
-    A name that starts with ``config.`` or ``info.`` is that field. Any other one is a statistic of a metric, a key of
-    the configuration, or one of the `SHORT_NAMES`.
+    A field's full name is that field. Any other name is a key of the configuration, a statistic of a metric, or one of
+    the `SHORT_NAMES`; a meaning that cannot be what is wanted does not count.
 
     Parameters
     ----------
     name
-        A name as it is written in a query.
+        A name as a person types it.
     fields
-        The full names of all fields, the metrics among them.
+        The full names of all fields, or a mapping from them to their kinds.
+    wants
+        ``"value"`` for one value per run, ``"key"`` for one that is no statistic, ``"metric"``, ``"statistic"``, or
+        ``"anything"``.
 
     Raises
     ------
     InvalidKeyError
-        If there is no such field, or if the name has both meanings. The message names the nearest fields.
+        If there is no such field, if it is of another kind, or if the name has two meanings. The message names the
+        nearest fields.
 
     Examples
     --------
@@ -74,60 +124,93 @@ def resolve(name: str, fields: Collection[str]) -> str:
     >>> resolve("seed", fields), resolve("status", fields), resolve("train.loss.min", fields)
     ('config.seed', 'info.status', 'train.loss.min')
     """
-    if is_metadata(name) and name in fields:
+    kinds = kinds_of(fields)
+    meanings = _meanings(name, kinds)
+    wanted = _WANTED[wants]
+    fitting = [meaning for meaning, kind in meanings.items() if kind in wanted.kinds]
+    if name in fitting and kinds.get(name):
         return name
-    meanings = _meanings(name, fields)
-    if len(meanings) > 1:
-        raise InvalidKeyError(f"'{name}' is ambiguous: it may be {' or '.join(map(repr, meanings))}")
+    if len(fitting) > 1:
+        raise InvalidKeyError(f"'{name}' is ambiguous: it may be {' or '.join(map(repr, fitting))}")
+    if fitting:
+        return fitting[0]
     if meanings:
-        return meanings[0]
-    if SHORT_NAMES.get(name) in fields:
-        return SHORT_NAMES[name]
-    if name in fields and is_metric(name):
-        choices = ", ".join(f"{name}.{statistic}" for statistic in STATISTICS)
-        several = "has one value per record; a query or table takes one of its statistics"
-        raise InvalidKeyError(f"'{name}' {several}: {choices}")
-    if name in fields:
-        raise InvalidKeyError(f"'{name}' holds artifacts, which nothing can be compared with")
-    raise InvalidKeyError(f"there is no field '{name}'{_suggestion(name, fields)}")
+        raise InvalidKeyError(f"'{name}' {_instead(name, *next(iter(meanings.items())), wanted)}")
+    raise InvalidKeyError(_unknown(name, kinds, wanted))
 
 
-def _meanings(name: str, fields: Collection[str]) -> list[str]:
-    meanings = [f"config.{name}"] if f"config.{name}" in fields else []
-    statistic = split_statistic(name)
-    if statistic is not None and statistic[0] in fields:
-        meanings.append(name)
+def _meanings(name: str, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
+    """Return all that a name may stand for, and what each holds; the short names only where nothing else does."""
+    meanings = {field: kinds[field] for field in (name, f"config.{name}") if field in kinds}
+    metric, _, statistic = name.rpartition(".")
+    if statistic in STATISTICS and kinds.get(metric) == "metric":
+        meanings.setdefault(name, "statistic")
+    if not meanings and (field := SHORT_NAMES.get(name)) in kinds and field is not None:
+        meanings = {field: kinds[field]}
     return meanings
 
 
-def _suggestion(name: str, fields: Collection[str]) -> str:
-    metadata = [field for field in fields if is_metadata(field)]
-    statistics = [f"{field}.{statistic}" for field in fields if is_metric(field) for statistic in STATISTICS]
-    within = [field for field in metadata if f".{name}." in f"{field}."]
-    similar = difflib.get_close_matches(name, [*metadata, *statistics], n=3)
+def _instead(name: str, meaning: str, kind: Kind, wanted: _Wanted) -> str:
+    """Return what is said of a name that stands for something else than what is wanted."""
+    if kind == "artifact":
+        return "holds artifacts, which are files: they have no values to compare, to group by or to draw"
+    if kind == "value" and wanted.noun == "statistic":
+        return "has one value per run, and no statistics"
+    form = {
+        "metric": wanted.instead_of_metric,
+        "statistic": wanted.instead_of_statistic,
+        "value": wanted.instead_of_value,
+    }[kind]
+    statistics = ", ".join(f"{meaning}.{statistic}" for statistic in STATISTICS)
+    return form.format(name=name, metric=name.rpartition(".")[0], statistics=statistics)
+
+
+def _unknown(name: str, kinds: Mapping[str, Kind], wanted: _Wanted) -> str:
+    metric, _, statistic = name.rpartition(".")
+    if kinds.get(metric) == "metric" and "statistic" in wanted.kinds:
+        return f"there is no statistic '{statistic}' of {metric}; there are {listed('and')}"
+    candidates = _candidates(kinds, wanted)
+    known = suggestion(name, candidates)
+    if not known and wanted.noun == "field":
+        known = "; reader.searchable lists what there is, and `mlxp show ID` what a run has"
+    if not known:
+        known = f"; there are {some(candidates)}" if candidates else "; there is none"
+    return f"there is no {wanted.noun} '{name}'{known}"
+
+
+def _candidates(kinds: Mapping[str, Kind], wanted: _Wanted) -> list[str]:
+    """Return the names that could be meant where something is wanted."""
+    fields = [field for field, kind in kinds.items() if kind in wanted.kinds]
+    if "statistic" in wanted.kinds:
+        metrics = (field for field, kind in kinds.items() if kind == "metric")
+        fields += [f"{metric}.{statistic}" for metric in metrics for statistic in STATISTICS]
+    return fields
+
+
+def near(name: str, names: Iterable[str]) -> list[str]:
+    """Return up to three of `names` that are like `name`, which may be a part of one, or one without its prefix.
+
+    Examples
+    --------
+    >>> near("train.lsos", ["train.loss", "config.seed"]), near("sede", ["config.seed"])
+    (['train.loss'], ['config.seed'])
+    """
+    names = list(map(str, names))
+    within = [known for known in names if f".{name}." in f"{known}."]
+    similar = difflib.get_close_matches(name, names, n=3)
     # Without its prefix, a short name is too far from the field that is meant to be found.
-    bare = {field.partition(".")[2]: field for field in metadata}
+    bare = {known.partition(".")[2]: known for known in names if is_metadata(known)}
     similar += [bare[match] for match in difflib.get_close_matches(name, bare, n=3)]
-    nearest = list(dict.fromkeys(within + similar))[:3]
-    return (
-        f"; did you mean {' or '.join(nearest)}?"
-        if nearest
-        else "; reader.searchable lists what there is, and `mlxp show ID` what a run has"
-    )
+    return list(dict.fromkeys(within + similar))[:3]
 
 
-def suggestion(name: str, columns: Collection[str]) -> str:
-    """Return the end of a message about a column that does not exist: the names that are like it.
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """Return the end of a message about something that does not exist: the names that are like it.
 
     Examples
     --------
     >>> suggestion("train.lsos", ["train.loss", "config.seed"])
     '; did you mean train.loss?'
     """
-    names = [str(column) for column in columns]
-    # Without its prefix, a short name is too far from the column that is meant to be found.
-    bare = {column.partition(".")[2]: column for column in names if is_metadata(column)}
-    found = difflib.get_close_matches(name, names, n=3) + [bare[one] for one in difflib.get_close_matches(name, bare)]
-    within = [column for column in names if f".{name}." in f"{column}."]
-    similar = list(dict.fromkeys(within + found))[:3]
-    return f"; did you mean {' or '.join(similar)}?" if similar else ""
+    nearest = near(name, names)
+    return f"; did you mean {' or '.join(nearest)}?" if nearest else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlxp.commands.main import main, parser
+from mlxp_reader.query.statistics import listed
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/command-line.md").read_text(encoding="utf-8")
 VERBS = next(one.choices for one in parser()._actions if isinstance(one.choices, dict))
@@ -44,3 +45,10 @@ def test_help_lists_every_command():
     code = "from mlxp.commands.main import main; main(['--help'])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert all(re.search(rf"^    {verb} ", shown, re.MULTILINE) for verb in VERBS)
+
+
+def test_help_of_the_table_names_every_statistic(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["table", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert listed() in shown

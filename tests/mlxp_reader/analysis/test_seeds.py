@@ -238,13 +238,13 @@ def test_columns_that_are_no_metrics_can_be_averaged():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda runs: runs.over("sed"), "there is no key 'sed' in the configuration"),
+        (lambda runs: runs.over("sed"), "there is no key 'sed'; did you mean config.seed"),
         (lambda runs: runs.over("test.acc"), "'test.acc' is a metric, with a value per step"),
         (lambda runs: runs.over("seed").aggregate("test.acc.lst"), "there is no statistic 'lst' of test.acc"),
         (lambda runs: runs.over("seed").aggregate(STAT, "variance"), "there is no statistic 'variance' over runs"),
         (lambda runs: runs.over("seed").aggregate("model"), "'model' holds something else than numbers"),
         (lambda runs: runs.over("seed").best("test.acc"), "say whether a high or a low mean"),
-        (lambda runs: runs.over("seed").best("test.acc", direction="max"), "such as test.acc.last"),
+        (lambda runs: runs.over("seed").best("test.acc", direction="max"), "one of its statistics: test.acc.last"),
         (lambda runs: runs.over("seed").best("test.acc.max", per="seed"), "'seed' does not tell the groups apart"),
         (lambda runs: runs.over("seed").runs(2), "there is no group 2; there are 2, from 0"),
         (lambda runs: runs.over("seed").aggregate("test.acc", align="both"), "there is no alignment 'both'"),

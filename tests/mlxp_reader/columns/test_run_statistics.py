@@ -1,12 +1,15 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlxp.errors import InvalidKeyError
+from mlxp_reader.columns.accessors import MetricAccessor
 from mlxp_reader.columns.run_statistics import statistic
+from mlxp_reader.query.statistics import STATISTICS
 
 
 def plain(found):
@@ -22,6 +25,32 @@ EXPECTED = {
     "argmin": lambda curve: curve.index(min(curve)),
     "argmax": lambda curve: curve.index(max(curve)),
 }
+
+
+def test_every_statistic_is_tested():
+    assert {*EXPECTED, "mean", "median", "std"} == STATISTICS.keys()
+
+
+@pytest.mark.parametrize("name", ["mean", "median", "std"])
+@given(curves=st.lists(st.none() | st.lists(st.sampled_from([-1e3, -0.5, 0.0, 2.0, 7.25, math.nan]), min_size=1)))
+def test_moments_are_those_of_pandas(name, curves):
+    found = statistic(name, [None if curve is None else np.array(curve) for curve in curves])
+    expected = [None if curve is None else getattr(pd.Series(curve), name)() for curve in curves]
+    assert plain(found) == [None if value is None else pytest.approx(value, nan_ok=True) for value in expected]
+
+
+@pytest.mark.parametrize("name", ["median", "std"])
+def test_infinities_leave_no_finite_spread(name):
+    with np.errstate(invalid="ignore"):
+        expected = getattr(pd.Series([1.0, math.inf, -math.inf, math.inf]), name)()
+    assert statistic(name, [np.array([1.0, math.inf, -math.inf, math.inf])])[0] == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+def test_every_statistic_is_a_method_that_says_what_it_is(name):
+    curves = pd.Series([[3.0, 1.0]], dtype="metric", name="loss")
+    assert getattr(curves.metric, name)().name == f"loss.{name}"
+    assert STATISTICS[name].meaning in getattr(MetricAccessor, name).__doc__
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -59,4 +88,4 @@ def test_infinities_have_no_warnings():
 
 def test_an_unknown_statistic_is_an_error():
     with pytest.raises(InvalidKeyError, match="last, first, min"):
-        statistic("median", [])
+        statistic("mode", [])

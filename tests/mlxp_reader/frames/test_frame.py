@@ -208,7 +208,7 @@ def test_statistics_are_numbers_though_a_run_logged_an_integer_or_none_among_the
     assert runs["train.loss"].metric.first().dtype == "float64"
 
 
-@pytest.mark.parametrize("name", ["train.lsos.last", "train.loss.median", "config.lr.last"])
+@pytest.mark.parametrize("name", ["train.lsos.last", "train.loss.middle", "config.lr.last"])
 def test_an_unknown_statistic_is_an_error(runs, name):
     with pytest.raises(InvalidKeyError, match=r"there is no (column|statistic)"):
         runs.with_stats(name)

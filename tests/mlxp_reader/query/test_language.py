@@ -257,7 +257,7 @@ def test_an_unknown_name_in_a_query_is_shown_at_its_place():
 
 def test_statistics_are_those_of_metrics_only():
     assert split_statistic("train.loss.max") == ("train.loss", "max")
-    assert split_statistic("train.loss.median") is None
+    assert split_statistic("train.loss.mode") is None
     assert split_statistic("config.lr.max") is None
 
 
