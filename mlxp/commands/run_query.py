@@ -6,7 +6,7 @@ from typing import Any
 
 from mlxp.jobs.run_state import RunState
 from mlxp_reader import Reader
-from mlxp_reader.query.expressions import MISSING, Column, Expression, Mask
+from mlxp_reader.query.expressions import MISSING, Expression, FieldValues, Mask
 from mlxp_reader.query.language import parse
 
 _STATUS = "info.status"
@@ -26,7 +26,7 @@ class _WithStatus(Expression):
         # A directory in which no run has started yet has no such field.
         return _WithStatus(self.expression.resolved({*fields, _STATUS}), self.status)
 
-    def mask(self, column: Column, n: int) -> Mask:
+    def mask(self, column: FieldValues, n: int) -> Mask:
         def known(name: str) -> Any:
             if name != _STATUS:
                 return column(name)

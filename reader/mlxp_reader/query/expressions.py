@@ -26,7 +26,7 @@ from mlxp.errors import InvalidKeyError
 from mlxp_reader.query.names import is_metadata, resolve
 
 Mask = npt.NDArray[np.bool_]
-Column = Callable[[str], Any]
+FieldValues = Callable[[str], Any]
 """Gives a field's values, one per run: an array of numpy, pandas or Arrow, or a list.
 
 A run without the key is ``pandas.NA`` or `MISSING`; a null in a masked, string or Arrow array is such a run, too.
@@ -45,12 +45,12 @@ MISSING = Missing.MISSING
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueryPlace:
     """A place in the text of a query.
 
     Examples
     --------
-    >>> print(Place("lr = 1", 3).shown())
+    >>> print(QueryPlace("lr = 1", 3).shown())
         lr = 1
            ^
     """
@@ -84,7 +84,7 @@ class Expression(ABC):
         """
 
     @abstractmethod
-    def mask(self, column: Column, n: int) -> Mask:
+    def mask(self, column: FieldValues, n: int) -> Mask:
         """Return for each of the `n` runs whether it matches; `column` is asked for each of `columns`."""
 
 
@@ -98,7 +98,7 @@ class Everything(Expression):
     def resolved(self, fields: Collection[str]) -> "Expression":  # noqa: D102, ARG002
         return self
 
-    def mask(self, column: Column, n: int) -> Mask:  # noqa: D102, ARG002
+    def mask(self, column: FieldValues, n: int) -> Mask:  # noqa: D102, ARG002
         return np.ones(n, dtype=np.bool_)
 
 
@@ -115,7 +115,7 @@ class _OfField(Expression):
         try:
             return replace(self, name=resolve(self.name, fields))
         except InvalidKeyError as error:
-            place: Place | None = getattr(self, "place", None)
+            place: QueryPlace | None = getattr(self, "place", None)
             if place is None:
                 raise
             raise InvalidKeyError(f"{error}\n{place.shown()}") from None
@@ -127,9 +127,9 @@ class Comparison(_OfField):
 
     operator: str
     value: Any
-    place: Place | None = field(default=None, compare=False, repr=False)
+    place: QueryPlace | None = field(default=None, compare=False, repr=False)
 
-    def mask(self, column: Column, n: int) -> Mask:  # noqa: D102, ARG002
+    def mask(self, column: FieldValues, n: int) -> Mask:  # noqa: D102, ARG002
         values = _values(column(self.name))
         if self.operator == "!=":
             return values.present & ~values.equal(self.value)
@@ -144,9 +144,9 @@ class Membership(_OfField):
 
     choices: tuple[Any, ...]
     negated: bool = False
-    place: Place | None = field(default=None, compare=False, repr=False)
+    place: QueryPlace | None = field(default=None, compare=False, repr=False)
 
-    def mask(self, column: Column, n: int) -> Mask:  # noqa: D102, ARG002
+    def mask(self, column: FieldValues, n: int) -> Mask:  # noqa: D102, ARG002
         values = _values(column(self.name))
         found = values.one_of(self.choices)
         return values.present & ~found if self.negated else found
@@ -164,7 +164,7 @@ class Not(Expression):
     def resolved(self, fields: Collection[str]) -> "Expression":  # noqa: D102
         return Not(self.operand.resolved(fields))
 
-    def mask(self, column: Column, n: int) -> Mask:  # noqa: D102
+    def mask(self, column: FieldValues, n: int) -> Mask:  # noqa: D102
         return ~self.operand.mask(column, n)
 
 
@@ -183,7 +183,7 @@ class _OfSeveral(Expression):
 class All(_OfSeveral):
     """Matches the runs that every operand matches."""
 
-    def mask(self, column: Column, n: int) -> Mask:  # noqa: D102
+    def mask(self, column: FieldValues, n: int) -> Mask:  # noqa: D102
         masks = [operand.mask(column, n) for operand in self.operands]
         return np.asarray(np.logical_and.reduce(masks))
 
@@ -192,7 +192,7 @@ class All(_OfSeveral):
 class AnyOf(_OfSeveral):
     """Matches the runs that at least one operand matches."""
 
-    def mask(self, column: Column, n: int) -> Mask:  # noqa: D102
+    def mask(self, column: FieldValues, n: int) -> Mask:  # noqa: D102
         masks = [operand.mask(column, n) for operand in self.operands]
         return np.asarray(np.logical_or.reduce(masks))
 
@@ -213,7 +213,7 @@ class RecordPredicate(Expression):
     def resolved(self, fields: Collection[str]) -> "Expression":  # noqa: D102
         return replace(self, fields=tuple(name for name in fields if is_metadata(name)))
 
-    def mask(self, column: Column, n: int) -> Mask:  # noqa: D102
+    def mask(self, column: FieldValues, n: int) -> Mask:  # noqa: D102
         columns = {name: list(_values(column(name))) for name in self.fields}
         records = ({name: values[run] for name, values in columns.items()} for run in range(n))
         return np.fromiter((bool(self.predicate(_without_missing(record))) for record in records), np.bool_, n)
@@ -311,16 +311,16 @@ def _values_of_numpy(column: npt.NDArray[Any]) -> _Values:
 
 
 def _values_of_pandas(column: Any) -> _Values:
-    import pandas as pd
-
-    if isinstance(column.dtype, pd.StringDtype):
+    # Told apart by their types' attributes, since queries need no pandas.
+    if column.dtype.type is str:
         return _Values("text", column.to_numpy(dtype=object, na_value=""), ~np.asarray(column.isna()))
-    if isinstance(column, pd.arrays.NumpyExtensionArray):
+    of_numpy = getattr(column.dtype, "numpy_dtype", None)
+    if of_numpy is None or of_numpy.kind not in "biuf":
+        return _mixed(np.asarray(column, dtype=object).tolist())
+    if isinstance(column.dtype.na_value, float):  # an array of numpy, in which NaN is a value like any other
         return _values_of_numpy(column.to_numpy())
-    if column.dtype.kind in "biuf" and hasattr(column.dtype, "numpy_dtype"):
-        values = column.to_numpy(dtype=column.dtype.numpy_dtype, na_value=0)
-        return replace(_values_of_numpy(values), present=~np.asarray(column.isna()))
-    return _mixed(np.asarray(column, dtype=object).tolist())
+    values = column.to_numpy(dtype=of_numpy, na_value=0)
+    return replace(_values_of_numpy(values), present=~np.asarray(column.isna()))
 
 
 def _values_of_arrow(column: Any) -> _Values:

@@ -32,7 +32,7 @@ from mlxp_reader.query.expressions import (
     Expression,
     Membership,
     Not,
-    Place,
+    QueryPlace,
     RecordPredicate,
 )
 
@@ -175,8 +175,8 @@ class _Tokens:
         if self.depth > MAX_DEPTH:
             raise self.error(f"more than {MAX_DEPTH} levels of parentheses")
 
-    def place(self, token: _Token) -> Place:
-        return Place(self.text, token.start)
+    def place(self, token: _Token) -> QueryPlace:
+        return QueryPlace(self.text, token.start)
 
     def error(self, message: str, token: _Token | None = None) -> QuerySyntaxError:
         token = token or self.next
