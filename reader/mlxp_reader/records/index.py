@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -21,18 +20,17 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mlxp.errors import LogDirectoryError
 from mlxp.run_directory.layout import CACHE_DIR, run_directories
 from mlxp_reader.query.expressions import MISSING
-from mlxp_reader.records import encoding
+from mlxp_reader.records import encoding, index_file
 from mlxp_reader.records.crawl import Record, metrics_file
 from mlxp_reader.records.file_states import UNKNOWN, States, states_of
 from mlxp_reader.records.workers import crawl_all
 
 FILE_NAME = "index.parquet"
-_VERSION = b"3"
+_VERSION = b"4"
 
 _OWN = {
     "log_id": pa.int64(),
@@ -108,12 +106,8 @@ def _cache_of_user(source: Path) -> Path:
 
 def opened(source: Path, cache: Path) -> pa.Table | None:
     """Return the index of `source` that is stored in `cache`, or None if there is none that can be used."""
-    try:
-        with pq.ParquetFile(cache / FILE_NAME, page_checksum_verification=True) as file:
-            table = file.read()
-    except (OSError, ValueError, pa.ArrowException):
-        return None
-    return table if table.schema.metadata == _about(table.schema, source, cache) else None
+    table = index_file.read(cache / FILE_NAME)
+    return table if table is not None and table.schema.metadata == _about(source, cache) else None
 
 
 def refreshed(
@@ -159,20 +153,17 @@ def _brought_up_to_date(
     table = _table(records)
     if known is not None and rows:
         table = _merged(known.take(pa.array(rows.values(), type=pa.int64())), table)
-    table = table.replace_schema_metadata(_about(table.schema, source, cache))
+    table = table.replace_schema_metadata(_about(source, cache))
     _write(table, cache / FILE_NAME)
     return table, changes
 
 
-def _about(schema: pa.Schema, source: Path, cache: Path) -> dict[bytes, bytes]:
-    """Return what an index with these columns says of itself."""
-    columns = [(field.name, str(field.type), sorted((field.metadata or {}).items())) for field in schema]
+def _about(source: Path, cache: Path) -> dict[bytes, bytes]:
+    """Return what an index says of itself."""
     return {
         b"mlxp.index": _VERSION,
         # Beside the runs, the index moves with them.
         b"mlxp.source": b"." if cache.parent == source else os.fsencode(source),
-        # Parquet has checksums of its pages only.
-        b"mlxp.columns": f"{zlib.crc32(repr(columns).encode()):08x}".encode(),
     }
 
 
@@ -279,8 +270,9 @@ def _merged_column(name: str, known: pa.Table, new: pa.Table) -> encoding.Encode
 
 
 def _column(name: str, table: pa.Table, other: pa.Table) -> encoding.EncodedColumn:
-    if name in table.schema.names:
-        return table.schema.field(name), table[name]
+    at = table.schema.get_field_index(name)
+    if at >= 0:
+        return table.schema.field(at), table.column(at)
     field = other.schema.field(name)
     if encoding.null_value(field) is MISSING:
         return field, pa.chunked_array([pa.nulls(table.num_rows, field.type)])
@@ -288,12 +280,7 @@ def _column(name: str, table: pa.Table, other: pa.Table) -> encoding.EncodedColu
 
 
 def _write(table: pa.Table, path: Path) -> None:
-    # Random, since readers on several hosts may do this at once; each replaces the whole file.
-    temporary = path.with_name(f".{path.name}-{os.urandom(6).hex()}")
     try:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-        temporary.replace(path)
+        index_file.write(table, path, len(_OWN))
     except OSError as error:
         _log.warning("the index cannot be stored: %s", error)
-        with contextlib.suppress(OSError):
-            temporary.unlink()
