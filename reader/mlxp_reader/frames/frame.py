@@ -4,7 +4,7 @@ Nothing here makes columns lazy; their types do (see `mlxp_reader.columns.metric
 pandas takes and passes it on, unless it is of a form that only MLXP knows.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -13,52 +13,15 @@ from pandas.api.types import is_integer
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.columns.artifacts import ArtifactDtype
-from mlxp_reader.columns.keys import as_names, fields_of, named_column, resolve_columns
+from mlxp_reader.columns.keys import as_names, named_column
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.mixed import MixedDtype
 from mlxp_reader.frames import maps
 from mlxp_reader.frames.analysis_methods import Analysis
+from mlxp_reader.frames.column_names import full_names_of_keys, told_of_unknown
 from mlxp_reader.frames.matching import matching
+from mlxp_reader.frames.run import Run
 from mlxp_reader.presentation import display, tables
-from mlxp_reader.query.names import is_metadata, resolve
-
-
-class Run(Mapping[str, Any]):
-    """One run of a frame: its values by name, loaded when they are looked into.
-
-    Its keys are the full names of the columns; it answers to short ones and to statistics, too.
-
-    Examples
-    --------
-    >>> run = DataFrame({"config.lr": [0.1, 1.0], "config.seed": [1, 2]})[0]
-    >>> run["config.seed"], dict(run)
-    (1, {'config.lr': 0.1, 'config.seed': 1})
-    """
-
-    def __init__(self, frame: pd.DataFrame, row: int) -> None:
-        self._frame = frame
-        self._row = row
-
-    def __getitem__(self, name: str) -> Any:
-        if name in self._frame.columns:
-            value = self._frame[name].iloc[self._row]
-        else:
-            value = named_column(self._frame.iloc[[self._row]], name, wants="anything").iloc[0]
-        if isinstance(value, np.generic):
-            return value.item()
-        return None if value is pd.NA else value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._frame.columns)
-
-    def __len__(self) -> int:
-        return len(self._frame.columns)
-
-    def __repr__(self) -> str:
-        return repr(self._frame.iloc[self._row])
-
-    def _repr_html_(self) -> str:
-        return self._frame.iloc[[self._row]].to_html()
 
 
 class DataFrame(Analysis, pd.DataFrame):
@@ -107,27 +70,10 @@ class DataFrame(Analysis, pd.DataFrame):
         try:
             return super().__getitem__(key)
         except KeyError as error:
-            told = self._told_of_unknown(key)
+            told = told_of_unknown(self, key)
             if told is None:
                 raise
             raise InvalidKeyError(told) from error
-
-    def _told_of_unknown(self, key: Any) -> str | None:
-        """Return what is wrong with the name of a column, or a list of them; None if that is for pandas to say."""
-        names = [key] if isinstance(key, str) else key if isinstance(key, list) else []
-        unknown = [name for name in names if isinstance(name, str) and name not in self.columns]
-        fields = fields_of(self) if unknown else {}
-        if not any(is_metadata(name) or kind != "value" for name, kind in fields.items()):
-            return None
-        try:
-            meant = resolve(unknown[0], fields, wants="anything")
-        except InvalidKeyError as error:
-            return str(error)
-        if meant in fields:
-            return f"there is no column '{unknown[0]}'; write its full name, '{meant}'"
-        metric, _, statistic = meant.rpartition(".")
-        write = f"df['{metric}'].metric.{statistic}(), or add it by with_stats('{meant}')"
-        return f"there is no column '{meant}'; write {write}"
 
     def _is_place(self, key: Any) -> bool:
         if not is_integer(key) or isinstance(key, bool) or not -len(self) <= key < len(self):
@@ -191,37 +137,25 @@ class DataFrame(Analysis, pd.DataFrame):
     def groupby(self, *args: Any, **kwargs: Any) -> Any:
         """Return the runs in groups, a `GroupedDataFrame`, which understands what pandas' groups do.
 
-        Of keys of the configuration, ``config.`` may be left out.
+        Of keys of the configuration, ``config.`` may be left out. Unlike in pandas, the runs whose value is None or
+        missing are a group, unless ``dropna=True`` leaves them out.
 
         Raises
         ------
         InvalidKeyError
-            If there is no such column.
+            If there is no such column, or if it is a metric.
         """
-        from mlxp_reader.frames.groups import GroupedDataFrame
+        from mlxp_reader.frames.frame_groups import FrameGroups
 
         if not isinstance(kwargs.get("group_keys", True), bool):  # MLXP's name of the first parameter
             args = (kwargs.pop("group_keys"), *args)
         if args:
-            args = (self._named_keys(args[0]), *args[1:])
+            args = (full_names_of_keys(self, args[0]), *args[1:])
         elif "by" in kwargs:
-            kwargs["by"] = self._named_keys(kwargs["by"])
-        groups = super().groupby(*args, **kwargs)
-        return GroupedDataFrame.of(self, groups)
-
-    def _named_keys(self, by: Any) -> Any:
-        """Return what to group by, with the full names of columns; what pandas takes besides stays as it is."""
-        is_one = isinstance(by, str)
-        names = [by] if is_one else by
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            return by
-        try:
-            full = [name if name in self.index.names else resolve_columns(self, name)[0] for name in names]
-        except InvalidKeyError:
-            if len(names) == len(self) and not is_one:
-                return by  # the name of a group for each row
-            raise
-        return full[0] if is_one else full
+            kwargs["by"] = full_names_of_keys(self, kwargs["by"])
+        # What is None is a group, too; pandas' own default would leave out its runs.
+        kwargs = {"dropna": False, "observed": True, **kwargs}
+        return FrameGroups(self, super().groupby(*args, **kwargs))
 
     def aggregate(self, *args: Any, **kwargs: Any) -> Any:
         """Return one row: what the function of each map makes of the list of its column's values.
@@ -234,9 +168,9 @@ class DataFrame(Analysis, pd.DataFrame):
             If the map is not of the form ``(function, columns[, names])``.
         """
         found = self._maps(args, kwargs)
-        return (
-            super().aggregate(*args, **kwargs) if found is None else self._made(maps.row(maps.aggregated(self, found)))
-        )
+        if found is None:
+            return super().aggregate(*args, **kwargs)
+        return DataFrame(maps.row(maps.aggregated(self, found)))
 
     agg = aggregate
 
@@ -251,7 +185,8 @@ class DataFrame(Analysis, pd.DataFrame):
         if found is None:
             return super().apply(*args, **kwargs)
         map_type = kwargs["map_type"] if "map_type" in kwargs else args[1] if len(args) > 1 else "Generic"
-        return self._made(maps.applied(self, found, map_type))
+        columns, keeps_rows = maps.applied(self, found, map_type)
+        return self._labelled(columns) if keeps_rows else DataFrame(columns)
 
     def transform(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the function of each map makes of the list of its column's values, one value per run.
@@ -259,7 +194,7 @@ class DataFrame(Analysis, pd.DataFrame):
         Given no maps, `pandas.DataFrame.transform`.
         """
         found = self._maps(args, kwargs)
-        return super().transform(*args, **kwargs) if found is None else self._made(maps.transformed(self, found))
+        return super().transform(*args, **kwargs) if found is None else self._labelled(maps.transformed(self, found))
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the function of each map makes of each value of its columns.
@@ -267,7 +202,7 @@ class DataFrame(Analysis, pd.DataFrame):
         Given no maps, `pandas.DataFrame.map`.
         """
         found = self._maps(args, kwargs)
-        return super().map(*args, **kwargs) if found is None else self._made(maps.mapped(self, found))
+        return super().map(*args, **kwargs) if found is None else self._labelled(maps.mapped(self, found))
 
     def filter(self, *args: Any, **kwargs: Any) -> Any:
         """Return the runs that a query or a map chooses.
@@ -346,9 +281,9 @@ class DataFrame(Analysis, pd.DataFrame):
     def _maps(self, args: tuple[Any, ...], kwargs: dict[str, Any], keyword: str = "maps") -> list[maps.Map] | None:
         return maps.as_maps(args[0] if args else kwargs.get(keyword), self)
 
-    def _made(self, columns: dict[str, Any]) -> "DataFrame":
-        made = DataFrame(columns)
-        return made.set_axis(self.index) if len(made) == len(self) and len(self) > 1 else made
+    def _labelled(self, columns: dict[str, Any]) -> "DataFrame":
+        """Return columns of one value per run, with the labels of the runs."""
+        return DataFrame(columns).set_axis(self.index)
 
 
 def _varies(column: "pd.Series[Any]") -> bool:

@@ -158,8 +158,10 @@ def selected(frame: pd.DataFrame, maps: Sequence[Map]) -> np.ndarray[Any, np.dty
     return np.array([bool(value) for value in keep], dtype=np.bool_)
 
 
-def applied(frame: pd.DataFrame, maps: Sequence[Map], map_type: str) -> dict[str, Any]:
+def applied(frame: pd.DataFrame, maps: Sequence[Map], map_type: str) -> tuple[dict[str, Any], bool]:
     """Return columns, or one row, according to `map_type` and to what the functions return.
+
+    The second value tells whether there is a row per run.
 
     Raises
     ------
@@ -169,13 +171,13 @@ def applied(frame: pd.DataFrame, maps: Sequence[Map], map_type: str) -> dict[str
     if map_type not in MAP_TYPES:
         raise InvalidMapError(f"unknown map_type '{map_type}'; there are {', '.join(MAP_TYPES)}")
     if map_type == "Pointwise":
-        return mapped(frame, maps)
+        return mapped(frame, maps), True
     if map_type == "Rowwise":
-        return _rowwise(frame, maps)
+        return _rowwise(frame, maps), True
     results = _columnwise(frame, maps) if map_type == "Columnwise" else _generic(frame, maps)
     if _keep_rows(results, len(frame)):
-        return {name: column(list(values)) for name, values in results.items()}
-    return row(results)
+        return {name: column(list(values)) for name, values in results.items()}, True
+    return row(results), False
 
 
 def row(results: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""What the names of columns stand for where pandas takes them, and what is said of those that it does not find."""
+
+from typing import Any
+
+import pandas as pd
+
+from mlxp.errors import InvalidKeyError
+from mlxp_reader.columns.keys import fields_of, resolve_columns
+from mlxp_reader.query.names import is_metadata, resolve
+
+
+def told_of_unknown(frame: pd.DataFrame, key: Any) -> str | None:
+    """Return what is wrong with the name of a column, or a list of them; None if that is for pandas to say."""
+    names = [key] if isinstance(key, str) else key if isinstance(key, list) else []
+    unknown = [name for name in names if isinstance(name, str) and name not in frame.columns]
+    fields = fields_of(frame) if unknown else {}
+    if not any(is_metadata(name) or kind != "value" for name, kind in fields.items()):
+        return None
+    try:
+        meant = resolve(unknown[0], fields, wants="anything")
+    except InvalidKeyError as error:
+        return str(error)
+    if meant in fields:
+        return f"there is no column '{unknown[0]}'; write its full name, '{meant}'"
+    metric, _, statistic = meant.rpartition(".")
+    write = f"df['{metric}'].metric.{statistic}(), or add it by with_stats('{meant}')"
+    return f"there is no column '{meant}'; write {write}"
+
+
+def full_names(frame: pd.DataFrame, names: Any) -> Any:
+    """Return the full name of a column, or a list of them; anything else, and what is unknown, as it is.
+
+    Raises
+    ------
+    InvalidKeyError
+        If one is a statistic of a metric, which is no column; the message says what to write.
+    """
+    several = [names] if isinstance(names, str) else names
+    if not isinstance(several, list) or all(name in frame.columns for name in several):
+        return names
+    fields = fields_of(frame)
+    full = [name if name in frame.columns else resolve(name, fields, wants="anything") for name in several]
+    if unknown := [name for name in full if name not in frame.columns]:
+        raise InvalidKeyError(str(told_of_unknown(frame, unknown)))
+    return full[0] if isinstance(names, str) else full
+
+
+def full_names_of_keys(frame: pd.DataFrame, by: Any) -> Any:
+    """Return what to group by, with the full names of columns; what pandas takes besides stays as it is."""
+    is_one = isinstance(by, str)
+    names = [by] if is_one else by
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return by
+    try:
+        full = [name if name in frame.index.names else resolve_columns(frame, name)[0] for name in names]
+    except InvalidKeyError:
+        if len(names) == len(frame) and not is_one:
+            return by  # the name of a group for each row
+        raise
+    return full[0] if is_one else full

@@ -1,0 +1,56 @@
+"""One run of a frame."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlxp_reader.columns.cells import CellArray
+from mlxp_reader.columns.keys import named_column, shown
+
+
+class Run(Mapping[str, Any]):
+    """One run of a frame: its values by name, loaded when they are looked into.
+
+    Its keys are the full names of the columns; it answers to short ones and to statistics, too.
+
+    Examples
+    --------
+    >>> from mlxp_reader import DataFrame
+    >>> run = DataFrame({"config.lr": [0.1, 1.0], "config.seed": [1, 2]})[0]
+    >>> run["config.seed"], dict(run)
+    (1, {'config.lr': 0.1, 'config.seed': 1})
+    """
+
+    def __init__(self, frame: pd.DataFrame, row: int) -> None:
+        self._frame = frame
+        self._row = row
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._frame.columns:
+            value = self._frame[name].iloc[self._row]
+        else:
+            value = named_column(self._frame.iloc[[self._row]], name, wants="anything").iloc[0]
+        if isinstance(value, np.generic):
+            return value.item()
+        return None if value is pd.NA else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._frame.columns)
+
+    def __len__(self) -> int:
+        return len(self._frame.columns)
+
+    def __repr__(self) -> str:
+        return repr(self._frame.iloc[self._row])
+
+    def _repr_html_(self) -> str:
+        texts = [_text(self._frame[name].array, self._row) for name in self]
+        html: str = pd.DataFrame({"": texts}, index=pd.Index(list(self)))._repr_html_()  # type: ignore[operator]  # as below
+        return html
+
+
+def _text(column: Any, row: int) -> str:
+    """Return a value as a frame shows it: nothing is loaded."""
+    return str(column._formatter()(column[row])) if isinstance(column, CellArray) else shown(column[row])  # type: ignore[attr-defined]  # noqa: SLF001 - as pandas does
