@@ -44,9 +44,24 @@ _HOMES = {
 }
 
 
+_MODULES = {
+    "config_dict",
+    "data_structures",
+    "errors",
+    "job_state",
+    "launcher",
+    "logger",
+    "parser",
+    "reader",
+    "scheduler",
+    "version_manager",
+}
+"""The modules that one need not import: ``import mlxp; mlxp.logger.Logger`` is how MLXP 1 documented it."""
+
+
 def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return importlib.import_module("mlxp.errors")
+    if name in _MODULES:
+        return importlib.import_module(f"mlxp.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'mlxp' has no attribute '{name}'")
     value = getattr(importlib.import_module(_HOMES[name]), name)

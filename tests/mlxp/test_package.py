@@ -61,6 +61,11 @@ def test_public_name_stays_where_it_is(module, name):
     assert hasattr(importlib.import_module(module), name)
 
 
+@pytest.mark.parametrize("module", sorted({module for module, _ in importable()} - {"mlxp", "mlxp_reader"}))
+def test_module_of_a_public_name_is_an_attribute_of_the_package_from_the_start(module):
+    assert python(f"import mlxp; print({module}.__name__)") == [module]
+
+
 @pytest.mark.parametrize("module", ["mlxp", "mlxp_reader", "mlxp.errors"])
 def test_list_of_public_names_is_complete(module):
     listed = {name for home, name in importable() if home == module}

@@ -1,0 +1,76 @@
+"""What a program written for MLXP 1 does: it works, or the error that it gets is on the page about migration."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import mlxp
+
+PAGE = (Path(__file__).parents[2] / "docs/how-to/migrate.md").read_text(encoding="utf-8")
+ERRORS = re.findall(r"^\| `([^`]+)`", PAGE.partition("## If you see this error")[2], re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def scope(copy_app, tmp_path_factory):
+    """What the statements of a program find: the runs of a sweep, their reader, and a logger."""
+    app = copy_app("training", tmp_path_factory.mktemp("training"))
+    assert app.run("seed=1,2").returncode == 0
+    reader = mlxp.Reader(app.directory / "logs")
+    with mlxp.DefaultLogger(tmp_path_factory.mktemp("logs")) as logger:
+        yield {"mlxp": mlxp, "reader": reader, "runs": reader.filter(), "logger": logger}
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("[run['config.seed'] for run in runs]", "TypeError: string indices must be integers"),
+        ("if runs: pass", "ValueError: The truth value of a DataFrame is ambiguous"),
+        ("reader.filter('config.sead == 1')", "there is no field 'config.…'"),
+        ("logger.log_metrics({'per': {'a': 1}}, 'train')", "the metric 'per' is of type dict"),
+        ("logger.log_metrics({0: 1}, 'train')", "the name of a metric is a str"),
+        ("mlxp.Reader('logs', reload=True)", "unexpected keyword argument 'reload'"),
+        ("logger.log_artifacts(1, 'x', artifact_format='pickle')", "unexpected keyword argument 'artifact_format'"),
+        ("logger.log_artifact(1, 'x')", "object has no attribute 'log_artifact'"),
+        ("runs.groupBy('config.seed')", "object has no attribute 'groupBy'"),
+        ("import mlxp.data_structures.schemas", "No module named 'mlxp.data_structures.schemas'"),
+        ("import mlxp.enumerations", "No module named 'mlxp.enumerations'"),
+        ("mlxp.scheduler.Schedulers_dict", "has no attribute 'Schedulers_dict'"),
+        ("import mlxp.mlxpsub", "No module named 'mlxp.mlxpsub'"),
+        ("runs + runs", "unsupported operand type(s) for +"),
+        ("mlxp.launch(print)", "mlxp.launch takes options before the function"),
+    ],
+)
+def test_error_of_a_program_for_mlxp_1_is_on_the_page(scope, statement, error):
+    assert error in ERRORS
+    with pytest.raises((TypeError, ValueError, AttributeError, ImportError, KeyError)) as raised:
+        exec(statement, dict(scope))
+    begin, _, end = error.partition("…")
+    assert begin in f"{raised.typename}: {raised.value}"
+    assert end in str(raised.value)
+
+
+def test_every_error_on_the_page_is_tried():
+    [mark] = test_error_of_a_program_for_mlxp_1_is_on_the_page.pytestmark
+    assert {error for _, error in mark.args[1]} == set(ERRORS)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import mlxp; mlxp.logger.Logger, mlxp.reader.Reader, mlxp.launcher.launch, mlxp.parser.Parser",
+        "from mlxp.data_structures.dataframe import GroupedDataFrame",
+        "[runs[place]['config.seed'] for place in range(len(runs))]",
+        "runs[0]['val.loss'][-1], list(runs[0]['val.loss']), sum(runs[0]['val.loss'])",
+        "mlxp.Reader('.', refresh=True)",
+        "assert runs.diff() == ['config.seed']",
+        "runs.groupby(['config.seed']).aggregate((max, 'config.optimizer.lr'))",
+        "runs.toPandas(lazy=False)",
+        "reader.filter(\"info.status == 'COMPLETE'\", result_format='pandas')",
+        "logger.log_metrics({'loss': 1.0}, log_name='train')",
+        "logger.log_checkpoint({'epoch': 1}, 'last'); assert logger.load_checkpoint('last') == {'epoch': 1}",
+        "mlxp.launcher.instance_from_dict('fractions.Fraction', {'numerator': 1})",
+    ],
+)
+def test_statement_of_mlxp_1_still_works(scope, statement):
+    exec(statement, dict(scope))
