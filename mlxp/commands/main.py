@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlxp import __version__
 from mlxp.commands.completion import complete
 from mlxp.commands.terminal import notices_in_lines
 from mlxp.errors import MLXPError
 from mlxp.scheduler import import_plugin
+from mlxp.version import __version__
 
 _QUERY = "which runs, such as \"info.status == 'FAILED' & seed < 3\""
 _KEY = "a key of the configuration; 'config.' may be left out"
