@@ -107,6 +107,7 @@ _COMPLETERS: dict[str, Callable[..., Any]] = {
     "hue": _keys,
     "style": _keys,
     "col": _keys,
+    "row": _keys,
     "metric": _metrics,
     "format": _formats,
     "scheduler": _schedulers,

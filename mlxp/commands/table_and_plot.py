@@ -124,8 +124,8 @@ def _drawn(runs: "DataFrame", options: argparse.Namespace) -> Any:
 
     axes: Any = runs.plot_metric(
         options.metric,
-        **{name: getattr(options, name) for name in ("hue", "style", "col", "over", "exclude", "x", "step")},
-        **{name: getattr(options, name) for name in ("smooth", "logx", "logy")},
+        **{name: getattr(options, name) for name in ("hue", "style", "row", "col", "over", "exclude", "x", "step")},
+        **{name: getattr(options, name) for name in ("smooth", "logx", "logy", "width")},
         band=None if options.band == "none" else options.band,
     )
     every = np.ravel(axes)

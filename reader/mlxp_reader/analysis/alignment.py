@@ -82,9 +82,18 @@ def _have_all(curves: Sequence[Curve], union: npt.NDArray[Any]) -> bool:
 
 
 def _interpolated(curve: Curve, at: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the values in between the first and the last one of a curve; there are none outside."""
+    """Return the values in between the first and the last one of a curve; there are none outside.
+
+    Next to NaN or infinity that was logged, there is no other number in between.
+    """
     steps, values = curve
-    there = ~np.isnan(values)
-    if not there.any():
+    if not len(steps):
         return np.full(len(at), np.nan)
-    return np.asarray(np.interp(at, steps[there], values[there], left=np.nan, right=np.nan))
+    after = np.searchsorted(steps, at).clip(0, len(steps) - 1)
+    before = np.where(steps[after] == at, after, after - 1).clip(0)
+    found = np.interp(at, steps, np.where(np.isfinite(values), values, 0.0), left=np.nan, right=np.nan)
+    # The sum of an infinite and a finite number is infinite, that with NaN is NaN.
+    with np.errstate(invalid="ignore"):
+        ends = values[before] + values[after]
+    is_within = (at >= steps[0]) & (at <= steps[-1])
+    return np.asarray(np.where(is_within & ~np.isfinite(ends), ends, found))

@@ -6,10 +6,11 @@ Metrics of one file are joined by their records, those of several files by their
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.columns.keys import fields_of
@@ -17,9 +18,6 @@ from mlxp_reader.columns.metric_array import MetricArray, MetricDtype
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import notice
 from mlxp_reader.query.names import resolve
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 STEP_KEYS = ("step", "epoch", "iteration")
 """The keys that tell the step of a record, the first one that there is."""
@@ -95,6 +93,29 @@ def curves(frame: Runs, metrics: Sequence[str], step: str | None = None) -> Curv
     return Curves(joined.run, joined.step, {name: joined.columns[name] for name in dict.fromkeys(metrics)})
 
 
+def beside(frame: Runs, metric: str, place: str, step: str | None = None) -> Curves:
+    """Return the values of a metric, with those of another one as their steps.
+
+    They are those of the same records or, of two files, of the same step; NaN where there is none.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such metric.
+    """
+    if log_name_of(frame, metric) == log_name_of(frame, place):
+        values = _flat(frame, metric)
+        keys = _Keys([values])
+        return Curves(keys.run, keys.steps(_flat(frame, place)), {metric: keys.placed(values)})
+    mine, other = curves(frame, [metric], step), curves(frame, [place], step)
+    table, places = (pd.DataFrame({"run": found.run, "step": found.step}) for found in (mine, other))
+    keys_of_both = ["run", "step", "time"]
+    for one in (table, places):
+        one["time"] = one.groupby(["run", "step"]).cumcount()
+    joined = table.merge(places.assign(place=other.columns[place]), on=keys_of_both, how="left")
+    return Curves(mine.run, joined["place"].to_numpy(), mine.columns)
+
+
 def _tell_of_different_steps(frame: Runs, log_names: Sequence[str], step: str | None) -> None:
     told_by = {log_name: step_name(frame, log_name, step) for log_name in log_names}
     clocks = {log: "number of the record" if name is None else name.rpartition(".")[2] for log, name in told_by.items()}
@@ -118,7 +139,6 @@ def log_name_of(frame: Runs, metric: str) -> str:
 
     Examples
     --------
-    >>> import pandas as pd
     >>> log_name_of(pd.DataFrame(columns=["train.val.acc", "train.epoch"], dtype="metric"), "train.val.acc")
     'train'
     """

@@ -6,7 +6,7 @@ Each method is a function of a file of its own, where its parameters are documen
 from typing import Any
 
 from mlxp_reader.analysis import history, seeds
-from mlxp_reader.presentation import display, paper_tables, plots, sweep_plots
+from mlxp_reader.presentation import display, paper_tables, parallel_plot, plots, sweep_plots
 
 
 class Analysis:
@@ -29,4 +29,4 @@ class Analysis:
     table = paper_tables.table
     plot_metric = plots.plot_metric
     plot_sweep = sweep_plots.plot_sweep
-    plot_parallel = sweep_plots.plot_parallel
+    plot_parallel = parallel_plot.plot_parallel

@@ -1,69 +1,64 @@
-"""Curves of runs as a picture: a line per run or per group of runs, with a band that shows how much these differ."""
+"""Curves of runs as a picture: how the lines look, in which panels they are, and what the legend says of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.analysis.alignment import Curve, align, curves_by_run, in_order
-from mlxp_reader.analysis.curves import curves, log_name_of, run_ids, step_name
-from mlxp_reader.analysis.seed_statistics import spread
-from mlxp_reader.analysis.seeds import seed_groups
-from mlxp_reader.columns.keys import as_names, resolve_columns, setting, short, shown
+from mlxp_reader.columns.keys import as_names, resolve_columns
 from mlxp_reader.columns.runs import Runs
-from mlxp_reader.notices import notice, some
-from mlxp_reader.presentation.plot_style import DASHES, check_choice, colours, plain, pyplot, say_nothing
-
-Array = npt.NDArray[Any]
-
-BANDS = ("std", "sem", "ci95", "bootstrap", "minmax", "min-max", "iqr")
-"""What a band shows: around the mean, or for ``iqr``, the quartiles around the median."""
+from mlxp_reader.presentation.categories import Categories, Words, categories, words
+from mlxp_reader.presentation.figures import Width, inches, legend, letters_for, most_columns, panels
+from mlxp_reader.presentation.lines import (
+    BANDS,
+    Line,
+    Request,
+    alone,
+    broken_off,
+    ends,
+    extremes,
+    how_many,
+    kept,
+    lines_of,
+)
+from mlxp_reader.presentation.plot_style import DASHES, Palette, check_choice, colours, plain, pyplot, say_nothing
 
 MOST_LABELS = 12
-"""More lines than this have no label each."""
+"""Of more lines or colours than this, not all have a label."""
 
 MOST_ENDS = 4
 """On more lines than this, the places at which runs end have ticks, but no texts."""
 
+_BROKEN_OFF = "then NaN or ∞"
+
+Array = npt.NDArray[Any]
+Section = tuple[str, list[tuple[Any, str]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How curves are drawn; see `DataFrame.plot_metric`."""
+    """How lines are drawn: the categories that have a colour, a dash, and a panel each; see `DataFrame.plot_metric`."""
 
-    hue: str | None
-    style: str | None
-    col: str | None
-    band: str | None
+    hue: Categories
+    style: Categories
+    row: Categories
+    col: Categories
+    colours: list[Any]
     max_points: int
-    is_averaged: bool
-    colours: dict[str, Any] = field(default_factory=dict)
-    dashes: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line: of which setting, where, how far the band is, and how many runs it stands for at each place."""
-
-    setting: dict[str, Any]
-    x: Array
-    middle: Array
-    low: Array | None
-    high: Array | None
-    counts: Array
+    has_hue: bool
 
 
 def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
     frame: Runs,
     metric: str,
     *,
-    hue: str | None = None,
-    style: str | None = None,
-    col: str | None = None,
+    hue: str | Sequence[str] | None = None,
+    style: str | Sequence[str] | None = None,
+    row: str | Sequence[str] | None = None,
+    col: str | Sequence[str] | None = None,
     over: str | Sequence[str] = (),
     band: str | None = "std",
     x: str = "step",
@@ -74,55 +69,71 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
     logy: bool = False,
     max_points: int = 2000,
     exclude: str | Iterable[str] | None = None,
+    palette: Palette = None,
+    order: Mapping[str, Sequence[Any]] | None = None,
+    labels: Mapping[Any, str] | None = None,
+    width: Width = None,
     ax: Any = None,
 ) -> Any:
     """Draw the curves of a metric by matplotlib: a line per run, or the mean over some runs and a band around it.
 
     Where runs end early, the line has a tick, and ``n=5→3`` above says how many go on, once for all lines that end
-    alike; so does its label for the line as a whole.
+    alike; so does the legend. A cross is the last value before a run logged NaN or infinity.
 
     Parameters
     ----------
-    hue, style, col
-        Keys whose values have a colour, a dash, or a picture of their own.
+    hue, style, row, col
+        Keys whose values have a colour, a dash, or a picture of their own, in rows or columns. Of several keys, such as
+        ``hue=["lr", "depth"]``, each combination has one. None, NaN and missing values have theirs, too.
     over
         The keys that the runs behind one line differ in, such as ``"seed"``; see `over`.
     band
         How far the band reaches: ``"std"``, ``"sem"``, ``"ci95"`` or ``"bootstrap"`` around the mean,
         ``"min-max"``, ``"iqr"`` (the quartiles, around the median), or None.
     x
-        What the curves are drawn against: ``"step"``, or another metric, of the same file if it is only a key, such
-        as ``"time"``; it is joined as `history` does.
+        What the curves are drawn against: ``"step"``, or another metric that was logged in the same records, such as
+        ``"time"``. That of another file, ``"train.time"``, needs a step that both files have.
     step
         The key that tells the step; see `history`.
     align
         How curves of one group are brought together; see `SeedGroups.aggregate`. By default ``"union"``, or
         ``"interpolate"`` if they were logged at different places.
     smooth
-        From 0 to less than 1: the weight of what came before in the moving average of each run.
+        From 0 to less than 1: the weight of what came before in the moving average of each run. NaN and infinite
+        values stay what they are.
     logx, logy
         Whether the axes are logarithmic.
     max_points
         Lines of more points are drawn by this many, which keep their ups and downs.
     exclude
         Patterns of keys that do not matter although they vary; see `over`.
+    palette
+        The colours of `hue`: the name of one of matplotlib's colour maps, a list, or a colour for each value.
+    order
+        The values of keys in the order that is wanted, such as ``{"model": ["vit", "mlp"]}``; others follow.
+    labels
+        Other names for keys, their values and the metric.
+    width
+        ``"column"`` or ``"page"`` of a paper, or a number of inches: a figure of that width, with small letters. By
+        default, one for the screen.
     ax
         Axes to draw into, a cell of a grid say; by default new ones.
 
     Returns
     -------
     matplotlib.axes.Axes
-        With `col`, an array of them.
+        With `col`, an array of them; with `row`, one with rows and columns.
 
     Raises
     ------
     InvalidKeyError
-        If there is no such metric, key or choice.
+        If there is no such metric, key or choice, or the metric has one value per run, which is no curve.
     ImportError
         If matplotlib is not installed.
 
     Examples
     --------
+    >>> import pandas as pd
     >>> from mlxp_reader import DataFrame
     >>> curves = pd.array([[3.0, 2.0, 1.0], [5.0, 4.0]], dtype="metric")
     >>> runs = DataFrame({"config.seed": [1, 2], "val.loss": curves})
@@ -131,206 +142,189 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
     'n=2→1'
     """
     check_choice("band", band, [*BANDS, None])
-    if not 0 <= smooth < 1:
-        raise InvalidKeyError(f"smooth is a number from 0 (not at all) to less than 1, not {smooth}")
-    if col is not None and ax is not None:
-        raise InvalidKeyError("col makes Axes of its own: leave out either col or ax")
-    hue, style, col = (resolve_columns(frame, name)[0] if name else None for name in (hue, style, col))
-    by = [key for key in dict.fromkeys((hue, style, col)) if key]
-    found, x_label = _curves(frame, metric, x, step)
-    found = [(at, _smoothed(values, smooth)) for at, values in found]
-    look = Look(hue, style, col, band, max_points, is_averaged=bool(over))
-    lines = (
-        _averaged(frame, found, as_names(over), by, exclude, look, align) if over else _single(frame, found, by, look)
+    if (row is not None or col is not None) and ax is not None:
+        given = "col" if col is not None else "row"
+        raise InvalidKeyError(f"{given} makes Axes of its own: leave out either {given} or ax")
+    inches(width)
+    pyplot()  # before anything is read
+    called = words(labels, order, frame.columns)
+    asked = {"hue": hue, "style": style, "row": row, "col": col}
+    channels = {name: resolve_columns(frame, keys) for name, keys in asked.items()}
+    by = list(dict.fromkeys(key for keys in channels.values() for key in keys))
+    lines, x_label = lines_of(frame, Request(metric, x, step, as_names(over), by, band, align, smooth, exclude))
+    look = _look(lines, channels, called, palette, max_points)
+    names = {"xlabel": plain(called.name(x_label, x_label)), "ylabel": plain(called.name(metric, metric))}
+    scales = {**({"xscale": "log"} if logx else {}), **({"yscale": "log"} if logy else {})}
+    with letters_for(width):
+        axes = _drawn(lines, look, names | scales, width, ax)
+    return axes if row is not None else axes.ravel() if col is not None else axes.flat[0]
+
+
+def _look(lines: list[Line], channels: dict[str, list[str]], called: Words, palette: Palette, max_points: int) -> Look:
+    """Choose a colour for each hue, or for each line if there is no hue, and a dash and a panel for each category."""
+
+    def found(keys: list[str], *, with_keys: bool) -> Categories:
+        values = [tuple(line.setting[key] for key in keys) for line in lines]
+        return categories(keys, values, called, with_keys=with_keys)
+
+    named = [key for keys in channels.values() for key in keys]
+    others = [key for key in (lines[0].setting if lines else {}) if key not in named]
+    if channels["style"] and not any(line.is_mean for line in lines):
+        others = []  # runs that look alike
+    hue = found(channels["hue"] or others, with_keys=not channels["hue"])
+    values = [value[0] if len(value) == 1 else value for value in hue.values]
+    return Look(
+        hue=hue,
+        style=found(channels["style"], with_keys=False),
+        row=found(channels["row"], with_keys=True),
+        col=found(channels["col"], with_keys=True),
+        colours=colours(values, palette),
+        max_points=max_points,
+        has_hue=bool(channels["hue"]),
     )
-    _choose_looks(look, lines)
-    axes = _axes(lines, look, ax)
-    for (_, mine), axis in zip(_panels(lines, look), axes.flat, strict=False):
+
+
+def _drawn(lines: list[Line], look: Look, settings: dict[str, Any], width: Width, ax: Any) -> Array:
+    """Draw all lines, each in its panel, and return the panels."""
+    sections = _sections(lines, look)
+    axes = np.array([[ax]], dtype=object) if ax is not None else _panels(look, width, sections)
+    places = [(look.row.place_of(line.setting), look.col.place_of(line.setting)) for line in lines]
+    columns = max(1, len(look.col))
+    for at, axis in enumerate(axes.flat):
+        mine = [line for line, (row, col) in zip(lines, places, strict=True) if row * columns + col == at]
         _draw(axis, mine, look)
-        scales = {**({"xscale": "log"} if logx else {}), **({"yscale": "log"} if logy else {})}
-        axis.set(xlabel=plain(x_label), ylabel=plain(metric), **scales)
-        if x == "step" and not logx and all((line.x % 1 == 0).all() for line in mine):
+        axis.set(**settings)
+        if settings.get("xscale") != "log" and all((line.x % 1 == 0).all() for line in mine):
             axis.xaxis.get_major_locator().set_params(integer=True)  # there is no epoch 2.5
+        if len(mine) <= MOST_ENDS:
+            _tell_ends(axis, mine)
     if ax is None:
         _label_outer(axes)
-    return axes if col is not None else axes.flat[0]
+    legend(axes, sections, width, is_ours=ax is None)
+    return axes
 
 
-def _curves(frame: Runs, metric: str, x: str, step: str | None) -> tuple[list[Curve], str]:
-    log_name = log_name_of(frame, metric)
-    if x == "step":
-        label = short(step_name(frame, log_name, step) or "step").rpartition(".")[2]
-        return curves_by_run(curves(frame, [metric], step), metric, len(frame)), label
-    place = x if x in frame.columns else f"{log_name}.{x}"
-    both = curves(frame, [metric, place], step)
-    values, places = (np.asarray(both.columns[name]) for name in (metric, place))
-    if np.dtype(object) in {values.dtype, places.dtype}:
-        raise InvalidKeyError(f"{metric} or {place} holds texts, which are not to be drawn")
-    there = ~(np.isnan(values) | np.isnan(places))
-    if len(there) and not there.any():
-        notice(f"{metric} and {place} were never logged at the same step")
-    edges = np.searchsorted(both.run[there], np.arange(len(frame) + 1)).tolist()
-    pairs = places[there], values[there].astype(np.float64)
-    return [in_order(*(column[a:b] for column in pairs)) for a, b in pairwise(edges)], x
-
-
-def _smoothed(values: Array, smooth: float) -> Array:
-    if not smooth or not len(values):
-        return values
-    # The first values count as much as there are; with plain weights, a curve would start at its first value.
-    return np.asarray(pd.Series(values).ewm(alpha=1 - smooth, adjust=True, ignore_na=True).mean())
-
-
-def _single(frame: Runs, found: list[Curve], by: list[str], look: Look) -> list[Line]:
-    ids = run_ids(frame).tolist()
-    lines = []
-    for run, (x, values) in enumerate(found):
-        if len(x):
-            told = {key: frame[key].iloc[run] for key in by}
-            if look.hue is None and look.style is None:
-                told["run"] = ids[run]
-            lines.append(Line(told, x, values, None, None, np.ones(len(x), dtype=np.int64)))
-    return lines
-
-
-def _averaged(  # noqa: PLR0913, PLR0917 - what is averaged, over what, and how
-    frame: Runs, found: list[Curve], over: list[str], by: list[str], exclude: Any, look: Look, how: str | None
-) -> list[Line]:
-    groups = seed_groups(frame, over, exclude, by=by or None, may_mix=True)
-    others = list(map(short, groups.mixed))
-    if others:
-        vary = f"var{'y' if len(others) > 1 else 'ies'}"
-        notice(f"{some(others)} {vary} too, so that several lines look alike; name that as hue, style or col")
-    lines = []
-    for group in range(len(groups)):
-        mine = [found[run] for run in groups.places(group) if len(found[run][0])]
-        if mine:
-            x, table = align(mine, how)
-            told = groups.settings.iloc[group].to_dict()
-            lines.append(Line({str(key): value for key, value in told.items()}, x, *spread_around(table, look.band)))
-    return lines
-
-
-def spread_around(table: Array, band: str | None) -> tuple[Array, Array | None, Array | None, Array]:
-    """Return the middle of each column of `table`, the low and the high end of its band, and how many values it has."""
-    middle, low, high = {
-        "minmax": ("mean", "min", "max"),
-        "min-max": ("mean", "min", "max"),
-        "iqr": ("median", "q25", "q75"),
-        "bootstrap": ("mean", "bootstrap_low", "bootstrap_high"),
-    }.get(band or "", ("mean", band or "mean", band or "mean"))
-    asked = ["bootstrap" if name.startswith("bootstrap") else name for name in (middle, low, high)]
-    numbers = spread(table, list(dict.fromkeys([*asked, "count"])))
-    centre, counts = numbers[middle], numbers["count"]
-    if band is None:
-        return centre, None, None, counts
-    if low == high:
-        return centre, centre - numbers[low], centre + numbers[high], counts
-    return centre, numbers[low], numbers[high], counts
-
-
-def _choose_looks(look: Look, lines: list[Line]) -> None:
-    """Choose a colour for each hue, or for each line if there is no hue, and a dash for each style."""
-    hues = _different(_hue(line, look) for line in lines)
-    look.colours.update(zip(hues, colours(list(hues.values())), strict=True))
-    styles = _different(line.setting[look.style] for line in lines) if look.style else {}
-    look.dashes.update({text: DASHES[at % len(DASHES)] for at, text in enumerate(styles)})
-
-
-def _hue(line: Line, look: Look) -> Any:
-    if look.hue:
-        return line.setting[look.hue]
-    others = {key: value for key, value in line.setting.items() if key not in {look.style, look.col}}
-    return next(iter(others.values())) if len(others) == 1 else setting(others)
-
-
-def _different(values: Iterable[Any]) -> dict[str, Any]:
-    found = {shown(value): value for value in values}
-    try:
-        return dict(sorted(found.items(), key=lambda item: item[1]))
-    except TypeError:  # values of several kinds
-        return found
-
-
-def _panels(lines: list[Line], look: Look) -> list[tuple[str, list[Line]]]:
-    if look.col is None:
-        return [("", lines)]
-    texts = _different(line.setting[look.col] for line in lines)
-    return [(text, [line for line in lines if shown(line.setting[look.col]) == text]) for text in texts] or [("", [])]
-
-
-def _axes(lines: list[Line], look: Look, ax: Any) -> Array:
-    if ax is not None:
-        return np.array([ax], dtype=object)
-    panels = _panels(lines, look)
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
-    plt = pyplot()
-    default = plt.rcParams["figure.figsize"]
-    size = default if len(panels) == 1 else (4.2 * columns, 3.4 * rows)
-    figure, axes = plt.subplots(
-        rows, columns, sharex=True, sharey=True, squeeze=False, layout="constrained", figsize=size
-    )
-    for (text, _), axis in zip(panels, axes.flat, strict=False):
-        if look.col is not None:
-            axis.set_title(plain(f"{short(look.col)}={text}"))
-    for axis in axes.flat[len(panels) :]:
-        figure.delaxes(axis)
-    return np.asarray(axes.flat[: len(panels)], dtype=object)
+def _panels(look: Look, width: Width, sections: list[Section]) -> Array:
+    """Return a panel for each row and column; columns alone go on in a next row where there is no room."""
+    total = max(1, len(look.col))
+    columns = total if look.row.keys else min(total, most_columns(width))
+    rows = max(1, len(look.row)) if look.row.keys else -(-total // columns)
+    axes = panels((rows, columns), width, sum(1 + len(entries) for _, entries in sections))
+    if not look.row.keys:
+        for axis in axes.flat[total:]:
+            axis.figure.delaxes(axis)
+        axes = axes.reshape(1, -1)[:, :total]
+    for axis, text in zip(axes[0], look.col.texts if look.col.keys else [], strict=False):
+        axis.set_title(plain(text))
+    for axis, text in zip(axes[:, -1], look.row.texts if look.row.keys else [], strict=False):
+        place = {"xycoords": "axes fraction", "va": "center", "rotation": 270, "annotation_clip": False}
+        axis.annotate(plain(text), (1.02, 0.5), fontsize=axis.title.get_fontsize(), **place)
+    return axes
 
 
 def _label_outer(axes: Array) -> None:
     """Leave the labels of axes to the pictures at the left, and to those below which there is none."""
-    columns = axes[0].get_gridspec().ncols
-    for at, axis in enumerate(axes):
-        if at % columns:
+    grid = axes.flat[0].get_gridspec()
+    for at, axis in enumerate(axes.flat):
+        if at % grid.ncols:
             axis.set_ylabel("")
-        if at + columns < len(axes):
+        if at + grid.ncols < axes.size:
             axis.set_xlabel("")
         else:
             axis.xaxis.set_tick_params(which="both", labelbottom=True)
 
 
 def _draw(axis: Any, lines: list[Line], look: Look) -> None:
-    labels: set[str | None] = set()
     for line in lines:
-        colour = look.colours[shown(_hue(line, look))]
-        dash = look.dashes[shown(line.setting[look.style])] if look.style else "-"
-        ends = _ends(line.counts)
-        at, bins = _kept(line.middle, look.max_points, ends)
-        label = _label(line, look) if len(lines) <= MOST_LABELS else None
-        if label in labels and not look.is_averaged:
-            label = None  # a run that looks like another
-        labels.add(label)
-        ticks = {"marker": "|", "markersize": 9, "markevery": np.searchsorted(at, ends).tolist()} if len(ends) else {}
-        axis.plot(line.x[at], line.middle[at], color=colour, linestyle=dash, linewidth=1.4, label=label, **ticks)
-        if (alone := _alone(line.middle)).any():
-            axis.plot(line.x[alone], line.middle[alone], ".", color=colour)
+        colour = look.colours[look.hue.place_of(line.setting)]
+        dash = DASHES[look.style.place_of(line.setting) % len(DASHES)]
+        drops = ends(line.counts)
+        at, bins = kept(line.middle, look.max_points, drops)
+        ticks = {"marker": "|", "markersize": 9, "markevery": np.searchsorted(at, drops).tolist()} if len(drops) else {}
+        axis.plot(line.x[at], line.middle[at], color=colour, linestyle=dash, **ticks)
+        if (single := alone(line.middle)).any():
+            axis.plot(line.x[single], line.middle[single], ".", color=colour)
+        if (last := broken_off(line.middle)).any():
+            axis.plot(line.x[last], line.middle[last], "x", color=colour, markersize=6)
         if line.low is not None and line.high is not None:
-            low, high = _extremes(line.low, np.fmin, bins), _extremes(line.high, np.fmax, bins)
+            low, high = extremes(line.low, np.fmin, bins), extremes(line.high, np.fmax, bins)
             axis.fill_between(line.x[at], low[at // bins], high[at // bins], color=colour, alpha=0.2, linewidth=0)
-    if len(lines) <= MOST_ENDS:
-        _tell_ends(axis, lines)
-    if len(lines) > MOST_LABELS:
-        _label_looks(axis, lines, look)
-    elif len(lines) > 1 or (lines and look.is_averaged):
-        axis.legend(title=plain(short(look.hue)) if look.hue and not look.style else None)
     if not lines:
         say_nothing(axis)
 
 
-def _alone(values: Array) -> npt.NDArray[np.bool_]:
-    """Tell which values have none beside them, so that no line goes through them."""
-    there = np.pad(np.isfinite(values), 1)
-    return np.asarray(there[1:-1] & ~there[:-2] & ~there[2:])
+def _sections(lines: list[Line], look: Look) -> list[Section]:
+    """Return what the legend says: of colours and dashes, each with its runs, and what the marks mean."""
+    from matplotlib.lines import Line2D
+
+    parts = _parts(lines, look)
+    is_mean = any(line.is_mean for line in lines)
+    counts = _counts(lines) if is_mean and parts else ""
+    is_note = is_mean and len(parts) > 1 and "→" not in counts and ".." not in counts  # as many runs behind all of them
+    told = None if is_note or not is_mean else _telling(lines, [channel for channel, _, _ in parts])
+    sections = [
+        _section(channel, title, handles, _by_value(lines, channel) if at == told else {})
+        for at, (channel, title, handles) in enumerate(parts)
+    ]
+    notes = [(Line2D([], [], linestyle="none"), counts)] if is_note else []
+    if any(broken_off(line.middle).any() for line in lines):
+        notes.append((Line2D([], [], color="gray", marker="x", linestyle="none"), _BROKEN_OFF))
+    if notes:
+        title, entries = sections.pop() if sections else ("", [])
+        sections.append((title, [*entries, *notes]))
+    return sections
 
 
-def _ends(counts: Array) -> npt.NDArray[np.intp]:
-    """Return the places from which on fewer runs are there, after the last at which one came in addition."""
-    change = np.diff(counts)
-    rises = np.flatnonzero(change > 0)
-    drops = np.flatnonzero(change < 0) + 1
-    return np.asarray(drops[drops > rises.max(initial=-1)])
+def _parts(lines: list[Line], look: Look) -> list[tuple[Categories, str, list[Any]]]:
+    """Return the kinds of looks that the legend tells: the categories, a title, and a swatch for each of them."""
+    from matplotlib.lines import Line2D
+
+    is_same = look.has_hue and look.style.keys == look.hue.keys
+    has_labels = look.has_hue or (look.hue.keys and 1 < len(look.hue) <= MOST_LABELS)
+    parts = []
+    if has_labels or (len(lines) == 1 and lines[0].is_mean and not look.style.keys):
+        dashes: list[Any] = [DASHES[at % len(DASHES)] if is_same else "-" for at in range(len(look.hue))]
+        shades = [Line2D([], [], color=c, linestyle=dash) for c, dash in zip(look.colours, dashes, strict=True)]
+        parts.append((look.hue, look.hue.title if look.has_hue else "", shades))
+    if look.style.keys and not is_same:
+        greys = [Line2D([], [], color="gray", linestyle=dash) for dash in DASHES]
+        parts.append((look.style, look.style.title, greys))
+    return parts
+
+
+def _section(channel: Categories, title: str, handles: list[Any], by_value: dict[int, list[Line]]) -> Section:
+    """Return the entries of one kind; of more shades than can be told apart, some show which way they go."""
+    count = len(channel)
+    if len(handles) < count:
+        return plain(f"{title}: {count} values"), []
+    chosen = range(count) if count <= MOST_LABELS else np.linspace(0, count - 1, 5).astype(int).tolist()
+    entries = []
+    for at in chosen:
+        text, n = channel.texts[at], _counts(by_value[at]) if by_value else ""
+        entries.append((handles[at], plain(f"{text} ({n})" if text and n else text or n)))
+    return plain(title), entries
+
+
+def _telling(lines: list[Line], channels: list[Categories]) -> int | None:
+    """Return which of some channels tells best how many runs there are: its lines of one look have as many."""
+    alike = [sum(".." not in _counts(mine) for mine in _by_value(lines, one).values()) / len(one) for one in channels]
+    return alike.index(max(alike)) if alike else None
+
+
+def _by_value(lines: list[Line], channel: Categories) -> dict[int, list[Line]]:
+    found: dict[int, list[Line]] = {}
+    for line in lines:
+        found.setdefault(channel.place_of(line.setting), []).append(line)
+    return found
+
+
+def _counts(lines: list[Line]) -> str:
+    """Return how many runs each of some lines stands for, as text."""
+    texts = {how_many(line.counts) for line in lines}
+    if len(texts) == 1:
+        return texts.pop()
+    every = np.concatenate([line.counts for line in lines])
+    return f"n={every.min()}..{every.max()}"
 
 
 def _tell_ends(axis: Any, lines: list[Line]) -> None:
@@ -339,77 +333,30 @@ def _tell_ends(axis: Any, lines: list[Line]) -> None:
     for line in lines:
         for x, text, height in _told_ends(line):
             highest[x, text] = np.fmax(height, highest.get((x, text), np.nan))
+    taken: list[tuple[float, float, float]] = []  # the left, the right and the bottom of the texts, in points
     for (x, text), height in highest.items():
-        place = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+        middle, above = axis.transData.transform((x, height)) / axis.figure.dpi * 72
+        half = 2.4 * len(text)
+        bottom = above + 4
+        while any(
+            left < middle + half and right > middle - half and abs(low - bottom) < 9 for left, right, low in taken
+        ):
+            bottom += 9
+        taken.append((middle - half, middle + half, bottom))
+        place = {"xytext": (0, bottom - above), "textcoords": "offset points", "ha": "center", "va": "bottom"}
         axis.annotate(text, (x, height), fontsize="x-small", **place)
 
 
 def _told_ends(line: Line) -> Iterator[tuple[float, str, float]]:
     """Yield where it is told how many runs go on, at each end or at the first of close ones, how, and above what."""
-    ends = _ends(line.counts)
-    gaps = np.diff(line.x[ends])
+    drops = ends(line.counts)
+    gaps = np.diff(line.x[drops])
     is_apart = len(gaps) == 0 or gaps.min() > np.ptp(line.x) / 8
     above = line.middle if line.high is None else np.fmax(line.middle, line.high)
-    for end in ends.tolist() if is_apart else ends[:1].tolist():
-        yield float(line.x[end]), f"n={line.counts[end - 1]}→{line.counts[end if is_apart else -1]}", float(above[end])
-
-
-def _kept(values: Array, most: int, also: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], int]:
-    """Return which points of a line are drawn: `also`, the highest and lowest of each bin; and how many a bin has."""
-    if len(values) <= most:
-        return np.arange(len(values)), 1
-    width = -(-2 * len(values) // most)
-    padded = _binned(values, width)
-    starts = np.arange(len(padded)) * width
-    lowest = np.where(np.isnan(padded), np.inf, padded).argmin(axis=1)
-    highest = np.where(np.isnan(padded), -np.inf, padded).argmax(axis=1)
-    at = np.concatenate([[0, len(values) - 1], also, starts + lowest, starts + highest])
-    return np.unique(at[at < len(values)]), width
-
-
-def _binned(values: Array, width: int) -> Array:
-    padding = np.full(-len(values) % width, np.nan)
-    return np.concatenate([values, padding]).reshape(-1, width)
-
-
-def _extremes(values: Array, of: np.ufunc, width: int) -> Array:
-    return values if width == 1 else np.asarray(of.reduce(_binned(values, width), axis=1))
-
-
-def _label(line: Line, look: Look) -> str:
-    keys = [key for key in line.setting if key != look.col]
-    is_bare = look.hue is not None and set(keys) == {look.hue}  # then the title names the key
-    text = shown(line.setting[look.hue or ""]) if is_bare else setting({key: line.setting[key] for key in keys})
-    if not look.is_averaged:
-        return plain(text)
-    return plain(f"{text} ({how_many(line.counts)})") if text else how_many(line.counts)
-
-
-def how_many(counts: Array) -> str:
-    """Return how many runs a line stands for, as text.
-
-    Examples
-    --------
-    >>> how_many(np.array([5, 5])), how_many(np.array([5, 4, 3])), how_many(np.array([1, 2]))
-    ('n=5', 'n=5→3', 'n=1..2')
-    """
-    if counts.min() == counts.max():
-        return f"n={counts[0]}"
-    return f"n={counts.max()}→{counts[-1]}" if counts[-1] < counts.max() else f"n={counts.min()}..{counts.max()}"
-
-
-def _label_looks(axis: Any, lines: list[Line], look: Look) -> None:
-    """Label the colours and the dashes, where there are too many lines to label each."""
-    handles: list[Any] = []
-    texts: list[str] = []
-    if look.hue:
-        hues = list(look.colours)
-        # Of more shades than can be told apart, some show which way they go.
-        few = hues if len(hues) <= MOST_LABELS else [hues[at] for at in np.linspace(0, len(hues) - 1, 5).astype(int)]
-        handles += [axis.plot([], [], color=look.colours[text])[0] for text in few]
-        texts += [plain(f"{short(look.hue)}={text}") for text in few]
-    if look.style and len(look.dashes) <= len(DASHES):
-        handles += [axis.plot([], [], color="gray", linestyle=dash)[0] for dash in look.dashes.values()]
-        texts += [plain(f"{short(look.style)}={text}") for text in look.dashes]
-    if handles:
-        axis.legend(handles, texts, title=f"{len(lines)} lines")
+    for end in drops.tolist() if is_apart else drops[:1].tolist():
+        if np.isfinite(above[end]):
+            yield (
+                float(line.x[end]),
+                f"n={line.counts[end - 1]}→{line.counts[end if is_apart else -1]}",
+                float(above[end]),
+            )

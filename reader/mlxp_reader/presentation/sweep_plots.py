@@ -1,35 +1,42 @@
-"""What a number became in a sweep: along one key, over two keys as a heat map, or over many of them side by side."""
+"""What a number became in a sweep, along one key: means with error bars, a dot per run, or box plots."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.analysis.run_numbers import numbers_of
-from mlxp_reader.analysis.seed_statistics import spread
+from mlxp_reader.analysis.run_numbers import Numbers, numbers_of
 from mlxp_reader.analysis.seeds import SeedGroups, seed_groups
-from mlxp_reader.columns.keys import cut, resolve_columns, short, shown
+from mlxp_reader.columns.keys import resolve_columns
 from mlxp_reader.columns.runs import Runs
-from mlxp_reader.presentation.plot_style import (
-    check_choice,
-    colours,
-    is_numeric,
-    plain,
-    pyplot,
-    say_nothing,
-    set_texts,
-    spans_decades,
-    viridis,
-)
-from mlxp_reader.presentation.plots import BANDS, how_many, spread_around
+from mlxp_reader.presentation.categories import Categories, categories, words
+from mlxp_reader.presentation.figures import Width, inches, legend, letters_for, panels
+from mlxp_reader.presentation.heat_map import draw_heat_map
+from mlxp_reader.presentation.lines import BANDS, how_many, spread_around
+from mlxp_reader.presentation.plot_style import Palette, check_choice, colours, plain, set_texts
+from mlxp_reader.presentation.scales import Scale, scale
 
-Numbers = npt.NDArray[np.float64]
+KINDS = ("mean", "strip", "box")
+"""How the runs of a group are shown."""
 
-_CLOSE = 0.04
-"""Numbers that are closer to one another on an axis of height 1 have no label each."""
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What is drawn: a number for each run of each group, the place of each group, and its colour."""
+
+    groups: SeedGroups
+    table: Numbers
+    scale: Scale
+    hue: Categories
+    colours: list[Any]
+    kind: str
+    band: str | None
+
+    def hues(self) -> list[int]:
+        """Return which of the hues each group has."""
+        return [self.hue.place(value) for value in _values(self.groups, self.hue.keys)]
 
 
 def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
@@ -38,10 +45,16 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
     value: str,
     *,
     over: str | Sequence[str] = (),
-    hue: str | None = None,
+    hue: str | Sequence[str] | None = None,
     band: str | None = "std",
+    kind: str = "mean",
+    logx: bool | None = None,
     logy: bool = False,
     exclude: str | Iterable[str] | None = None,
+    palette: Palette = None,
+    order: Mapping[str, Sequence[Any]] | None = None,
+    labels: Mapping[Any, str] | None = None,
+    width: Width = None,
     ax: Any = None,
 ) -> Any:
     """Draw what a number became along a key of the configuration, or over two keys as a heat map of means.
@@ -49,19 +62,27 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
     Parameters
     ----------
     keys
-        One key, whose axis is logarithmic if its values span two decades; or two, for the rows and the columns.
+        One key, or two, for the rows and the columns of a heat map.
     value
         A statistic of a metric such as ``"test.acc.last"``, or a column of numbers.
     over
         The keys over which means are taken, such as ``"seed"``.
     hue
-        A key for whose values there is a line each.
+        A key, or several, for whose values there is a colour each.
     band
         How far the error bars reach; see `plot_metric`.
+    kind
+        ``"mean"`` shows means with error bars, ``"strip"`` means and a dot for each run, ``"box"`` box plots, for which
+        numbers stand in a row.
+    logx
+        Whether the axis of the key is logarithmic; by default it is if positive numbers span two decades. None, NaN,
+        and what has no place on the axis stand beside it.
     logy
         Whether the axis of the number is logarithmic.
     exclude
         Patterns of keys that do not matter although they vary; see `over`.
+    palette, order, labels, width
+        The colours, the order of values, other names, and the width of the figure; see `plot_metric`.
     ax
         Axes to draw into; by default new ones.
 
@@ -84,172 +105,138 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
     [2.0, 5.0]
     """
     check_choice("band", band, [*BANDS, None])
-    along = resolve_columns(frame, keys)
-    if len(along) not in {1, 2} or (len(along) == 2 and hue):
+    check_choice("kind", kind, KINDS)
+    inches(width)
+    along, hues = resolve_columns(frame, keys), resolve_columns(frame, hue)
+    if len(along) not in {1, 2} or (len(along) == 2 and (hues or kind != "mean")):
         raise InvalidKeyError("plot_sweep takes one key, or two without hue; plot_parallel draws any number of them")
-    by = [*along, *resolve_columns(frame, hue)]
-    groups = seed_groups(frame, over, exclude, by=by)
+    called = words(labels, order, frame.columns)
+    groups = seed_groups(frame, over, exclude, by=[*along, *hues])
     table = groups.spread_out(numbers_of(frame, value))
-    axis = pyplot().subplots(layout="constrained")[1] if ax is None else ax
-    if len(along) == 2:
-        _draw_heat_map(axis, groups, table, value)
-        return axis
-    _draw_lines(axis, groups, table, by, band)
-    axis.set(xlabel=plain(short(along[0])), ylabel=plain(value), **({"yscale": "log"} if logy else {}))
+    with letters_for(width):
+        if len(along) == 2:
+            return draw_heat_map(_axis(ax, width, 0), groups, table, called, value)
+        found = categories(hues, _values(groups, hues), called)
+        places = scale(along[0], groups.settings[along[0]].tolist(), called, logx, row=kind == "box")
+        shades = colours([one[0] if len(one) == 1 else one for one in found.values], palette)
+        axis = _axis(ax, width, len(found) + 1)
+        _draw(axis, Sweep(groups, table, places, found, shades, kind, band), width, is_ours=ax is None)
+        axis.set(xlabel=plain(called.key(along[0])), ylabel=plain(called.name(value, value)))
+        if logy:
+            axis.set_yscale("log")
     return axis
 
 
-def _draw_lines(axis: Any, groups: SeedGroups, table: Numbers, by: list[str], band: str | None) -> None:
-    places, positions = _positions(groups.settings[by[0]].tolist())
-    hues = groups.settings[by[1]].tolist() if len(by) == 2 else [None] * len(groups)
-    texts = list(dict.fromkeys(map(shown, hues)))
-    chosen = colours([next(value for value in hues if shown(value) == text) for text in texts])
-    middle, low, high, counts = spread_around(table, band)
-    for text, colour in zip(texts, chosen, strict=True):
-        mine = np.array([shown(value) == text for value in hues], dtype=np.bool_)
-        at = np.flatnonzero(mine)[np.argsort(positions[mine], kind="stable")]
-        runs = how_many(np.sort(counts[at]))
-        label = f"{text} ({runs})" if len(by) == 2 else runs
-        axis.plot(positions[at], middle[at], marker="o", markersize=4, color=colour, label=plain(label))
-        if low is not None and high is not None:
-            # Where there is one run only, there is no bar.
-            lengths = np.nan_to_num([middle[at] - low[at], high[at] - middle[at]])
-            axis.errorbar(positions[at], middle[at], lengths, fmt="none", ecolor=colour, capsize=3, alpha=0.8)
-    if len(groups) and (groups.over or len(by) == 2):
-        axis.legend(title=plain(short(by[1])) if len(by) == 2 else None)
-    if not is_numeric(places):
-        set_texts(axis.xaxis, list(map(shown, places)))
-    elif spans_decades(places):
-        axis.set_xscale("log")
+def _axis(ax: Any, width: Width, legend_rows: int) -> Any:
+    return panels((1, 1), width, legend_rows)[0, 0] if ax is None else ax
 
 
-def _positions(values: list[Any]) -> tuple[list[Any], Numbers]:
-    """Return the different values of an axis, and the place of each: numbers where they are, others in a row."""
-    different = list({shown(value): value for value in values}.values())
-    if is_numeric(different):
-        return different, np.array(values, dtype=np.float64)
-    rank = {shown(value): at for at, value in enumerate(different)}
-    return different, np.array([rank[shown(value)] for value in values], dtype=np.float64)
+def _values(groups: SeedGroups, keys: list[str]) -> list[tuple[Any, ...]]:
+    columns = [groups.settings[key].tolist() for key in keys]
+    return list(zip(*columns, strict=True)) if keys else [()] * len(groups)
 
 
-def _draw_heat_map(axis: Any, groups: SeedGroups, table: Numbers, value: str) -> None:
-    numbers = spread(table, ["mean", "count"])
-    if np.isnan(numbers["mean"]).all():
-        say_nothing(axis)
-        return
-    (rows, row), (columns, column) = (_ranks(groups.settings[key].tolist()) for key in groups.keys[:2])
-    cells = np.full((len(rows), len(columns)), np.nan)
-    cells[row, column] = numbers["mean"]
-    image = axis.imshow(cells, origin="lower", aspect="auto", cmap="viridis")
-    axis.figure.colorbar(image, ax=axis, label=plain(value))
-    set_texts(axis.xaxis, list(map(shown, columns)))
-    set_texts(axis.yaxis, list(map(shown, rows)))
-    axis.set(xlabel=plain(short(groups.keys[1])), ylabel=plain(short(groups.keys[0])))
-    counts = np.zeros(cells.shape, dtype=np.int64)
-    counts[row, column] = numbers["count"]
-    for (y, x), number in np.ndenumerate(cells):
-        shade = "gray" if math.isnan(number) else "black" if image.norm(number) > 0.5 else "white"
-        text = "–" if math.isnan(number) else f"{number:.3g}{'†' * bool(counts[y, x] < counts.max())}"
-        axis.text(x, y, text, ha="center", va="center", color=shade)
-    if (counts[counts > 0] < counts.max(initial=0)).any():
-        axis.set_title(f"† fewer than {counts.max()} runs", fontsize="small", loc="right")
+def _draw(axis: Any, sweep: Sweep, width: Width, *, is_ours: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    spreads = spread_around(sweep.table, sweep.band if sweep.kind == "mean" else None)
+    hues, entries = np.array(sweep.hues(), dtype=np.intp), []
+    for at, (text, colour) in enumerate(zip(sweep.hue.texts, sweep.colours, strict=True)):
+        mine = np.flatnonzero(hues == at)
+        mine = mine[np.argsort(sweep.scale.places[mine], kind="stable")]
+        shift = at - (len(sweep.hue) - 1) / 2
+        if sweep.kind == "box":
+            _draw_boxes(axis, sweep, mine, colour, shift)
+        else:
+            _draw_means(axis, sweep, mine, colour, shift, spreads)
+        n = how_many(np.sort(spreads[3][mine]))
+        label = f"{text} ({n})" if text else n
+        line: dict[str, Any] = {"linestyle": "-" if sweep.scale.is_joined.any() else "none"}
+        line |= {"marker": "s", "fillstyle": "none"} if sweep.kind == "box" else {"marker": "o", "markersize": 4}
+        entries.append((Line2D([], [], color=colour, **line), plain(label)))
+    _set_scale(axis, sweep)
+    if sweep.groups.over or sweep.hue.keys:
+        legend(np.array([axis]), [(plain(sweep.hue.title), entries)], width, is_ours=is_ours)
 
 
-def _ranks(values: list[Any]) -> tuple[list[Any], npt.NDArray[np.intp]]:
-    different = list({shown(value): value for value in values}.values())
-    if is_numeric(different):
-        different.sort()
-    rank = {shown(value): at for at, value in enumerate(different)}
-    return different, np.array([rank[shown(value)] for value in values], dtype=np.intp)
+def _draw_means(  # noqa: PLR0913, PLR0917 - what is drawn, how, and where
+    axis: Any, sweep: Sweep, mine: Any, colour: Any, shift: float, spreads: tuple[Any, ...]
+) -> None:
+    """Draw the means of one hue, joined by a line where they stand on a scale, with error bars or a dot per run."""
+    middle, low, high, _ = spreads
+    places, joined = sweep.scale.places[mine], sweep.scale.is_joined[mine]
+    moved = _Moved(axis, sweep, shift)
+    dots = {"marker": "o", "markersize": 4, "color": colour}
+    for chosen, style in ((joined, "-"), (~joined, "none")):
+        if chosen.any():
+            moved.draw(axis.plot(moved.at(places[chosen]), middle[mine][chosen], linestyle=style, **dots))
+    if low is not None and high is not None:
+        # Where there is one run only, there is no bar.
+        lengths = np.nan_to_num([middle[mine] - low[mine], high[mine] - middle[mine]])
+        bars = axis.errorbar(moved.at(places), middle[mine], lengths, fmt="none", ecolor=colour, capsize=3, alpha=0.8)
+        moved.draw([*bars[1], *bars[2]])
+    if sweep.kind == "strip":
+        runs = sweep.table[:, mine]
+        x = np.broadcast_to(moved.at(places), runs.shape)
+        moved.draw(axis.plot(x.ravel(), runs.ravel(), ".", color=colour, alpha=0.5, markersize=7, markeredgewidth=0))
 
 
-def plot_parallel(  # noqa: PLR0913
-    frame: Runs,
-    value: str,
-    *,
-    keys: str | Sequence[str] = (),
-    over: str | Sequence[str] = (),
-    exclude: str | Iterable[str] | None = None,
-    ax: Any = None,
-) -> Any:
-    """Draw each setting as a line through an axis per key that varies and one for a number, which colours it.
+class _Moved:
+    """Moves what belongs to one hue aside, so that the bars of several hues stand beside each other.
 
-    Parameters
-    ----------
-    value
-        A statistic of a metric such as ``"test.acc.last"``, or a column of numbers.
-    keys
-        The keys in their order; by default all that vary.
-    over
-        The keys over which means are taken, such as ``"seed"``.
-    exclude
-        Patterns of keys that do not matter although they vary; see `over`.
-    ax
-        Axes to draw into; by default new ones.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-
-    Raises
-    ------
-    InvalidKeyError
-        If there is no such key or metric, or if `keys` leaves out one that varies.
-    ImportError
-        If matplotlib is not installed.
-
-    Examples
-    --------
-    >>> from mlxp_reader import DataFrame
-    >>> runs = DataFrame({"config.lr": [0.1, 1.0], "config.depth": [1, 2], "score": [1.0, 3.0]})
-    >>> [text.get_text() for text in runs.plot_parallel("score").get_xticklabels()]
-    ['lr', 'depth', 'score']
+    In a row, that is by a part of a place; on a scale, by some points on the paper, so that the numbers stay what they
+    are.
     """
-    groups = seed_groups(frame, over, exclude, by=resolve_columns(frame, keys) if keys else None)
-    means = spread(groups.spread_out(numbers_of(frame, value)), ["mean"])["mean"]
-    there = ~np.isnan(means)
-    columns = [groups.settings[key][there].tolist() for key in groups.keys] + [means[there].tolist()]
-    axis = _wide_axes(len(columns)) if ax is None else ax
-    heights = [_draw_axis(axis, at, column) for at, column in enumerate(columns)]
-    for points, share in zip(zip(*heights, strict=True), heights[-1], strict=True):
-        axis.plot(range(len(columns)), points, color=viridis(share), alpha=0.8, linewidth=1.3)
-    names = [*map(short, groups.keys), value]
-    set_texts(axis.xaxis, names)
-    axis.set_yticks([])
-    axis.set_xlim(-0.2, len(names) - 0.5)
-    for side in ("top", "bottom", "left", "right"):
-        axis.spines[side].set_visible(False)
-    if not there.any():
-        say_nothing(axis)
-    return axis
+
+    def __init__(self, axis: Any, sweep: Sweep, shift: float) -> None:
+        self._axis = axis
+        self._in_row = sweep.scale.is_row
+        self._by = shift * (min(0.15, 0.7 / len(sweep.hue)) if self._in_row else min(4.0, 24.0 / len(sweep.hue)))
+
+    def at(self, places: Numbers) -> Numbers:
+        """Return where to draw what stands at some places."""
+        return places + self._by if self._in_row else places
+
+    def draw(self, artists: Iterable[Any]) -> None:
+        """Move what was drawn on a scale."""
+        from matplotlib.transforms import ScaledTranslation
+
+        if self._in_row or not self._by:
+            return
+        aside = ScaledTranslation(self._by / 72, 0, self._axis.figure.dpi_scale_trans)
+        for artist in artists:
+            artist.set_transform(artist.get_transform() + aside)
 
 
-def _wide_axes(columns: int) -> Any:
-    """Return new axes that have room for the texts beside so many vertical axes."""
-    plt = pyplot()
-    width, height = plt.rcParams["figure.figsize"]
-    return plt.subplots(layout="constrained", figsize=(max(width, 1.6 * columns), height))[1]
+def _draw_boxes(axis: Any, sweep: Sweep, mine: Any, colour: Any, shift: float) -> None:
+    room = 0.8 / len(sweep.hue)
+    runs = [column[np.isfinite(column)] for column in sweep.table[:, mine].T]
+    options = {"widths": 0.85 * room, "manage_ticks": False, "patch_artist": True}
+    line = {"color": colour}
+    drawn = axis.boxplot(
+        runs,
+        positions=sweep.scale.places[mine] + shift * room,
+        boxprops={"facecolor": "none", "edgecolor": colour},
+        **{f"{part}props": line for part in ("median", "whisker", "cap")},
+        flierprops={"marker": ".", "markerfacecolor": colour, "markeredgecolor": colour},
+        **options,
+    )
+    for box in drawn["boxes"]:
+        box.set_alpha(0.9)
 
 
-def _draw_axis(axis: Any, at: int, values: list[Any]) -> Numbers:
-    """Draw a vertical axis with its labels, and return the height of each value on it, from 0 to 1."""
-    different, places = _positions(values)
-    is_log = is_numeric(different) and spans_decades(different)
-    heights = np.log10(places) if is_log else places
-    low, size = (heights.min(), np.ptp(heights)) if len(heights) else (0.0, 0.0)
-    heights = (heights - low) / size if size else np.full(len(heights), 0.5)
-    axis.axvline(at, color="gray", linewidth=0.8, zorder=0)
-    ticks = {height: cut(shown(value)) for value, height in zip(values, heights.tolist(), strict=True)}
-    if is_numeric(different) and (np.diff(np.unique(heights)) < _CLOSE).any():
-        ticks = _few_ticks(float(low), float(size), is_log)
-    behind = {"facecolor": axis.get_facecolor(), "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
-    for height, text in ticks.items():
-        axis.annotate(
-            plain(text), (at, height), xytext=(4, 2), textcoords="offset points", fontsize="small", bbox=behind
-        )
-    return np.asarray(heights)
+def _set_scale(axis: Any, sweep: Sweep) -> None:
+    if sweep.scale.is_log:
+        axis.set_xscale("log")
+    if sweep.scale.ticks:
+        ordered = sorted(sweep.scale.ticks.items())
+        set_texts(axis.xaxis, [text for _, text in ordered], [place for place, _ in ordered])
+        axis.xaxis.set_minor_locator(_none())
+    if sweep.scale.is_row:
+        axis.set_xlim(-0.5, max(sweep.scale.ticks, default=0.0) + 0.5)
 
 
-def _few_ticks(low: float, size: float, is_log: bool) -> dict[float, str]:
-    numbers = {share: low + size * share for share in (0.0, 0.25, 0.5, 0.75, 1.0)}
-    return {share: f"{10**number if is_log else number:.3g}" for share, number in numbers.items()}
+def _none() -> Any:
+    from matplotlib.ticker import NullLocator
+
+    return NullLocator()

@@ -289,8 +289,8 @@ def test_plot_draws_what_plot_metric_does(program, training):
     options = ["--hue", "optimizer.lr", "--over", "seed", "--band", "none", "--x", "time", "--smooth", "0.5", "--logy"]
     assert program("plot", "val.loss", *query, *options, "-o", "a.svg", MPLBACKEND="").returncode == 0
     picture = (training.directory / "a.svg").read_text(encoding="utf-8")
-    assert "<!-- time -->" in picture
-    assert "<!-- 0.5 (n=2→1) -->" in picture
+    assert ">time</text>" in picture
+    assert ">0.5 (n=2→1)</text>" in picture
 
 
 def test_plot_says_what_it_has_noticed_in_one_line(program):

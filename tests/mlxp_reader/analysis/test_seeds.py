@@ -280,6 +280,21 @@ def test_interpolated_curves_have_values_in_between_but_not_beyond():
     assert found["count"].tolist() == [2, 2, 2, 1]
 
 
+def test_interpolation_bridges_what_was_not_logged_and_never_what_was_logged_as_nan():
+    gap = {0: 1.0, 2: np.nan, 4: 3.0, 8: 5.0}
+    full = dict.fromkeys(range(9), 0.0)
+    runs = curves_of(gap, full, seed=[0, 1])
+    found = runs.over("seed").aggregate("val.loss", ["mean", "count"], align="interpolate")
+    assert found["count"].tolist() == [2, 1, 1, 1, 2, 2, 2, 2, 2]
+    assert found["mean"].tolist() == [0.5, 0.0, 0.0, 0.0, 1.5, 1.75, 2.0, 2.25, 2.5]
+
+
+def test_between_infinite_values_there_are_infinite_ones():
+    runs = curves_of({0: 1.0, 2: np.inf, 4: 3.0}, dict.fromkeys(range(5), 0.0), seed=[0, 1])
+    found = runs.over("seed").aggregate("val.loss", "mean", align="interpolate")
+    assert found["mean"].tolist() == [0.5, np.inf, np.inf, np.inf, 1.5]
+
+
 def test_curves_can_be_cut_to_the_steps_that_all_have():
     found = curves_of(*UNEQUAL, seed=[0, 1]).over("seed").aggregate("val.loss", "mean", align="intersect")
     assert found[["step", "mean", "count"]].to_numpy().tolist() == [[0, 2.0, 2], [2, 4.0, 2]]

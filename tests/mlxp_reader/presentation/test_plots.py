@@ -59,7 +59,9 @@ def band_of(axes):
 
 
 def labels(axes):
-    return [text.get_text() for text in axes.get_legend().get_texts()]
+    """Return the texts of the one legend, which stands in the figure if there are several panels."""
+    (legend,) = axes.figure.legends or [axes.get_legend()]
+    return [text.get_text() for text in legend.get_texts()]
 
 
 def test_each_run_is_a_line():
@@ -85,7 +87,7 @@ def test_a_key_that_follows_the_hue_makes_no_lines_that_look_alike():
 
 def test_runs_that_look_alike_share_a_label():
     axes = grid().plot_metric("val.loss", hue="model", style="lr")
-    assert labels(axes) == ["model=a, lr=0.1", "model=a, lr=1", "model=b, lr=0.1", "model=b, lr=1"]
+    assert labels(axes) == ["model", "a", "b", "lr", "0.1", "1"]
 
 
 @pytest.mark.parametrize("name", ["loss", "val.los", ""])
@@ -157,15 +159,15 @@ def test_hues_have_colours_and_styles_dashes_and_the_labels_no_prefixes():
     axes = grid().plot_metric("val.loss", hue="lr", style="model", over="seed")
     lines = axes.get_lines()
     assert len({line.get_color() for line in lines}) == len({line.get_linestyle() for line in lines}) == 2
-    assert labels(axes)[0] == "lr=0.1, model=a (n=3)"
-    assert labels(axes)[-1] == "lr=1, model=b (n=3→2)"
+    assert labels(axes) == ["lr", "0.1 (n=3)", "1 (n=2..3)", "model", "a", "b"]
 
 
 def test_columns_have_axes_of_their_own_on_the_same_scale():
     axes = grid().plot_metric("val.loss", hue="lr", col="model", over="seed")
     assert [axis.get_title() for axis in axes] == ["model=a", "model=b"]
     assert axes[0].get_ylim() == axes[1].get_ylim()
-    assert labels(axes[0]) == ["0.1 (n=3)", "1 (n=3)"]
+    assert labels(axes[0]) == ["0.1 (n=3)", "1 (n=2..3)"]
+    assert [axis.get_legend() for axis in axes] == [None, None]
 
 
 def test_a_picture_goes_into_the_cell_of_a_grid():
@@ -224,14 +226,14 @@ def test_nan_leaves_a_gap():
 def test_many_lines_are_labelled_by_colour():
     curves = [[float(at), 1.0] for at in range(20)]
     axes = runs_of(curves, lr=[0.1, 1.0] * 10).plot_metric("val.loss", hue="lr")
-    assert labels(axes) == ["lr=0.1", "lr=1"]
-    assert axes.get_legend().get_title().get_text() == "20 lines"
+    assert labels(axes) == ["0.1", "1"]
+    assert axes.get_legend().get_title().get_text() == "lr"
 
 
 def test_of_very_many_shades_some_are_labelled():
     runs = runs_of([[float(at), 1.0] for at in range(40)], lr=[at / 8 for at in range(40)])
     labels = [text.get_text() for text in runs.plot_metric("val.loss", hue="lr").get_legend().get_texts()]
-    assert labels == ["lr=0", "lr=1.125", "lr=2.375", "lr=3.625", "lr=4.875"]
+    assert labels == ["0", "1.125", "2.375", "3.625", "4.875"]
 
 
 def test_no_runs_make_a_picture_that_says_so():
@@ -299,7 +301,8 @@ def test_values_are_shown_as_they_are_though_they_look_like_mathematics_or_priva
 
 def test_columns_without_hues_have_a_colour_and_a_label_per_run():
     axes = runs_of([[1.0, 2.0]] * 4, model=list("aabb"), seed=[1, 2, 1, 2]).plot_metric("val.loss", col="model")
-    assert [labels(axis) for axis in axes] == [["run=0", "run=1"], ["run=2", "run=3"]]
+    assert labels(axes[0]) == ["run=0", "run=1", "run=2", "run=3"]
+    assert len({tuple(line.get_color()) for axis in axes for line in axis.get_lines()}) == 4
 
 
 def test_lines_that_end_alike_are_told_once_above_the_highest():
@@ -323,4 +326,193 @@ def test_a_value_without_others_beside_it_is_a_point():
 
 def test_more_values_than_there_are_dashes_are_not_labelled():
     runs = runs_of([[1.0, 2.0]] * 26, model=list("abcdefghijklmnopqrstuvwxyz"), lr=[0.1, 1.0] * 13)
-    assert labels(runs.plot_metric("val.loss", hue="lr", style="model")) == ["lr=0.1", "lr=1"]
+    assert labels(runs.plot_metric("val.loss", hue="lr", style="model")) == ["lr", "0.1", "1", "model: 26 values"]
+
+
+INF, NAN = float("inf"), float("nan")
+
+
+def test_smoothing_leaves_what_is_not_finite_and_averages_the_rest():
+    axes = runs_of([[3.0, 2.0, INF, 1.5, NAN, 1.1]], seed=[1]).plot_metric("val.loss", smooth=0.5)
+    finite = pd.Series([3.0, 2.0, 1.5, 1.1]).ewm(alpha=0.5).mean().tolist()
+    np.testing.assert_allclose(drawn(axes), [*finite[:2], INF, finite[2], NAN, finite[3]])
+
+
+@pytest.mark.parametrize("smooth", [0.0, 0.5, 0.99])
+def test_smoothing_never_changes_how_many_runs_there_are(smooth):
+    runs = runs_of([[3.0, 2.0, INF, 1.5, 1.2, 1.1], [3.0, 2.5, 2.0, NAN, NAN, NAN]], seed=[1, 2])
+    axes = runs.plot_metric("val.loss", over="seed", smooth=smooth)
+    assert labels(axes) == ["n=2→1", "then NaN or ∞"]
+    assert np.isfinite(drawn(axes)).tolist() == [True, True, False, True, True, True]
+    assert texts(axes) == [("n=2→1", 3)]
+
+
+def test_the_last_value_before_a_run_diverges_has_a_cross():
+    axes = runs_of([[1.0, 2.0, INF], [1.0, NAN, 3.0], [1.0, 2.0, 3.0]], seed=[1, 2, 3]).plot_metric("val.loss")
+    crosses = [
+        (line.get_xdata().tolist(), line.get_ydata().tolist()) for line in axes.get_lines() if line.get_marker() == "x"
+    ]
+    assert crosses == [([1], [2.0]), ([0], [1.0])]
+
+
+def test_thinning_does_not_draw_across_a_gap():
+    values = np.arange(10_000.0)
+    values[3_000:3_010] = NAN
+    line = runs_of([values.tolist()], seed=[1]).plot_metric("val.loss", max_points=100).get_lines()[0]
+    at = line.get_xdata().tolist()
+    assert {2_999, 3_000, 3_009, 3_010} <= set(at)
+    assert np.isnan(line.get_ydata()[at.index(3_000)])
+
+
+def test_none_nan_and_what_is_missing_are_colours_and_dashes_of_their_own():
+    values = pd.array([0.1, None, NAN, 0.5], dtype="mixed")
+    runs = runs_of([[1.0, 2.0]] * 4).assign(**{"config.dropout": values})
+    axes = runs.plot_metric("val.loss", hue="dropout", style="dropout")
+    assert labels(axes) == ["0.1", "0.5", "None", "nan"]
+    assert len({handle.get_linestyle() for handle in axes.get_legend().legend_handles}) == 4
+    assert len({line.get_color() for line in axes.get_lines()}) == 4
+    assert [axis.get_title() for axis in runs.plot_metric("val.loss", col="dropout")][2:] == [
+        "dropout=None",
+        "dropout=nan",
+    ]
+
+
+def test_settings_that_agree_in_six_digits_have_colours_and_panels_of_their_own():
+    runs = runs_of([[1.0, 2.0], [2.0, 3.0]], n=[1000000.0, 1000001.0])
+    axes = runs.plot_metric("val.loss", hue="n")
+    assert labels(axes) == ["1000000.0", "1000001.0"]
+    assert len({line.get_color() for line in axes.get_lines()}) == 2
+    assert runs.plot_metric("val.loss", col="n").shape == (2,)
+
+
+def test_several_keys_for_a_colour_are_their_combinations():
+    axes = grid().plot_metric("val.loss", hue=["model", "lr"], over="seed")
+    assert axes.get_legend().get_title().get_text() == "model, lr"
+    assert labels(axes) == ["a, 0.1 (n=3)", "a, 1 (n=3)", "b, 0.1 (n=3)", "b, 1 (n=3→2)"]
+
+
+def test_rows_and_columns_make_a_grid_with_titles_at_its_edges():
+    axes = grid().plot_metric("val.loss", row="model", col="lr", over="seed")
+    assert axes.shape == (2, 2)
+    assert [[axis.get_title() for axis in row] for row in axes] == [["lr=0.1", "lr=1"], ["", ""]]
+    assert [text.get_text() for axis in axes[:, 1] for text in axis.texts if "model" in text.get_text()] == [
+        "model=a",
+        "model=b",
+    ]
+    np.testing.assert_allclose(drawn(axes[0, 1]), drawn(grid().iloc[3:6].plot_metric("val.loss", over="seed")))
+
+
+def test_order_palette_and_labels_are_those_that_users_choose():
+    runs = runs_of([[1.0, 2.0]] * 3, model=["mlp", "resnet", "vit"])
+    chosen = {"order": {"model": ["vit", "mlp"]}, "labels": {"vit": "ViT", "model": "Model", "val.loss": "Loss"}}
+    axes = runs.plot_metric("val.loss", hue="model", palette=["red", "blue", "green"], **chosen)
+    assert labels(axes) == ["ViT", "mlp", "resnet"]
+    assert [line.get_color() for line in axes.get_lines()] == ["blue", "green", "red"]
+    assert (axes.get_legend().get_title().get_text(), axes.get_ylabel()) == ("Model", "Loss")
+    by_value = runs.plot_metric("val.loss", hue="model", palette={"mlp": "red", "resnet": "blue", "vit": "black"})
+    assert [line.get_color() for line in by_value.get_lines()] == ["red", "blue", "black"]
+
+
+def test_the_swatches_of_the_legend_have_no_ticks():
+    axes = UNEQUAL.plot_metric("val.loss", over="seed")
+    assert [handle.get_marker() for handle in axes.get_legend().legend_handles] == ["None"]
+
+
+def test_texts_of_ends_that_are_close_stand_above_each_other():
+    curves = [[1.0] * 20, [1.0] * 12, [1.02] * 20, [1.02] * 13]
+    axes = runs_of(curves, lr=[1, 1, 2, 2], seed=[1, 2] * 2).plot_metric("val.loss", hue="lr", over="seed")
+    axes.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 2
+    assert not boxes[0].overlaps(boxes[1])
+
+
+@pytest.mark.parametrize(("width", "wide"), [("column", 3.35), ("page", 6.9), (5, 5.0)])
+def test_a_figure_for_a_paper_has_its_width_and_a_legend_that_leaves_room(width, wide):
+    axes = grid().plot_metric("val.loss", hue="lr", col="model", over="seed", width=width)
+    figure = axes[0].figure
+    figure.canvas.draw()
+    assert figure.get_figwidth() == pytest.approx(wide)
+    legend = figure.legends[0].get_window_extent()
+    assert not any(legend.overlaps(axis.get_tightbbox()) for axis in axes)
+    assert all(axis.get_position().width * wide > 1.0 for axis in axes)
+    assert axes[0].xaxis.label.get_fontsize() == 8
+
+
+def test_the_legend_of_one_panel_stands_beside_it():
+    axes = grid().plot_metric("val.loss", hue="lr", style="model", over="seed")
+    axes.figure.canvas.draw()
+    assert axes.get_legend().get_window_extent().x0 >= axes.get_window_extent().x1
+
+
+def test_letters_stay_letters_in_files_of_vectors(tmp_path):
+    figure = UNEQUAL.plot_metric("val.loss", over="seed").figure
+    figure.savefig(tmp_path / "f.pdf")
+    figure.savefig(tmp_path / "f.svg")
+    assert b"/Type3" not in (tmp_path / "f.pdf").read_bytes()
+    assert "val.loss</text>" in (tmp_path / "f.svg").read_text(encoding="utf-8")
+
+
+def two_files(steps):
+    """Return a run that logs an accuracy per epoch, and a time per step in another file."""
+    logs = {"val.acc": [0.5, 0.6, 0.7], "val.epoch": [0, 1, 2], "train.time": [float(at) for at in range(6)]}
+    return DataFrame({name: pd.array([values], dtype="metric") for name, values in {**logs, **steps}.items()})
+
+
+@pytest.mark.parametrize(
+    ("steps", "why"),
+    [
+        ({}, "val counts by epoch and train counts by records"),
+        ({"train.iteration": [0, 1, 2, 3, 4, 5]}, "val counts by epoch and train counts by iteration"),
+        ({"train.epoch": [0, 0, 1, 1, 2, 2]}, "train has several records for one epoch of val"),
+    ],
+)
+def test_a_metric_of_another_file_is_no_axis_if_records_do_not_belong_together(steps, why):
+    with pytest.raises(InvalidKeyError, match=f"x='train.time' is of another file than val.acc, .*: {why};"):
+        two_files(steps).plot_metric("val.acc", x="train.time")
+
+
+def test_a_metric_of_another_file_is_an_axis_by_a_step_that_both_have():
+    axes = two_files({"train.epoch": [5, 4, 3, 2, 1, 0]}).plot_metric("val.acc", x="train.time")
+    assert axes.get_lines()[0].get_xdata().tolist() == [3.0, 4.0, 5.0]
+    assert drawn(axes).tolist() == [0.7, 0.6, 0.5]
+
+
+def test_against_another_metric_what_was_logged_as_nan_is_a_gap_and_what_was_not_logged_is_none(log_runs):
+    records = [{"time": 0.0, "acc": 0.5}, {"time": 1.0}, {"time": 2.0, "acc": NAN}, {"time": 3.0, "acc": 0.7}]
+    axes = log_runs(({}, {"val": records})).plot_metric("val.acc", x="time")
+    assert axes.get_lines()[0].get_xdata().tolist() == [0.0, 2.0, 3.0]
+    np.testing.assert_array_equal(drawn(axes), [0.5, NAN, 0.7])
+
+
+def test_a_metric_with_one_value_per_run_is_no_curve():
+    runs = runs_of([[0.5], [0.6], [0.7]], lr=[0.1, 0.2, 0.3])
+    with pytest.raises(
+        InvalidKeyError, match=r"has one value per run, which is no curve: plot_sweep\('lr', 'val.loss.last'\)"
+    ):
+        runs.plot_metric("val.loss")
+
+
+def test_long_texts_are_cut_and_stay_apart():
+    prompts = ["You are helpful. " * 6000 + end for end in "ab"]
+    runs = runs_of([[1.0, 2.0], [2.0, 3.0]], prompt=prompts)
+    for axes in (runs.plot_metric("val.loss", hue="prompt"), runs.plot_metric("val.loss", col="prompt")[0]):
+        assert len(set(labels(axes))) == 2
+        assert max(map(len, [*labels(axes), axes.get_title()])) < 50
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": "colum"}, "width is 'column', 'page' or a number of inches, not 'colum'"),
+        ({"order": ["b", "a"]}, "order names the values of a key, such as"),
+        ({"order": {"modle": ["b"]}}, "order names the key 'modle', which these runs do not have"),
+        ({"hue": "seed", "palette": "virids"}, "matplotlib has no colour map 'virids'"),
+        ({"hue": "seed", "palette": ["red"]}, "palette has 1 colours for 3 values"),
+        ({"hue": "seed", "palette": {1: "red"}}, "palette has no colour for 2"),
+        ({"row": "seed", "ax": 1}, "leave out either row or ax"),
+    ],
+)
+def test_a_wrong_choice_of_looks_is_answered_in_one_sentence(options, message):
+    with pytest.raises(InvalidKeyError, match=message):
+        UNEQUAL.plot_metric("val.loss", **options)

@@ -134,3 +134,103 @@ def test_keys_that_only_follow_the_seed_have_no_axis_and_are_told():
     with pytest.warns(UserWarning, match="out only follows seed"):
         axes = runs.plot_parallel(STAT, over="seed")
     assert [text.get_text() for text in axes.get_xticklabels()] == ["lr", "model", STAT]
+
+
+def dropouts(*values):
+    """Return two seeds of each value of a key, whose scores are twice its place, and one more."""
+    column = pd.array([value for value in values for _ in range(2)], dtype="mixed")
+    count = len(values)
+    scores = [float(at) for at in range(2 * count)]
+    return DataFrame({"config.dropout": column, "config.seed": [1, 2] * count, "score": scores})
+
+
+def ticks(axes):
+    return dict(zip([text.get_text() for text in axes.get_xticklabels()], axes.get_xticks(), strict=True))
+
+
+def test_none_and_nan_have_a_place_beside_the_numbers_and_no_line_goes_there():
+    axes = dropouts(0.1, None, 0.5, np.nan).plot_sweep("dropout", "score", over="seed", band=None)
+    joined, others = axes.get_lines()
+    assert (joined.get_xdata().tolist(), joined.get_ydata().tolist()) == ([0.1, 0.5], [0.5, 4.5])
+    assert (others.get_linestyle(), others.get_ydata().tolist()) == ("None", [2.5, 6.5])
+    assert list(ticks(axes)) == ["0.1", "0.5", "None", "nan"]
+    assert others.get_xdata().tolist() == [ticks(axes)["None"], ticks(axes)["nan"]]
+
+
+def test_zero_stands_beside_a_logarithmic_axis():
+    axes = dropouts(0, 1e-5, 1e-3).plot_sweep("dropout", "score", over="seed", band=None)
+    assert axes.get_xscale() == "log"
+    assert list(ticks(axes)) == ["0", "1e-05", "0.001"]
+    assert 0 < ticks(axes)["0"] < 1e-5
+    assert dropouts(0, 1e-5, 1e-3).plot_sweep("dropout", "score", over="seed", logx=False).get_xscale() == "linear"
+
+
+def test_the_axis_is_logarithmic_on_request_and_refuses_what_has_no_place():
+    assert dropouts(2, 4).plot_sweep("dropout", "score", over="seed", logx=True).get_xscale() == "log"
+    with pytest.raises(InvalidKeyError, match="a logarithmic axis has no place for the values of dropout"):
+        dropouts(-1, 4).plot_sweep("dropout", "score", over="seed", logx=True)
+
+
+def test_categories_are_not_joined_by_a_line():
+    axes = sweep().plot_sweep("model", STAT, over=["seed", "lr"], band=None)
+    assert [line.get_linestyle() for line in axes.get_lines()] == ["None"]
+
+
+@pytest.mark.parametrize("key", ["lr", "model"])
+def test_error_bars_of_several_hues_stand_beside_each_other(key):
+    other = "model" if key == "lr" else "lr"
+    axes = sweep().plot_sweep(key, STAT, over="seed", hue=other)
+    axes.figure.canvas.draw()
+    bars = [bar.get_transform().transform(bar.get_segments()[0])[0, 0] for bar in axes.collections]
+    assert len({round(place) for place in bars}) == len(bars) > 1
+
+
+@pytest.mark.parametrize("values", [("a", "b"), (0.1, 0.5)])
+def test_a_strip_has_a_dot_for_each_run(values):
+    axes = dropouts(*values).plot_sweep("dropout", "score", over="seed", kind="strip")
+    means, dots = axes.get_lines()
+    assert means.get_ydata().tolist() == [0.5, 2.5]
+    assert sorted(dots.get_ydata().tolist()) == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_boxes_stand_in_a_row_and_have_the_median_in_them():
+    axes = dropouts(0.001, 0.1, None).plot_sweep("dropout", "score", over="seed", kind="box")
+    assert ticks(axes) == {"0.001": 0, "0.1": 1, "None": 2}
+    assert len(axes.patches) == 3
+    medians = [line.get_ydata().tolist() for line in axes.get_lines() if len(set(line.get_ydata())) == 1]
+    assert [0.5, 0.5] in medians
+
+
+def test_values_stand_in_the_order_that_is_wanted():
+    axes = sweep().plot_sweep(
+        "model", STAT, over=["seed", "lr"], order={"model": ["vit", "mlp"]}, labels={"vit": "ViT"}
+    )
+    assert ticks(axes) == {"ViT": 0, "mlp": 1}
+
+
+def test_none_is_a_row_of_a_heat_map_and_a_place_in_parallel_coordinates():
+    runs = dropouts(0.1, None, 0.5).assign(**{"config.model": list("ababab"), "config.seed": 1})
+    assert [
+        text.get_text() for text in runs.plot_sweep(["dropout", "model"], "score", over="seed").get_yticklabels()
+    ] == ["0.1", "0.5", "None"]
+    axes = runs.plot_parallel("score", over="seed")
+    lines = [line.get_ydata() for line in axes.get_lines() if len(line.get_xdata()) == 3]
+    assert len(lines) == 6
+    assert np.isfinite(lines).all()
+    assert {text.get_text() for text in axes.texts} >= {"0.1", "0.5", "None", "a", "b"}
+
+
+def test_numbers_that_agree_in_six_digits_are_two_places_with_two_names():
+    runs = dropouts(1000000.0, 1000001.0)
+    axes = runs.plot_sweep("dropout", "score", over="seed", band=None)
+    assert axes.get_lines()[0].get_ydata().tolist() == [0.5, 2.5]
+    heat = runs.assign(**{"config.model": list("abab"), "config.seed": 1}).plot_sweep(
+        ["dropout", "model"], "score", over="seed"
+    )
+    assert [text.get_text() for text in heat.get_yticklabels()] == ["1000000.0", "1000001.0"]
+
+
+def test_an_infinite_mean_is_said_and_has_no_colour():
+    runs = dropouts("a", "b").assign(score=[1.0, np.inf, 3.0, 4.0], **{"config.model": ["x", "x", "y", "y"]})
+    axes = runs.plot_sweep(["dropout", "model"], "score", over="seed")
+    assert [text.get_text() for text in axes.texts] == ["inf", "–", "–", "3.5"]

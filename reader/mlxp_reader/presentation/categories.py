@@ -1,0 +1,163 @@
+"""Categories: the different values of some keys, in an order, each with a text of its own.
+
+Colours, dashes, panels, places on an axis, rows and columns of a table are all given to categories. None, NaN and what
+is missing are categories as any other value is.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mlxp.errors import InvalidKeyError
+from mlxp_reader.analysis.settings import rank
+from mlxp_reader.columns.keys import cut, short, shown
+
+Value = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What users want things to be called, and the order in which they want values; see `DataFrame.plot_metric`."""
+
+    labels: Mapping[Any, str] = field(default_factory=dict)
+    order: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def name(self, thing: Any, text: str) -> str:
+        """Return what a key, a value or a metric is called, `text` if there is no label for it."""
+        try:
+            return self.labels.get(thing, self.labels.get(text, text))
+        except TypeError:  # a list cannot be looked up
+            return self.labels.get(text, text)
+
+    def key(self, key: str) -> str:
+        """Return what a column is called."""
+        return self.name(key, short(key))
+
+    def wanted(self, key: str) -> Sequence[Any] | None:
+        """Return the order that is wanted for the values of a key."""
+        return self.order.get(key, self.order.get(short(key)))
+
+
+def words(labels: Mapping[Any, str] | None, order: Mapping[str, Sequence[Any]] | None, columns: Iterable[str]) -> Words:
+    """Return what users want things to be called, and in which order.
+
+    Raises
+    ------
+    InvalidKeyError
+        If `order` is not by keys of the configuration.
+    """
+    if order is not None and not isinstance(order, Mapping):
+        raise InvalidKeyError(f"order names the values of a key, such as order={{'model': ['b', 'a']}}, not {order!r}")
+    known = {name for column in columns for name in (column, short(column))}
+    for key in order or {}:
+        if key not in known:
+            raise InvalidKeyError(f"order names the key '{key}', which these runs do not have")
+    return Words(labels or {}, order or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """The different combinations of values of some keys.
+
+    Attributes
+    ----------
+    keys
+        The columns.
+    values, texts
+        The combinations in their order, and a text for each.
+    title
+        What the keys are called.
+    """
+
+    keys: list[str]
+    values: list[Value]
+    texts: list[str]
+    title: str
+    _places: dict[Any, int]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def place(self, value: Value) -> int:
+        """Return which of the combinations this one is."""
+        return self._places[rank(value)]
+
+    def place_of(self, setting: Mapping[str, Any]) -> int:
+        """Return which of the combinations some settings have."""
+        return self.place(tuple(setting[key] for key in self.keys))
+
+
+def categories(keys: Sequence[str], values: Iterable[Value], words: Words, *, with_keys: bool = False) -> Categories:
+    """Return the different ones among some combinations of the values of `keys`.
+
+    Parameters
+    ----------
+    with_keys
+        Whether each text names the keys, as ``lr=0.1`` does.
+
+    Examples
+    --------
+    >>> found = categories(["config.n"], [(1000001.0,), (None,), (1000000.0,), (1000001.0,)], Words())
+    >>> found.texts, found.place((None,))
+    (['1000000.0', '1000001.0', 'None'], 2)
+    """
+    different = list({rank(value): value for value in values}.values())
+    columns = [_texts(key, [value[at] for value in different], words) for at, key in enumerate(keys)]
+    wanted = [{rank(value): at for at, value in enumerate(words.wanted(key) or ())} for key in keys]
+
+    def sort_key(value: Value) -> list[Any]:
+        return [(first.get(rank(one), len(first)), rank(one)) for first, one in zip(wanted, value, strict=True)]
+
+    ordered = sorted(different, key=sort_key)
+    names = list(map(words.key, keys))
+    texts = []
+    for value in ordered:
+        parts = [column[rank(one)] for column, one in zip(columns, value, strict=True)]
+        texts.append(
+            ", ".join(f"{n}={p}" for n, p in zip(names, parts, strict=True)) if with_keys else ", ".join(parts)
+        )
+    return Categories(list(keys), ordered, texts, ", ".join(names), {rank(v): at for at, v in enumerate(ordered)})
+
+
+def _texts(key: str, values: Sequence[Any], words: Words) -> dict[Any, str]:  # noqa: ARG001
+    different = {rank(value): value for value in values}
+    texts = distinct_texts(list(different.values()))
+    return {one: words.name(value, text) for (one, value), text in zip(different.items(), texts, strict=True)}
+
+
+def distinct_texts(values: Sequence[Any]) -> list[str]:
+    """Return a short text for each of some different values, no two of which are the same.
+
+    Examples
+    --------
+    >>> distinct_texts([0.1, "0.1", 1000000.0, 1000001.0, "x" * 100 + "a", "x" * 100 + "b"])[:4]
+    ['0.1', "'0.1'", '1000000.0', '1000001.0']
+    """
+    values = [value.item() if isinstance(value, np.generic) else value for value in values]
+    texts = [cut(text_of(value)) for value in values]
+    often = Counter(texts)
+    texts = [cut(repr(value)) if often[text] > 1 else text for value, text in zip(values, texts, strict=True)]
+    often, seen = Counter(texts), Counter[str]()
+    for at, text in enumerate(texts):
+        if often[text] > 1:
+            seen[text] += 1
+            texts[at] = f"{text} ({seen[text]})"
+    return texts
+
+
+def text_of(value: Any) -> str:
+    """Return the text of a value; None, NaN and what is missing have one, too.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> text_of(None), text_of(float("nan")), text_of(pd.NA), text_of(1e-05)
+    ('None', 'nan', '–', '1e-05')
+    """
+    kind, which = rank(value)
+    if kind == rank(None)[0] and which:
+        return "nan" if which == 1 else "–"
+    return shown(value)
