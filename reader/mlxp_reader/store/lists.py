@@ -6,7 +6,8 @@ Nothing here imports pandas.
 """
 
 import json
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
@@ -76,6 +77,37 @@ class Lists:
         counts = np.where(self.present[rows], np.diff(self.offsets)[rows], -1)
         return Lists.of(self.kind, counts, [self[row] for row in rows.tolist()])
 
+    @classmethod
+    def joined(cls, several: Sequence["Lists"]) -> "Lists":
+        """Return all lists of `several`, which are of one kind, one after the other."""
+        if len(several) == 1:
+            return several[0]
+        ends = np.cumsum([0, *(len(lists.values) for lists in several)])
+        offsets = [lists.offsets[:-1] + start for lists, start in zip(several, ends[:-1], strict=True)]
+        values = flat(several[0].kind, [lists.values for lists in several])
+        present = np.concatenate([lists.present for lists in several])
+        return cls(several[0].kind, values, np.concatenate([*offsets, ends[-1:]]).astype(np.int64), present)
+
+    def between(self, start: int, stop: int) -> "Lists":
+        """Return the lists from `start` to `stop`, copied if these are not all: others are not kept in memory."""
+        if stop - start == len(self):
+            return self
+        offsets = self.offsets[start : stop + 1]
+        values = flat(self.kind, [self.values[offsets[0] : offsets[-1]]])
+        return Lists(self.kind, values, offsets - offsets[0], self.present[start:stop])
+
+    def checksum(self) -> int:
+        """Return a checksum of all that the lists hold."""
+        if isinstance(self.values, np.ndarray):
+            data = [self.values]
+        else:
+            texts = [text.encode() for text in self.values]
+            data = [np.array([len(text) for text in texts], dtype=np.int64), np.frombuffer(b"".join(texts), np.uint8)]
+        check = 0
+        for array in (*data, self.offsets, self.present):
+            check = zlib.crc32(np.ascontiguousarray(array).data.cast("B"), check)
+        return check
+
     def to_arrow(self) -> pa.LargeListArray:
         """Return an Arrow array of lists; booleans are the integers 0 and 1 there."""
         bitmap = None if self.present.all() else pa.py_buffer(np.packbits(self.present, bitorder="little"))
@@ -93,9 +125,8 @@ class Lists:
         return pa.Array.from_buffers(pa.large_string(), len(texts), buffers)
 
     @classmethod
-    def from_arrow(cls, kind: Kind, column: pa.ChunkedArray) -> "Lists":
-        """Return the lists that `to_arrow` made a column of; numbers are not copied if it is in one piece."""
-        lists = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    def from_arrow(cls, kind: Kind, lists: pa.LargeListArray) -> "Lists":
+        """Return the lists that `to_arrow` made an array of; numbers are not copied."""
         bitmap, offsets = lists.buffers()[:2]
         present = np.ones(len(lists), np.bool_)
         if bitmap is not None:

@@ -26,7 +26,7 @@ PART = np.dtype(
             "first",  # how many records are before this part
             "records",  # how many it has
             "lines",  # how many lines there are up to its end
-            "check",  # of the last bytes of the part: a file that has only grown still has them
+            "check",  # of all bytes of the file up to the part's end: a file that has only grown still has them
         )
     ]
 )
@@ -35,17 +35,10 @@ PART = np.dtype(
 Parts = npt.NDArray[np.void]
 """An array of `PART`."""
 
-_CHECKED_BYTES = 64
 
-
-def checksum(text: bytes) -> int:
-    """Return the checksum of the last bytes of `text`, the bytes of a part."""
-    return zlib.crc32(text[-_CHECKED_BYTES:])
-
-
-def checked_from(part: np.void) -> int:
-    """Return where in the file the bytes start that the checksum of `part` is of."""
-    return int(max(part["start"], part["end"] - _CHECKED_BYTES))
+def checksum(text: bytes, before: int = 0) -> int:
+    """Return the checksum of the bytes of a file up to the end of `text`, given that of what is `before` it."""
+    return zlib.crc32(text, before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,25 +8,22 @@ a row whose file has changed otherwise is not used. The folder may be deleted at
 """
 
 import contextlib
-import json
 import logging
 import os
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from mlxp_reader.store import shard_file
 from mlxp_reader.store.json_lines import BadLine, Kind, Parsed, Segment
 from mlxp_reader.store.lists import Lists
 from mlxp_reader.store.parts import PART, Parts
+from mlxp_reader.store.shard_file import ListsOf, ShardFile
 
-VERSION = "1"
 SMALL = 8 * 2**20
 """A shard of fewer bytes than this is merged with others, once there are many."""
 
@@ -35,20 +32,41 @@ MAX_SMALL_SHARDS = 16
 _logger = logging.getLogger("mlxp")
 
 
-@dataclass(slots=True)
 class Shard:
     """Parts of files, and the values in each: lists with one entry per part, by key and kind.
 
-    The lists of a shard that is on disk (`path`) are read when they are asked for; `columns` has their names there.
+    Parameters
+    ----------
+    parts, problems
+        The parts, and the bad lines of those that have some.
+    memory
+        The lists, for a shard that is in memory.
+    file
+        The file, for a shard that is on disk; its lists are read when they are asked for.
     """
 
-    parts: Parts
-    problems: dict[int, list[BadLine]]
-    columns: dict[tuple[str, Kind], str]
-    path: Path | None = None
-    size: int = 0
-    memory: dict[str, Lists] = field(default_factory=dict)
-    _last: tuple[str, list[tuple[Lists, Lists | None]]] | None = None
+    def __init__(
+        self,
+        parts: Parts,
+        problems: dict[int, list[BadLine]],
+        memory: dict[ListsOf, Lists] | None = None,
+        file: ShardFile | None = None,
+    ) -> None:
+        self.parts = parts
+        self.problems = problems
+        self.file = file
+        self._memory = memory
+        self._kept: dict[str, dict[ListsOf, Lists]] = {}  # what was read last, by column
+        columns = file.columns.values() if file else ()
+        self._column_of = {one: column.name for column in columns for one in column.holds}
+        self._kinds: dict[str, list[Kind]] = {}
+        for one in self.names():
+            if not one.of_records:
+                self._kinds.setdefault(one.key, []).append(one.kind)
+
+    def names(self) -> Iterable[ListsOf]:
+        """Return which lists there are."""
+        return self._column_of if self._memory is None else self._memory
 
     def lists(self, key: str) -> list[tuple[Lists, Lists | None]]:
         """Return the values of `key`, one kind after the other, each with its record numbers where they matter.
@@ -60,31 +78,32 @@ class Shard:
         OSError, pa.ArrowException
             If the shard is damaged or gone.
         """
-        if self._last is None or self._last[0] != key:
-            kinds = [(kind, name) for (other, kind), name in self.columns.items() if other == key]
-            names = [f"{prefix}{name}" for _, name in kinds for prefix in ("values", "records")]
-            found = self.memory or self._read(names)
-            self._last = key, [(found[f"values{name}"], found.get(f"records{name}")) for _, name in kinds]
-        return self._last[1]
+        wanted = [(ListsOf(key, kind), ListsOf(key, kind, of_records=True)) for kind in self._kinds.get(key, ())]
+        found = self._found([one for pair in wanted for one in pair])
+        return [(found[values], found.get(records)) for values, records in wanted]
 
     def forget(self) -> None:
-        """Keep in memory no lists that `lists` has read."""
-        self._last = None
+        """Keep in memory no lists that `lists` has read, but for those that many keys share a column of."""
+        self._kept = {name: lists for name, lists in self._kept.items() if len(lists) > 1}
 
-    def _read(self, names: list[str]) -> dict[str, Lists]:
-        if not names:
+    def _found(self, wanted: Sequence[ListsOf]) -> Mapping[ListsOf, Lists]:
+        if self._memory is not None:
+            return self._memory
+        names = list(dict.fromkeys(self._column_of[one] for one in wanted if one in self._column_of))
+        if missing := [name for name in names if name not in self._kept]:
+            read = self._read(missing)
+            self._kept = {name: read.get(name) or self._kept[name] for name in names}
+        return {one: lists for name in names for one, lists in self._kept[name].items()}
+
+    def _read(self, names: list[str]) -> dict[str, dict[ListsOf, Lists]]:
+        if self.file is None:
             return {}
-        with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
-            table = file.read(columns=names, use_threads=False)
-        if len(table) != len(self.parts):
-            raise OSError(f"{self.path} is damaged")
-        kinds: dict[str, Kind] = {f"values{name}": kind for (_, kind), name in self.columns.items()}
-        return {name: Lists.from_arrow(kinds.get(name, "int"), table[name]) for name in table.column_names}
+        lists = shard_file.read(self.file, names)
+        return {name: {one: lists[one] for one in self.file.columns[name].holds} for name in names}
 
-    def load_all(self) -> "Shard":
-        """Return the shard with all its lists in memory."""
-        names = [f"{prefix}{name}" for name in self.columns.values() for prefix in ("values", "records")]
-        return Shard(self.parts, self.problems, self.columns, memory=self.memory or self._read(names))
+    def all_lists(self) -> Mapping[ListsOf, Lists]:
+        """Return all lists; see `lists` for what is raised."""
+        return self._found(list(self.names()))
 
 
 class ShardBuilder:
@@ -110,14 +129,12 @@ class ShardBuilder:
 
     def build(self) -> Shard:
         """Return the shard, in memory."""
-        columns = {column: str(number) for number, column in enumerate(self._segments)}
-        memory: dict[str, Lists] = {}
+        memory: dict[ListsOf, Lists] = {}
         for (key, kind), segments in self._segments.items():
-            name = columns[key, kind]
-            memory[f"values{name}"] = _lists(kind, self._n, segments)
+            memory[ListsOf(key, kind)] = _lists(kind, self._n, segments)
             if numbers := [_record_numbers(segment) for segment in segments if segment.records is not None]:
-                memory[f"records{name}"] = _lists("int", self._n, numbers)
-        return Shard(np.concatenate([np.empty(0, PART), *self._parts]), self._problems, columns, memory=memory)
+                memory[ListsOf(key, kind, of_records=True)] = _lists("int", self._n, numbers)
+        return Shard(np.concatenate([np.empty(0, PART), *self._parts]), self._problems, memory)
 
 
 def _contents(segment: Segment) -> tuple[Any, ...]:
@@ -168,9 +185,9 @@ class ShardFolder:
 
     def drop(self, shard: Shard) -> None:
         """Remove `shard`, which cannot be read."""
-        if shard.path is not None:
-            self._shards[shard.path.name] = None
-            _remove(shard.path)
+        if shard.file is not None:
+            self._shards[shard.file.path.name] = None
+            _remove(shard.file.path)
 
     def write(self, shard: Shard) -> None:
         """Add `shard` to the folder; where that is not possible, do without."""
@@ -186,21 +203,21 @@ class ShardFolder:
 
     def _merge_small_shards(self, folder: Path) -> None:
         shards = self.shards()
-        small = [shard for shard in shards if shard.size < SMALL]
+        small = [shard for shard in shards if shard.file is not None and shard.file.size < SMALL]
         if len(small) <= MAX_SMALL_SHARDS:
             return
-        loaded = [shard for shard in map(self._loaded, small) if shard is not None]
-        _write(folder, _merged(loaded, _newest_generations(shards)))
+        _write(folder, _merged(self._loaded(small), _newest_generations(shards)))
         for shard in small:
             self.drop(shard)
         _remove_leftovers(folder)
 
-    def _loaded(self, shard: Shard) -> Shard | None:
-        try:
-            return shard.load_all()
-        except (OSError, pa.ArrowException):  # damaged, or merged by another process just now
-            self.drop(shard)
-            return None
+    def _loaded(self, shards: Iterable[Shard]) -> Iterator[tuple[Shard, Mapping[ListsOf, Lists]]]:
+        for shard in shards:
+            try:
+                yield shard, shard.all_lists()
+            except (OSError, pa.ArrowException):  # damaged, or merged by another process just now
+                self.drop(shard)
+            shard.forget()
 
 
 def _newest_generations(shards: Iterable[Shard]) -> dict[int, int]:
@@ -211,16 +228,17 @@ def _newest_generations(shards: Iterable[Shard]) -> dict[int, int]:
     return newest
 
 
-def _merged(shards: Sequence[Shard], newest: Mapping[int, int]) -> Shard:
+def _merged(shards: Iterable[tuple[Shard, Mapping[ListsOf, Lists]]], newest: Mapping[int, int]) -> Shard:
     """Return one shard with the rows of `shards`, in memory, but for those that a newer reading has replaced."""
     builder = ShardBuilder()
-    for shard in shards:
+    for shard, all_lists in shards:
         generations = [newest[run] for run in shard.parts["run"].tolist()]
         rows = np.flatnonzero(shard.parts["generation"] == np.array(generations, dtype=np.int64))
         parsed = Parsed(problems=[shard.problems.get(row, []) for row in rows.tolist()])
-        for (key, kind), name in shard.columns.items():
-            records = shard.memory.get(f"records{name}")
-            parsed.segments += _segments(key, kind, shard.memory[f"values{name}"], records, rows.tolist())
+        for one, lists in all_lists.items():
+            if not one.of_records:
+                records = all_lists.get(ListsOf(one.key, one.kind, of_records=True))
+                parsed.segments += _segments(one.key, one.kind, lists, records, rows.tolist())
         builder.add(shard.parts[rows], parsed)
     return builder.build()
 
@@ -233,69 +251,13 @@ def _segments(key: str, kind: Kind, lists: Lists, records: Lists | None, rows: l
             yield Segment(key, kind, position, counts, lists[row], numbers)
 
 
-# Noise does not compress, and nobody asks a shard for its statistics.
-_WRITING = {"compression": "none", "use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
-
-
 def _write(folder: Path, shard: Shard) -> None:
-    """Write `shard`, of the lists in memory, into `folder`: it is there as a whole or not at all."""
-    name = os.urandom(8).hex()
-    temporary = folder / f".{name}"
-    try:
-        pq.write_table(_table(shard), temporary, **_WRITING)
-        temporary.replace(folder / f"{name}-{_checksum_of_footer(temporary)}.parquet")
-    except OSError:
-        _remove(temporary)
-        raise
-
-
-def _checksum_of_footer(path: Path) -> str:
-    """Return the checksum of a Parquet file's footer, which has none of its own, unlike the pages."""
-    with path.open("rb") as file:
-        file.seek(-8, os.SEEK_END)
-        length = int.from_bytes(file.read(4), "little")
-        file.seek(-8 - length, os.SEEK_END)
-        return f"{zlib.crc32(file.read()):08x}"
-
-
-def _table(shard: Shard) -> pa.Table:
-    parts = pa.py_buffer(np.ascontiguousarray(shard.parts))
-    columns = {_PARTS: pa.Array.from_buffers(_PART_TYPE, len(shard.parts), [None, parts])}
-    columns |= {name: lists.to_arrow() for name, lists in shard.memory.items()}
-    description = {
-        "version": VERSION,
-        "columns": [[key, kind, name] for (key, kind), name in shard.columns.items()],
-        "problems": shard.problems,
-    }
-    table = pa.Table.from_arrays(list(columns.values()), names=list(columns))
-    return table.replace_schema_metadata({_METADATA: json.dumps(description)})
-
-
-_METADATA = b"mlxp.metrics"
-_PARTS = "parts"
-_PART_TYPE = pa.binary(PART.itemsize)  # one column, which is read ten times as fast as one per number
+    shard_file.write(folder, shard.parts, shard.problems, shard.all_lists())
 
 
 def _opened(path: Path) -> Shard | None:
-    """Return the shard in the file at `path`, or None if it is damaged, of another version, or gone."""
-    try:
-        if not path.stem.endswith(f"-{_checksum_of_footer(path)}"):
-            return None
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            description = json.loads(file.metadata.metadata[_METADATA])
-            if description["version"] != VERSION:
-                return None
-            stored = file.read(columns=[_PARTS], use_threads=False)[_PARTS]
-        parts = np.concatenate([np.empty(0, PART), *map(_parts_in, stored.chunks)])
-        columns = {(key, kind): name for key, kind, name in description["columns"]}
-        problems = {int(row): [BadLine(*line) for line in lines] for row, lines in description["problems"].items()}
-        return Shard(parts, problems, columns, path, path.stat().st_size)
-    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError):
-        return None
-
-
-def _parts_in(chunk: pa.Array) -> Parts:
-    return np.frombuffer(chunk.buffers()[1], PART, len(chunk), chunk.offset * PART.itemsize)
+    file = shard_file.opened(path)
+    return None if file is None else Shard(file.parts, file.problems, file=file)
 
 
 def _remove(path: Path) -> None:

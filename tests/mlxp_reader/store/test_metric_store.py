@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlxp.run_directory.layout import RunDirectory
-from mlxp_reader.store import metric_files, shards
+from mlxp_reader.store import metric_files, shard_file, shards
 from mlxp_reader.store import metric_store as metrics
 from mlxp_reader.store.metric_store import MetricStore
 
@@ -192,6 +192,33 @@ def test_a_file_that_was_written_anew_is_read_anew(run, cache):
         assert read(MetricStore(cache.parent, cache), run) == [expected]
 
 
+@pytest.mark.parametrize("line", [0, 150, 299])
+def test_a_file_that_was_changed_in_place_and_has_grown_is_read_anew(run, cache, line):
+    append(run, *({"x": step} for step in range(1000, 1300)))
+    read(MetricStore(cache.parent, cache), run)
+    append(run, {"x": 1300})
+    read(MetricStore(cache.parent, cache), run)
+    with run.metrics_file("train").open("r+") as file:
+        file.seek(line * len('{"x": 1000}\n'))
+        file.write('{"x": 7000}')
+    append(run, {"x": 1301})
+    expected = [7000 if step == 1000 + line else step for step in range(1000, 1302)]
+    for _ in range(2):
+        assert read(MetricStore(cache.parent, cache), run) == [expected]
+
+
+@pytest.mark.parametrize("keys", [100, 2000])
+def test_very_many_keys_are_read_in_a_time_linear_in_their_number(run, cache, monkeypatch, keys):
+    append(run, {f"k{number}": number for number in range(keys)})
+    store = MetricStore(cache.parent, cache)
+    read(store, run, key="k0")
+    opened = []
+    real = shards.Shard._read
+    monkeypatch.setattr(shards.Shard, "_read", lambda shard, names: opened.extend(names) or real(shard, names))
+    assert [read(store, run, key=f"k{number}") for number in range(keys)] == [[[number]] for number in range(keys)]
+    assert len(opened) <= shard_file.MOST_COLUMNS
+
+
 def test_bad_lines_are_told_by_the_cache_too(run, cache):
     run.metrics_file("train").write_text('{"x": 1}\noops\n')
     read(MetricStore(cache.parent, cache), run)
@@ -271,7 +298,7 @@ def test_a_shard_with_any_wrong_byte_gives_no_wrong_value(tmp_path, run, cache):
 
 def test_a_shard_of_another_version_is_left_alone(run, cache, monkeypatch):
     append(run, {"x": 1})
-    monkeypatch.setattr(shards, "VERSION", "0")
+    monkeypatch.setattr(shard_file, "VERSION", "0")
     read(MetricStore(cache.parent, cache), run)
     monkeypatch.undo()
     assert read(MetricStore(cache.parent, cache), run) == [[1]]
