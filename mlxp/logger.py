@@ -4,10 +4,7 @@ Metrics are appended: one record is one line is one write, so that a killed proc
 writing. Artifacts are saved beside their place and renamed, so that a crash leaves the previous one.
 """
 
-import contextlib
 import os
-import sys
-import threading
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,8 +15,7 @@ from mlxp.run_directory.artifact_types import ARTIFACT_TYPES, ArtifactType
 from mlxp.run_directory.import_paths import import_directory, import_path
 from mlxp.run_directory.layout import RunDirectory, claim_run_directory, create_run_directory
 from mlxp.running.artifact_files import ArtifactFiles, checked_artifact_name
-from mlxp.running.keys_file import KeysFile
-from mlxp.running.metrics_file import MetricsFile, check_log_name, encoded
+from mlxp.running.metrics_file import MetricsFiles, encoded
 from mlxp.running.submitted_run import is_another_rank
 
 __all__ = ["DefaultLogger", "Logger"]
@@ -84,34 +80,30 @@ class Logger:
             self._copy_streams()
 
     def _open(self) -> None:
-        self._lock = threading.RLock()
-        self._files: dict[str, MetricsFile] = {}
-        self._metric_keys = KeysFile(self._run.metrics_keys_file)
+        self._metrics = MetricsFiles(self._run)
         self._artifacts = ArtifactFiles(self._run)
         self._copies: list[Any] = []
-        self._stop = weakref.finalize(self, _close_all, self._files, self._copies)
+        self._stop = weakref.finalize(self, _close_all, self._metrics, self._copies)
 
     def _copy_streams(self) -> None:
-        from mlxp.running.streams import Copy, goes_to
+        from mlxp.running.streams import copies
 
-        for name, file in (("stdout", self._run.stdout), ("stderr", self._run.stderr)):
-            # A program may have been started without one of them; then there is nothing to copy.
-            if getattr(sys, name) is not None and not goes_to(name, file):
-                self._copies.append(Copy(name, file))
+        self._copies += copies({"stdout": self._run.stdout, "stderr": self._run.stderr})
 
     def close(self) -> None:
         """Close the metrics files and stop copying the streams; called when the run ends.
+
+        What threads of the task still log afterwards is written all the same.
 
         Raises
         ------
         LogDirectoryError
             If a metrics file that was written has meanwhile been removed.
         """
-        with self._lock:
-            vanished = [file.path for file in self._files.values() if self._stop.alive and file.is_gone()]
-            self._stop()
-        if vanished:
-            raise LogDirectoryError(f"{vanished[0]} has been removed while run {self.log_id} was writing it")
+        removed = self._metrics.removed()
+        self._stop()
+        if removed:
+            raise LogDirectoryError(f"{removed[0]} has been removed while run {self.log_id} was writing it")
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +113,7 @@ class Logger:
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy in another process opens the files for itself; one line is one write there, too.
-        own = ("_lock", "_files", "_metric_keys", "_artifacts", "_stop", "_copies")
+        own = ("_metrics", "_artifacts", "_stop", "_copies")
         return {name: value for name, value in vars(self).items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -168,27 +160,10 @@ class Logger:
         line = encoded(metrics_dict)
         if self._is_mute:
             return
-        file = self._files.get(log_name)
-        if file is None:
-            file = self._metrics_file(log_name)
+        file = self._metrics.by_name.get(log_name) or self._metrics.opened(log_name)
         if not file.keys.issuperset(metrics_dict):  # listed first: what a killed process has logged is found
-            self._add_keys(file, log_name, list(metrics_dict))
+            self._metrics.list_keys(log_name, list(metrics_dict))
         file.append(line)
-
-    def _metrics_file(self, log_name: str) -> MetricsFile:
-        check_log_name(log_name)
-        with self._lock:
-            file = self._files.get(log_name)
-            if file is None:
-                file = self._files[log_name] = MetricsFile(self._run.metrics_file(log_name))
-                if not self._stop.alive:  # the run has ended; what its threads still log is written all the same
-                    file.close()
-            return file
-
-    def _add_keys(self, file: MetricsFile, log_name: str, keys: list[str]) -> None:
-        with self._lock:
-            self._metric_keys.add((log_name,), keys)
-            file.keys.update(keys)
 
     def log_artifacts(self, artifact: object, artifact_name: str, artifact_type: str) -> None:
         """Save an object as ``artifacts/<artifact_type>/<artifact_name>``, in place of the one of that name.
@@ -335,16 +310,12 @@ def _with_suffix(log_name: str) -> str:
     return log_name if log_name.endswith(".pkl") else f"{log_name}.pkl"
 
 
-def _close_all(files: dict[str, MetricsFile], copies: list[Any]) -> None:
-    with contextlib.ExitStack() as each:  # the streams are restored, and each file is closed, whatever the others do
-        each.callback(_stop_copying, copies)
-        for file in list(files.values()):
-            each.callback(file.close)
+def _close_all(metrics: MetricsFiles, copies: list[Any]) -> None:
+    try:
+        metrics.close()
+    finally:
+        if copies:
+            from mlxp.running.streams import stop
 
-
-def _stop_copying(copies: list[Any]) -> None:
-    if copies:
-        from mlxp.running.streams import stop
-
-        stop(copies)
-    copies.clear()
+            stop(copies)
+        copies.clear()

@@ -8,7 +8,6 @@ import contextlib
 import os
 import re
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -26,18 +25,19 @@ from mlxp.run_directory.artifact_types import ArtifactType
 from mlxp.run_directory.files import read_yaml, write_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.liveness import process_exists
+from mlxp.running.forks import Locked
 from mlxp.running.keys_file import KeysFile
 
 _under_way: set[Path] = set()
 """The folders in which this process is saving artifacts right now."""
 
 
-class ArtifactFiles:
+class ArtifactFiles(Locked):
     """The artifacts of one run, as the run itself sees and writes them."""
 
     def __init__(self, run: RunDirectory) -> None:
+        super().__init__()
         self.run = run
-        self.lock = threading.RLock()
         self._names = KeysFile(run.artifacts_keys_file)
 
     def save(self, functions: ArtifactType, artifact: object, artifact_type: str, name: PurePosixPath) -> None:

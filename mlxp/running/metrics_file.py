@@ -1,13 +1,14 @@
-"""One metrics file: records become lines of JSON, and each is appended by one write."""
+"""The metrics files of a run: records become lines of JSON, and each is appended by one write."""
 
+import contextlib
+import errno
+import itertools
 import json
 import math
 import os
 import random
 import re
-import threading
 import time
-import weakref
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Any
 import orjson
 
 from mlxp.errors import InvalidKeyError, LogDirectoryError
-from mlxp.run_directory.layout import RESERVED_LOG_NAMES
+from mlxp.run_directory.layout import RESERVED_LOG_NAMES, RunDirectory
+from mlxp.running.forks import Locked
+from mlxp.running.keys_file import KeysFile
 
 fcntl: Any
 try:
@@ -28,7 +31,7 @@ _CHECK_INTERVAL = 0.1
 """Seconds between two looks at whether a metrics file that is being written still exists."""
 
 
-class MetricsFile:
+class MetricsFile(Locked):
     """One metrics file, kept open for appending.
 
     An open file is a number, which the system gives to another file as soon as it is closed: by `close` while another
@@ -39,9 +42,9 @@ class MetricsFile:
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.path = path
         self.keys: set[str] = set()
-        self.lock = threading.RLock()
         self._checked_at = time.monotonic()
         self._is_closed = False
         self._identity: _Identity | None = None
@@ -51,7 +54,6 @@ class MetricsFile:
             self._open(os.O_CREAT)
         except OSError as error:
             raise LogDirectoryError(f"cannot open {path}: {error.strerror or error}") from error
-        _metrics_files.add(self)
 
     def append(self, line: bytes) -> None:
         """Append one line; the operating system has it when this returns.
@@ -73,7 +75,7 @@ class MetricsFile:
             try:
                 written = os.write(self._descriptor, line)
             except OSError as error:
-                raise self._failed(error) from error
+                written = self._written_again(line, error)
             if written < len(line):
                 self._finish(line[written:])
             try:  # noqa: SIM105 - suppress() costs more than all the rest
@@ -90,6 +92,15 @@ class MetricsFile:
                 raise self._removed()
         if self._is_closed:
             self.close()
+
+    def _written_again(self, line: bytes, error: OSError) -> int:
+        if error.errno != errno.EBADF:
+            raise self._failed(error) from error
+        self._make_sure()  # it was closed after it had been made sure of
+        try:
+            return os.write(self._descriptor, line)
+        except OSError as again:
+            raise self._failed(again) from again
 
     def _finish(self, rest: bytes) -> None:
         # A write is cut short when a disk becomes full; what follows says why.
@@ -113,7 +124,7 @@ class MetricsFile:
             raise self._failed(error) from error
 
     def _open(self, flags: int = 0) -> None:
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | _O_BINARY | flags, 0o666)
+        descriptor = _high_number(os.open(self.path, os.O_WRONLY | os.O_APPEND | _O_BINARY | flags, 0o666))
         identity = _identity(descriptor)
         if self._identity not in (None, identity):
             os.close(descriptor)
@@ -153,6 +164,24 @@ _O_BINARY = getattr(os, "O_BINARY", 0)  # Windows would write two characters for
 _Identity = tuple[int, int, int]
 
 
+_HIGH_NUMBERS = itertools.cycle(range(512, 1000))
+
+
+def _high_number(descriptor: int) -> int:
+    """Give an open file a number that no other file gets soon: the system gives the lowest that is free.
+
+    What is written to it after it was closed, by somebody who did not know of it, is then an error.
+    """
+    if fcntl is None:
+        return descriptor
+    try:
+        high = int(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, next(_HIGH_NUMBERS)))
+    except OSError:  # this process may not have as many
+        return descriptor
+    os.close(descriptor)
+    return high
+
+
 def _identity(descriptor: int) -> _Identity | None:
     """Return which file is open under a number, and for what; None if none is."""
     try:
@@ -162,17 +191,44 @@ def _identity(descriptor: int) -> _Identity | None:
         return None
 
 
-_metrics_files: weakref.WeakSet[MetricsFile] = weakref.WeakSet()
+class MetricsFiles(Locked):
+    """The metrics files of one run, by name, and the list of their keys."""
 
+    def __init__(self, run: RunDirectory) -> None:
+        super().__init__()
+        self.by_name: dict[str, MetricsFile] = {}
+        self._run = run
+        self._keys = KeysFile(run.metrics_keys_file)
+        self._is_closed = False
 
-def _free_locks() -> None:
-    """In a forked child, free what threads had locked that are only in its parent."""
-    for file in _metrics_files:
-        file.lock = threading.RLock()
+    def opened(self, log_name: str) -> MetricsFile:
+        """Return the file of that name, which is made if needed."""
+        check_log_name(log_name)
+        with self.lock:
+            file = self.by_name.get(log_name)
+            if file is None:
+                file = self.by_name[log_name] = MetricsFile(self._run.metrics_file(log_name))
+                if self._is_closed:
+                    file.close()
+            return file
 
+    def list_keys(self, log_name: str, keys: list[str]) -> None:
+        """List keys of a file where readers look for them."""
+        with self.lock:
+            self._keys.add((log_name,), keys)
+            self.by_name[log_name].keys.update(keys)
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_free_locks)
+    def removed(self) -> list[Path]:
+        """Return the files that are open, and that somebody has removed."""
+        with self.lock:
+            return [file.path for file in self.by_name.values() if not self._is_closed and file.is_gone()]
+
+    def close(self) -> None:
+        """Close all files; what threads log afterwards is still written."""
+        with self.lock, contextlib.ExitStack() as files:  # each is closed, whatever becomes of the others
+            self._is_closed = True
+            for file in self.by_name.values():
+                files.callback(file.close)
 
 
 def _drop_torn_line(path: Path) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import FrameType
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
@@ -45,33 +45,42 @@ def exit_code(number: int) -> int:
     return 128 + number
 
 
+def _numbers() -> list[signal.Signals]:
+    return [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+
+
+def _raise_terminated(number: int, _frame: FrameType | None) -> None:
+    if _forking:  # what is raised while the hooks of a fork run is printed and forgotten: the signal comes again
+        again = threading.Timer(_PAUSE, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+        return
+    raise Terminated(number)
+
+
 @contextlib.contextmanager
 def signals_raised() -> Iterator[None]:
     """Within this context, a signal that ends a run is raised as `Terminated`; handlers of others are respected.
 
-    SIGINT keeps Python's own handler, which raises KeyboardInterrupt.
+    SIGINT keeps Python's own handler, which raises KeyboardInterrupt. A process that is forked meanwhile has none of
+    this: a signal ends it at once, as any other program.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-    free = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    process_id = os.getpid()
-
-    def raise_terminated(number: int, _frame: FrameType | None) -> None:
-        if os.getpid() != process_id:  # a worker that the task forked: the signal ends it as any other process
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        raise Terminated(number)
-
+    free = [number for number in _numbers() if signal.getsignal(number) is signal.SIG_DFL]
     try:
         for number in free:
-            signal.signal(number, raise_terminated)
+            signal.signal(number, _raise_terminated)
         yield
     finally:
-        for number in free:
-            if signal.getsignal(number) is raise_terminated:
-                signal.signal(number, signal.SIG_DFL)
+        _give_back(free)
+
+
+def _give_back(numbers: Iterable[signal.Signals]) -> None:
+    for number in numbers:
+        if signal.getsignal(number) is _raise_terminated:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -80,10 +89,52 @@ def signals_held() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(
-        signal.SIG_BLOCK, {getattr(signal, name) for name in SIGNALS if hasattr(signal, name)}
-    )
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _numbers())
+    _held.append(before)
     try:
         yield
     finally:
+        if _held:  # it is empty in a child that was forked meanwhile
+            _held.pop()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# --- forks -----------------------------------------------------------------------------------------------------------
+
+# A signal may be sent to a child before it runs at all. Python has forgotten such a one by the time that the child can
+# do anything, unless the signal was blocked: it then waits until the child has its own handlers back.
+
+_PAUSE = 0.01
+"""Seconds after which a signal that came during a fork is sent again."""
+
+_held: list[set[int]] = []
+"""The signals that were blocked before each `signals_held` that is entered."""
+
+_forking: dict[int, set[int]] = {}
+"""The signals that were blocked before, by the thread that is forking."""
+
+
+def _before_fork() -> None:
+    ours = [number for number in _numbers() if signal.getsignal(number) is _raise_terminated]
+    if ours:
+        _forking[threading.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, ours)
+
+
+def _after_fork_in_parent() -> None:
+    thread = threading.get_ident()
+    if thread in _forking:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _forking[thread])
+        del _forking[thread]
+
+
+def _after_fork_in_child() -> None:
+    blocked = _held[0] if _held else _forking.get(threading.get_ident())
+    _held.clear()
+    _forking.clear()
+    _give_back(_numbers())
+    if blocked is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+if hasattr(os, "register_at_fork") and hasattr(signal, "pthread_sigmask"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

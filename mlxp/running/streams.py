@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 _DESCRIPTORS = {"stdout": 1, "stderr": 2}
 
@@ -22,14 +22,19 @@ _PATIENCE = 1.0
 
 
 class Copy:
-    """The copying of one standard stream (``stdout`` or ``stderr``) to a file, from creation until `restore`."""
+    """The copying of one standard stream (``stdout`` or ``stderr``) to a file, from creation until `restore`.
+
+    A task may do with ``sys.stdout`` and with descriptor 1 what it likes: set the one to None, close or detach it,
+    close the other or put a file in its place. What it has put there stays; what is ours is taken away.
+    """
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
-        self.stream: TextIO = getattr(sys, name)
-        self.stream.flush()
+        self.stream: Any = getattr(sys, name)
         self.descriptor = _DESCRIPTORS[name]
+        _flush(self.stream)
         self.original = os.dup(self.descriptor)
+        self.before = os.fstat(self.original)
         read_end, write_end = os.pipe()
         self.program = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__, str(path)],
@@ -38,22 +43,48 @@ class Copy:
             start_new_session=True,  # Ctrl-C in the terminal must not end it before the run
         )
         os.close(read_end)
+        self.pipe = os.fstat(write_end)
         os.dup2(write_end, self.descriptor)
         os.close(write_end)
         # In a notebook, or under a test runner, sys.stdout does not write to the process's standard output.
-        self.file = None if _writes_to(self.stream, self.descriptor) else path.open("a", encoding="utf-8", buffering=1)
-        if self.file is not None:
-            setattr(sys, name, _Both(self.stream, self.file))
+        self.both = None if _writes_to(self.stream, self.descriptor) else _Both(self.stream, path)
+        if self.both is not None:
+            setattr(sys, name, self.both)
 
     def restore(self) -> None:
         """Let the stream go where it went before."""
-        with contextlib.suppress(ValueError):  # the task may have closed it
-            getattr(sys, self.name).flush()
-        if self.file is not None:
-            setattr(sys, self.name, self.stream)
-            self.file.close()
-        os.dup2(self.original, self.descriptor)
-        os.close(self.original)
+        _flush(getattr(sys, self.name, None))
+        _flush(self.stream)
+        if self.both is not None:
+            self.both.stop()
+            if getattr(sys, self.name, None) is self.both:
+                setattr(sys, self.name, self.stream)
+        if _is_open(self.original, self.before):
+            if not _is_open(self.descriptor) or _is_open(self.descriptor, self.pipe):
+                os.dup2(self.original, self.descriptor)
+            os.close(self.original)
+
+
+def copies(files: dict[str, Path]) -> list[Copy]:
+    """Start to copy each standard stream to its file, by name, unless it goes there already."""
+    # A program may have been started without one of them, or an earlier run has closed it: there is nothing to copy.
+    there = [name for name in files if getattr(sys, name, None) is not None and _is_open(_DESCRIPTORS[name])]
+    return [Copy(name, files[name]) for name in there if not goes_to(name, files[name])]
+
+
+def _is_open(descriptor: int, file: os.stat_result | None = None) -> bool:
+    """Tell whether a descriptor is open, for that file if one is given."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return False
+    return file is None or os.path.samestat(status, file)
+
+
+def _flush(stream: Any) -> None:
+    # A task may have closed it, or put anything in its place; whatever goes wrong here must not end the run.
+    with contextlib.suppress(Exception):
+        stream.flush()
 
 
 def goes_to(name: str, path: Path) -> bool:
@@ -77,30 +108,41 @@ def stop(copies: list[Copy]) -> None:
             copy.program.wait(timeout=max(0, deadline - time.monotonic()))
 
 
-def _writes_to(stream: TextIO, descriptor: int) -> bool:
+def _writes_to(stream: Any, descriptor: int) -> bool:
     try:
-        return stream.fileno() == descriptor
-    except (OSError, AttributeError, io.UnsupportedOperation):
+        return bool(stream.fileno() == descriptor)
+    except Exception:  # noqa: BLE001 - a closed or detached stream, or an object that only has write()
         return False
 
 
 class _Both(io.TextIOBase):
-    """A text stream that writes to two others."""
+    """A text stream that writes to another one, and to a file as well until it is told to stop."""
 
-    def __init__(self, shown: TextIO, file: TextIO) -> None:
+    def __init__(self, shown: Any, path: Path) -> None:
         self.shown = shown
-        self.file = file
+        self.file: TextIO | None = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
 
     def write(self, text: str) -> int:
-        self.file.write(text)
-        return self.shown.write(text)
+        if self.file is not None:
+            with contextlib.suppress(OSError):  # a full disk must not stop what is shown
+                self.file.write(text)
+        return int(self.shown.write(text) or len(text))
 
     def flush(self) -> None:
-        self.file.flush()
+        if self.file is not None:
+            with contextlib.suppress(OSError):
+                self.file.flush()
         self.shown.flush()
 
     def isatty(self) -> bool:
-        return self.shown.isatty()
+        return bool(self.shown.isatty())
+
+    def stop(self) -> None:
+        """Leave the file; who has kept this stream, such as a handler of logging, goes on with the other one."""
+        file, self.file = self.file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
 
 
 def _copy_standard_input(path: str) -> None:

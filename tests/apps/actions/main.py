@@ -86,6 +86,26 @@ def terminate_worker(ctx):
     return worker.exitcode
 
 
+def pool(ctx):
+    """Start and stop workers, whose parent ends them by a signal, a few times."""
+    import multiprocessing
+
+    for _ in range(ctx.config.number):
+        with multiprocessing.get_context("fork").Pool(3) as workers:
+            workers.map(abs, range(3))
+    return "ended"
+
+
+def handlers_of_child(ctx):
+    child = os.fork()
+    if child == 0:
+        names = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGINT")
+        own = [signal.getsignal(getattr(signal, name)) for name in names]
+        plain = own == [signal.SIG_DFL] * 3 + [signal.default_int_handler]
+        os._exit(0 if plain and not signal.pthread_sigmask(signal.SIG_BLOCK, ()) else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def odd_info(ctx):
     ctx.info["odd"] = object()
 
@@ -147,8 +167,11 @@ ACTIONS = {
     "argv": lambda ctx: print(sys.argv[1:]),
     "fork": fork,
     "terminate-worker": terminate_worker,
+    "pool": pool,
+    "handlers-of-child": handlers_of_child,
     "odd-info": odd_info,
     "close-stdout": lambda ctx: sys.stdout.close(),
+    "no-stdout": lambda ctx: setattr(sys, "stdout", None),
     "fill": fill,
     "leave-child": leave_child,
     "pid": lambda ctx: print("pid", os.getpid()),
