@@ -16,6 +16,8 @@ from mlxp.running.settings import DEFAULTS
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md") if "_build" not in path.parts)
 
+PICTURES = [f"explanation/pictures/{name}.svg" for name in ("override", "value")]
+
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 SECTIONS_OF_THE_README = {
@@ -148,6 +150,14 @@ def test_every_setting_is_documented_with_its_default(name, default):
     shown = str(default).lower() if isinstance(default, bool) else f"{default:g}" if type(default) is float else default
     shown = '""' if default == "" else shown
     assert f"| `{name}` | `{shown}` |" in (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", ["contributing.md", *PICTURES])
+def test_files_that_contributors_are_sent_to_are_there(text):
+    named = re.findall(r"[\w/]+/\w+\.(?:py|md|toml)\b", (ROOT / "docs" / text).read_text(encoding="utf-8"))
+    folders = (ROOT, ROOT / "docs", ROOT / "mlxp", ROOT / "reader/mlxp_reader")
+    assert named
+    assert [name for name in named if not any((folder / name).is_file() for folder in folders)] == []
 
 
 @pytest.mark.parametrize("name", mlxp.__all__)
