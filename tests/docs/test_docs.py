@@ -154,7 +154,7 @@ def test_every_setting_is_documented_with_its_default(name, default):
 
 @pytest.mark.parametrize("text", ["contributing.md", *PICTURES])
 def test_files_that_contributors_are_sent_to_are_there(text):
-    named = re.findall(r"[\w/]+/\w+\.(?:py|md|toml)\b", (ROOT / "docs" / text).read_text(encoding="utf-8"))
+    named = re.findall(r"[\w/-]+/[\w-]+\.(?:py|md|toml)\b", (ROOT / "docs" / text).read_text(encoding="utf-8"))
     folders = (ROOT, ROOT / "docs", ROOT / "mlxp", ROOT / "reader/mlxp_reader")
     assert named
     assert [name for name in named if not any((folder / name).is_file() for folder in folders)] == []
