@@ -35,8 +35,13 @@ class Answer:
 
     words: tuple[str, ...]
     code: int
-    output: str
+    raw: bytes
     errors: str
+
+    @property
+    def output(self) -> str:
+        """What the program has printed, as text."""
+        return _text(self.raw)
 
     @property
     def complaint(self) -> str:
@@ -100,7 +105,7 @@ def run_program(
         except BaseException:
             _kill(process)
             raise
-    return Answer(tuple(words), process.returncode, _text(output), _text(errors))
+    return Answer(tuple(words), process.returncode, output, _text(errors))
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,114 @@
+"""The git program with a git directory of ours, so that nothing of the user's repository is executed or written."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from mlxp.programs import ProgramError, run_program
+
+_TIMEOUT: Final = 60.0  # seconds
+
+
+class GitError(Exception):
+    """git could not do what it was asked for; the message says why."""
+
+
+_KEPT_SETTINGS: Final = ("core.ignorecase", "core.symlinks", "core.filemode", "core.excludesfile")
+"""Those settings of a user's repository that decide which files are which; none of them names a program."""
+
+
+class Git:
+    """The git program on a work tree, with a git directory of ours.
+
+    Parameters
+    ----------
+    top
+        The work tree; the program runs there.
+    private
+        An empty directory for what git needs.
+    store
+        The folder of all states, whose ``objects`` git writes to.
+    settings
+        What the user's repository is set to; see `_KEPT_SETTINGS`.
+
+    Attributes
+    ----------
+    alternates
+        Folders of objects that git reads as well.
+    """
+
+    def __init__(self, top: Path, private: Path, store: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.top = top
+        self.private = private
+        self.store = store
+        self.alternates: list[Path] = []
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {
+            "GIT_DIR": str(private),
+            "GIT_WORK_TREE": str(top),
+            "GIT_INDEX_FILE": str(private / "index"),
+            "GIT_OBJECT_DIRECTORY": str(store / "objects"),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_NO_LAZY_FETCH": "1",
+            "LC_ALL": "C",
+        }
+        for folder in (private / "refs", private / "objects", private / "info", store / "objects"):
+            folder.mkdir(parents=True, exist_ok=True)
+        write(private / "HEAD", "ref: refs/heads/none\n")
+        write(private / "config", _configuration(settings or {}))
+
+    def __call__(self, *words: str, names: Iterable[str] = (), given: str = "", may_fail: bool = False) -> str:
+        """Return what git prints; its standard input is what is `given`, or `names`, each followed by a NUL.
+
+        Raises
+        ------
+        GitError
+            If it fails, unless it may.
+        """
+        alternates = os.pathsep.join(quoted(str(path)) for path in self.alternates)
+        try:
+            answer = run_program(
+                ["git", *words],
+                seconds=_TIMEOUT,
+                directory=self.top,
+                environment=self._environment | {"GIT_ALTERNATE_OBJECT_DIRECTORIES": alternates},
+                given=given.encode() or b"".join(os.fsencode(name) + b"\0" for name in names),
+            )
+        except ProgramError as error:
+            raise GitError(str(error)) from error
+        if answer.code != 0 and not may_fail:
+            raise GitError(f"git {words[0]} failed in {self.top}: {answer.complaint}")
+        return os.fsdecode(answer.raw)
+
+
+def _configuration(settings: Mapping[str, str]) -> str:
+    """Return a configuration that names no program, with those settings that decide which files are which."""
+    lines = ["[core]", "bare = false", "fsmonitor = false", "hooksPath = /dev/null"]
+    given = [name for name in _KEPT_SETTINGS if name in settings]
+    lines += [f"{name.removeprefix('core.')} = {quoted(settings[name])}" for name in given]
+    if "extensions.objectformat" in settings:
+        lines += [
+            "repositoryformatversion = 1",
+            "[extensions]",
+            f"objectFormat = {settings['extensions.objectformat']}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def quoted(text: str) -> str:
+    """Return `text` in quotes, as git's lists of paths and its configuration want it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t") + '"'
+
+
+def text(path: Path) -> str:
+    """Return the content of a small file of git's; nothing if there is none."""
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""
+
+
+def write(path: Path, content: str) -> None:
+    """Write a small file of git's."""
+    path.write_text(content, encoding="utf-8", errors="surrogateescape")
