@@ -23,6 +23,9 @@ CACHE_DIR = ".mlxp"
 IDS_DIR = ".ids"
 """Folder beside the runs with a file named like the highest id that was ever given."""
 
+STORE_DIR = ".store"
+"""Folder beside the runs for what they were made from, which cannot be made again: states of the code, environments."""
+
 SWEEPS_DIR = ".launch"
 """Folder beside the runs for what Hydra's own plug-ins leave (submitit's job files, Optuna's results)."""
 
