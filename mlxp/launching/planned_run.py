@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlxp.errors import InvalidConfigFileError
 from mlxp.run_directory.files import to_yaml
-from mlxp.running.configuration import Program, resolved_configuration, work_dir_of
+from mlxp.running.configuration import Program, recorded, resolved_configuration, work_dir_of
 from mlxp.running.plan_report import VARIABLE, PlannedRun, is_planning
 from mlxp.running.settings import SchedulerSettings, Settings
 
@@ -57,13 +57,14 @@ def _planned_run(program: Program, overrides: list[str], composed: "DictConfig")
 
     if "hydra" in composed:  # values of it are used in the configuration
         HydraConfig.instance().set_config(composed)
+    written = OmegaConf.to_container(composed)
     config, settings = resolved_configuration(program, composed, in_place=True)
     config.pop("hydra", None)
     _check_has_directory(settings)
     work_dir, version_manager = _work_dir(settings)
     run = PlannedRun(
         overrides=_without_scheduler(overrides) if settings.use_scheduler else overrides,
-        config=to_yaml(OmegaConf.to_container(config, resolve=True)),
+        config=to_yaml(recorded(written, OmegaConf.to_container(config, resolve=True))),
         parent_log_dir=settings.logger.parent_log_dir,
         work_dir=work_dir,
         version_manager=version_manager,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mlxp.config_dict import ConfigDict
 from mlxp.errors import InvalidConfigFileError, MissingFieldError
 from mlxp.running.plug_ins import created
+from mlxp.running.secrets import without_secrets
 from mlxp.running.settings import Settings, check, checked, forced_directory
 
 if TYPE_CHECKING:
@@ -120,6 +121,35 @@ def resolved_configuration(
         config.pop("mlxp")
     OmegaConf.set_struct(config, None)
     return config, settings
+
+
+def recorded(written: Any, resolved: Any) -> Any:
+    """Return a configuration as it is recorded: resolved, and without secrets.
+
+    Parameters
+    ----------
+    written, resolved
+        The configuration with and without its interpolations, as dicts and lists. An interpolation that leads to a
+        secret stays, so that whoever does the run again asks the environment for it.
+
+    Examples
+    --------
+    >>> recorded({"a": "${b}", "db": {"password": "${oc.env:PW}"}}, {"a": 1, "db": {"password": "s3cret"}})
+    {'a': 1, 'db': {'password': '${oc.env:PW}'}}
+    """
+    return _chosen(written, resolved, without_secrets(resolved))
+
+
+def _chosen(written: Any, resolved: Any, masked: Any) -> Any:
+    if masked == resolved:
+        return masked
+    if isinstance(resolved, dict):
+        known = written if isinstance(written, dict) else {}
+        return {name: _chosen(known.get(name), value, masked[name]) for name, value in resolved.items()}
+    if isinstance(resolved, list):
+        known_items = written if isinstance(written, list) and len(written) == len(resolved) else [None] * len(resolved)
+        return [_chosen(*items) for items in zip(known_items, resolved, masked, strict=True)]
+    return written if isinstance(written, str) and "${" in written else masked
 
 
 def _keep_literal(node: Any, values: Any) -> None:

@@ -1,14 +1,19 @@
 """Where a run came from: the machine, the process, the code's version and the packages in use."""
 
+import contextlib
 import functools
 import os
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mlxp.programs import ProgramError, run_program
+from mlxp.run_directory.layout import STORE_DIR
+from mlxp.running.code_state import capture as capture_code
+from mlxp.running.environment import environment
+from mlxp.running.private_git import GitError
 
 
 def process_info() -> dict[str, Any]:
@@ -20,21 +25,54 @@ def process_info() -> dict[str, Any]:
     }
 
 
-@functools.cache
-def git_state(directory: Path) -> dict[str, Any] | None:
-    """Return the commit of the code in `directory` and whether tracked files differ from it; None outside of git.
+def made_from(directory: Path, parent_log_dir: Path | None, *, capture: bool) -> dict[str, Any]:
+    """Return what info.yaml says about the code and the environment, after storing both beside the runs.
 
-    The answer is kept for the life of the process, which runs the code as it was when it was imported.
+    Parameters
+    ----------
+    directory
+        The directory of the file that defines the task.
+    parent_log_dir
+        The directory of the runs; None to store nothing.
+    capture
+        Whether to look at all; see the setting of that name.
+
+    Returns
+    -------
+    dict
+        ``git``: ``commit``, ``branch``, ``remote`` and ``dirty``; None outside of git. ``code``: the ``state`` as a
+        content address, the ``top`` directory that was stored, the task's ``directory`` in it, and what was
+        ``left_out``; or the ``problem`` that kept it from being stored. ``environment``: see `environment`.
     """
-    command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    if not capture:
+        return {"git": None, "code": None, "environment": None}
+    store = parent_log_dir / STORE_DIR if parent_log_dir is not None else None
+    return {**_code(directory, store), **_environment(store)}
+
+
+def _environment(store: Path | None) -> dict[str, Any]:
     try:
-        answer = run_program(command, seconds=10, directory=directory)
-    except ProgramError:
-        return None
-    if answer.code:
-        return None
-    commit, _, dirty = answer.output.strip().partition("-")
-    return {"commit": commit, "dirty": bool(dirty)}
+        return {"environment": environment(store)}
+    except Exception as error:  # noqa: BLE001 - a strange package, a full disk: no reason not to do the run
+        return {"environment": {"problem": f"{type(error).__name__}: {error}"}}
+
+
+@functools.cache  # a process runs the code as it was when it was imported
+def _code(directory: Path, store: Path | None) -> dict[str, Any]:
+    try:
+        with contextlib.ExitStack() as stack:
+            kept = store or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlxp-store-")))
+            state = capture_code(directory, kept, [kept.parent] if store else [])
+    except (GitError, OSError, ValueError) as error:  # no reason not to do the run
+        return {"git": None, "code": {"problem": str(error)}}
+    git = {"commit": state.commit, "branch": state.branch, "remote": state.remote, "dirty": state.dirty}
+    code = {
+        "state": state.tree if store else None,
+        "top": str(state.top),
+        "directory": directory.relative_to(state.top).as_posix(),
+        "left_out": list(state.left_out),
+    }
+    return {"git": git if state.commit else None, "code": code}
 
 
 def packages() -> list[str]:

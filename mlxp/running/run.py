@@ -21,10 +21,11 @@ from mlxp.run_directory.files import overwrite, read_yaml, to_yaml, write_yaml
 from mlxp.run_directory.layout import LAYOUT_VERSION, RunDirectory
 from mlxp.run_directory.liveness import heartbeat, process_exists
 from mlxp.run_directory.status import Status
-from mlxp.running.configuration import Context, Program, resolved_configuration, work_dir_of
+from mlxp.running.configuration import Context, Program, recorded, resolved_configuration, work_dir_of
 from mlxp.running.endings import ending, from_user_code
 from mlxp.running.plug_ins import created
-from mlxp.running.provenance import git_state, packages, process_info
+from mlxp.running.provenance import made_from, packages, process_info
+from mlxp.running.secrets import without_secrets
 from mlxp.running.settings import LoggerSettings
 from mlxp.running.signals import signals_held, signals_raised
 from mlxp.running.submitted_run import is_another_rank, scheduler_info, submission
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from mlxp.logger import Logger
 
 _log = logging.getLogger("mlxp")
+
+_LONG = frozenset({"exit", "packages", "environment", "code"})
+"""What info.yaml goes without where the disk is full."""
 
 
 class Run:
@@ -57,6 +61,8 @@ class Run:
     """
 
     def __init__(self, program: Program, composed: "DictConfig", overrides: list[str]) -> None:
+        from omegaconf import OmegaConf
+
         self.program = program
         self.process_id = os.getpid()
         config, self.settings = resolved_configuration(program, composed)
@@ -81,8 +87,8 @@ class Run:
         self.context = Context(as_set, ConfigDict(self.settings.to_dict()), self.info, self.logger)
         if self.written is not None:
             self._write_info()
-            write_yaml(self.written.config_file, plain)
-            write_yaml(self.written.mlxp_file, self.settings.to_dict())
+            write_yaml(self.written.config_file, recorded(OmegaConf.to_container(composed), plain))
+            write_yaml(self.written.mlxp_file, without_secrets(self.settings.to_dict()))
 
     def _as_set(self, config: "DictConfig") -> tuple[Any, Any]:
         """Return the configuration as the task gets it, and as plain dicts and lists."""
@@ -118,11 +124,15 @@ class Run:
             "attempt": self._attempt(earlier),
             "overrides": overrides,
             "exit": None,
-            "git": git_state(self.program.directory),
+            **self._made_from(),
             "python": platform.python_version(),
             "packages": packages(),
             "heartbeat": self.settings.heartbeat,
         }
+
+    def _made_from(self) -> dict[str, Any]:
+        parent = self.written.path.parent if self.written is not None else None
+        return made_from(self.program.directory, parent, capture=self.settings.capture)
 
     def _attempt(self, earlier: dict[str, Any]) -> int:
         if self.directory is not None and self.written is None:  # the first process may have counted already
@@ -133,10 +143,10 @@ class Run:
         if self.written is None:
             return
         try:
-            write_yaml(self.written.info_file, self.info.to_dict())
+            write_yaml(self.written.info_file, without_secrets(self.info.to_dict()))
         except LogDirectoryError:
             # On a full disk, what is shorter than before still finds place where it was.
-            short = {name: value for name, value in self.info.to_dict().items() if name not in ("exit", "packages")}
+            short = without_secrets({name: value for name, value in self.info.to_dict().items() if name not in _LONG})
             if not overwrite(self.written.info_file, to_yaml(short)):
                 raise
 

@@ -78,6 +78,8 @@ class Settings:
     ----------
     heartbeat
         The number of seconds between two signs of life of a run; 0 for none.
+    capture
+        Whether the code and the environment of a run are recorded.
 
     Examples
     --------
@@ -96,6 +98,7 @@ class Settings:
     resolve: bool = True
     as_ConfigDict: bool = True  # noqa: N815 - the name of the setting in MLXP 1
     heartbeat: float = 30.0
+    capture: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as mlxp.yaml and ``ctx.mlxp`` hold them."""

@@ -225,7 +225,7 @@ def test_streams_are_copied_with_those_of_child_processes(actions):
 
 
 def test_info_says_where_the_run_came_from(actions):
-    subprocess.run(["git", "init", "-q"], cwd=actions.directory, check=True)
+    subprocess.run(["git", "init", "-q", "-b", "side"], cwd=actions.directory, check=True)
     git = ["git", "-c", "user.name=me", "-c", "user.email=me@example.org"]
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "start"], cwd=actions.directory, check=True)
     commit = subprocess.run(
@@ -233,7 +233,7 @@ def test_info_says_where_the_run_came_from(actions):
     ).stdout.strip()
     actions.run("seed=5")
     info = actions.info()
-    assert info["git"] == {"commit": commit, "dirty": False}
+    assert info["git"] == {"commit": commit, "branch": "side", "remote": None, "dirty": False}
     assert info["overrides"] == ["seed=5"]
     assert any(package.startswith("omegaconf==") for package in info["packages"])
     assert (info["layout"], info["attempt"], info["work_dir"]) == (2, 1, str(actions.directory))
