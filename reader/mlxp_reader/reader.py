@@ -3,19 +3,20 @@
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+import numpy as np
+
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.query import language as query
-from mlxp_reader.query.names import is_metadata
 from mlxp_reader.records import index
-from mlxp_reader.store.metric_store import MetricStore, give_memory_back
+from mlxp_reader.store.log_directories import LogDirectories, LogDirectory, directories
+from mlxp_reader.store.metric_store import give_memory_back
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from mlxp_reader.frames.builder import FrameBuilder
@@ -38,7 +39,8 @@ class Reader:
     Parameters
     ----------
     src_dir
-        The directory that holds the directories of the runs.
+        The directory that holds the directories of the runs. Several are read together: the column ``source`` tells
+        the directory of each run, as it is given here; ids need not be unique among them.
     dst_dir
         Where to keep the index; by default in `src_dir`, or, where that cannot be written, in the user's cache.
     parser
@@ -60,11 +62,14 @@ class Reader:
     >>> reader = Reader("tests/data/mlxp-1.0.5-logs/logs", dst_dir=tempfile.mkdtemp())
     >>> len(reader), len(reader.filter("info.status == 'COMPLETE' & optimizer.lr < 1"))
     (12, 4)
+    >>> both = Reader(["tests/data/mlxp-1.0.5-logs/logs", "tests/data/job_scripts"], dst_dir=tempfile.mkdtemp())
+    >>> both.filter("source == 'tests/data/job_scripts'").empty
+    True
     """
 
     def __init__(
         self,
-        src_dir: str | os.PathLike[str],
+        src_dir: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         dst_dir: str | os.PathLike[str] | None = None,
         parser: query.Parser | None = None,
         refresh: bool = True,
@@ -72,18 +77,19 @@ class Reader:
         executor: Executor | None = None,
     ) -> None:
         started = time.perf_counter()
-        self.src_dir = os.path.abspath(Path(src_dir).expanduser())  # noqa: PTH100 - resolves no symbolic links
-        source = Path(self.src_dir)
-        self._cache = index.cache_directory(source, Path(dst_dir).expanduser().absolute() if dst_dir else None)
-        self.dst_dir = os.fspath(self._cache.parent)
         self.parser = parser or query.DefaultParser()
-        known = index.opened(source, self._cache)
-        if known is not None and not refresh:
-            self._table, self._changes = known, index.Changes(known.num_rows, 0, 0)
+        if isinstance(src_dir, str | os.PathLike):
+            one = LogDirectory.at(src_dir, Path(dst_dir).expanduser().absolute() if dst_dir else None)
+            self.src_dir: str | list[str] = os.fspath(one.path)
+            self.dst_dir: str | list[str] = os.fspath(one.cache.parent)
+            members, self._is_of_several = [one], False
         else:
-            self._table, self._changes = index.refreshed(source, self._cache, known, executor)
+            members, self._is_of_several = directories(list(src_dir), dst_dir), True
+            self.src_dir = [os.fspath(one.path) for one in members]
+            self.dst_dir = [os.fspath(one.cache.parent) for one in members]
+        self._logs = LogDirectories(members, are_named=self._is_of_several, refresh=refresh, executor=executor)
+        self._table = self._logs.table
         give_memory_back()
-        self._store = MetricStore(source, self._cache)
         self._metric_problems: dict[Any, None] = {}
         self._made: FrameBuilder | None = None
         self._seconds = time.perf_counter() - started
@@ -92,7 +98,8 @@ class Reader:
     def _warn(self, count: int) -> None:
         if count:
             several = "s" if count > 1 else ""
-            _log.warning("%d problem%s in the runs of %s: Reader.problems lists them", count, several, self.src_dir)
+            where = " and ".join([self.src_dir] if isinstance(self.src_dir, str) else self.src_dir)
+            _log.warning("%d problem%s in the runs of %s: Reader.problems lists them", count, several, where)
 
     def __getstate__(self) -> dict[str, Any]:
         # What was made of the index can be made again, and would be as large as all that was read.
@@ -107,7 +114,8 @@ class Reader:
         return f"{total} runs · {cached} cached, {changed} changed, {new} new · {self._seconds:.1f} s"
 
     def _counts(self) -> tuple[int, int, int]:
-        return self._changes.cached, self._changes.changed, self._changes.new
+        changes = self._logs.changes
+        return changes.cached, changes.changed, changes.new
 
     @property
     def log_ids(self) -> list[int]:
@@ -123,7 +131,7 @@ class Reader:
     @property
     def searchable(self) -> "pd.DataFrame":
         """A table of the fields that a query can ask for by name; of metrics, it can ask for statistics."""
-        return self._typed([name for name in self._builder.fields if is_metadata(name)])
+        return self._typed([name for name, kind in self._builder.fields.items() if kind == "value"])
 
     def _typed(self, names: Sequence[str]) -> "pd.DataFrame":
         import pandas as pd
@@ -139,16 +147,18 @@ class Reader:
         """
         import pandas as pd
 
-        rows = [*self._problems(), *map(tuple, self._metric_problems)]
-        table = pd.DataFrame(rows, columns=pd.Index(["log_id", "file", "line", "error"]))
-        return table.astype({"log_id": "int64", "line": "Int64"})
+        rows = [*self._problems(), *self._metric_problems]
+        table = pd.DataFrame(rows, columns=pd.Index([index.SOURCE, "log_id", "file", "line", "error"]))
+        table = table.astype({"log_id": "int64", "line": "Int64"})
+        return table if self._is_of_several else table.drop(columns=index.SOURCE)
 
     def _problems(self) -> list[tuple[Any, ...]]:
         problems = index.shared(self._table, "problems")
         if not any(problems.contents):
             return []
         of_runs = (problems.contents[at] for at in problems.of_run.tolist())
-        return [(log_id, *one) for log_id, several in zip(self.log_ids, of_runs, strict=True) for one in several]
+        runs = zip(self._logs.names_at(np.arange(len(self))), self.log_ids, of_runs, strict=True)
+        return [(name, log_id, *one) for name, log_id, several in runs for one in several]
 
     @overload
     def filter(
@@ -180,7 +190,7 @@ class Reader:
         frame = self._builder.frame(rows)
         return frame.toPandas(lazy=False) if result_format == "pandas" else frame
 
-    def _matching(self, text: str) -> "np.ndarray[Any, np.dtype[np.bool_]] | None":
+    def _matching(self, text: str) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
         if not text.strip():
             return None
         expression = query.expression_of(self.parser.parse(text))
@@ -192,16 +202,14 @@ class Reader:
         if self._made is None:
             from mlxp_reader.frames.builder import FrameBuilder
 
-            self._made = FrameBuilder(self._table, self.src_dir, self._load)
+            self._made = FrameBuilder(self._table, self._logs.paths(), self._load)
         return self._made
 
-    def _load(self, log_name: str, key: str, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> "MetricOfRuns":
+    def _load(self, log_name: str, key: str, rows: np.ndarray[Any, np.dtype[np.intp]]) -> "MetricOfRuns":
         """Return the values of a metric in the runs at `rows` of the index."""
-        ids = self._table["log_id"].to_numpy()[rows]
-        # A run that has ended is as it was when the reader was opened, one that goes on as it is now.
-        states = index.metric_states(self._table, log_name, rows)
-        column = self._store.read(ids, log_name, key, states)
-        new = dict.fromkeys(problem for problem in column.problems if problem not in self._metric_problems)
+        column, names = self._logs.load(log_name, key, rows)
+        problems = [(name, *problem) for name, problem in zip(names, column.problems, strict=True)]
+        new = dict.fromkeys(problem for problem in problems if problem not in self._metric_problems)
         self._metric_problems |= new
         self._warn(len(new))
         return column

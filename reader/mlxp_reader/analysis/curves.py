@@ -25,7 +25,7 @@ STEP_KEYS = ("step", "epoch", "iteration")
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
-_LOG_ID = "info.logger.log_id"
+LOG_ID = "info.logger.log_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _tell_of_different_steps(frame: Runs, log_names: Sequence[str], step: str | 
 
 def run_ids(frame: Runs) -> "pd.Series[Any]":
     """Return the ids of the runs of a frame; their places in the index where there are none."""
-    return frame[_LOG_ID] if _LOG_ID in frame.columns else frame.index.to_series()
+    return frame[LOG_ID] if LOG_ID in frame.columns else frame.index.to_series()
 
 
 def log_name_of(frame: Runs, metric: str) -> str:

@@ -1,13 +1,16 @@
 """Histories: the curves of runs as a tidy table, or as one column per run."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlxp_reader.analysis.curves import STEP_KEYS, Curves, curves, run_ids
+from mlxp.errors import InvalidKeyError
+from mlxp_reader.analysis.curves import LOG_ID, STEP_KEYS, Curves, curves, run_ids
 from mlxp_reader.columns.metric_array import MetricDtype
+from mlxp_reader.columns.metric_values import MetricValues
 from mlxp_reader.columns.runs import Runs
 
 _NO_NUMBERS = np.empty(0, dtype=np.int64)
@@ -18,7 +21,8 @@ def history(frame: Runs, *metrics: str, step: str | None = None, wide: bool = Fa
 
     Its columns are ``log_id``, ``step``, one per metric, and the keys of the configuration that vary. Metrics of
     several files are joined by run and step, NaN where one was not logged; a step that a run logged several times,
-    since it was resumed say, has as many rows.
+    since it was resumed say, has as many rows. Where runs of several directories have the same ids, ``source`` tells
+    the directory, or, if these were not read together, numbers them.
 
     Parameters
     ----------
@@ -34,7 +38,7 @@ def history(frame: Runs, *metrics: str, step: str | None = None, wide: bool = Fa
     Raises
     ------
     InvalidKeyError
-        If there is no such metric or key.
+        If there is no such metric or key, or if a run is there twice.
 
     Examples
     --------
@@ -59,7 +63,8 @@ def _all_metrics(frame: Runs) -> list[str]:
 
 def _long(frame: Runs, found: Curves) -> pd.DataFrame:
     counts = np.bincount(found.run, minlength=len(frame))
-    columns = {"log_id": _repeated(run_ids(frame), found, counts), "step": found.step, **found.columns}
+    told = {name: _repeated(column, found, counts) for name, column in _run_names(frame, found.columns).items()}
+    columns = {**told, "step": found.step, **found.columns}
     for key in frame.diff():
         columns[key] = _repeated(frame[key], found, counts)
     return pd.DataFrame(columns, copy=False)
@@ -73,16 +78,54 @@ def _repeated(column: "pd.Series[Any]", found: Curves, counts: npt.NDArray[np.in
 
 
 def _wide(frame: Runs, found: Curves) -> pd.DataFrame:
-    ids = run_ids(frame)
+    told = pd.DataFrame(_run_names(frame, found.columns))
     columns = {}
     for name, values in found.columns.items():
         there = ~(pd.isna(values) | pd.isna(found.step))
         long = pd.DataFrame({"run": found.run[there], "step": found.step[there], name: values[there]})
         # A run that was resumed logs some steps again: what it logged last holds.
         last = long.drop_duplicates(["run", "step"], keep="last").set_index(["step", "run"])[name].unstack()  # noqa: PD010 - no values are put together here
-        columns[name] = last.set_axis(pd.Index(ids.iloc[last.columns], name="log_id"), axis=1)
+        columns[name] = last.set_axis(_index(told.iloc[last.columns]), axis=1)
     if not columns:
         return pd.DataFrame(index=pd.Index([], name="step"))
     if len(columns) == 1:
         return next(iter(columns.values()))
-    return pd.concat(columns, axis=1, names=["metric", "log_id"]).sort_index()
+    return pd.concat(columns, axis=1, names=["metric", *told.columns]).sort_index()
+
+
+def _index(told: pd.DataFrame) -> "pd.Index[Any]":
+    index: pd.Index[Any] = pd.Index(told["log_id"]) if len(told.columns) == 1 else pd.MultiIndex.from_frame(told)
+    return index
+
+
+def _run_names(frame: Runs, metrics: Iterable[str]) -> dict[str, "pd.Series[Any]"]:
+    """Return what tells the runs apart: their ids, and the directory of each where there are several.
+
+    Raises
+    ------
+    InvalidKeyError
+        If a run is there twice.
+    """
+    ids = run_ids(frame)
+    if "source" in frame.columns and LOG_ID in frame.columns:
+        told = {"source": frame["source"], "log_id": ids}
+    elif ids.is_unique:
+        return {"log_id": ids}
+    else:
+        told = {"source": pd.Series(_sources(frame, metrics), index=ids.index), "log_id": ids}
+    repeated = pd.DataFrame(told).duplicated().to_numpy()
+    if repeated.any():
+        which = ids.iloc[int(np.argmax(repeated))]
+        raise InvalidKeyError(
+            f"run {which} is there twice: leave it out once, or let reset_index() tell its rows apart"
+        )
+    return told
+
+
+def _sources(frame: Runs, metrics: Iterable[str]) -> list[int]:
+    """Return the number of the reader that each run is from, as the places of its metrics tell."""
+    places: list[int | None] = [None] * len(frame)
+    for name in metrics:
+        cells = (id(cell.column) if isinstance(cell, MetricValues) else None for cell in frame[name].array)
+        places = [mine or other for mine, other in zip(places, cells, strict=True)]
+    return pd.factorize(pd.Series(places, dtype=object))[0].tolist()

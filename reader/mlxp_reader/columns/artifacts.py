@@ -192,14 +192,14 @@ class ArtifactColumn:
 
     Parameters
     ----------
-    source
-        The directory that holds the directories of the runs.
+    directories
+        For each run, the directory that holds its own.
     log_ids
         The id of each run.
     """
 
-    def __init__(self, source: str, log_ids: Sequence[int], recorded: Sequence[Recorded]) -> None:
-        self._source = source
+    def __init__(self, directories: Sequence[str], log_ids: Sequence[int], recorded: Sequence[Recorded]) -> None:
+        self._directories = directories
         self._log_ids = log_ids
         self._recorded = recorded
         self.rows: Rows = np.full(len(log_ids), -1, dtype=np.intp)
@@ -212,7 +212,7 @@ class ArtifactColumn:
     def cell(self, row: int) -> ArtifactFolder:
         """Return the artifacts of a run."""
         one = self._recorded[self._which[row]]
-        return ArtifactFolder(f"{self._source}{os.sep}{self._log_ids[row]}", one.type, one.folder, one.names)
+        return ArtifactFolder(f"{self._directories[row]}{os.sep}{self._log_ids[row]}", one.type, one.folder, one.names)
 
 
 @register_extension_dtype

@@ -1,6 +1,6 @@
 """From the index to a frame: which columns there are, of which types, and what a query asks them for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -41,15 +41,15 @@ class FrameBuilder:
     ----------
     table
         The index.
-    source
-        The directory that holds the directories of the runs.
+    directories
+        For each run, the directory that holds its own.
     load
         Returns the values of a metric, given the log name, the key and rows of the index.
     """
 
-    def __init__(self, table: pa.Table, source: str, load: Load) -> None:
+    def __init__(self, table: pa.Table, directories: Sequence[str], load: Load) -> None:
         self._table = table
-        self._source = source
+        self._directories = directories
         self._load = load
         # A field of the info keeps its name, should a log be called info.
         metrics = _runs_by_metric(index.shared(table, "metrics")).items()
@@ -57,6 +57,7 @@ class FrameBuilder:
         self._artifacts = _runs_by_folder(index.shared(table, "artifacts"))
         metadata = [name for name in table.schema.names if is_metadata(name)]
         self.fields: dict[str, Kind] = {
+            **{name: "value" for name in table.schema.names if name == index.SOURCE},
             **{name: "value" for name in metadata if name.startswith("config.")},
             **{name: "value" for name in metadata if name.startswith("info.")},
             **dict.fromkeys(self._metrics, "metric"),
@@ -142,7 +143,7 @@ class FrameBuilder:
         return column.cells()
 
     def _artifact_array(self, name: str) -> ArtifactArray:
-        column = ArtifactColumn(self._source, self._table["log_id"].to_pylist(), self._artifacts[name])
+        column = ArtifactColumn(self._directories, self._table["log_id"].to_pylist(), self._artifacts[name])
         return ArtifactArray.of_rows(column, column.rows)
 
     def _statistic(self, metric: str, name: str) -> Any:

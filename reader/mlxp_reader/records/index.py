@@ -5,6 +5,7 @@ absence, means that it is made again.
 """
 
 import contextlib
+import functools
 import gc
 import hashlib
 import json
@@ -31,6 +32,9 @@ from mlxp_reader.records.workers import crawl_all
 
 FILE_NAME = "index.parquet"
 _VERSION = b"4"
+
+SOURCE = "source"
+"""The field of several directories that are read together; it tells which of them each run is from."""
 
 _OWN = {
     "log_id": pa.int64(),
@@ -248,15 +252,26 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(values, type=kind)])
 
 
+def stacked(tables: Sequence[pa.Table], names: Sequence[str]) -> pa.Table:
+    """Return the rows of several indexes, one below the other, with the name of each as a further field, `SOURCE`."""
+    table = functools.reduce(_both, tables).combine_chunks()
+    sources = [name for name, one in zip(names, tables, strict=True) for _ in range(one.num_rows)]
+    return table.append_column(*encoding.encoded(SOURCE, sources))
+
+
 def _merged(known: pa.Table, new: pa.Table) -> pa.Table:
     """Return the rows of both tables in the order of their ids."""
-    names = dict.fromkeys([*known.schema.names, *new.schema.names])
-    columns = [_merged_column(name, known, new) for name in names]
-    table = pa.table([array for _, array in columns], schema=pa.schema([field for field, _ in columns]))
+    table = _both(known, new)
     log_ids = table["log_id"].to_numpy()
     if np.all(log_ids[1:] > log_ids[:-1]):
         return table.combine_chunks()
     return table.take(np.argsort(log_ids))
+
+
+def _both(first: pa.Table, second: pa.Table) -> pa.Table:
+    names = dict.fromkeys([*first.schema.names, *second.schema.names])
+    columns = [_merged_column(name, first, second) for name in names]
+    return pa.table([array for _, array in columns], schema=pa.schema([field for field, _ in columns]))
 
 
 def _merged_column(name: str, known: pa.Table, new: pa.Table) -> encoding.EncodedColumn:
