@@ -17,6 +17,7 @@ from mlxp.jobs.submission import Submission
 from mlxp.jobs.submission import cancel as cancel_jobs
 from mlxp.jobs.submission import resubmit as submit_again
 from mlxp.run_directory.layout import RunDirectory
+from mlxp.run_directory.printable import printable
 from mlxp.run_directory.status import Status
 
 _POLL_SECONDS = 0.5
@@ -52,10 +53,9 @@ def status(options: argparse.Namespace) -> int:
     print(f"{len(runs)} run{'s' * (len(runs) != 1)} in {options.logs}" + (f": {summary}" if summary else ""))
     for run in runs:
         if run.status is not Status.COMPLETE:
-            job = f"job {run.job_id}  " if run.job_id else ""
-            print(
-                f"{run.directory.log_id:>6}  {coloured(run.status, width=9)}  {job}{_first_line(run.reason)}".rstrip()
-            )
+            job = f"job {printable(run.job_id)}  " if run.job_id else ""
+            reason = printable(_first_line(run.reason))
+            print(f"{run.directory.log_id:>6}  {coloured(run.status, width=9)}  {job}{reason}".rstrip())
     return 0
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from mlxp.commands.completion import complete
 from mlxp.commands.terminal import notices_in_lines
 from mlxp.errors import MLXPError
+from mlxp.run_directory.printable import printable
 from mlxp.scheduler import import_plugin
 from mlxp.version import __version__
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = int(_function(options.verb)(options))
         sys.stdout.flush()
     except MLXPError as error:
-        print(f"mlxp: {error}", file=sys.stderr)
+        print(f"mlxp: {printable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -12,6 +12,7 @@ from mlxp.errors import LogDirectoryError, MLXPError
 from mlxp.jobs.run_state import RunState, run_states
 from mlxp.run_directory.files import to_yaml
 from mlxp.run_directory.layout import RunDirectory
+from mlxp.run_directory.printable import printable
 from mlxp.run_directory.status import Status
 from mlxp_reader import Reader
 from mlxp_reader.columns.accessors import MetricAccessor
@@ -135,11 +136,12 @@ def _problem(about: dict[str, Any], state: RunState, directory: RunDirectory) ->
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
     if lines:
-        yield from ("", bold(title), *(_INDENT + line for line in lines))
+        yield from ("", bold(title), *(_INDENT + printable(line) for line in lines))
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield rows of texts with their columns aligned."""
+    rows = [[printable(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()

@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlxp.commands.terminal import as_json, coloured, has_colours, plain
 from mlxp.errors import LogDirectoryError, MLXPError
 from mlxp.run_directory.layout import run_directories
+from mlxp.run_directory.status import Status
 from mlxp_reader import Reader
 from mlxp_reader.columns.keys import fields_of, short
 from mlxp_reader.query.names import SHORT_NAMES, resolve
@@ -76,9 +78,11 @@ def _print_table(runs: "DataFrame", names: dict[str, str], form: str) -> None:
         columns = ([plain(value) for value in runs[name].tolist()] for name in names.values())
         _print_values(list(names), list(zip(*columns, strict=True)), form)
         return
-    if form == "simple" and has_colours() and STATUS in runs.columns:
-        runs = runs.assign(**{STATUS: [coloured(str(status)) for status in runs[STATUS]]})
-    print(runs.to_table(list(names.values()), form, headers=list(names)))
+    text = runs.to_table(list(names.values()), form, headers=list(names))
+    print(_A_STATUS.sub(lambda found: coloured(found[0]), text) if form == "simple" and has_colours() else text)
+
+
+_A_STATUS = re.compile(rf"(?<!\S)(?:{'|'.join(Status)})(?!\S)")
 
 
 def _print_values(heads: list[str], rows: Sequence[Sequence[Any]], form: str) -> None:

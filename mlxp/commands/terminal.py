@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from mlxp.run_directory.printable import printable, printable_json
 from mlxp.run_directory.status import Status
 
 _COLOURS: dict[str, str] = {
@@ -30,7 +31,7 @@ def has_colours() -> bool:
 
 def coloured(status: str, width: int = 0) -> str:
     """Return a status in its colour, padded to `width`."""
-    text = f"{status:<{width}}"
+    text = printable(f"{status:<{width}}")
     return f"\033[{_COLOURS.get(status, '31')}m{text}\033[0m" if has_colours() else text
 
 
@@ -62,7 +63,12 @@ def plain(value: Any) -> Any:
 
 def as_json(value: Any) -> str:
     """Return a value as JSON that every program can read."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    return printable_json(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 @contextlib.contextmanager
@@ -70,10 +76,10 @@ def notices_in_lines() -> Iterator[None]:
     """Within this context, warnings and what is logged are one line each on the error stream, without their place."""
 
     def show(message: Warning | str, *_: object) -> None:
-        print(f"mlxp: {message}", file=sys.stderr)
+        print(f"mlxp: {printable(str(message))}", file=sys.stderr)
 
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("mlxp: %(message)s"))
+    handler.setFormatter(_Formatter("mlxp: %(message)s"))
     logger = logging.getLogger("mlxp")
     logger.addHandler(handler)
     try:

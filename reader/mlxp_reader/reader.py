@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from mlxp.errors import InvalidKeyError
+from mlxp.run_directory.printable import printable
 from mlxp_reader.query import language as query
 from mlxp_reader.records import index
 from mlxp_reader.store.log_directories import LogDirectories, LogDirectory, directories
@@ -147,7 +148,8 @@ class Reader:
         """
         import pandas as pd
 
-        rows = [*self._problems(), *self._metric_problems]
+        found = [*self._problems(), *self._metric_problems]
+        rows = [(*run, printable(file), line, printable(error)) for *run, file, line, error in found]
         table = pd.DataFrame(rows, columns=pd.Index([index.SOURCE, "log_id", "file", "line", "error"]))
         table = table.astype({"log_id": "int64", "line": "Int64"})
         return table if self._is_of_several else table.drop(columns=index.SOURCE)

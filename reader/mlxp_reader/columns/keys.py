@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlxp.run_directory.printable import printable
 from mlxp_reader.columns.accessors import MetricAccessor
 from mlxp_reader.columns.artifacts import ArtifactDtype
 from mlxp_reader.columns.cells import is_missing
@@ -74,7 +75,7 @@ def short(name: str) -> str:
     >>> short("config.optimizer.lr"), short("info.status"), short("val.acc.last")
     ('optimizer.lr', 'status', 'val.acc.last')
     """
-    return name.removeprefix("config.").removeprefix("info.")
+    return printable(name.removeprefix("config.").removeprefix("info."))
 
 
 def shown(value: Any) -> str:
@@ -89,7 +90,7 @@ def shown(value: Any) -> str:
         return "None"
     if isinstance(value, float | np.floating):
         return f"{value:.6g}"
-    return str(value.item() if isinstance(value, np.generic) else value)
+    return printable(str(value.item() if isinstance(value, np.generic) else value))
 
 
 def cut(text: str, most: int = 24) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from pandas.api.types import is_integer
 
 from mlxp.errors import InvalidKeyError
+from mlxp.run_directory.printable import printable
 from mlxp_reader.columns.artifacts import ArtifactDtype
 from mlxp_reader.columns.keys import as_names, named_column
 from mlxp_reader.columns.metric_array import MetricDtype
@@ -38,7 +39,7 @@ class DataFrame(Analysis, pd.DataFrame):
     """
 
     def __repr__(self) -> str:
-        return display.as_text(self) if display.is_of_runs(self) else super().__repr__()
+        return printable(display.as_text(self) if display.is_of_runs(self) else super().__repr__())
 
     def _repr_html_(self) -> str | None:
         if not display.is_of_runs(self) or not pd.get_option("display.notebook_repr_html"):

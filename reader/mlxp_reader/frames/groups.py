@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
+from mlxp.run_directory.printable import printable
 from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.mixed import MixedArray
 from mlxp_reader.frames import maps
@@ -89,7 +90,7 @@ class GroupedDataFrame:
         return len(self.grouped_dict)
 
     def __repr__(self) -> str:
-        return repr(self.toPandas())
+        return printable(repr(self.toPandas()))
 
     def _repr_html_(self) -> str | None:
         html: str | None = self.toPandas()._repr_html_()  # type: ignore[operator]  # which Jupyter calls

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlxp.run_directory.printable import printable
 from mlxp_reader.columns.cells import CellArray
 from mlxp_reader.columns.keys import named_column, shown
 
@@ -43,7 +44,7 @@ class Run(Mapping[str, Any]):
         return len(self._frame.columns)
 
     def __repr__(self) -> str:
-        return repr(self._frame.iloc[self._row])
+        return printable(repr(self._frame.iloc[self._row]))
 
     def _repr_html_(self) -> str:
         texts = [_text(self._frame[name].array, self._row) for name in self]

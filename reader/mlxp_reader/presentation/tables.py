@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from mlxp.errors import InvalidKeyError
+from mlxp.run_directory.printable import printable
 from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.keys import named_column
 from mlxp_reader.columns.runs import Runs
@@ -22,7 +23,8 @@ def to_table(frame: Runs, columns: list[str] | None, tablefmt: str, **options: A
     # tabulate takes texts that look like numbers for numbers: '007' would become 7.
     texts = [at for at, column in enumerate(cells) if any(isinstance(value, str) for value in column)]
     rows = list(zip(*cells, strict=True))
-    return tabulate(rows, **{"headers": names, "tablefmt": tablefmt, "disable_numparse": texts, **options})
+    options["headers"] = [printable(str(head)) for head in options.get("headers", names)]
+    return tabulate(rows, **{"tablefmt": tablefmt, "disable_numparse": texts, **options})
 
 
 def check_format(tablefmt: Any) -> None:
@@ -52,6 +54,9 @@ def _column(frame: Runs, name: str, tablefmt: str) -> list[Any]:
 
 def _cell(value: Any, tablefmt: str) -> Any:
     """Return a value as `tabulate` can show it: of a text, neither a line break nor a bar may end the cell."""
-    if not isinstance(value, str) or tablefmt not in {"github", "pipe"}:
+    if not isinstance(value, str):
+        return value
+    value = printable(value)
+    if tablefmt not in {"github", "pipe"}:
         return value
     return " ".join(value.split("\n")).replace("|", r"\|")

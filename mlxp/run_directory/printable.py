@@ -1,0 +1,39 @@
+r"""Text of a run as a terminal may show it: what a run has logged must not command the terminal of who looks at it.
+
+An escape sequence in a configuration, a reason or a traceback could set the window's title, clear the screen or write
+over other lines. Each such character is shown as Python writes it, such as ``\x1b``.
+"""
+
+import re
+
+# Control characters but for tab and newline, halves of surrogate pairs, separators of lines, and marks that turn the
+# direction of the text around them.
+_COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""Return `text` with an escape for each character that a terminal takes for a command, in as many lines.
+
+    Examples
+    --------
+    >>> printable("a\x1b]0;title\x07b")
+    'a\\x1b]0;title\\x07b'
+    >>> printable("naïve 日本\n\tline") == "naïve 日本\n\tline"
+    True
+    """
+    return text if text.isascii() and text.isprintable() else _COMMANDS.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
+def printable_json(text: str) -> str:
+    r"""Return the JSON `text`, which means the same, without such characters.
+
+    Examples
+    --------
+    >>> printable_json('"a\x9b"')
+    '"a\\u009b"'
+    """
+    return _COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
