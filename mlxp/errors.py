@@ -17,12 +17,24 @@ __all__ = [
 ]
 
 
+def shortened(text: str, most: int = 4000) -> str:
+    """Return `text` without its middle, if it is longer than a person reads.
+
+    Examples
+    --------
+    >>> shortened("there is no field 'xxxxxxxxxxxx'", most=20)
+    "there is n… (12 more characters) …xxxxxxxxx'"
+    """
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]}… ({len(text) - most} more characters) …{text[-half:]}"
+
+
 class MLXPError(Exception):
     """The base of every error of MLXP."""
 
     def __str__(self) -> str:
         # KeyError, which some children also are, would show its message in quotes.
-        return str(self.args[0]) if self.args else ""
+        return shortened(str(self.args[0])) if self.args else ""
 
 
 class InvalidKeyError(MLXPError, KeyError):

@@ -44,6 +44,9 @@ MISSING = Missing.MISSING
 """Stands for the value of a key that a run does not have; ``pandas.NA`` does so, too."""
 
 
+_NEAR = 200
+
+
 @dataclass(frozen=True, slots=True)
 class QueryPlace:
     """A place in the text of a query.
@@ -59,9 +62,9 @@ class QueryPlace:
     start: int
 
     def shown(self) -> str:
-        """Return the line of the text, and below it a caret under the place."""
-        first = self.text.rfind("\n", 0, self.start) + 1
-        line = self.text[first:].partition("\n")[0]
+        """Return the line of the text, what is near the place if it is long, and below it a caret under the place."""
+        first = max(self.text.rfind("\n", 0, self.start) + 1, self.start - _NEAR)
+        line = self.text[first : self.start + _NEAR].partition("\n")[0]
         indent = "".join(char if char == "\t" else " " for char in line[: self.start - first])
         return f"    {line}\n    {indent}^"
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from mlxp.errors import QuerySyntaxError
+from mlxp.errors import QuerySyntaxError, shortened
 from mlxp_reader.query.expressions import (
     All,
     AnyOf,
@@ -181,7 +181,8 @@ class _Tokens:
     def error(self, message: str, token: _Token | None = None) -> QuerySyntaxError:
         token = token or self.next
         hint = _HINTS.get(token.text[:1]) if token.kind == "wrong" else None
-        return QuerySyntaxError(f"cannot read the query: {hint or message}\n{self.place(token).shown()}")
+        told = shortened(hint or message, 400)
+        return QuerySyntaxError(f"cannot read the query: {told}\n{self.place(token).shown()}")
 
 
 _HINTS = {
