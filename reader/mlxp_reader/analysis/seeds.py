@@ -125,6 +125,7 @@ class SeedGroups:
     ) -> None:
         self._frame = frame
         self.over = resolve_columns(frame, over)
+        _check_keys(frame, self.over)
         self._varying = frame.diff()
         wanted = list(dict.fromkeys(by or ()))
         free = [key for key in self._varying if key not in self.over and key not in wanted]
@@ -353,3 +354,12 @@ class SeedGroups:
 def _matching(keys: list[str], patterns: str | Iterable[str] | None) -> list[str]:
     wanted = as_names(patterns)
     return [key for key in keys if any(fnmatch.fnmatchcase(name, p) for name in (key, short(key)) for p in wanted)]
+
+
+def _check_keys(frame: Runs, over: Sequence[str]) -> None:
+    """Raise an error if no key of the configuration is known, so that groups would mix whatever else varies."""
+    if not frame.configuration_keys() and any(not key.startswith("info.") for key in over):
+        raise InvalidKeyError(
+            f"no column is known as a key of the configuration, as config.{short(over[0])} would be, so that what else"
+            f" varies besides {short(over[0])} is unknown: keep the names of the columns, and let labels= name them"
+        )

@@ -86,3 +86,20 @@ def group_numbers(frame: Runs | pd.DataFrame, keys: Sequence[str]) -> Codes:
 def varies_within(groups: Codes, column: Codes) -> bool:
     """Tell whether any of some groups has several values in a column."""
     return bool(len(np.unique(numbered([groups, column], len(groups)))) > len(np.unique(groups)))
+
+
+def varies(column: "pd.Series[Any]") -> bool:
+    """Tell whether a column has several values.
+
+    Examples
+    --------
+    >>> varies(pd.Series([1, True], dtype="mixed")), varies(pd.Series([None, None], dtype="mixed"))
+    (True, False)
+    """
+    if not isinstance(column.dtype, MixedDtype) and column.dtype != object:
+        numbers, _ = pd.factorize(column, use_na_sentinel=True)
+        return len(numbers) > 0 and bool((numbers != numbers[0]).any())
+    values = iter(column.array)
+    first = next(values, None)
+    # Runs that have the same value mostly share it.
+    return any(value is not first and rank(value) != rank(first) for value in values)

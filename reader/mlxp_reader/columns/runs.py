@@ -37,3 +37,6 @@ class Runs(Protocol):
 
     def diff(self) -> list[str]:
         """Return the keys of the configuration that vary."""
+
+    def configuration_keys(self) -> list[str]:
+        """Return the columns that are keys of the configuration."""

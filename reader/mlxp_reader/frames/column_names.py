@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.columns.keys import fields_of, resolve_columns
+from mlxp_reader.columns.keys import fields_of, named_column, resolve_columns
 from mlxp_reader.query.names import is_metadata, resolve
 
 
@@ -58,3 +58,14 @@ def full_names_of_keys(frame: pd.DataFrame, by: Any) -> Any:
             return by  # the name of a group for each row
         raise
     return full[0] if is_one else full
+
+
+def ordered(frame: pd.DataFrame, names: list[str], ascending: bool) -> Any:
+    """Return the runs in the order of some columns, levels of the index, or statistics of metrics."""
+    levels = {name: name for name in names if name in frame.index.names and name not in frame.columns}
+    found = {name: named_column(frame, name, wants="anything") for name in names if name not in levels}
+    columns = levels | {name: str(column.name) for name, column in found.items()}
+    more = {str(column.name): column for column in found.values() if column.name not in frame.columns}
+    by = [columns[name] for name in names]
+    in_order = frame.assign(**more).sort_values(by, ascending=ascending, kind="stable")
+    return in_order.drop(columns=list(more)) if more else in_order

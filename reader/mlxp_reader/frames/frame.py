@@ -13,19 +13,23 @@ from pandas.api.types import is_integer
 
 from mlxp.errors import InvalidKeyError
 from mlxp.run_directory.printable import printable
+from mlxp_reader.analysis.settings import varies
 from mlxp_reader.columns.artifacts import ArtifactDtype
 from mlxp_reader.columns.keys import as_names, named_column
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.mixed import MixedDtype
 from mlxp_reader.frames import maps
 from mlxp_reader.frames.analysis_methods import Analysis
-from mlxp_reader.frames.column_names import full_names_of_keys, told_of_unknown
+from mlxp_reader.frames.column_names import full_names_of_keys, ordered, told_of_unknown
 from mlxp_reader.frames.matching import matching
+from mlxp_reader.frames.renamed_keys import KeyedFrame
 from mlxp_reader.frames.run import Run
 from mlxp_reader.presentation import display, tables
 
+_NAMES_BEFORE_1 = {"groupBy": "groupby", "config_diff": "diff"}
 
-class DataFrame(Analysis, pd.DataFrame):
+
+class DataFrame(Analysis, KeyedFrame):
     """Runs, one per row: all that pandas offers, the verbs of MLXP, and columns that load when they are touched.
 
     Examples
@@ -84,13 +88,13 @@ class DataFrame(Analysis, pd.DataFrame):
     def diff(self, *args: Any, **kwargs: Any) -> Any:
         """Return the names of the columns that vary among those that start with a text, ``"config"`` by default.
 
-        Given anything else, `pandas.DataFrame.diff`.
+        Keys of the configuration that were renamed are among these. Given anything else, `pandas.DataFrame.diff`.
         """
         start = kwargs["start_key"] if "start_key" in kwargs else args[0] if args else "config"
         if kwargs.keys() - {"start_key"} or not isinstance(start, str):
             return super().diff(*args, **kwargs)
         names = [name for name in self.columns if isinstance(name, str) and name.startswith(start)]
-        return [name for name in names if _varies(self[name])]
+        return [name for name in (self.configuration_keys() if start == "config" else names) if varies(self[name])]
 
     def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
         """Return a plain `pandas.DataFrame`; with ``lazy=False``, one of plain columns in which all is loaded.
@@ -103,20 +107,31 @@ class DataFrame(Analysis, pd.DataFrame):
         return pd.DataFrame({name: _loaded(frame[name]) for name in frame.columns}, index=frame.index)
 
     def merge(self, *args: Any, **kwargs: Any) -> Any:
-        """Return this frame with the columns of another one of as many rows, bound row by row.
+        """Return this frame with the columns of another one of as many rows.
 
-        If the two have columns in common, or more is asked for, `pandas.DataFrame.merge`.
+        Rows of the same label are bound, or, if the labels are others, rows at the same place. If the two have columns
+        in common, or more is asked for, `pandas.DataFrame.merge`.
         """
         other = kwargs["new_df"] if kwargs.keys() == {"new_df"} else args[0] if len(args) == 1 and not kwargs else None
-        is_frame = isinstance(other, pd.DataFrame)
-        if (
-            other is None
-            or not is_frame
-            or len(other) != len(self)
-            or not self.columns.intersection(other.columns).empty
-        ):
+        if not isinstance(other, pd.DataFrame) or len(other) != len(self) or {*self.columns} & {*other.columns}:
             return super().merge(*args, **kwargs)
-        return pd.concat([self, other.set_axis(self.index)], axis=1)
+        if not (other.index.is_unique and other.index.sort_values().equals(self.index.sort_values())):
+            other = other.set_axis(self.index)
+        return pd.concat([self, other.loc[self.index] if other.index.is_unique else other], axis=1)
+
+    def __add__(self, other: Any) -> Any:
+        """Return the runs of two frames, one below the other, since lists of runs were added so in MLXP 1.
+
+        What is no frame of runs is added as pandas does.
+        """
+        if isinstance(other, DataFrame) and display.is_of_runs(self) and display.is_of_runs(other):
+            return pd.concat([self, other], ignore_index=True)
+        return super().__add__(other)
+
+    def __getattr__(self, name: str) -> Any:  # type: ignore[misc]  # which pandas calls final, for its own users
+        if name in _NAMES_BEFORE_1:
+            raise AttributeError(f"what was called {name} before MLXP 1 is {_NAMES_BEFORE_1[name]}")
+        return super().__getattr__(name)
 
     def sort(self, by: str | list[str], ascending: bool = True) -> "DataFrame":
         """Return the runs in the order of some columns, or of statistics of metrics such as ``"test.loss.last"``.
@@ -126,14 +141,8 @@ class DataFrame(Analysis, pd.DataFrame):
         InvalidKeyError
             If there is no such column or statistic.
         """
-        named = {name: name for name in as_names(by) if name in self.index.names and name not in self.columns}
-        found = {name: named_column(self, name, wants="anything") for name in as_names(by) if name not in named}
-        columns = named | {name: str(column.name) for name, column in found.items()}
-        more = {str(column.name): column for column in found.values() if column.name not in self.columns}
-        ordered = self.assign(**more).sort_values(
-            [columns[name] for name in as_names(by)], ascending=ascending, kind="stable"
-        )
-        return ordered.drop(columns=list(more)) if more else ordered
+        in_order: DataFrame = ordered(self, as_names(by), ascending)
+        return in_order
 
     def groupby(self, *args: Any, **kwargs: Any) -> Any:
         """Return the runs in groups, a `GroupedDataFrame`, which understands what pandas' groups do.
@@ -285,17 +294,6 @@ class DataFrame(Analysis, pd.DataFrame):
     def _labelled(self, columns: dict[str, Any]) -> "DataFrame":
         """Return columns of one value per run, with the labels of the runs."""
         return DataFrame(columns).set_axis(self.index)
-
-
-def _varies(column: "pd.Series[Any]") -> bool:
-    missing = np.asarray(column.array.isna())
-    if missing.any():
-        return not missing.all()
-    if column.dtype.kind in "biuf":  # many times as fast as to number the values
-        values = column.to_numpy()
-        return len(values) > 0 and bool((values != values[0]).any())
-    codes, _ = pd.factorize(column)
-    return len(codes) > 0 and bool((codes != codes[0]).any())
 
 
 def _loaded(column: "pd.Series[Any]") -> Any:

@@ -173,6 +173,38 @@ def test_merge_binds_frames_without_common_columns_row_by_row(runs):
     assert runs.merge(last)["last"].tolist() == [1, 2, 3, 4]
 
 
+def test_merge_binds_rows_of_the_same_label_wherever_they_stand(runs):
+    made = runs.groupby("config.lr").transform((list, "config.seed", "copy"), ungroup=True)[["copy"]]
+    assert runs.merge(made)["copy"].tolist() == runs["config.seed"].tolist()
+    assert list(runs.merge(made).columns) == [*runs.columns, "copy"]
+    mirrored = DataFrame({"place": [3, 2, 1, 0]}, index=[3, 2, 1, 0])
+    assert runs.merge(mirrored)["place"].tolist() == [0, 1, 2, 3]
+    twice = runs.set_axis([0, 0, 1, 1])
+    assert twice.merge(DataFrame({"place": [0, 1, 2, 3]}, index=twice.index))["place"].tolist() == [0, 1, 2, 3]
+
+
+def test_frames_of_runs_are_added_as_lists_of_runs_were(log_runs):
+    first, second = (log_runs(({"lr": lr}, {"train": [{"loss": lr}]}), name=str(lr)) for lr in (1, 2))
+    both = first + second
+    assert type(both) is DataFrame
+    assert both["config.lr"].tolist() == [1, 2]
+    assert both["train.loss"].metric.last().tolist() == [1, 2]
+    assert (first[["config.lr"]] + second[["config.lr"]])["config.lr"].tolist() == [3]
+
+
+@pytest.mark.parametrize(("name", "now"), [("groupBy", "groupby"), ("config_diff", "diff")])
+def test_a_name_from_before_mlxp_1_is_answered_by_the_one_of_now(runs, name, now):
+    with pytest.raises(AttributeError, match=f"what was called {name} before MLXP 1 is {now}"):
+        getattr(runs, name)
+    assert not hasattr(runs, "nothing")
+
+
+def test_numbers_and_truth_values_are_different_settings():
+    runs = DataFrame({"config.x": pd.array([1, True], dtype="mixed"), "config.y": pd.array([1, 1], dtype="mixed")})
+    assert runs.diff() == ["config.x"]
+    assert DataFrame({"config.x": [1000000.0, 1000001.0]}).diff() == ["config.x"]
+
+
 def test_merge_with_common_columns_is_that_of_pandas(runs):
     table = pd.DataFrame({"config.model": ["mlp", "cnn"], "params": [10, 20]})
     assert runs.merge(table)["params"].tolist() == [10, 10, 20, 20]
