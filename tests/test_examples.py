@@ -11,9 +11,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def blocks(language):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def file(name):
+    return re.search(rf"`{name}`:\n\n```\w+\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[1]
 
 
 @pytest.fixture
@@ -30,10 +32,10 @@ def digits(tmp_path):
 
 
 def test_quick_start_of_the_readme_runs_as_printed(tmp_path):
-    (tmp_path / "main.py").write_text(blocks("python")[0], encoding="utf-8")
+    (tmp_path / "main.py").write_text(file("main.py"), encoding="utf-8")
     (tmp_path / "configs").mkdir()
-    (tmp_path / "configs/config.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
-    command = next(line for block in blocks("bash") for line in block.splitlines() if line.startswith("python main.py"))
+    (tmp_path / "configs/config.yaml").write_text(file("configs/config.yaml"), encoding="utf-8")
+    command = re.search(r"^python main.py .*$", README, re.MULTILINE)[0]
     result = subprocess.run(
         command.replace("python", sys.executable, 1),
         shell=True,
@@ -43,7 +45,7 @@ def test_quick_start_of_the_readme_runs_as_printed(tmp_path):
         check=True,
     )
     assert result.stdout.count("COMPLETE") == 4
-    assert len((tmp_path / "logs/4/metrics/Quickstart.json").read_text(encoding="utf-8").splitlines()) == 10
+    assert len((tmp_path / "logs/4/metrics/train.json").read_text(encoding="utf-8").splitlines()) == 10
 
 
 def test_digits_are_learnt(digits):

@@ -6,7 +6,7 @@ depends on its language, and on the line of text before it:
 - after a line that ends with a file's name in backticks and a colon (``write `main.py`:``), it is the file's content;
 - after a line ``<!-- not run: why -->``, nothing is done with it;
 - ``python`` is executed, in one namespace for the whole page, and ``pycon`` is checked as a doctest in it;
-- ``bash`` is given to bash, which stops at the first command that fails;
+- ``bash`` is given to bash, which stops at the first command that fails; a ``cd`` holds for the blocks after it;
 - ``text`` directly after ``python`` or ``bash`` is what that printed, where ``...`` stands for anything;
 - ``yaml`` must be valid YAML, and other languages are left alone.
 
@@ -20,6 +20,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,10 +95,13 @@ class Page:
             raise AssertionError(report.getvalue())
 
     def _run_bash(self, block: Block) -> str:
-        command = ["bash", "-euo", "pipefail", "-c", block.code]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode:
-            raise AssertionError(f"exit code {result.returncode}\n{result.stdout}{result.stderr}")
+        with tempfile.NamedTemporaryFile("r", encoding="utf-8") as place:
+            code = f"trap 'pwd > {place.name}' EXIT\n{block.code}"
+            command = ["bash", "-euo", "pipefail", "-c", code]
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            if result.returncode:
+                raise AssertionError(f"exit code {result.returncode}\n{result.stdout}{result.stderr}")
+            os.chdir(place.read().rstrip("\n"))
         return result.stdout
 
     def _run_yaml(self, block: Block) -> None:

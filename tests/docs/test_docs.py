@@ -20,37 +20,6 @@ PICTURES = [f"explanation/pictures/{name}.svg" for name in ("override", "value")
 
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
-SECTIONS_OF_THE_README = {
-    "Launch": """
-import pathlib
-import subprocess
-import sys
-sweep = ["optimizer.lr=0.01,0.1", "model.num_units=16,64", "seed=1,2", "num_epochs=2"]
-subprocess.run([sys.executable, "docs/examples/digits/main.py", *sweep], check=True, capture_output=True)
-""",
-    "Submit": """
-import os
-os.environ["PATH"] = os.pathsep.join([os.environ["SCHEDULERS"] + "/SLURM", os.environ["PATH"]])
-pathlib.Path(".venv/bin").mkdir(parents=True)
-pathlib.Path(".venv/bin/activate").touch()
-""",
-    "Read": """
-import numpy as np
-""",
-    "Analyse": "\n",
-    "Logging": """
-import types
-import matplotlib.figure
-ctx = types.SimpleNamespace(logger=mlxp.DefaultLogger("own_logs"))
-loss, epoch, model, figure = 0.5, 0, None, matplotlib.figure.Figure()
-""",
-}
-"""The sections whose code is run, and what their fragments take for granted."""
-
-
-def section(text, title):
-    return re.search(rf"^##+ {title}\n(.*?)(?=^##+ |\Z)", text, re.MULTILINE | re.DOTALL)[1]
-
 
 @pytest.fixture
 def run_page(tmp_path):
@@ -78,21 +47,38 @@ def test_code_of_the_page_runs(run_page, page):
     assert result.returncode == 0, result.stderr
 
 
-def test_code_of_the_readme_runs(run_page, tmp_path):
+def test_readme_pasted_from_top_to_bottom_runs(run_page, tmp_path, monkeypatch):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    sections = [
-        f"<!-- python{needed}-->\n\n{section(readme, title)}" for title, needed in SECTIONS_OF_THE_README.items()
-    ]
-    (tmp_path / "page.md").write_text("".join(sections), encoding="utf-8")
-    result = run_page("page.md")
+    # What the first command installs is here already.
+    page, count = re.subn(r"(?m)^python3 -m venv .venv && \S+ install \S+ \S+ && (?=\S+ docs/)", "", readme)
+    assert count == 1
+    (tmp_path / "README.md").write_text(page, encoding="utf-8")
+    programs = tmp_path / ".venv/bin"
+    programs.mkdir(parents=True)
+    (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    (programs / "python").chmod(0o755)
+    (programs / "activate").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(ROOT / "tests/schedulers/fakes/SLURM"), os.environ["PATH"]]))
+    result = run_page("README.md")
     assert result.returncode == 0, result.stderr
+    assert {"table.tex", "val_loss.pdf"} <= {path.name for path in (tmp_path / "docs/examples/digits").iterdir()}
+
+
+def headings(page):
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w-]", "", title.lower().replace(" ", "-")) for title in titles}
 
 
 def test_links_of_the_readme_lead_somewhere():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    targets = re.findall(r"\]\((?!https?:)([^)]+)\)", text)
-    headings = {f"#{title.lower().replace(' ', '-')}" for title in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
-    assert [target for target in targets if target not in headings and not (ROOT / target).exists()] == []
+    readme = ROOT / "README.md"
+    links = re.findall(r'\]\((?!https?:)([^)]+)\)|(?:src|srcset)="([^"]+)"', readme.read_text(encoding="utf-8"))
+    assert links
+    for link in map("".join, links):
+        name, _, anchor = link.partition("#")
+        page = ROOT / name if name else readme
+        assert page.exists(), link
+        assert not anchor or anchor in headings(page), link
 
 
 @pytest.mark.parametrize(
