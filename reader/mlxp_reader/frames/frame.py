@@ -18,18 +18,16 @@ from mlxp_reader.columns.artifacts import ArtifactDtype
 from mlxp_reader.columns.keys import as_names, named_column
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.mixed import MixedDtype
-from mlxp_reader.frames import maps
 from mlxp_reader.frames.analysis_methods import Analysis
 from mlxp_reader.frames.column_names import full_names_of_keys, ordered, told_of_unknown
-from mlxp_reader.frames.matching import matching
-from mlxp_reader.frames.renamed_keys import KeyedFrame
+from mlxp_reader.frames.map_verbs import MappedFrame
 from mlxp_reader.frames.run import Run
 from mlxp_reader.presentation import display, tables
 
 _NAMES_BEFORE_1 = {"groupBy": "groupby", "config_diff": "diff"}
 
 
-class DataFrame(Analysis, KeyedFrame):
+class DataFrame(Analysis, MappedFrame):
     """Runs, one per row: all that pandas offers, the verbs of MLXP, and columns that load when they are touched.
 
     Examples
@@ -167,84 +165,6 @@ class DataFrame(Analysis, KeyedFrame):
         kwargs = {"dropna": False, "observed": True, **kwargs}
         return FrameGroups(self, super().groupby(*args, **kwargs))
 
-    def aggregate(self, *args: Any, **kwargs: Any) -> Any:
-        """Return one row: what the function of each map makes of the list of its column's values.
-
-        Given no maps, `pandas.DataFrame.aggregate`.
-
-        Raises
-        ------
-        InvalidMapError
-            If the map is not of the form ``(function, columns[, names])``.
-        """
-        found = self._maps(args, kwargs)
-        if found is None:
-            return super().aggregate(*args, **kwargs)
-        return DataFrame(maps.row(maps.aggregated(self, found)))
-
-    agg = aggregate
-
-    def apply(self, *args: Any, **kwargs: Any) -> Any:
-        """Return what the function of each map makes of its columns, in the way that ``map_type`` says.
-
-        The `MAP_TYPES` are ``"Generic"`` (the function takes the lists of its columns' values), ``"Columnwise"`` (one
-        such list), ``"Rowwise"`` (the values of one run) and ``"Pointwise"`` (one value). Given no maps,
-        `pandas.DataFrame.apply`.
-        """
-        found = self._maps(args, kwargs)
-        if found is None:
-            return super().apply(*args, **kwargs)
-        map_type = kwargs["map_type"] if "map_type" in kwargs else args[1] if len(args) > 1 else "Generic"
-        columns, keeps_rows = maps.applied(self, found, map_type)
-        return self._labelled(columns) if keeps_rows else DataFrame(columns)
-
-    def transform(self, *args: Any, **kwargs: Any) -> Any:
-        """Return what the function of each map makes of the list of its column's values, one value per run.
-
-        Given no maps, `pandas.DataFrame.transform`.
-        """
-        found = self._maps(args, kwargs)
-        return super().transform(*args, **kwargs) if found is None else self._labelled(maps.transformed(self, found))
-
-    def map(self, *args: Any, **kwargs: Any) -> Any:
-        """Return what the function of each map makes of each value of its columns.
-
-        Given no maps, `pandas.DataFrame.map`.
-        """
-        found = self._maps(args, kwargs)
-        return super().map(*args, **kwargs) if found is None else self._labelled(maps.mapped(self, found))
-
-    def filter(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the runs that a query or a map chooses.
-
-        Given a text, the runs that match it as a query, as `Reader.filter` does. Given a map, those for which its
-        function, which takes the lists of its columns' values, says true; with ``bygroups``, a column or several, the
-        function is asked for each group by itself. Given anything else, `pandas.DataFrame.filter`.
-
-        Raises
-        ------
-        InvalidKeyError
-            If the query or the map names a column that does not exist.
-        SyntaxError
-            If the query cannot be understood; the message shows the place.
-
-        Examples
-        --------
-        >>> runs = DataFrame({"config.lr": [0.1, 1.0, 1.0], "config.seed": [1, 1, 2]})
-        >>> runs.filter("lr == 1 & seed > 1").index.tolist()
-        [2]
-        """
-        if args and isinstance(args[0], str) and not args[1:] and not kwargs:
-            return self[matching(self, args[0])]
-        found = self._maps(args, kwargs, keyword="filter_map")
-        if found is None:
-            return super().filter(*args, **kwargs)
-        bygroups = kwargs["bygroups"] if "bygroups" in kwargs else args[1] if len(args) > 1 else None
-        if bygroups:
-            groups = self.groupby(bygroups)
-            return groups.filter(args[0] if args else kwargs["filter_map"], ungroup=True) if len(self) else self.copy()
-        return self[maps.selected(self, found)]
-
     def to_table(self, columns: list[str] | None = None, tablefmt: str = "simple", **options: Any) -> str:
         """Return the runs as a text table.
 
@@ -287,13 +207,6 @@ class DataFrame(Analysis, KeyedFrame):
             If there is no such metric or statistic.
         """
         return self.assign(**{name: named_column(self, name, wants="statistic") for name in names})
-
-    def _maps(self, args: tuple[Any, ...], kwargs: dict[str, Any], keyword: str = "maps") -> list[maps.Map] | None:
-        return maps.as_maps(args[0] if args else kwargs.get(keyword), self)
-
-    def _labelled(self, columns: dict[str, Any]) -> "DataFrame":
-        """Return columns of one value per run, with the labels of the runs."""
-        return DataFrame(columns).set_axis(self.index)
 
 
 def _loaded(column: "pd.Series[Any]") -> Any:

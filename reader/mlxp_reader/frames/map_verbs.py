@@ -1,0 +1,97 @@
+"""The verbs of a frame that take maps, ``(function, columns[, names])``, or, given anything else, do as pandas does."""
+
+from typing import Any
+
+from mlxp_reader.frames import maps
+from mlxp_reader.frames.matching import matching
+from mlxp_reader.frames.renamed_keys import KeyedFrame
+
+
+class MappedFrame(KeyedFrame):
+    """A frame whose verbs take maps, too."""
+
+    def aggregate(self, *args: Any, **kwargs: Any) -> Any:
+        """Return one row: what the function of each map makes of the list of its column's values.
+
+        Given no maps, `pandas.DataFrame.aggregate`.
+
+        Raises
+        ------
+        InvalidMapError
+            If the map is not of the form ``(function, columns[, names])``.
+        """
+        found = self._maps(args, kwargs)
+        if found is None:
+            return super().aggregate(*args, **kwargs)
+        return self._constructor(maps.row(maps.aggregated(self, found)))
+
+    agg = aggregate
+
+    def apply(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the function of each map makes of its columns, in the way that ``map_type`` says.
+
+        The `MAP_TYPES` are ``"Generic"`` (the function takes the lists of its columns' values), ``"Columnwise"`` (one
+        such list), ``"Rowwise"`` (the values of one run) and ``"Pointwise"`` (one value). Given no maps,
+        `pandas.DataFrame.apply`.
+        """
+        found = self._maps(args, kwargs)
+        if found is None:
+            return super().apply(*args, **kwargs)
+        map_type = kwargs["map_type"] if "map_type" in kwargs else args[1] if len(args) > 1 else "Generic"
+        columns, keeps_rows = maps.applied(self, found, map_type)
+        return self._labelled(columns) if keeps_rows else self._constructor(columns)
+
+    def transform(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the function of each map makes of the list of its column's values, one value per run.
+
+        Given no maps, `pandas.DataFrame.transform`.
+        """
+        found = self._maps(args, kwargs)
+        return super().transform(*args, **kwargs) if found is None else self._labelled(maps.transformed(self, found))
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the function of each map makes of each value of its columns.
+
+        Given no maps, `pandas.DataFrame.map`.
+        """
+        found = self._maps(args, kwargs)
+        return super().map(*args, **kwargs) if found is None else self._labelled(maps.mapped(self, found))
+
+    def filter(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the runs that a query or a map chooses.
+
+        Given a text, the runs that match it as a query, as `Reader.filter` does. Given a map, those for which its
+        function, which takes the lists of its columns' values, says true; with ``bygroups``, a column or several, the
+        function is asked for each group by itself. Given anything else, `pandas.DataFrame.filter`.
+
+        Raises
+        ------
+        InvalidKeyError
+            If the query or the map names a column that does not exist.
+        SyntaxError
+            If the query cannot be understood; the message shows the place.
+
+        Examples
+        --------
+        >>> from mlxp_reader import DataFrame
+        >>> runs = DataFrame({"config.lr": [0.1, 1.0, 1.0], "config.seed": [1, 1, 2]})
+        >>> runs.filter("lr == 1 & seed > 1").index.tolist()
+        [2]
+        """
+        if args and isinstance(args[0], str) and not args[1:] and not kwargs:
+            return self[matching(self, args[0])]
+        found = self._maps(args, kwargs, keyword="filter_map")
+        if found is None:
+            return super().filter(*args, **kwargs)
+        bygroups = kwargs["bygroups"] if "bygroups" in kwargs else args[1] if len(args) > 1 else None
+        if bygroups:
+            groups: Any = self.groupby(bygroups)
+            return groups.filter(args[0] if args else kwargs["filter_map"], ungroup=True) if len(self) else self.copy()
+        return self[maps.selected(self, found)]
+
+    def _maps(self, args: tuple[Any, ...], kwargs: dict[str, Any], keyword: str = "maps") -> list[maps.Map] | None:
+        return maps.as_maps(args[0] if args else kwargs.get(keyword), self)
+
+    def _labelled(self, columns: dict[str, Any]) -> Any:
+        """Return columns of one value per run, with the labels of the runs."""
+        return self._constructor(columns).set_axis(self.index)
