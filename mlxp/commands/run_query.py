@@ -1,9 +1,11 @@
 """Queries about runs, as the reader understands them, with the status as the schedulers know it now."""
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlxp.errors import InvalidKeyError
 from mlxp.jobs.run_state import RunState
 from mlxp_reader import Reader
 from mlxp_reader.query.expressions import MISSING, Expression, FieldValues, Mask
@@ -24,7 +26,13 @@ class _WithStatus(Expression):
 
     def resolved(self, fields: Collection[str]) -> Expression:
         # A directory in which no run has started yet has no such field.
-        return _WithStatus(self.expression.resolved({*fields, _STATUS}), self.status)
+        with warnings.catch_warnings():
+            # Jobs are acted upon: what `not` turns around must not be a key that no run has.
+            warnings.simplefilter("error", UserWarning)
+            try:
+                return _WithStatus(self.expression.resolved({*fields, _STATUS}), self.status)
+            except UserWarning as told:
+                raise InvalidKeyError(str(told)) from None
 
     def mask(self, column: FieldValues, n: int) -> Mask:
         def known(name: str) -> Any:

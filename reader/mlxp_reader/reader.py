@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, overload
 
 import numpy as np
 
@@ -76,7 +76,12 @@ class Reader:
         refresh: bool = True,
         *,
         executor: Executor | None = None,
+        **before_1: Never,
     ) -> None:
+        if before_1:
+            name = next(iter(before_1))
+            now = "; what was called reload before MLXP 1 is refresh" if name == "reload" else ""
+            raise TypeError(f"Reader() has no argument '{name}'{now}")
         started = time.perf_counter()
         self.parser = parser or query.DefaultParser()
         if isinstance(src_dir, str | os.PathLike):

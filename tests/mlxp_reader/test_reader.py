@@ -181,6 +181,40 @@ def test_a_query_that_cannot_be_understood_is_a_syntax_error(sweep):
         Reader(sweep).filter("seed == ")
 
 
+@pytest.mark.parametrize(
+    ("query", "matches"),
+    [
+        ("config.warmup == 3", False),
+        ("config.warmup != 3", False),
+        ("config.warmup in [3]", False),
+        ("config.warmup is None", False),
+        ("~(config.warmup == 3)", True),
+        ("config.warmup == 3 | info.status == 'COMPLETE' | info.status != 'COMPLETE'", True),
+    ],
+)
+def test_a_key_that_no_run_has_matches_none_as_in_mlxp_1_and_a_warning_says_so(sweep, query, matches):
+    reader = Reader(sweep)
+    with pytest.warns(UserWarning, match="no run here has the key config.warmup"):
+        assert len(reader.filter(query)) == matches * len(reader)
+    with pytest.warns(UserWarning, match="no run here has the key config.warmup"):
+        assert len(reader.filter().filter(query)) == matches * len(reader)
+
+
+@pytest.mark.parametrize(
+    "name", ["config.optimizer.lrr", "config.sed", "warmup", "config.", "info.warmup", "train.warmup.last"]
+)
+def test_what_may_be_a_typing_error_is_an_error(sweep, name):
+    with pytest.raises(InvalidKeyError, match=f"there is no field '{name}'"):
+        Reader(sweep).filter(f"`{name}` == 3")
+
+
+def test_an_argument_from_before_mlxp_1_is_answered_by_the_one_of_now(sweep):
+    with pytest.raises(TypeError, match="what was called reload before MLXP 1 is refresh"):
+        Reader(sweep, reload=True)
+    with pytest.raises(TypeError, match="no argument 'refesh'"):
+        Reader(sweep, refesh=True)
+
+
 def test_an_unknown_format_is_an_error(sweep):
     with pytest.raises(InvalidKeyError, match="dataframe, datadict, pandas"):
         Reader(sweep).filter(result_format="polars")

@@ -23,7 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.query.names import is_metadata, resolve
+from mlxp_reader.notices import notice
+from mlxp_reader.query.names import is_metadata, is_of_no_run, resolve
 
 Mask = npt.NDArray[np.bool_]
 FieldValues = Callable[[str], Any]
@@ -83,7 +84,8 @@ class Expression(ABC):
         Raises
         ------
         InvalidKeyError
-            If a name stands for no field or for several; the message shows the place.
+            If a name stands for no field or for several; the message shows the place. A key of the configuration by its
+            full name that no run has, and that is like none, is no error: a warning tells that it matches no run.
         """
 
     @abstractmethod
@@ -118,10 +120,29 @@ class _OfField(Expression):
         try:
             return replace(self, name=resolve(self.name, fields))
         except InvalidKeyError as error:
+            if is_of_no_run(self.name, fields):
+                notice(f"no run here has the key {self.name}: what a query says of it is true of none")
+                return Nothing(self.name)
             place: QueryPlace | None = getattr(self, "place", None)
             if place is None:
                 raise
             raise InvalidKeyError(f"{error}\n{place.shown()}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing(Expression):
+    """Matches no run: what is said of a key that none has."""
+
+    name: str
+
+    def columns(self) -> set[str]:  # noqa: D102 - documented by Expression, as below
+        return set()
+
+    def resolved(self, fields: Collection[str]) -> "Expression":  # noqa: D102, ARG002
+        return self
+
+    def mask(self, column: FieldValues, n: int) -> Mask:  # noqa: D102, ARG002
+        return np.zeros(n, dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)

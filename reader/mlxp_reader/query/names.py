@@ -139,6 +139,21 @@ def resolve(name: str, fields: Collection[str], wants: Wants = "value") -> str:
     raise InvalidKeyError(_unknown(name, kinds, wanted))
 
 
+def is_of_no_run(name: str, fields: Collection[str]) -> bool:
+    """Tell whether `name` is a key of the configuration by its full name that no run has, and no typing error.
+
+    Runs of another time or place may have it. A typing error is like the name of a key that is there.
+
+    Examples
+    --------
+    >>> is_of_no_run("config.act", ["config.lr"]), is_of_no_run("config.lrr", ["config.lr"])
+    (True, False)
+    """
+    key = name.removeprefix("config.")
+    keys = [field.partition(".")[2] for field in fields if is_metadata(field)]
+    return name.startswith("config.") and bool(key) and name not in fields and not near(key, keys)
+
+
 def _meanings(name: str, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
     """Return all that a name may stand for, and what each holds; the short names only where nothing else does."""
     meanings = {field: kinds[field] for field in (name, f"config.{name}") if field in kinds}
