@@ -4,14 +4,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
-from mlxp_reader.analysis.settings import group_numbers
+from mlxp_reader.analysis.settings import Settings
 from mlxp_reader.columns.cells import is_missing
-from mlxp_reader.columns.runs import Runs
 
 
-def following(frame: Runs | pd.DataFrame, over: Sequence[str], by: Sequence[str], varying: Sequence[str]) -> list[str]:
+def following(settings: Settings, over: Sequence[str], by: Sequence[str], varying: Sequence[str]) -> list[str]:
     """Return those of the keys `varying` that only follow the keys `over`.
 
     These are texts that, among the runs which have the other keys and the keys `by` in common, differ in nothing but
@@ -19,18 +16,30 @@ def following(frame: Runs | pd.DataFrame, over: Sequence[str], by: Sequence[str]
 
     Examples
     --------
+    >>> import pandas as pd
     >>> runs = pd.DataFrame({"seed": [1, 2], "out": ["run-1", "run-2"], "lr": [0.1, 0.2]})
-    >>> following(runs, ["seed"], [], ["out", "lr"])
+    >>> following(Settings(runs), ["seed"], [], ["out", "lr"])
     ['out']
     """
     if not over:
         return []
-    by_run = zip(*(frame[key] for key in over), strict=True)
+    by_run = zip(*map(settings.values, over), strict=True)
     seeds = [[text for seed in mine if not is_missing(seed) and (text := str(seed))] for mine in by_run]
-    texts = {key: list(map(_text, frame[key], seeds)) for key in varying}
-    candidates = {key: [text for text in found if text] for key, found in texts.items() if all(found)}
-    groups = group_numbers(frame, [*by, *(key for key in varying if key not in candidates)]).tolist()
-    return [key for key, found in candidates.items() if _are_alike(found, seeds, groups)]
+    found = {key: _texts(settings.values(key), seeds) for key in varying}
+    candidates = {key: texts for key, texts in found.items() if texts is not None}
+    groups = settings.groups([*by, *(key for key in varying if key not in candidates)]).tolist()
+    return [key for key, texts in candidates.items() if _are_alike(texts, seeds, groups)]
+
+
+def _texts(values: Sequence[Any], seeds: list[list[str]]) -> list[str] | None:
+    """Return the values of all runs as texts that hold a seed; None if one of them does not."""
+    texts = []
+    for value, mine in zip(values, seeds, strict=True):
+        text = _text(value, mine)
+        if not text:
+            return None
+        texts.append(text)
+    return texts
 
 
 def _text(value: Any, seeds: list[str]) -> str | None:

@@ -15,23 +15,20 @@ from mlxp.errors import InvalidKeyError
 Table = npt.NDArray[np.float64]
 
 
-def _ci95(table: Table) -> Table:
-    from scipy import stats
+def _sem(table: Table) -> Table:
+    return np.asarray(np.std(table, axis=0, ddof=1) / np.sqrt(len(table)))
 
-    half: Table = stats.sem(table, axis=0) * stats.t.ppf(0.975, len(table) - 1)
+
+def _ci95(table: Table) -> Table:
+    from scipy import special  # scipy.stats, whose t.ppf is this, takes a second to import
+
+    half: Table = _sem(table) * special.stdtrit(len(table) - 1, 0.975)
     return half
 
 
-def _sem(table: Table) -> Table:
-    from scipy import stats
-
-    return np.asarray(stats.sem(table, axis=0))
-
-
 def _iqr(table: Table) -> Table:
-    from scipy import stats
-
-    return np.asarray(stats.iqr(table, axis=0))
+    low, high = np.quantile(table, [0.25, 0.75], axis=0)
+    return np.asarray(high - low)
 
 
 def _bootstrap(table: Table) -> Table:

@@ -14,7 +14,7 @@ from mlxp_reader.analysis.curves import curves, run_ids
 from mlxp_reader.analysis.following import following
 from mlxp_reader.analysis.run_numbers import Numbers, numbers_of
 from mlxp_reader.analysis.seed_statistics import spread
-from mlxp_reader.analysis.settings import codes, group_numbers, varies_within
+from mlxp_reader.analysis.settings import Settings, group_numbers
 from mlxp_reader.columns.keys import as_names, resolve_columns, setting, short, shown
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.runs import Runs
@@ -124,6 +124,7 @@ class SeedGroups:
         by: Sequence[str] | None = None,
     ) -> None:
         self._frame = frame
+        self._settings = Settings(frame)
         self.over = resolve_columns(frame, over)
         _check_keys(frame, self.over)
         self._varying = frame.diff()
@@ -131,13 +132,13 @@ class SeedGroups:
         free = [key for key in self._varying if key not in self.over and key not in wanted]
         excluded = _matching(free, exclude)
         free = [key for key in free if key not in excluded]
-        self.following = following(frame, self.over, wanted, free)
+        self.following = following(self._settings, self.over, wanted, free)
         free = [key for key in free if key not in self.following]
         # Given what tells the groups apart, another key matters only where a group has several values of it.
-        cells = group_numbers(frame, wanted)
-        self._mixed = [] if by is None else [key for key in free if varies_within(cells, codes(frame[key])[0])]
+        cells = self._settings.groups(wanted)
+        self._mixed = [] if by is None else [key for key in free if self._settings.are_mixed(cells, key)]
         self.keys = [*wanted, *(free if by is None else self._mixed)]
-        self._number = group_numbers(frame, self.keys)
+        self._number = self._settings.groups(self.keys)
         _, first = np.unique(self._number, return_index=True)
         self.settings = pd.DataFrame(frame[self.keys]).iloc[first].reset_index(drop=True).rename_axis("group")
 
@@ -149,7 +150,7 @@ class SeedGroups:
             s = "s" * (len(self.following) == 1)
             notice(f"{names} only follow{s} {over} and make{s} no groups")
         if len(self) == len(self._frame) > 1 and any(key in self._varying for key in self.over):
-            alone = [short(key) for key in self.keys if len(codes(self._frame[key])[1]) == len(self)]
+            alone = [short(key) for key in self.keys if len(self._settings.different(key)) == len(self)]
             hint = f"; leave out what differs in each of them by exclude={alone}" if alone else ""
             notice(f"no two runs differ in nothing but {over}{hint}")
 
@@ -199,6 +200,10 @@ class SeedGroups:
     def is_constant(self, key: str) -> bool:
         """Tell whether a key has the same value in all runs."""
         return key not in self.over and key not in self._varying
+
+    def values(self, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return the values of some of the keys, for each group."""
+        return list(zip(*(self.settings[key].tolist() for key in keys), strict=True)) if keys else [()] * len(self)
 
     def places(self, group: int) -> list[int]:
         """Return the places in the frame of the runs of one group."""
@@ -312,7 +317,7 @@ class SeedGroups:
         """Warn about runs of the same group with the same values of the keys `over`."""
         if not self.over or not len(self._frame):
             return
-        ids = group_numbers(self._frame, self.over)
+        ids = self._settings.groups(self.over)
         pairs = pd.DataFrame({"group": self._number, "over": ids})
         repeated = pairs[pairs.duplicated(keep=False)]
         if repeated.empty:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mlxp_reader.columns.cells import CellArray
 from mlxp_reader.columns.mixed import MixedDtype
 from mlxp_reader.columns.runs import Runs
 
@@ -52,16 +53,33 @@ def codes(column: "pd.Series[Any]") -> tuple[Codes, list[Any]]:
     ([1, 2, 0, 1], [0.1, 0.5, None])
     """
     if isinstance(column.dtype, MixedDtype | pd.CategoricalDtype) or column.dtype == object:
-        ranks = list(map(rank, column.tolist()))
-        different = dict(zip(ranks, column.tolist(), strict=True))
-        places = {one: at for at, one in enumerate(sorted(different))}
-        return np.array([places[one] for one in ranks], dtype=np.intp), [different[one] for one in places]
+        return _codes_of_cells(_cells(column))
     numbers, values = pd.factorize(column, sort=True)
     there = [value.item() if isinstance(value, np.generic) else value for value in values]
     if (missing := numbers < 0).any():
         numbers = np.where(missing, len(there), numbers)
         there.append(column[missing].iloc[0])
     return numbers.astype(np.intp), there
+
+
+def _cells(column: "pd.Series[Any]") -> Sequence[Any]:
+    return column.array.cells.tolist() if isinstance(column.array, CellArray) else column.tolist()
+
+
+def _codes_of_cells(cells: Sequence[Any]) -> tuple[Codes, list[Any]]:
+    ranks: dict[Any, Any] = {}  # by kind and value, since most cells are equal to one before
+    found = []
+    for cell in cells:
+        try:
+            one = ranks.get(key := (cell.__class__, cell))
+        except TypeError:  # a list that can be changed
+            one, key = None, (list, id(cell))
+        if one is None:
+            one = ranks[key] = rank(cell)
+        found.append(one)
+    different = dict(zip(found, cells, strict=True))
+    places = {one: at for at, one in enumerate(sorted(different))}
+    return np.array([places[one] for one in found], dtype=np.intp), [different[one] for one in places]
 
 
 def numbered(columns: Sequence[Codes], length: int) -> Codes:
@@ -78,14 +96,51 @@ def numbered(columns: Sequence[Codes], length: int) -> Codes:
     return number
 
 
+class Settings:
+    """The settings of some runs: which of them have which values, each column looked through once.
+
+    Examples
+    --------
+    >>> settings = Settings(pd.DataFrame({"lr": [0.1, 0.1, 1.0], "depth": [2, 1, 1]}))
+    >>> settings.groups(["lr", "depth"]).tolist(), settings.different("lr")
+    ([1, 0, 2], [0.1, 1.0])
+    """
+
+    def __init__(self, frame: Runs | pd.DataFrame) -> None:
+        self.frame = frame
+        self._codes: dict[str, tuple[Codes, list[Any]]] = {}
+
+    def _of(self, key: str) -> tuple[Codes, list[Any]]:
+        if key not in self._codes:
+            self._codes[key] = codes(self.frame[key])
+        return self._codes[key]
+
+    def codes(self, key: str) -> Codes:
+        """Return the number of each run's value of a key among the different ones."""
+        return self._of(key)[0]
+
+    def different(self, key: str) -> list[Any]:
+        """Return the different values of a key."""
+        return self._of(key)[1]
+
+    def values(self, key: str) -> list[Any]:
+        """Return the value of each run; of equal ones, the same."""
+        numbers, different = self._of(key)
+        return [different[number] for number in numbers.tolist()]
+
+    def groups(self, keys: Sequence[str]) -> Codes:
+        """Return for each run the number of its combination of the values of some keys."""
+        return numbered(list(map(self.codes, keys)), len(self.frame))
+
+    def are_mixed(self, groups: Codes, key: str) -> bool:
+        """Tell whether any of some groups has several values of a key."""
+        both = numbered([groups, self.codes(key)], len(groups))
+        return len(np.unique(both)) > len(np.unique(groups))
+
+
 def group_numbers(frame: Runs | pd.DataFrame, keys: Sequence[str]) -> Codes:
     """Return for each run the number of its combination of the values of some keys."""
-    return numbered([codes(frame[key])[0] for key in keys], len(frame))
-
-
-def varies_within(groups: Codes, column: Codes) -> bool:
-    """Tell whether any of some groups has several values in a column."""
-    return bool(len(np.unique(numbered([groups, column], len(groups)))) > len(np.unique(groups)))
+    return Settings(frame).groups(keys)
 
 
 def varies(column: "pd.Series[Any]") -> bool:
@@ -99,7 +154,7 @@ def varies(column: "pd.Series[Any]") -> bool:
     if not isinstance(column.dtype, MixedDtype) and column.dtype != object:
         numbers, _ = pd.factorize(column, use_na_sentinel=True)
         return len(numbers) > 0 and bool((numbers != numbers[0]).any())
-    values = iter(column.array)
+    values = iter(_cells(column))
     first = next(values, None)
     # Runs that have the same value mostly share it.
     return any(value is not first and rank(value) != rank(first) for value in values)

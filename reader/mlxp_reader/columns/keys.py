@@ -113,4 +113,4 @@ def setting(values: Mapping[Any, Any]) -> str:
     >>> setting({"config.lr": 0.1, "config.model": "mlp"})
     'lr=0.1, model=mlp'
     """
-    return ", ".join(f"{short(name)}={shown(value)}" for name, value in values.items())
+    return ", ".join(f"{short(name)}={cut(shown(value))}" for name, value in values.items())

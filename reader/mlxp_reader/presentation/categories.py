@@ -66,20 +66,21 @@ class Categories:
     ----------
     keys
         The columns.
-    values, texts
-        The combinations in their order, and a text for each.
+    combinations, parts, texts
+        These in their order, the texts of their values, and one text for each.
     title
         What the keys are called.
     """
 
     keys: list[str]
-    values: list[Value]
+    combinations: list[Value]
+    parts: list[list[str]]
     texts: list[str]
     title: str
     _places: dict[Any, int]
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.combinations)
 
     def place(self, value: Value) -> int:
         """Return which of the combinations this one is."""
@@ -105,7 +106,7 @@ def categories(keys: Sequence[str], values: Iterable[Value], words: Words, *, wi
     (['1000000.0', '1000001.0', 'None'], 2)
     """
     different = list({rank(value): value for value in values}.values())
-    columns = [_texts(key, [value[at] for value in different], words) for at, key in enumerate(keys)]
+    columns = [_texts([value[at] for value in different], words) for at in range(len(keys))]
     wanted = [{rank(value): at for at, value in enumerate(words.wanted(key) or ())} for key in keys]
 
     def sort_key(value: Value) -> list[Any]:
@@ -113,16 +114,14 @@ def categories(keys: Sequence[str], values: Iterable[Value], words: Words, *, wi
 
     ordered = sorted(different, key=sort_key)
     names = list(map(words.key, keys))
-    texts = []
-    for value in ordered:
-        parts = [column[rank(one)] for column, one in zip(columns, value, strict=True)]
-        texts.append(
-            ", ".join(f"{n}={p}" for n, p in zip(names, parts, strict=True)) if with_keys else ", ".join(parts)
-        )
-    return Categories(list(keys), ordered, texts, ", ".join(names), {rank(v): at for at, v in enumerate(ordered)})
+    parts = [[column[rank(one)] for column, one in zip(columns, value, strict=True)] for value in ordered]
+    heads = [f"{name}=" if with_keys else "" for name in names]
+    texts = [", ".join(f"{head}{text}" for head, text in zip(heads, of, strict=True)) for of in parts]
+    places = {rank(value): at for at, value in enumerate(ordered)}
+    return Categories(list(keys), ordered, parts, texts, ", ".join(names), places)
 
 
-def _texts(key: str, values: Sequence[Any], words: Words) -> dict[Any, str]:  # noqa: ARG001
+def _texts(values: Sequence[Any], words: Words) -> dict[Any, str]:
     different = {rank(value): value for value in values}
     texts = distinct_texts(list(different.values()))
     return {one: words.name(value, text) for (one, value), text in zip(different.items(), texts, strict=True)}
@@ -138,8 +137,9 @@ def distinct_texts(values: Sequence[Any]) -> list[str]:
     """
     values = [value.item() if isinstance(value, np.generic) else value for value in values]
     texts = [cut(text_of(value)) for value in values]
-    often = Counter(texts)
-    texts = [cut(repr(value)) if often[text] > 1 else text for value, text in zip(values, texts, strict=True)]
+    for _ in range(2):  # the longer text of one may be the short one of another
+        often = Counter(texts)
+        texts = [cut(repr(value)) if often[text] > 1 else text for value, text in zip(values, texts, strict=True)]
     often, seen = Counter(texts), Counter[str]()
     for at, text in enumerate(texts):
         if often[text] > 1:

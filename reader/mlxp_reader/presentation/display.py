@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mlxp_reader.analysis.curves import STEP_KEYS
+from mlxp_reader.analysis.settings import codes
 from mlxp_reader.columns.keys import cut, short, shown
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.metric_values import MetricValues, load_cells
@@ -22,6 +23,12 @@ LOG_ID, STATUS = "info.logger.log_id", "info.status"
 
 MOST_RUNS = 1000
 """Of more runs than this, no metrics are loaded to be shown."""
+
+_POINTS = 30
+"""How many of its values a small picture of a curve has at most."""
+
+_MOST_POINTS = 6000
+"""How many all pictures together have: a page may have hundreds of them, and is to stay small."""
 
 MOST_METRICS = 6
 MOST_KEYS = 12
@@ -92,7 +99,9 @@ def as_html(frame: Runs) -> str:
     varying, metrics = frame.diff(), _metrics(frame)
     columns = [*_described(frame, rows, varying[:MOST_KEYS]), *_ended(frame, rows, metrics[:MOST_METRICS])]
     head = "".join(f"<th {_LEFT}>{html.escape(column.head)}</th>" for column in columns)
-    body = [f"<tr>{''.join(_html_cell(column, row) for column in columns)}</tr>" for row in range(len(rows))]
+    pictures = sum(curve is not None for column in columns for curve in column.curves or ())
+    most = max(12, min(_POINTS, _MOST_POINTS // max(1, pictures)))
+    body = [f"<tr>{''.join(_html_cell(column, row, most) for column in columns)}</tr>" for row in range(len(rows))]
     if len(rows) < len(frame):
         body.insert(len(rows) // 2, f"<tr>{f'<td {_LEFT}>⋮</td>' * len(columns)}</tr>")
     table = f'<table class="dataframe"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
@@ -102,7 +111,7 @@ def as_html(frame: Runs) -> str:
 
 
 def _summary(frame: Runs, varying: Sequence[str]) -> str:
-    counts = [f"{short(key)} ×{_different(frame[key])}" for key in varying[:MOST_KEYS]]
+    counts = [f"{short(key)} ×{len(codes(frame[key])[1])}" for key in varying[:MOST_KEYS]]
     told = ", ".join(counts) + (", ..." if len(varying) > MOST_KEYS else "")
     parts = [f"{len(frame):,} run{'s' * (len(frame) != 1)}".replace(",", " ")]
     parts.append(f"{len(varying)} key{'s' * (len(varying) != 1)} var{'y' if len(varying) != 1 else 'ies'}")
@@ -111,11 +120,6 @@ def _summary(frame: Runs, varying: Sequence[str]) -> str:
     if others := int((frame[STATUS] != "COMPLETE").sum()):
         parts.append(f"{others} not COMPLETE")
     return " · ".join(parts)
-
-
-def _different(column: "pd.Series[Any]") -> int:
-    codes, _ = pd.factorize(column, use_na_sentinel=True)
-    return len(np.unique(codes))
 
 
 def _left_out(frame: Runs, keys: int, metrics: int) -> str:
@@ -176,14 +180,23 @@ def _lines(columns: Sequence[_Column], gap: bool) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def _html_cell(column: _Column, row: int) -> str:
+def _html_cell(column: _Column, row: int, points: int) -> str:
     text = html.escape(column.texts[row])
     curve = column.curves[row] if column.curves else None
-    return f"<td {_LEFT}>{text}{sparkline(curve)}</td>"
+    picture = sparkline(curve, points)
+    told = f' title="{_range(curve)}"' if picture else ""
+    return f"<td {_LEFT}{told}>{text}{picture and f' {picture}'}</td>"
 
 
-def sparkline(values: Any, width: int = 60, height: int = 16) -> str:
+def _range(values: Any) -> str:
+    there = values[np.isfinite(values)]
+    return f"{there.min():.4g} to {there.max():.4g}"
+
+
+def sparkline(values: Any, most: int = _POINTS, width: int = 60, height: int = 16) -> str:
     """Return a curve as a small picture in SVG, in the colour of the text around it; nothing of less than two numbers.
+
+    There is no text in it: a notebook that is not trusted leaves pictures out, and would show that text.
 
     Examples
     --------
@@ -192,16 +205,15 @@ def sparkline(values: Any, width: int = 60, height: int = 16) -> str:
     """
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "if" or len(values) < 2:
         return ""
-    at = np.unique(np.linspace(0, len(values) - 1, width).astype(np.intp))
+    at = np.unique(np.linspace(0, len(values) - 1, most).astype(np.intp))
     at = at[np.isfinite(values[at])]
     if len(at) < 2:
         return ""
     low, high = float(values[at].min()), float(values[at].max())
     x = 1 + at / (len(values) - 1) * (width - 2)
     y = height - 1 - (values[at] - low) / ((high - low) or 1) * (height - 2)
-    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
-    line = f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1" opacity="0.7"/>'
-    title = f"<title>{low:.4g} to {high:.4g}, {len(values)} values</title>"
+    points = " ".join(f"{a:.0f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
+    line = f'<polyline points="{points}" fill="none" stroke="currentColor"/>'
     # Jupyter lets a wide table squeeze to nothing what has no width of its own.
-    place = "vertical-align:middle;margin-left:6px;max-width:none"
-    return f'<svg width="{width}" height="{height}" style="{place}">{title}{line}</svg>'
+    place = "vertical-align:middle;max-width:none"
+    return f'<svg width="{width}" height="{height}" style="{place}">{line}</svg>'

@@ -18,12 +18,8 @@ def draw_heat_map(axis: Any, groups: SeedGroups, table: Numbers, called: Words, 
     if np.isnan(numbers["mean"]).all():
         say_nothing(axis)
         return axis
-    rows, columns = (
-        categories([key], [(one,) for one in groups.settings[key].tolist()], called) for key in groups.keys[:2]
-    )
-    row, column = (
-        [found.place((one,)) for one in groups.settings[found.keys[0]].tolist()] for found in (rows, columns)
-    )
+    rows, columns = (categories([key], groups.values([key]), called) for key in groups.keys[:2])
+    row, column = (list(map(found.place, groups.values(found.keys))) for found in (rows, columns))
     cells, counts = np.full((len(rows), len(columns)), np.nan), np.zeros((len(rows), len(columns)), dtype=np.int64)
     cells[row, column], counts[row, column] = numbers["mean"], numbers["count"]
     finite = np.where(np.isfinite(cells), cells, np.nan)

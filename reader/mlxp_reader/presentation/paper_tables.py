@@ -19,27 +19,35 @@ from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.run_numbers import numbers_of
 from mlxp_reader.analysis.seed_statistics import SPREADS, spread
 from mlxp_reader.analysis.seeds import SeedGroups, seed_groups
-from mlxp_reader.analysis.settings import group_numbers
-from mlxp_reader.columns.keys import as_names, resolve_columns, short, shown
+from mlxp_reader.columns.keys import as_names, resolve_columns, short
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.presentation import table_formats
+from mlxp_reader.presentation.categories import Categories, Value, Words, categories, words
 from mlxp_reader.presentation.table_formats import Cell, Grid
 
 Numbers = npt.NDArray[np.float64]
-Label = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Which groups of runs are in which cell."""
+    """Which groups of runs are in which cell, and what everything is called."""
 
-    row_keys: list[str]
-    column_keys: list[str]
+    rows: Categories
+    columns: Categories
     measures: list[str]
-    rows: list[Label]
-    columns: list[Label]
     row: npt.NDArray[np.intp]  # of each group
     column: npt.NDArray[np.intp]
+    called: Words
+
+
+@dataclass(frozen=True, slots=True)
+class _Marking:
+    """Which cells are marked as the best; see `DataFrame.table`."""
+
+    best: str | Mapping[str, str] | None
+    second: bool
+    ties: str | None
+    best_in: str
 
 
 class Table:
@@ -57,10 +65,16 @@ class Table:
         self._grid = grid
 
     def __repr__(self) -> str:
-        return self.to_table()
+        return table_formats.to_text(self._shown(), "simple")
 
     def _repr_html_(self) -> str:
-        return table_formats.to_html(self._grid)
+        return table_formats.to_html(self._shown())
+
+    def _shown(self) -> Grid:
+        """Return as much of the table as pandas shows of one."""
+        rows, columns = pd.get_option("display.max_rows"), pd.get_option("display.max_columns")
+        # No number of columns means as many as the terminal has room for, and None all of them.
+        return table_formats.shortened(self._grid, rows or len(self.data), 10**6 if columns is None else columns or 20)
 
     def to_latex(
         self, path: str | os.PathLike[str] | None = None, caption: str | None = None, label: str | None = None
@@ -108,6 +122,7 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     ties: str | None = "ci",
     best_in: str = "column",
     labels: Mapping[Any, str] | None = None,
+    order: Mapping[str, Sequence[Any]] | None = None,
     exclude: str | Iterable[str] | None = None,
 ) -> Table:
     """Return a table of means over runs, to look at or for a paper.
@@ -137,13 +152,15 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
         ``"row"`` looks for the best of each row instead.
     labels
         Other names for keys, their values and metrics.
+    order
+        The values of keys in the order that is wanted, such as ``{"model": ["vit", "mlp"]}``; others follow.
     exclude
         Patterns of keys that do not matter although they vary; see `over`.
 
     Raises
     ------
     InvalidKeyError
-        If there is no such key or metric, or if another key varies: a cell would mix its settings.
+        If there is no such key or metric, or if a cell would mix settings of another key.
 
     Examples
     --------
@@ -160,36 +177,34 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
         raise InvalidKeyError("a table needs a value, such as value='test.acc.last'")
     row_keys, column_keys = resolve_columns(frame, rows), resolve_columns(frame, columns)
     groups = seed_groups(frame, over, exclude, by=[*row_keys, *column_keys])
-    layout = _laid_out(groups, row_keys, column_keys, as_names(value))
+    layout = _laid_out(groups, row_keys, column_keys, as_names(value), words(labels, order, frame.columns))
     formats = {name: _choice(fmt, name) for name in layout.measures}
-    wanted = dict.fromkeys(["mean", "std", "count", "ci95", *(f for form in formats.values() for f in _fields(form))])
+    marked = ["ci95"] if best and ties else []
+    wanted = dict.fromkeys(["mean", "std", "count", *marked, *(f for form in formats.values() for f in _fields(form))])
     numbers = _numbers(frame, groups, layout, list(wanted))
-    marks = _marks(numbers, layout, best, second, ties, best_in)
+    marks = _marks(numbers, layout, _Marking(best, second, ties, best_in))
     cells = _cells(numbers, layout, formats, marks)
     about = f"over {', '.join(map(short, groups.over)) or 'no key'}"
     if best and ties:
         about += "; bold: the best, and what the 95 % intervals do not separate from it"
     most = int(numbers["count"].max(initial=0))
-    return Table(_data(numbers, layout, isinstance(value, str)), _grid(layout, cells, about, most, labels or {}))
+    return Table(_data(numbers, layout, isinstance(value, str)), _grid(layout, cells, about, most))
 
 
 def _choice(of: str | Mapping[str, str] | None, name: str) -> str | None:
     return of.get(name) if isinstance(of, Mapping) else of
 
 
-def _laid_out(groups: SeedGroups, row_keys: list[str], column_keys: list[str], values: list[str]) -> _Layout:
-    rows, row = _labels(groups.settings, row_keys)
-    columns, column = _labels(groups.settings, column_keys)
-    return _Layout(row_keys, column_keys, values, rows, columns, row, column)
-
-
-def _labels(settings: pd.DataFrame, keys: list[str]) -> tuple[list[Label], npt.NDArray[np.intp]]:
-    """Return the combinations of values of some keys that occur, in their order, and which one each group has."""
-    if not keys or settings.empty:
-        return [()] * bool(len(settings)), np.zeros(len(settings), dtype=np.intp)
-    number = group_numbers(settings, keys)
-    _, first = np.unique(number, return_index=True)
-    return list(settings[keys].iloc[first].itertuples(index=False, name=None)), number
+def _laid_out(
+    groups: SeedGroups, row_keys: list[str], column_keys: list[str], measures: list[str], called: Words
+) -> _Layout:
+    places = []
+    for keys in (row_keys, column_keys):
+        values = groups.values(keys)
+        found = categories(keys, values, called)
+        places.append((found, np.array([found.place(value) for value in values], dtype=np.intp)))
+    (rows, row), (columns, column) = places
+    return _Layout(rows, columns, measures, row, column, called)
 
 
 def _numbers(frame: Runs, groups: SeedGroups, layout: _Layout, how: list[str]) -> dict[str, Numbers]:
@@ -203,31 +218,24 @@ def _numbers(frame: Runs, groups: SeedGroups, layout: _Layout, how: list[str]) -
     return {statistic: table.reshape(shape[0], shape[1] * shape[2]) for statistic, table in numbers.items()}
 
 
-def _marks(  # noqa: PLR0913, PLR0917 - what is best is a matter of many choices
-    numbers: dict[str, Numbers],
-    layout: _Layout,
-    best: str | Mapping[str, str] | None,
-    second: bool,
-    ties: str | None,
-    best_in: str,
-) -> npt.NDArray[np.int64]:
+def _marks(numbers: dict[str, Numbers], layout: _Layout, marking: _Marking) -> npt.NDArray[np.int64]:
     """Return for each place 1 if it is the best of its column (or row), 2 if the second best, else 0."""
+    ties, best_in = marking.ties, marking.best_in
     if ties not in {None, "ci"} or best_in not in {"column", "row"}:
         raise InvalidKeyError(f"ties is 'ci' or None, not {ties!r}; best_in is 'column' or 'row', not {best_in!r}")
     marks = np.zeros(numbers["mean"].shape, dtype=np.int64)
+    halves = numbers["ci95"] if ties and marking.best else np.full_like(numbers["mean"], np.nan)
     for place, name in enumerate(layout.measures):
-        direction = _choice(best, name)
+        direction = _choice(marking.best, name)
         if direction is None:
             continue
         if direction not in {"max", "min"}:
             raise InvalidKeyError(f"best is 'max' or 'min', not {direction!r}")
         sign = 1 if direction == "max" else -1
         mine = np.s_[:, place :: len(layout.measures)]
-        lines = [
-            array[mine] if best_in == "row" else array[mine].T for array in (numbers["mean"], numbers["ci95"], marks)
-        ]
+        lines = [array[mine] if best_in == "row" else array[mine].T for array in (numbers["mean"], halves, marks)]
         for mean, half, mark in zip(*lines, strict=True):
-            mark[:] = _ranks(sign * mean, half if ties else np.full_like(half, np.nan), second)
+            mark[:] = _ranks(sign * mean, half, marking.second)
     return marks
 
 
@@ -303,19 +311,22 @@ def _formatted(form: str, numbers: Mapping[str, float]) -> str:
 
 
 def _data(numbers: dict[str, Numbers], layout: _Layout, is_one_value: bool) -> pd.DataFrame:
-    columns: dict[Label, Any] = {}
+    columns: dict[Value, Any] = {}
     for at in range(len(layout.columns) * len(layout.measures)):
-        label, name = layout.columns[at // len(layout.measures)], layout.measures[at % len(layout.measures)]
+        label, name = (
+            layout.columns.combinations[at // len(layout.measures)],
+            layout.measures[at % len(layout.measures)],
+        )
         for statistic in ("mean", "std", "count"):
             key = (*label, *(() if is_one_value else (name,)), statistic)
             column = numbers[statistic][:, at]
             columns[key] = column.astype(np.int64) if statistic == "count" else column
-    names = [*layout.column_keys, *(() if is_one_value else ("value",)), "statistic"]
-    frame = pd.DataFrame(dict(enumerate(columns.values())), index=_index(layout.rows, layout.row_keys))
+    names = [*layout.columns.keys, *(() if is_one_value else ("value",)), "statistic"]
+    frame = pd.DataFrame(dict(enumerate(columns.values())), index=_index(layout.rows.combinations, layout.rows.keys))
     return frame.set_axis(_index(list(columns), names), axis=1)
 
 
-def _index(labels: list[Label], names: list[str]) -> pd.Index:
+def _index(labels: list[Value], names: list[str]) -> pd.Index:
     if len(names) == 1:
         flat: pd.Index = pd.Index([label[0] for label in labels], name=names[0])
         return flat
@@ -323,25 +334,26 @@ def _index(labels: list[Label], names: list[str]) -> pd.Index:
     return index
 
 
-def _grid(layout: _Layout, cells: list[list[Cell]], about: str, most: int, labels: Mapping[Any, str]) -> Grid:
-    def named(thing: Any, text: str) -> str:
-        try:
-            return labels.get(thing, labels.get(text, text))
-        except TypeError:  # a list cannot be looked up
-            return labels.get(text, text)
-
-    def column(label: Label) -> str:
-        pairs = zip(layout.column_keys, label, strict=True)
-        texts = [named(v, shown(v) if isinstance(v, str) else f"{named(k, short(k))}={shown(v)}") for k, v in pairs]
-        return ", ".join(texts)
-
-    values = [named(name, name) for name in layout.measures]
+def _grid(layout: _Layout, cells: list[list[Cell]], about: str, most: int) -> Grid:
+    names = [layout.called.name(name, name) for name in layout.measures]
     return Grid(
-        corner=[named(key, short(key)) for key in layout.row_keys],
-        columns=[column(label) for label in layout.columns] if layout.column_keys else [],
-        values=values,
-        rows=[[named(value, shown(value)) for value in label] for label in layout.rows],
+        corner=list(map(layout.called.key, layout.rows.keys)),
+        columns=list(map(", ".join, _headings(layout.columns, layout.called))) if layout.columns.keys else [],
+        values=names,
+        rows=layout.rows.parts,
         cells=cells,
-        title=f"{', '.join(values)} {about}",
+        title=f"{', '.join(names)} {about}",
         most=most,
     )
+
+
+def _headings(columns: Categories, called: Words) -> list[list[str]]:
+    """Return the texts of each column; what is no text itself is told with its key, as ``lr=0.1`` is."""
+    names = list(map(called.key, columns.keys))
+    return [
+        [
+            part if isinstance(one, str) else f"{name}={part}"
+            for name, one, part in zip(names, value, parts, strict=True)
+        ]
+        for value, parts in zip(columns.combinations, columns.parts, strict=True)
+    ]

@@ -172,7 +172,7 @@ def _look(lines: list[Line], channels: dict[str, list[str]], called: Words, pale
     if channels["style"] and not any(line.is_mean for line in lines):
         others = []  # runs that look alike
     hue = found(channels["hue"] or others, with_keys=not channels["hue"])
-    values = [value[0] if len(value) == 1 else value for value in hue.values]
+    values = [value[0] if len(value) == 1 else value for value in hue.combinations]
     return Look(
         hue=hue,
         style=found(channels["style"], with_keys=False),

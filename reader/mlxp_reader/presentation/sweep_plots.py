@@ -36,7 +36,7 @@ class Sweep:
 
     def hues(self) -> list[int]:
         """Return which of the hues each group has."""
-        return [self.hue.place(value) for value in _values(self.groups, self.hue.keys)]
+        return [self.hue.place(value) for value in self.groups.values(self.hue.keys)]
 
 
 def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
@@ -116,9 +116,9 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
     with letters_for(width):
         if len(along) == 2:
             return draw_heat_map(_axis(ax, width, 0), groups, table, called, value)
-        found = categories(hues, _values(groups, hues), called)
+        found = categories(hues, groups.values(hues), called)
         places = scale(along[0], groups.settings[along[0]].tolist(), called, logx, row=kind == "box")
-        shades = colours([one[0] if len(one) == 1 else one for one in found.values], palette)
+        shades = colours([one[0] if len(one) == 1 else one for one in found.combinations], palette)
         axis = _axis(ax, width, len(found) + 1)
         _draw(axis, Sweep(groups, table, places, found, shades, kind, band), width, is_ours=ax is None)
         axis.set(xlabel=plain(called.key(along[0])), ylabel=plain(called.name(value, value)))
@@ -129,11 +129,6 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
 
 def _axis(ax: Any, width: Width, legend_rows: int) -> Any:
     return panels((1, 1), width, legend_rows)[0, 0] if ax is None else ax
-
-
-def _values(groups: SeedGroups, keys: list[str]) -> list[tuple[Any, ...]]:
-    columns = [groups.settings[key].tolist() for key in keys]
-    return list(zip(*columns, strict=True)) if keys else [()] * len(groups)
 
 
 def _draw(axis: Any, sweep: Sweep, width: Width, *, is_ours: bool) -> None:

@@ -2,7 +2,7 @@
 
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlxp_reader.presentation.tables import check_format
 
@@ -63,6 +63,23 @@ class Grid:
     def note(self) -> str:
         """What the mark of cells with fewer runs means; nothing if there are none."""
         return f"fewer than {self.most} runs" if any(cell.has_fewer for row in self.cells for cell in row) else ""
+
+
+def shortened(grid: Grid, rows: int, columns: int) -> Grid:
+    """Return a table of so many rows and columns at most: the first and the last ones, with dots in between."""
+    width = len(grid.values)
+    grid = grid if len(grid.rows) <= rows else _without_rows(grid, max(1, min(rows, 10) // 2))
+    if len(grid.columns) * width <= max(columns, 2 * width):
+        return grid
+    half = max(1, columns // (2 * width))
+    cells = [[*row[: half * width], *[Cell("⋯")] * width, *row[-half * width :]] for row in grid.cells]
+    return replace(grid, columns=[*grid.columns[:half], "⋯", *grid.columns[-half:]], cells=cells)
+
+
+def _without_rows(grid: Grid, half: int) -> Grid:
+    rows = [*grid.rows[:half], ["⋮"] * len(grid.corner), *grid.rows[-half:]]
+    cells = [*grid.cells[:half], [Cell("⋮")] * len(grid.heads), *grid.cells[-half:]]
+    return replace(grid, rows=rows, cells=cells)
 
 
 def to_text(grid: Grid, tablefmt: str) -> str:

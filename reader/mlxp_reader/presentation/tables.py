@@ -12,6 +12,12 @@ from mlxp_reader.columns.runs import Runs
 
 _STATUS = "info.status"
 
+_LONGEST = 200
+"""The longest text of a cell."""
+
+_FOR_PROGRAMS = ("tsv",)
+"""The formats in which nothing is cut."""
+
 
 def to_table(frame: Runs, columns: list[str] | None, tablefmt: str, **options: Any) -> str:
     """Return some columns of a frame of runs as a text table; see `DataFrame.to_table`."""
@@ -53,10 +59,16 @@ def _column(frame: Runs, name: str, tablefmt: str) -> list[Any]:
 
 
 def _cell(value: Any, tablefmt: str) -> Any:
-    """Return a value as `tabulate` can show it: of a text, neither a line break nor a bar may end the cell."""
+    """Return a value as `tabulate` can show it; a text that no person would read to its end is cut.
+
+    In Markdown, neither a line break nor a bar may end the cell.
+    """
+    if not isinstance(value, str | list | dict):
+        return value
+    if tablefmt not in _FOR_PROGRAMS:
+        text = str(value)
+        value = f"{text[: _LONGEST - 1]}…" if len(text) > _LONGEST else value
     if not isinstance(value, str):
         return value
     value = printable(value)
-    if tablefmt not in {"github", "pipe"}:
-        return value
-    return " ".join(value.split("\n")).replace("|", r"\|")
+    return " ".join(value.split("\n")).replace("|", r"\|") if tablefmt in {"github", "pipe"} else value

@@ -1,5 +1,8 @@
 """What a frame of runs shows of itself, in a terminal and in Jupyter, and what it reads for that."""
 
+import re
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,3 +118,49 @@ def test_curves_that_cannot_be_drawn_are_shown_without_a_picture(values):
     runs = DataFrame({"info.logger.log_id": [1], "info.status": ["COMPLETE"], "train.x": pd.array([values], "metric")})
     assert "<svg" not in runs._repr_html_()
     assert "train.x" in repr(runs)
+
+
+def made_up(count, length=20, metrics=6):
+    """Return runs with twelve keys of all kinds that vary."""
+    kinds = ([at % 7 / 3, f"text {at % 50}", None if at % 3 else at % 5, [at % 3, 64]] for at in range(count))
+    columns = zip(*kinds, strict=True)
+    config = {f"config.{kind}{at}": pd.array(column, "mixed") for kind, column in enumerate(columns) for at in range(3)}
+    curves = np.random.default_rng(0).random((count, length))
+    measured = {f"train.metric{at}": pd.array(list(curves), "metric") for at in range(metrics)}
+    return DataFrame({"info.logger.log_id": range(count), "info.status": ["COMPLETE"] * count, **config, **measured})
+
+
+@pytest.mark.parametrize("count", [60, 1_000, 10_000])
+def test_what_a_notebook_shows_is_small_and_soon_there(count):
+    runs = made_up(count, length=1_000 if count == 60 else 20)
+    displays = {
+        "runs": runs._repr_html_,
+        "groups": runs.groupby("config.00")._repr_html_,
+        "run": runs[0]._repr_html_,
+        "over": lambda: repr(runs.over("00", exclude="*")),
+        "table": lambda: runs.table("00", "10", "20", exclude="*")._repr_html_(),
+    }
+    for name, display in displays.items():
+        took = []
+        for _ in range(3):
+            start = time.process_time()
+            shown = display()
+            took.append(time.process_time() - start)
+        assert len(shown) < 200_000, name
+        assert min(took) < 0.3, name
+
+
+def test_a_notebook_that_leaves_pictures_out_shows_the_number_alone(log_runs):
+    page = sweep(log_runs)._repr_html_()
+    texts = re.findall(r"<td[^>]*>([^<]*?)(?: <svg.*?</svg>)?</td>", page)
+    assert len(texts) == 12 * 5
+    without = re.sub(r"<[^>]*>", "|", page)  # all that a sanitizer could leave of the text
+    assert " to " not in without.replace("runs.toPandas()", "")
+    assert 'title="0.1 to 1"' in page
+
+
+def test_long_texts_of_cells_are_cut_for_people_and_whole_for_programs():
+    runs = DataFrame({"config.prompt": ["word " * 20_000, "b"]})
+    assert len(runs.to_table().splitlines()[2]) <= 200
+    assert len(runs.to_table(tablefmt="github")) < 1_000
+    assert runs.to_table(tablefmt="tsv").count("word") == 20_000

@@ -203,6 +203,50 @@ def test_files_are_written(tmp_path):
     np.testing.assert_allclose(read.to_numpy(), table.data.to_numpy())
 
 
+def scored(values, **options):
+    """Return a table of the scores 0, 1, 2, ... of some values of a key."""
+    runs = DataFrame({"config.x": values, "score": [float(at) for at in range(len(values))]})
+    return runs.table("x", value="score", **options)
+
+
+def test_values_are_rows_by_what_they_are_and_not_by_their_texts():
+    table = scored(pd.array([1000000.0, 1000001.0, None, "1000000.0"], dtype="mixed"))
+    assert table.data["mean"].tolist() == [0.0, 1.0, 3.0, 2.0]
+    rows = [line.split()[0] for line in table.to_table().splitlines()[2:]]
+    assert rows == ["1000000.0", "1000001.0", "'1000000.0'", "None"]
+
+
+def test_rows_stand_in_the_order_that_is_wanted():
+    table = scored(["a", "b", "c"], order={"x": ["c", "a"]})
+    assert table.data["mean"].tolist() == [2.0, 0.0, 1.0]
+
+
+def test_long_texts_are_cut_where_they_are_read_and_whole_in_the_data():
+    prompts = ["You are helpful. " * 6000 + end for end in "ab"]
+    table = scored(prompts)
+    for text in (repr(table), table._repr_html_(), table.to_latex(), table.to_markdown()):
+        assert len(text) < 1000
+    assert [line.split("  ")[0] for line in table.to_table().splitlines()[2:]] == [
+        f"'You are helpful. You a… ({at})" for at in (1, 2)
+    ]
+    assert table.data.index.tolist() == prompts
+
+
+def test_of_a_large_table_the_first_and_the_last_rows_and_columns_are_shown():
+    table = scored(list(range(10_000)))
+    assert [line.split()[0] for line in repr(table).splitlines()[2:]] == [
+        *map(str, range(5)),
+        "⋮",
+        *map(str, range(9_995, 10_000)),
+    ]
+    assert len(table._repr_html_()) < 5_000
+    assert len(table.to_markdown().splitlines()) == 10_002
+    runs = DataFrame({"config.x": range(100), "config.y": [1] * 100, "score": range(100)})
+    wide = runs.table("y", "x", "score")
+    assert wide._repr_html_().count("<th>") == 21
+    assert wide.to_markdown().count("x=") == 100
+
+
 NASTY = [r"a_b & 50% $x$ #1 {c} ~ ^ \d", "[t] <x> | y -1", "Grüße, naïve – 1, λ ≤ −Δ"]
 
 
