@@ -72,7 +72,17 @@ def parser() -> argparse.ArgumentParser:
     reading.add_argument("--version", action="version", version=f"mlxp {__version__}")
     reading.set_defaults(verb=None, plugin=[])
     verbs = reading.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_add_table, _add_show, _add_diff, _add_plot, _add_status, _add_output, _add_cancel, _add_resubmit):
+    for add in (
+        _add_table,
+        _add_show,
+        _add_diff,
+        _add_plot,
+        _add_status,
+        _add_output,
+        _add_cancel,
+        _add_resubmit,
+        _add_rerun,
+    ):
         add(verbs)
     return reading
 
@@ -211,6 +221,22 @@ def _add_output(verbs: Any) -> None:
 def _add_cancel(verbs: Any) -> None:
     cancel = _job_verb(verbs, "cancel", "Cancel the jobs of runs.", 'mlxp cancel "optimizer.lr > 1"')
     cancel.add_argument("query", metavar="QUERY", help=_QUERY)
+
+
+def _add_rerun(verbs: Any) -> None:
+    text = "Do runs again, in new runs, with the code and the configuration that they had."
+    again = _verb(verbs, "rerun", "rerun", text, "mlxp rerun 12 --check")
+    again.add_argument(
+        "words",
+        nargs="+",
+        metavar="WORD",
+        help=f"ids of runs, or {_QUERY}; and overrides, for what is to be different",
+    )
+    again.add_argument("--check", action="store_true", help="compare all metrics; exit code 1 if they are not the same")
+    again.add_argument("--rtol", type=float, default=0.0, metavar="R", help="relative tolerance of --check; default: 0")
+    again.add_argument("--atol", type=float, default=0.0, metavar="A", help="absolute tolerance of --check; default: 0")
+    again.add_argument("--force", action="store_true", help="although Python or packages of the run differ")
+    again.add_argument("--dry-run", action="store_true", help="print the command, and start nothing")
 
 
 def _add_resubmit(verbs: Any) -> None:

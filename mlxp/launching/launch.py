@@ -5,6 +5,7 @@ import functools
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlxp.errors import MLXPError
@@ -42,6 +43,7 @@ def from_command_line(program: Program, config: ConfigDirectory, submit: Submit)
     with LaunchRecord.created() as record, _exiting_with_a_sentence():
         arguments, own_overrides = _adapted(parsed(sys.argv[1:]))
         is_plain = arguments is not None and arguments.is_plain_run
+        program = replace(program, command=_words_without_overrides(arguments))
         starter = RunStarter(program, record, list(sys.argv), own_overrides, planned=1 if is_plain else None)
         outcome = Outcome(record, starter)
         with _stopped_by_a_signal(outcome):
@@ -55,6 +57,15 @@ def from_command_line(program: Program, config: ConfigDirectory, submit: Submit)
             append_report(planned.runs, _command())
             sys.exit(0)
         return outcome.of_program()
+
+
+def _words_without_overrides(arguments: Arguments | None) -> tuple[str, ...]:
+    """Return the command that starts the program with the same configuration files; nothing if that is not known."""
+    if arguments is None or sys.orig_argv[len(sys.orig_argv) - len(sys.argv) + 1 :] != sys.argv[1:]:
+        return ()
+    words = _command()[: len(sys.orig_argv) - len(sys.argv) + 1]
+    names = ("config_path", "config_name", "config_dir")
+    return (*words, *(f"--{name.replace('_', '-')}={value}" for name in names if (value := arguments.option(name))))
 
 
 def _command() -> list[str]:

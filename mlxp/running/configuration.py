@@ -39,12 +39,19 @@ class Context:
 
 @dataclass(frozen=True)
 class Program:
-    """What the user wrote: the task, how to seed it, and where it is defined."""
+    """What the user wrote: the task, how to seed it, where it is defined, and the command that starts it.
+
+    Attributes
+    ----------
+    command
+        The words that start the program, without overrides; empty if it was called from Python.
+    """
 
     task: Callable[[Context], Any]
     seeding_function: Callable[[Any], Any] | None
     file: str
     directory: Path
+    command: tuple[str, ...] = ()
 
 
 def check_configuration(program: Program, composed: "DictConfig") -> tuple[str, int] | None:

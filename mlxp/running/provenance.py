@@ -8,12 +8,48 @@ import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from mlxp.run_directory.layout import STORE_DIR
 from mlxp.running.code_state import capture as capture_code
 from mlxp.running.environment import environment
 from mlxp.running.private_git import GitError
+
+RERUN_OF: Final = "MLXP_RERUN_OF"
+"""Environment variable that holds the id of the run that is done again; the new one is beside it."""
+
+COPY_OF: Final = "MLXP_COPY_OF"
+"""Environment variable that holds the directory whose copy the program shall run in."""
+
+
+def taken_rerun_of() -> int | None:
+    """Return the id of the run that this one does again, once: what the program starts in turn is no rerun."""
+    log_id = os.environ.pop(RERUN_OF, "")
+    return int(log_id) if log_id.isdigit() else None
+
+
+def modules_beside(copy: Path) -> list[str]:
+    """Return the imported modules that come from the directory that `copy` is a copy of; none where it is no copy.
+
+    Python was told to look in the copy first. Some installations, and ``python -I``, do not listen.
+    """
+    original = os.environ.get(COPY_OF)
+    if original is None:
+        return []
+    files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+    return sorted(
+        name for name, file in files.items() if file and _is_beside(Path(os.path.realpath(file)), original, copy)
+    )
+
+
+def _is_beside(file: Path, original: str, copy: Path) -> bool:
+    top = os.path.realpath(original)
+    return (
+        file.is_relative_to(top)
+        and not file.is_relative_to(os.path.realpath(copy))
+        and not file.is_relative_to(os.path.realpath(sys.prefix))
+        and not {"site-packages", "dist-packages"} & set(file.parts)
+    )
 
 
 def process_info() -> dict[str, Any]:
@@ -68,7 +104,8 @@ def _code(directory: Path, store: Path | None) -> dict[str, Any]:
     git = {"commit": state.commit, "branch": state.branch, "remote": state.remote, "dirty": state.dirty}
     code = {
         "state": state.tree if store else None,
-        "top": str(state.top),
+        "top": os.environ.get(COPY_OF, str(state.top)),
+        "copy": str(state.top) if COPY_OF in os.environ else None,
         "directory": directory.relative_to(state.top).as_posix(),
         "left_out": list(state.left_out),
     }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlxp.config_dict import ConfigDict
-from mlxp.errors import InvalidConfigFileError, LogDirectoryError
+from mlxp.errors import InvalidConfigFileError, LogDirectoryError, MLXPError
 from mlxp.run_directory.files import overwrite, read_yaml, to_yaml, write_yaml
 from mlxp.run_directory.layout import LAYOUT_VERSION, RunDirectory
 from mlxp.run_directory.liveness import heartbeat, process_exists
@@ -24,7 +24,7 @@ from mlxp.run_directory.status import Status
 from mlxp.running.configuration import Context, Program, recorded, resolved_configuration, work_dir_of
 from mlxp.running.endings import ending, from_user_code
 from mlxp.running.plug_ins import created
-from mlxp.running.provenance import made_from, packages, process_info
+from mlxp.running.provenance import made_from, modules_beside, packages, process_info, taken_rerun_of
 from mlxp.running.secrets import without_secrets
 from mlxp.running.settings import LoggerSettings
 from mlxp.running.signals import signals_held, signals_raised
@@ -122,13 +122,25 @@ class Run:
             "ended_at": None,
             "duration": None,
             "attempt": self._attempt(earlier),
+            "command": list(self.program.command) or None,
             "overrides": overrides,
+            "rerun_of": taken_rerun_of(),
             "exit": None,
             **self._made_from(),
             "python": platform.python_version(),
             "packages": packages(),
             "heartbeat": self.settings.heartbeat,
         }
+
+    def _check_is_from_copy(self) -> None:
+        """Refuse to run in a copy of the code where a part of the code is not the copy's."""
+        copy = (self.info.get("code") or {}).get("copy")
+        beside = modules_beside(Path(copy)) if copy else []
+        if beside:
+            raise MLXPError(
+                f"these modules come from {self.info.code['top']}, and not from the copy of the code in {copy}: "
+                f"{', '.join(beside)}; install the project in another way, or start Python without -I and -E"
+            )
 
     def _made_from(self) -> dict[str, Any]:
         parent = self.written.path.parent if self.written is not None else None
@@ -186,6 +198,7 @@ class Run:
     def _call_task(self) -> Any:
         if self.program.seeding_function is not None:
             self.program.seeding_function(self.context.config["seed"])
+        self._check_is_from_copy()
         self.info.status = Status.RUNNING.value
         self._write_info()
         return self.program.task(self.context)

@@ -1,0 +1,99 @@
+"""Copies of the code as it was: one per state, however many runs start from it.
+
+A copy is made beside its place and renamed, so that it is whole or not there. It is a git repository of its own, whose
+objects are those of the store: programs that ask git, inside it, are told of the code as it was. What the state leaves
+out, such as data that git ignores, is reached by links to where it was.
+"""
+
+import contextlib
+import os
+import tempfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlxp.errors import MLXPError
+from mlxp.running.code_state import CodeState, not_stored, pattern_of
+from mlxp.running.private_git import Git, GitError, write
+
+COPIES = "copies"
+"""The folder of the copies inside the store."""
+
+
+def copy_of(store: Path, state: CodeState, excluded: Sequence[Path] = ()) -> Path:
+    """Return the top directory of a copy of the code, after making it if it is not there, or was changed.
+
+    Parameters
+    ----------
+    store
+        The folder of all states.
+    state
+        The state. Where its directory is still there, the copy has links to what is left out of it.
+    excluded
+        Directories that runs write to, which need no link.
+
+    Raises
+    ------
+    MLXPError
+        If the store does not hold that state, or if the copy cannot be written.
+    """
+    copy = store / COPIES / f"{state.tree[:20]}-{zlib.crc32(os.fsencode(state.top)):08x}"
+    try:
+        if copy.is_dir() and _is_unchanged(store, state, copy):
+            return copy
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=copy.parent) as temporary:
+            _make(store, state, Path(temporary, "copy"), excluded)
+            _put(Path(temporary, "copy"), copy, Path(temporary, "changed"))
+    except GitError as error:
+        raise MLXPError(f"the code of state {state.tree[:12]} is not in {store}: {error}") from error
+    except OSError as error:
+        raise MLXPError(f"the code of state {state.tree[:12]} cannot be copied to {copy}: {error}") from error
+    return copy
+
+
+def _git_in(copy: Path, store: Path, state: CodeState) -> Git:
+    return Git(copy, copy / ".git", store, {"extensions.objectformat": "sha256"} if len(state.tree) == 64 else {})
+
+
+def _make(store: Path, state: CodeState, copy: Path, excluded: Sequence[Path]) -> None:
+    copy.mkdir()
+    git = _git_in(copy, store, state)
+    write(git.private / "info" / "attributes", "* -filter -ident -text -eol -working-tree-encoding\n")
+    (git.private / "objects" / "info").mkdir()
+    # Relative, so that it holds wherever the store is moved.
+    write(git.private / "objects" / "info" / "alternates", "../../../../objects\n")
+    if state.commit is not None:
+        write(git.private / "HEAD", f"{state.commit}\n")
+        write(git.private / "shallow", f"{state.commit}\n")
+    git("read-tree", state.tree)
+    git("checkout-index", "--all", "--quiet", "--index")
+    links = [name for name in not_stored(state.top, store, excluded) if _link(state.top / name, copy / name)]
+    write(git.private / "info" / "exclude", "".join(f"{pattern_of(name)}\n" for name in [*links, "__pycache__"]))
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Make a link, unless the state has something there, or the file is gone."""
+    if os.path.lexists(target) or not os.path.lexists(source):
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(source)
+    return True
+
+
+def _is_unchanged(store: Path, state: CodeState, copy: Path) -> bool:
+    try:
+        return not _git_in(copy, store, state)("diff-files", "--name-only", "-z")
+    except GitError:
+        return False
+
+
+def _put(new: Path, copy: Path, changed: Path) -> None:
+    """Rename a copy to its place; of several that are made at once, the first stays."""
+    with contextlib.suppress(FileNotFoundError):
+        copy.rename(changed)
+    try:
+        new.rename(copy)
+    except OSError:
+        if not copy.is_dir():
+            raise

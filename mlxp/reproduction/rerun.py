@@ -1,0 +1,186 @@
+"""What is needed to do a run again: its code, its command, and an environment that is the same in what matters."""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mlxp.errors import MLXPError
+from mlxp.reproduction.copies import copy_of
+from mlxp.run_directory.layout import STORE_DIR, RunDirectory
+from mlxp.running.code_state import CodeState
+from mlxp.running.environment import environment, packages_of
+from mlxp.running.provenance import COPY_OF, RERUN_OF
+from mlxp.running.secrets import MASK
+from mlxp.running.submitted_run import VARIABLE as RUN_DIRECTORY
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """How a run is done again.
+
+    Attributes
+    ----------
+    source
+        The directory of the run.
+    words
+        The command.
+    directory
+        The directory to start it in, inside the copy of the code.
+    variables
+        What the environment has more than ours.
+    differences
+        What differs in the environment and may matter, as sentences; a reason to refuse.
+    remarks
+        What differs and may change the last digits of numbers.
+    """
+
+    source: RunDirectory
+    words: list[str]
+    directory: Path
+    variables: dict[str, str]
+    differences: list[str]
+    remarks: list[str]
+
+    def environment_in(self, directory: RunDirectory) -> dict[str, str]:
+        """Return the environment in which the command does the run in `directory`."""
+        return {
+            **os.environ,
+            **self.variables,
+            RERUN_OF: str(self.source.log_id),
+            RUN_DIRECTORY: str(directory.path),
+        }
+
+
+def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
+    """Return how a run is done again, after making a copy of its code.
+
+    Parameters
+    ----------
+    source
+        The directory of the run; an absolute path.
+    overrides
+        What is to be different from it, as on the command line.
+
+    Raises
+    ------
+    MLXPError
+        If its command is not known, if its code is not stored, or if something was masked that it needs.
+    """
+    info = source.info()
+    name = f"run {source.log_id} in {source.path.parent}"
+    command = info.get("command")
+    if not isinstance(command, list) or not command:
+        raise MLXPError(
+            f"{name} does not say how it was started: it was called from Python, or by a release before 2.0; "
+            "start it again as it was started then"
+        )
+    given = _repeated(name, [str(one) for one in info.get("overrides") or []], overrides)
+    store = source.path.parent / STORE_DIR
+    state, places = _state_of(name, info)
+    copy = copy_of(store, state, [source.path.parent])
+    differences, remarks = _differences(info, store)
+    return Rerun(
+        source=source,
+        words=[sys.executable, *(_moved(word, places, copy) for word in command[1:]), *given, *overrides],
+        directory=Path(_moved(str(info.get("work_dir") or state.top), places, copy)),
+        variables={
+            COPY_OF: str(state.top),
+            "PYTHONPATH": os.pathsep.join(_roots(state.top, copy)),
+            "UV_NO_SYNC": "1",  # uv would make the environment that is linked into the copy one of the copy
+            "UV_PROJECT": str(state.top),
+        },
+        differences=differences,
+        remarks=remarks,
+    )
+
+
+def _repeated(name: str, given: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """Return the overrides of the run that still hold, beside new ones."""
+    new = {_key(one) for one in overrides}
+    repeated = [one for one in given if _key(one) not in new]
+    for one in repeated:
+        if MASK in one:
+            raise MLXPError(f"{name} was given a secret, which was not recorded: {one}; give it again: {_key(one)}=…")
+    return repeated
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _state_of(name: str, info: dict[str, Any]) -> tuple[CodeState, list[Path]]:
+    """Return the state of a run's code, and where its files lay: in a copy, if it was a rerun itself, or in its top."""
+    known = info.get("code") or {}
+    if not isinstance(known.get("state"), str):
+        problem = known.get("problem") or "it ran with mlxp.capture=false, or in a release that stored no code"
+        raise MLXPError(f"the code of {name} is not stored: {problem}")
+    state = CodeState(Path(known["top"]), known["state"], (info.get("git") or {}).get("commit"))
+    return state, [Path(place) for place in (known.get("copy"), known["top"]) if place]
+
+
+def _moved(word: str, places: Iterable[Path], copy: Path) -> str:
+    """Return an absolute path inside one of the places as the same path inside the copy; anything else as it is."""
+    path = Path(word)
+    place = next((place for place in places if path.is_absolute() and path.is_relative_to(place)), None)
+    return word if place is None else str(copy / path.relative_to(place))
+
+
+def _roots(top: Path, copy: Path) -> list[str]:
+    """Return where modules are imported from, with the copy in place of `top`, before what the user gave."""
+    installed = ("site-packages", "dist-packages")
+    entries = [Path(entry) for entry in [*sys.path, *_editable_roots()] if entry]
+    inside = [entry for entry in entries if entry.is_relative_to(top) and not set(installed) & set(entry.parts)]
+    moved = [_moved(str(entry), [top], copy) for entry in inside if not entry.is_relative_to(sys.prefix)]
+    given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    return list(dict.fromkeys([*moved, *(_moved(entry, [top], copy) for entry in given)]))
+
+
+def _editable_roots() -> Iterable[str]:
+    """Yield the folders that packages are imported from whose editable installation maps their names to them."""
+    for module in list(sys.modules.values()):
+        mapping = getattr(module, "MAPPING", None)
+        if getattr(module, "__name__", "").startswith("__editable__") and isinstance(mapping, dict):
+            yield from (str(Path(path).parent) for name, path in mapping.items() if Path(path).name == name)
+
+
+_SWITCHES: Final = ("cpu", "gpus", "gpu_driver", "switches")
+
+
+def _differences(info: dict[str, Any], store: Path) -> tuple[list[str], list[str]]:
+    """Return what differs in Python and in the packages that the run imported, and what else differs."""
+    recorded = info.get("environment") if isinstance(info.get("environment"), dict) else {}
+    if not recorded:
+        return [], ["the environment of the run was not recorded"]
+    now = environment(store)
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    is_same = str(info.get("python")).startswith(f"{python}.")
+    differences = [] if is_same else [f"Python was {info.get('python')} and is {python}"]
+    then, current = (_versions(packages_of(store, str(one.get("packages")))) for one in (recorded, now))
+    differences += [
+        f"{name} was {then[name]} and is {current.get(name) or 'not installed'}"
+        for name in sorted(_imported(info) & then.keys())
+        if then[name] != current.get(name)
+    ]
+    remarks = [
+        f"{name} was {recorded.get(name)} and is {now[name]}"
+        for name in _SWITCHES
+        if recorded.get(name) and recorded[name] != now[name]
+    ]
+    return differences, remarks
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    return {name.lower(): version for name, _, version in (line.partition("==") for line in packages)}
+
+
+def _imported(info: dict[str, Any]) -> set[str]:
+    """Return the packages that the run imported, by the names that they are installed under."""
+    import importlib.metadata
+
+    modules = {str(line).partition("==")[0] for line in info.get("packages") or []}
+    distributions = importlib.metadata.packages_distributions()
+    names = {name for module in modules for name in distributions.get(module, [module])}
+    return {name.lower() for name in names}

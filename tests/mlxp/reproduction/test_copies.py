@@ -1,0 +1,150 @@
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mlxp.errors import MLXPError
+from mlxp.reproduction.copies import copy_of
+from mlxp.running.code_state import capture
+
+WHO = ("-c", "user.name=me", "-c", "user.email=me@example.org")
+
+
+def git(directory, *words):
+    answer = subprocess.run(["git", *WHO, *words], cwd=directory, capture_output=True, check=True)
+    return os.fsdecode(answer.stdout).rstrip("\n")
+
+
+@pytest.fixture
+def repo(tmp_path):
+    top = tmp_path / "my repo"
+    for name, text in {
+        "main.py": "print(1)\n",
+        "pkg/model.py": "x = 1\n",
+        ".gitignore": "data/\nlogs/\n*.so\n",
+    }.items():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(text)
+    (top / "data").mkdir()
+    (top / "data/train.csv").write_text("1,2")
+    (top / "pkg/fast.so").write_text("built")
+    git(top, "init", "-q")
+    git(top, "add", "-A")
+    git(top, "commit", "-q", "-m", "start")
+    return top
+
+
+@pytest.fixture
+def store(repo):
+    return repo / "logs/.store"
+
+
+def files(top):
+    return {
+        path.relative_to(top).as_posix(): path.read_text()
+        for path in top.rglob("*")
+        if path.is_file() and not path.is_symlink() and path.relative_to(top).parts[0] not in (".git", "logs")
+    }
+
+
+def test_copy_holds_the_code_as_it_was(repo, store):
+    (repo / "main.py").write_text("print(2)\n")
+    (repo / "main.py").chmod(0o755)
+    (repo / "new.py").write_text("new")
+    state = capture(repo, store)
+    (repo / "main.py").write_text("print(3)\n")
+    (repo / "pkg/model.py").unlink()
+    copy = copy_of(store, state)
+    assert files(copy) == {
+        ".gitignore": "data/\nlogs/\n*.so\n",
+        "main.py": "print(2)\n",
+        "new.py": "new",
+        "pkg/model.py": "x = 1\n",
+    }
+    assert os.access(copy / "main.py", os.X_OK)
+
+
+def test_what_git_ignores_is_reached_by_links(repo, store):
+    copy = copy_of(store, capture(repo, store))
+    assert (copy / "data/train.csv").read_text() == "1,2"
+    assert (copy / "pkg/fast.so").read_text() == "built"
+
+
+def test_code_is_restored_when_the_repository_is_gone(repo, store, tmp_path):
+    state = capture(repo, store)
+    shutil.move(store, tmp_path / "store")
+    shutil.rmtree(repo)
+    assert files(copy_of(tmp_path / "store", state))["main.py"] == "print(1)\n"
+
+
+def test_git_in_the_copy_tells_of_the_code_as_it_was(repo, store):
+    commit = git(repo, "rev-parse", "HEAD")
+    (repo / "main.py").write_text("print(2)\n")
+    (repo / "new.py").write_text("new")
+    state = capture(repo, store)
+    git(repo, "add", "-A")
+    git(repo, "commit", "-q", "-m", "later")
+    copy = copy_of(store, state)
+    assert git(copy, "rev-parse", "HEAD") == commit
+    assert git(copy, "diff", "HEAD", "--name-only").splitlines() == ["main.py", "new.py"]
+
+
+def test_state_of_the_copy_is_the_state(repo, store):
+    (repo / "main.py").write_text("print(2)\n")
+    state = capture(repo, store, [repo / "logs"])
+    copy = copy_of(store, state)
+    subprocess.run([sys.executable, "-c", "import pkg.model"], cwd=copy, check=True)
+    again = capture(copy, store)
+    assert (again.tree, again.commit, again.dirty, again.top) == (state.tree, state.commit, True, copy)
+
+
+def test_copy_is_made_once(repo, store):
+    state = capture(repo, store)
+    first = copy_of(store, state)
+    times = {path: path.stat().st_ino for path in first.rglob("*.py")}
+    assert copy_of(store, state) == first
+    assert {path: path.stat().st_ino for path in first.rglob("*.py")} == times
+
+
+def edit(file):
+    file.write_text("edited")
+
+
+@pytest.mark.parametrize("harm", [edit, Path.unlink])
+def test_copy_that_was_changed_is_made_anew(repo, store, harm):
+    state = capture(repo, store)
+    harm(copy_of(store, state) / "main.py")
+    assert files(copy_of(store, state))["main.py"] == "print(1)\n"
+
+
+def test_copies_of_two_places_do_not_mix_their_data(repo, store, tmp_path):
+    other = tmp_path / "other"
+    git(tmp_path, "clone", "-q", str(repo), str(other))
+    (other / "data").mkdir()
+    (other / "data/train.csv").write_text("3,4")
+    first, second = capture(repo, store), capture(other, store)
+    assert first.tree == second.tree
+    assert (copy_of(store, first) / "data/train.csv").read_text() == "1,2"
+    assert (copy_of(store, second) / "data/train.csv").read_text() == "3,4"
+
+
+def test_many_that_start_at_once_share_one_copy(repo, store):
+    state = capture(repo, store)
+    with ThreadPoolExecutor(20) as pool:
+        copies = set(pool.map(lambda _: copy_of(store, state), range(50)))
+    assert len(copies) == 1
+    assert files(copies.pop())["main.py"] == "print(1)\n"
+    assert [path.name for path in (store / "copies").iterdir() if path.name.startswith(".")] == []
+
+
+def test_state_that_is_not_there_is_one_sentence(repo, store):
+    state = capture(repo, store)
+    shutil.rmtree(store)
+    (store / "objects").mkdir(parents=True)
+    with pytest.raises(MLXPError, match=f"the code of state {state.tree[:12]} is not in "):
+        copy_of(store, state)
+    assert not list(Path(store).glob("copies/*"))
