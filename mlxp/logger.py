@@ -5,16 +5,18 @@ writing. Artifacts are saved beside their place and renamed, so that a crash lea
 """
 
 import os
+import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mlxp.errors import InvalidArtifactError, LogDirectoryError
 from mlxp.run_directory.artifact_types import ARTIFACT_TYPES, ArtifactType
 from mlxp.run_directory.import_paths import import_directory, import_path
 from mlxp.run_directory.layout import RunDirectory, claim_run_directory, create_run_directory
-from mlxp.running.artifact_files import ArtifactFiles, checked_artifact_name
+from mlxp.running.artifact_files import ArtifactFiles, checked_artifact_name, checkpoint_path, with_suffix
+from mlxp.running.earlier_names import ATTRIBUTES, had_arguments
 from mlxp.running.metrics_file import MetricsFiles, encoded
 from mlxp.running.submitted_run import is_another_rank
 
@@ -40,6 +42,8 @@ class Logger:
     ----------
     parent_log_dir, metrics_dir, artifacts_dir, metadata_dir
         The absolute paths of the directory of all runs, and of the folders of this one.
+    forced_log_id
+        The id that was asked for; negative if none was. The id that the run has is `log_id`.
 
     Raises
     ------
@@ -66,6 +70,7 @@ class Logger:
         except OSError as error:
             raise LogDirectoryError(f"cannot create {self._run.path}: {error.strerror or error}") from error
         self.parent_log_dir = str(parent)
+        self.forced_log_id = forced_log_id
         self.metrics_dir = str(self._run.metrics)
         self.artifacts_dir = str(self._run.artifacts)
         self.metadata_dir = str(self._run.metadata)
@@ -117,8 +122,14 @@ class Logger:
         return {name: value for name, value in vars(self).items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        vars(self).update(_state_of_mlxp_1(state) if "_log_dir" in state else state)
         self._open()
+
+    if not TYPE_CHECKING:  # else a type checker would take any name for one of the logger's
+
+        def __getattr__(self, name: str) -> Any:
+            hint = f"; write {ATTRIBUTES[name]}" if name in ATTRIBUTES else ""
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}", name=name, obj=self)
 
     @property
     def log_id(self) -> int:
@@ -165,6 +176,7 @@ class Logger:
             self._metrics.list_keys(log_name, list(metrics_dict))
         file.append(line)
 
+    @had_arguments(artifact_format="artifact_type", log_name="artifact_name")
     def log_artifacts(self, artifact: object, artifact_name: str, artifact_type: str) -> None:
         """Save an object as ``artifacts/<artifact_type>/<artifact_name>``, in place of the one of that name.
 
@@ -191,6 +203,7 @@ class Logger:
         if not self._is_mute:
             self._artifacts.save(functions, artifact, artifact_type, name)
 
+    @had_arguments(artifact_format="artifact_type", log_name="artifact_name")
     def load_artifacts(
         self, artifact_name: str, artifact_type: str | None = None, root: str | os.PathLike[str] | None = None
     ) -> Any:
@@ -223,6 +236,7 @@ class Logger:
         """Make a type of artifacts known by the functions that save and load it, for this run.
 
         They are recorded by their import path, so that a reader finds them: each must be at the top level of a module.
+        A built-in type stays as it is, with a warning.
 
         Parameters
         ----------
@@ -236,10 +250,12 @@ class Logger:
         Raises
         ------
         InvalidArtifactError
-            If the name is that of a built-in type, or if a function cannot be imported.
+            If the name contains a path, or if a function cannot be imported.
         """
         if name in ARTIFACT_TYPES:
-            raise InvalidArtifactError(f"'{name}' is a built-in artifact type; choose another name")
+            message = f"'{name}' is a built-in artifact type and stays as it is; choose another name for your own"
+            warnings.warn(message, stacklevel=2)
+            return
         if len(checked_artifact_name(name).parts) > 1:
             raise InvalidArtifactError(f"an artifact type has a plain name, not {name!r}")
         record = {"save": import_path(save), "load": import_path(load), "path": import_directory(load)}
@@ -279,15 +295,15 @@ class DefaultLogger(Logger):
         LogDirectoryError
             If the file cannot be written; the previous checkpoint is then still there.
         """
-        self.log_artifacts(checkpoint, _with_suffix(log_name), "pickle")
+        self.log_artifacts(checkpoint, with_suffix(log_name), "pickle")
 
-    def load_checkpoint(self, log_name: str = "checkpoint", root: str | os.PathLike[str] | None = None) -> Any:
+    def load_checkpoint(self, log_name: str | None = None, root: str | os.PathLike[str] | None = None) -> Any:
         """Load a checkpoint of this run, or of another one.
 
         Parameters
         ----------
         log_name
-            The name that it was saved under.
+            The name that it was saved under; by default ``checkpoint``, or else the only one that is there.
         root
             The directory of the run that saved it, or the folder that holds the file; by default this run's own.
 
@@ -295,19 +311,23 @@ class DefaultLogger(Logger):
         ------
         FileNotFoundError
             If there is no such checkpoint.
+        InvalidArtifactError
+            If no name is given, and there are several, none of which is called ``checkpoint``.
         """
         run = self._run if root is None else RunDirectory(Path(root))
-        log_name = str(checked_artifact_name(log_name))
-        folders = (run.artifacts / "pickle", run.path, run.artifacts)
-        # Without the suffix, and elsewhere, are the places of MLXP 1.
-        for path in (folder / name for folder in folders for name in (_with_suffix(log_name), log_name)):
-            if path.is_file():
-                return ARTIFACT_TYPES["pickle"].load(str(path))
-        raise FileNotFoundError(f"there is no checkpoint {log_name} in {run.path}")
+        return ARTIFACT_TYPES["pickle"].load(str(checkpoint_path(run, log_name)))
 
 
-def _with_suffix(log_name: str) -> str:
-    return log_name if log_name.endswith(".pkl") else f"{log_name}.pkl"
+def _state_of_mlxp_1(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a logger that MLXP 1 has pickled, as it is now."""
+    own = ("_log_dir", "_log_id", "_metric_dict_keys", "_artifact_types", "session_dir")
+    functions = {name: found for name, found in state["_artifact_types"].items() if name not in ARTIFACT_TYPES}
+    return {
+        **{name: value for name, value in state.items() if name not in own},
+        "_run": RunDirectory(Path(state["_log_dir"])),
+        "_custom_types": {name: ArtifactType(found["save"], found["load"]) for name, found in functions.items()},
+        "_is_mute": False,
+    }
 
 
 def _close_all(metrics: MetricsFiles, copies: list[Any]) -> None:

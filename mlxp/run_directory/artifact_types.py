@@ -4,7 +4,12 @@ Each type is a row of `ARTIFACT_TYPES`. The libraries that a type needs are impo
 artifact of type ``pickle`` or ``torch`` can execute code stored in the file: load only what you trust.
 """
 
+import functools
 import importlib
+import io
+import operator
+import pickle
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,14 +35,47 @@ def _needed(module: str, *, to: str, install: str | None = None) -> Any:
 
 
 def _save_pickle(artifact: object, path: str) -> None:
+    try:
+        content = _pickled(artifact, _pickler())
+    except Exception as error:  # noqa: BLE001 - a class may raise anything while it is pickled
+        try:
+            content = _pickled(artifact, pickle.Pickler)  # knows classes by their names only, but more objects
+        except Exception:  # noqa: BLE001 - dill's reason says more
+            kind = type(artifact).__name__
+            raise InvalidArtifactError(f"an object of type {kind} cannot be pickled: {error}") from error
+    Path(path).write_bytes(content)
+
+
+def _pickled(artifact: object, pickler: type[pickle.Pickler]) -> bytes:
+    content = io.BytesIO()
+    pickler(content, protocol=pickle.DEFAULT_PROTOCOL).dump(artifact)
+    return content.getvalue()
+
+
+@functools.cache
+def _pickler() -> type[pickle.Pickler]:
+    """Return dill's pickler, which takes the script's classes as they are, but those of libraries by their names.
+
+    Where a package hides one of its modules, as torch hides ``torch.optim.adam``, dill by itself takes the classes in
+    there for some that nobody can import: it pickles their code, which fails, or is loaded as another class.
+    """
     import dill
 
+    class Pickler(dill.Pickler):  # type: ignore[misc] # dill has no types
+        def reducer_override(self, found: Any) -> Any:
+            return found.__qualname__ if isinstance(found, type) and _is_in_library(found) else NotImplemented
+
+    return Pickler
+
+
+def _is_in_library(found: type) -> bool:
+    """Tell whether a class can be imported by its name, from another module than the script."""
+    if found.__module__ == "__main__":
+        return False
     try:
-        content = dill.dumps(artifact)
-    except Exception as error:  # a class may raise anything while it is pickled
-        kind = type(artifact).__name__
-        raise InvalidArtifactError(f"an object of type {kind} cannot be pickled: {error}") from error
-    Path(path).write_bytes(content)
+        return operator.attrgetter(found.__qualname__)(sys.modules[found.__module__]) is found
+    except (KeyError, AttributeError):
+        return False
 
 
 def _load_pickle(path: str) -> object:

@@ -22,7 +22,7 @@ from mlxp.run_directory.artifact_places import (
     target_of,
 )
 from mlxp.run_directory.artifact_types import ArtifactType
-from mlxp.run_directory.files import read_yaml, write_yaml
+from mlxp.run_directory.files import read_yaml, sync_folder, write_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.liveness import process_exists
 from mlxp.running.forks import Locked
@@ -69,10 +69,10 @@ class ArtifactFiles(Locked):
         note_place(saved.parent, artifact_type, str(name))
         if target.exists() and (target.is_dir() or saved.is_dir()):
             _sync(saved.parent / PLACE)  # without it, a power cut now would leave an artifact that nobody finds
-            _sync_folder(saved.parent)
+            sync_folder(saved.parent)
             target.rename(saved.parent / PREVIOUS)
             saved.rename(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         else:
             saved.replace(target)
         self._names.add((artifact_type, _folder(name)), [name.name])
@@ -187,6 +187,45 @@ def _only_file(folder: Path, name: PurePosixPath) -> Path:
     return found[0]
 
 
+# --- checkpoints, which are artifacts of type pickle -----------------------------------------------------------------
+
+
+def with_suffix(log_name: str) -> str:
+    """Return the name of the artifact that holds a checkpoint."""
+    return log_name if log_name.endswith(".pkl") else f"{log_name}.pkl"
+
+
+def checkpoint_path(run: RunDirectory, log_name: str | None) -> Path:
+    """Return the file of a checkpoint; without a name, that of the usual name, or of the only one.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such checkpoint.
+    InvalidArtifactError
+        If it is not clear which one is meant.
+    """
+    name = str(checked_artifact_name(log_name or "checkpoint"))
+    folders = (run.artifacts / "pickle", run.path, run.artifacts)
+    # Without the suffix, and elsewhere, are the places of MLXP 1.
+    places = [folder / place for folder in folders for place in (with_suffix(name), name)]
+    found = next((place for place in places if place.is_file()), None)
+    if found is not None:
+        return found
+    others = _checkpoints(run.artifacts / "pickle") or _checkpoints(run.path, "*.pkl")
+    if log_name is None and len(others) == 1:
+        return next(iter(others.values()))
+    there_are = f"; there are: {', '.join(others)}" if others else ""
+    if log_name is None and others:
+        raise InvalidArtifactError(f"there are several checkpoints in {run.path}; name one of {', '.join(others)}")
+    raise FileNotFoundError(f"there is no checkpoint {name} in {run.path}{there_are}")
+
+
+def _checkpoints(folder: Path, pattern: str = "**/*") -> dict[str, Path]:
+    files = [file for file in sorted(folder.glob(pattern)) if file.is_file() and not file.name.startswith(".")]
+    return {file.relative_to(folder).as_posix().removesuffix(".pkl"): file for file in files}
+
+
 # --- the folder in which an artifact is being saved ------------------------------------------------------------------
 
 
@@ -239,15 +278,9 @@ def _sync(path: Path) -> None:
     if path.is_dir():
         for entry in path.iterdir():
             _sync(entry)
-        _sync_folder(path)
+        sync_folder(path)
     elif path.is_file():
         _fsync(path)
-
-
-def _sync_folder(path: Path) -> None:
-    if os.name == "posix":  # other systems open no folders
-        with contextlib.suppress(OSError):  # some network file systems sync none
-            _fsync(path)
 
 
 def _fsync(path: Path) -> None:

@@ -1,9 +1,17 @@
-"""Locks in a process that may fork: what another thread had locked is free in the child, where that thread is not."""
+"""Locks in a process that may fork: what another thread had locked is free in the child, where that thread is not.
 
+Python itself has a lock for each module that is being imported, which nobody can free in a child. So a thread that may
+import something on the way holds `no_fork`, and a fork waits for it.
+"""
+
+import contextlib
 import os
 import threading
 import weakref
 from typing import Any
+
+no_fork = threading.RLock()
+"""Held for a moment by a thread during which this process must not be forked by another thread."""
 
 _owners: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -16,10 +24,16 @@ class Locked:
         _owners.add(self)
 
 
+def _go_on() -> None:
+    with contextlib.suppress(RuntimeError):  # a signal has kept this thread from waiting
+        no_fork.release()
+
+
 def _free_locks() -> None:
+    _go_on()
     for owner in _owners:
         owner.lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_free_locks)
+    os.register_at_fork(before=no_fork.acquire, after_in_parent=_go_on, after_in_child=_free_locks)

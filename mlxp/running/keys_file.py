@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mlxp.run_directory.files import read_yaml, write_atomically
+from mlxp.running.forks import no_fork
 
 
 class KeysFile:
@@ -18,6 +19,10 @@ class KeysFile:
 
     def add(self, names: tuple[str, ...], keys: list[str]) -> None:
         """Add `keys` to the list under `names`; the file is rewritten only if one of them is new."""
+        with no_fork:
+            self._add(names, keys)
+
+    def _add(self, names: tuple[str, ...], keys: list[str]) -> None:
         self._reread_if_changed()
         content = self.content
         for name in names[:-1]:
@@ -37,7 +42,8 @@ class KeysFile:
 
     def read(self) -> dict[str, Any]:
         """Return the keys under their nested names, each key with the value None."""
-        self._reread_if_changed()
+        with no_fork:
+            self._reread_if_changed()
         return self.content
 
     def _reread_if_changed(self) -> None:

@@ -275,7 +275,8 @@ def _encoded_slowly(metrics: Mapping[str, Any]) -> bytes:
     plain = {}
     for key, value in metrics.items():
         if not isinstance(key, str):
-            raise TypeError(f"the name of a metric is a str, not {key!r}")
+            hint = f"write '{key}': " if isinstance(key, int) else ""
+            raise TypeError(f"{hint}the name of a metric is a str, not {key!r}")
         plain[key] = _plain_value(value, key)
     return (_to_json(plain) + "\n").encode("ascii")
 
@@ -296,8 +297,15 @@ def _plain_value(value: Any, key: str) -> Any:
         return float(value)
     raise TypeError(
         f"the metric {key!r} is {_described(value)}; a value is an int, float, bool, str or None, "
-        "a numpy scalar or 0-d tensor, or a list of such"
+        f"a numpy scalar or 0-d tensor, or a list of such{_hint(value, key)}"
     )
+
+
+def _hint(value: Any, key: str) -> str:
+    if isinstance(value, Mapping):
+        inner = next(iter(value), "name")
+        return f"; give each value in the dict a name of its own, such as {f'{key}.{inner}'!r}"
+    return "; write its values as a list: .tolist()" if hasattr(value, "tolist") else ""
 
 
 def _described(value: Any) -> str:

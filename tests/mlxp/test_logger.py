@@ -111,6 +111,67 @@ def test_names_of_metrics_are_strings(logger):
         logger.log_metrics({3: 1}, "train")
 
 
+def test_refused_record_says_what_to_write(logger):
+    with pytest.raises(TypeError, match=r"^write '3': the name of a metric"):
+        logger.log_metrics({3: 1}, "train")
+    with pytest.raises(TypeError, match=r"the metric 'per' is of type dict; .*; give each value .* such as 'per.a'$"):
+        logger.log_metrics({"per": {"a": 1}}, "train")
+    with pytest.raises(
+        TypeError, match=r"of type ndarray and shape \(2,\); .*; write its values as a list: .tolist\(\)$"
+    ):
+        logger.log_metrics({"x": np.zeros(2)}, "train")
+
+
+def test_id_that_was_asked_for_is_remembered(tmp_path):
+    with Logger(tmp_path) as new, Logger(tmp_path, forced_log_id=7) as forced:
+        assert (new.forced_log_id, new.log_id, forced.forced_log_id, forced.log_id) == (-1, 1, 7, 7)
+
+
+def test_record_that_is_logged_after_the_end_is_written(logger):
+    logger.log_metrics({"x": 1}, "train")
+    logger.close()
+    logger.log_metrics({"x": 2}, "train")
+    logger.log_metrics({"y": 3}, "late")
+    assert (records(logger), records(logger, "late")) == ([{"x": 1}, {"x": 2}], [{"y": 3}])
+    assert not [name for name in os.listdir("/proc/self/fd") if "late" in os.path.realpath(f"/proc/self/fd/{name}")]
+
+
+def test_number_that_has_become_another_files_is_not_written_to(logger, tmp_path):
+    logger.log_metrics({"x": 1}, "train")
+    file = logger._metrics.by_name["train"]
+    with (tmp_path / "other").open("wb") as other:
+        os.dup2(other.fileno(), file._descriptor)
+        taken = file._descriptor
+        logger.log_metrics({"x": 2}, "train")
+        assert file._descriptor != taken
+    os.close(taken)
+    logger.log_metrics({"x": 3}, "train")
+    assert records(logger) == [{"x": 1}, {"x": 2}, {"x": 3}]
+    assert (tmp_path / "other").read_bytes() == b""
+
+
+def test_file_removed_after_its_number_was_closed_is_one_clear_error(tmp_path):
+    logger = Logger(tmp_path)
+    logger.log_metrics({"x": 1}, "train")
+    os.close(logger._metrics.by_name["train"]._descriptor)
+    Path(logger.metrics_dir, "train.json").unlink()
+    with pytest.raises(LogDirectoryError, match=r"train.json has been removed while the run was writing it"):
+        logger.log_metrics({"x": 2}, "train")
+    assert not Path(logger.metrics_dir, "train.json").exists()
+
+
+def test_keys_that_could_not_be_listed_are_listed_the_next_time(logger, monkeypatch):
+    def full(*_, **__):
+        raise LogDirectoryError("cannot write: No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mlxp.running.keys_file.write_atomically", full)
+        with pytest.raises(LogDirectoryError):
+            logger.log_metrics({"x": 1}, "train")
+    logger.log_metrics({"x": 2}, "train")
+    assert (keys(logger), records(logger)) == ({"train": ["x"]}, [{"x": 2}])
+
+
 def test_what_is_no_mapping_is_refused(logger):
     with pytest.raises(TypeError, match="log_metrics takes a dict of values by name, not list"):
         logger.log_metrics([1], "train")

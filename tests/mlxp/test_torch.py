@@ -110,3 +110,57 @@ def test_training_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(logger):
     for weights, uninterrupted in zip(model.parameters(), trained(6)[0].parameters(), strict=True):
         assert torch.equal(weights, uninterrupted)
     assert torch.equal(checkpoint["rng"], state["rng"])
+
+
+SCHEDULES = {
+    "StepLR": {"step_size": 2},
+    "LambdaLR": {"lr_lambda": lambda epoch: 0.9**epoch},
+    "CosineAnnealingLR": {"T_max": 10},
+    "OneCycleLR": {"max_lr": 0.1, "total_steps": 10},
+    "ReduceLROnPlateau": {},
+}
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "LBFGS"])
+def test_dict_with_a_model_and_an_optimizer_is_a_checkpoint(logger, optimizer):
+    model = torch.nn.Linear(3, 1)
+    optimizer = getattr(torch.optim, optimizer)(model.parameters(), lr=0.1)
+
+    def loss():
+        value = model(torch.ones(2, 3)).sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    logger.log_checkpoint({"model": model, "optimizer": optimizer, "epoch": 3}, "last_ckpt")
+    loaded = logger.load_checkpoint("last_ckpt")
+    assert loaded["epoch"] == 3
+    assert type(loaded["optimizer"]) is type(optimizer)
+    assert torch.equal(loaded["model"].weight, model.weight)
+    [weights, _] = loaded["optimizer"].param_groups[0]["params"]
+    assert weights is loaded["model"].weight
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedule_with_all_that_it_knows_is_a_checkpoint(logger, schedule):
+    optimizer = torch.optim.SGD(torch.nn.Linear(3, 1).parameters(), lr=0.1, momentum=0.9)
+    parts = {"schedule": getattr(torch.optim.lr_scheduler, schedule)(optimizer, **SCHEDULES[schedule])}
+    logger.log_checkpoint({**parts, "optimizer": optimizer, "own": lambda x: x + 1})
+    loaded = logger.load_checkpoint()
+    assert loaded["schedule"].optimizer is loaded["optimizer"]
+    assert type(loaded["schedule"]) is type(parts["schedule"])
+    assert loaded["own"](1) == 2
+
+
+def test_loader_of_data_goes_on_with_the_same_shuffle(logger):
+    data = torch.utils.data.TensorDataset(torch.arange(20.0))
+    loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True, generator=torch.Generator().manual_seed(3))
+    list(loader)
+    logger.log_checkpoint({"loader": loader, "state": loader.generator.get_state(), "generator": loader.generator})
+    loaded = logger.load_checkpoint()
+    generator = torch.Generator()
+    generator.set_state(loaded["state"])
+    following = [batch.tolist() for [batch] in loader]
+    assert [batch.tolist() for [batch] in loaded["loader"]] == following
+    again = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True, generator=generator)
+    assert [batch.tolist() for [batch] in again] == following

@@ -286,9 +286,71 @@ def test_bound_method_and_class_of_a_library_are_told_apart(logger):
     assert recorded["array"]["path"] == str(Path(np.__file__).parents[1])
 
 
-def test_built_in_type_cannot_be_replaced(logger, text_module):
-    with pytest.raises(InvalidArtifactError, match="'pickle' is a built-in artifact type"):
+def test_built_in_type_stays_as_it_is_with_a_warning(logger, text_module):
+    with pytest.warns(UserWarning, match="'pickle' is a built-in artifact type and stays as it is"):
         logger.register_artifact_type("pickle", text_module.save, text_module.load)
+    logger.log_artifacts({"epoch": 1}, "x", "pickle")
+    assert logger.load_artifacts("x") == {"epoch": 1}
+    assert not Path(logger.artifacts_dir, ".keys/custom_types.yaml").exists()
+
+
+def test_class_in_a_module_that_its_package_hides_is_pickled_by_its_name(logger, tmp_path, monkeypatch):
+    package = tmp_path / "hiding"
+    package.mkdir()
+    (package / "__init__.py").write_text("from hiding.inner import Inner\ndel inner\n", encoding="utf-8")
+    (package / "inner.py").write_text(
+        "import threading\nlock = threading.RLock()\nclass Inner:\n    def held(self): return lock.acquire()\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import hiding
+
+    double = 2
+    logger.log_checkpoint({"inner": hiding.Inner(), "function": lambda x: double * x, "module": sys})
+    loaded = logger.load_checkpoint()
+    assert type(loaded["inner"]) is hiding.Inner
+    assert loaded["function"](3) == 6
+
+
+def test_only_checkpoint_is_found_without_its_name(logger):
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint checkpoint in"):
+        logger.load_checkpoint()
+    logger.log_checkpoint(1, "last_ckpt")
+    assert logger.load_checkpoint() == 1
+    with pytest.raises(FileNotFoundError, match=r"there is no checkpoint best in .*; there are: last_ckpt"):
+        logger.load_checkpoint("best")
+    logger.log_checkpoint(2, "epochs/1")
+    with pytest.raises(InvalidArtifactError, match=r"there are several .* name one of epochs/1, last_ckpt"):
+        logger.load_checkpoint()
+    logger.log_checkpoint(3)
+    assert logger.load_checkpoint() == 3
+
+
+def test_only_checkpoint_of_another_run_or_folder_is_found_without_its_name(logger, tmp_path):
+    logger.log_artifacts({"epoch": 1}, "last_ckpt.pkl", "pickle")
+    with DefaultLogger(tmp_path / "logs") as other:
+        assert other.load_checkpoint(root=logger.log_dir) == {"epoch": 1}
+        assert other.load_checkpoint(root=os.path.join(logger.artifacts_dir, "pickle")) == {"epoch": 1}
+
+
+def test_names_of_early_releases_say_what_to_write(logger):
+    with pytest.raises(AttributeError, match="no attribute 'log_artifact'; write log_artifacts"):
+        logger.log_artifact(1, "x", "pickle")
+    with pytest.raises(AttributeError, match=r"no attribute 'nothing'$"):
+        _ = logger.nothing
+    with pytest.raises(TypeError, match="log_artifacts has no argument artifact_format; write artifact_type="):
+        logger.log_artifacts(1, "x", artifact_format="pickle")
+    with pytest.raises(TypeError, match="load_artifacts has no argument artifact_format; write artifact_type="):
+        logger.load_artifacts("x", artifact_format="pickle")
+
+
+@pytest.mark.parametrize("second", ["e", "e/f/g"])
+def test_folder_of_an_artifact_holds_no_others(logger, text_module, second):
+    logger.register_artifact_type("folder", text_module.save_folder, text_module.load_folder)
+    logger.log_artifacts("first", "e/f", "folder")
+    with pytest.raises(InvalidArtifactError, match="choose another name"):
+        logger.log_artifacts("second", second, "folder")
+    assert logger.load_artifacts("e/f", "folder") == "first"
 
 
 def test_full_disk_is_one_clear_error(logger):
