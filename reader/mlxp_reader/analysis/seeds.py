@@ -9,13 +9,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
+from mlxp_reader.analysis import seed_warnings as warnings
 from mlxp_reader.analysis.alignment import align, curves_by_run
-from mlxp_reader.analysis.curves import curves, run_ids
+from mlxp_reader.analysis.curves import curves
 from mlxp_reader.analysis.following import following
 from mlxp_reader.analysis.run_numbers import Numbers, numbers_of
 from mlxp_reader.analysis.seed_statistics import spread
-from mlxp_reader.analysis.settings import Settings, group_numbers
-from mlxp_reader.columns.keys import as_names, resolve_columns, setting, short, shown
+from mlxp_reader.analysis.settings import Settings
+from mlxp_reader.columns.keys import as_names, resolve_columns, setting, short
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import notice, some
@@ -45,7 +46,7 @@ def over(frame: Runs, *keys: str, exclude: str | Iterable[str] | None = None) ->
     2 groups of 2 runs by lr, over seed
     """
     groups = SeedGroups(frame, keys, exclude)
-    groups.tell_keys()  # what is asked of them tells of repeated seeds
+    warnings.tell_keys(groups)  # what is asked of them tells of repeated seeds
     return groups
 
 
@@ -73,9 +74,9 @@ def seed_groups(
     """
     groups = SeedGroups(frame, as_names(over), exclude, by=by)
     if not may_mix:
-        groups.refuse_mixtures()
-    groups.tell_keys()
-    groups.tell_repeated()
+        _refuse_mixtures(groups.mixed)
+    warnings.tell_keys(groups)
+    warnings.tell_repeated(groups)
     return groups
 
 
@@ -99,8 +100,14 @@ class SeedGroups:
     ----------
     over, keys, following
         The keys that the runs of a group differ in, those that tell the groups apart, and those that only follow.
+    mixed
+        Keys that nobody asked for, and that make groups all the same: they vary among runs with the keys that were.
     settings
         The values of the keys: one row per group, whose number is the index.
+    frame, by_run, number
+        The runs, their settings, and the number of the group of each.
+    varying
+        All keys of the configuration that vary.
 
     Examples
     --------
@@ -123,63 +130,30 @@ class SeedGroups:
         *,
         by: Sequence[str] | None = None,
     ) -> None:
-        self._frame = frame
-        self._settings = Settings(frame)
+        self.frame = frame
+        self.by_run = Settings(frame)
         self.over = resolve_columns(frame, over)
         _check_keys(frame, self.over)
-        self._varying = frame.diff()
+        self.varying = frame.diff()
         wanted = list(dict.fromkeys(by or ()))
-        free = [key for key in self._varying if key not in self.over and key not in wanted]
+        free = [key for key in self.varying if key not in self.over and key not in wanted]
         excluded = _matching(free, exclude)
         free = [key for key in free if key not in excluded]
-        self.following = following(self._settings, self.over, wanted, free)
+        self.following = following(self.by_run, self.over, wanted, free)
         free = [key for key in free if key not in self.following]
         # Given what tells the groups apart, another key matters only where a group has several values of it.
-        cells = self._settings.groups(wanted)
-        self._mixed = [] if by is None else [key for key in free if self._settings.are_mixed(cells, key)]
-        self.keys = [*wanted, *(free if by is None else self._mixed)]
-        self._number = self._settings.groups(self.keys)
-        _, first = np.unique(self._number, return_index=True)
+        cells = self.by_run.groups(wanted)
+        self.mixed = [] if by is None else [key for key in free if self.by_run.are_mixed(cells, key)]
+        self.keys = [*wanted, *(free if by is None else self.mixed)]
+        self.number = self.by_run.groups(self.keys)
+        _, first = np.unique(self.number, return_index=True)
         self.settings = pd.DataFrame(frame[self.keys]).iloc[first].reset_index(drop=True).rename_axis("group")
-
-    def tell_keys(self) -> None:
-        """Warn about keys that were found to follow others, and about groups that are all of one run."""
-        over = " and ".join(map(short, self.over))
-        if self.following:
-            names = some(list(map(short, self.following)))
-            s = "s" * (len(self.following) == 1)
-            notice(f"{names} only follow{s} {over} and make{s} no groups")
-        if len(self) == len(self._frame) > 1 and any(key in self._varying for key in self.over):
-            alone = [short(key) for key in self.keys if len(self._settings.different(key)) == len(self)]
-            hint = f"; leave out what differs in each of them by exclude={alone}" if alone else ""
-            notice(f"no two runs differ in nothing but {over}{hint}")
-
-    def refuse_mixtures(self) -> None:
-        """Raise an error if a key that was not asked for has several values within a group.
-
-        Raises
-        ------
-        InvalidKeyError
-            Which names them.
-        """
-        others = list(map(short, self._mixed))
-        if others:
-            vary = f"var{'y' if len(others) > 1 else 'ies'}"
-            raise InvalidKeyError(
-                f"{some(others)} {vary} too, and a mean would be one of different settings:"
-                " name that as well, or in over or exclude, or filter the runs first"
-            )
-
-    @property
-    def mixed(self) -> list[str]:
-        """The keys that make more groups than those that were asked for."""
-        return list(self._mixed)
 
     def __len__(self) -> int:
         return len(self.settings)
 
     def __repr__(self) -> str:
-        sizes = np.bincount(self._number, minlength=len(self))
+        sizes = np.bincount(self.number, minlength=len(self))
         counts = f"{sizes.min()}" if len(set(sizes)) == 1 else f"{sizes.min()} to {sizes.max()}" if len(sizes) else "0"
         by = f" by {', '.join(map(short, self.keys))}" if self.keys else ""
         groups = f"{len(self)} group{'s' * (len(self) != 1)} of {counts} run{'s' * (counts != '1')}"
@@ -195,11 +169,11 @@ class SeedGroups:
         """
         if group not in self.settings.index:
             raise InvalidKeyError(f"there is no group {group}; there are {len(self)}, from 0")
-        return self._frame[self._number == group]
+        return self.frame[self.number == group]
 
     def is_constant(self, key: str) -> bool:
         """Tell whether a key has the same value in all runs."""
-        return key not in self.over and key not in self._varying
+        return key not in self.over and key not in self.varying
 
     def values(self, keys: Sequence[str]) -> list[tuple[Any, ...]]:
         """Return the values of some of the keys, for each group."""
@@ -207,7 +181,7 @@ class SeedGroups:
 
     def places(self, group: int) -> list[int]:
         """Return the places in the frame of the runs of one group."""
-        return np.flatnonzero(self._number == group).tolist()
+        return np.flatnonzero(self.number == group).tolist()
 
     def aggregate(
         self,
@@ -239,11 +213,11 @@ class SeedGroups:
         InvalidKeyError
             If there is no such column, metric or statistic.
         """
-        if what in self._frame.columns and isinstance(self._frame[what].dtype, MetricDtype):
+        if what in self.frame.columns and isinstance(self.frame[what].dtype, MetricDtype):
             return self._aggregated_curves(what, as_names(how), align, step)
-        values = numbers_of(self._frame, what)
-        self.tell_repeated()
-        self._tell_unequal(~np.isnan(values), what)
+        values = numbers_of(self.frame, what)
+        warnings.tell_repeated(self)
+        warnings.tell_unequal(self, ~np.isnan(values), what)
         return self._with_settings(spread(self.spread_out(values), as_names(how)))
 
     def best(
@@ -269,37 +243,41 @@ class SeedGroups:
         """
         from mlxp_reader.analysis.selection import best
 
-        self.tell_repeated()
-        return best(self, what, resolve_columns(self._frame, per), report or what, direction)
+        warnings.tell_repeated(self)
+        return best(self, what, resolve_columns(self.frame, per), report or what, direction)
 
     def summary(self, what: str) -> pd.DataFrame:
         """Return mean, std and count of each group; unequal counts are not warned of, but shown by `best`."""
-        return pd.DataFrame(spread(self.spread_out(numbers_of(self._frame, what)), ["mean", "std", "count"]))
+        return pd.DataFrame(spread(self.spread_out(numbers_of(self.frame, what)), ["mean", "std", "count"]))
 
     def sizes(self) -> npt.NDArray[np.intp]:
         """Return how many runs each group has."""
-        return np.bincount(self._number, minlength=len(self))
+        return np.bincount(self.number, minlength=len(self))
 
     def spread_out(self, values: Numbers) -> Numbers:
         """Return one value per run as a table: a column per group, as many rows as the largest group has runs."""
-        place = pd.Series(self._number).groupby(self._number).cumcount().to_numpy()
+        place = pd.Series(self.number).groupby(self.number).cumcount().to_numpy()
         table = np.full((self.sizes().max(initial=0), len(self)), np.nan)
-        table[place, self._number] = values
+        table[place, self.number] = values
         return table
+
+    def name(self, group: int) -> str:
+        """Return the setting of a group as text."""
+        return setting(self.settings.iloc[group].to_dict()) or "all runs"
 
     def _with_settings(self, columns: dict[str, Any]) -> pd.DataFrame:
         return self.settings.assign(**columns)
 
     def _aggregated_curves(self, metric: str, how: list[str], alignment: str, step: str | None) -> pd.DataFrame:
-        by_run = curves_by_run(curves(self._frame, [metric], step), metric, len(self._frame))
-        self.tell_repeated()
-        self._tell_unequal(np.array([len(steps) > 0 for steps, _ in by_run], dtype=np.bool_), metric)
+        by_run = curves_by_run(curves(self.frame, [metric], step), metric, len(self.frame))
+        warnings.tell_repeated(self)
+        warnings.tell_unequal(self, np.array([len(steps) > 0 for steps, _ in by_run], dtype=np.bool_), metric)
         groups, steps, parts = [], [], []
         for group in range(len(self)):
             mine = [by_run[run] for run in self.places(group) if len(by_run[run][0])]
             at, table = align(mine, alignment)
             if mine and not len(at):
-                notice(f"the curves of {metric} have no step in common: {self._name(group)}")
+                notice(f"the curves of {metric} have no step in common: {self.name(group)}")
             groups.append(np.full(len(at), group))
             steps.append(at)
             parts.append(pd.DataFrame(spread(table.reshape(len(mine), len(at)), list(dict.fromkeys([*how, "count"])))))
@@ -309,51 +287,6 @@ class SeedGroups:
             pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(dict.fromkeys([*how, "count"])))
         )
         return told.assign(step=np.concatenate(steps) if steps else [], **found)
-
-    def _name(self, group: int) -> str:
-        return setting(self.settings.iloc[group].to_dict()) or "all runs"
-
-    def tell_repeated(self) -> None:
-        """Warn about runs of the same group with the same values of the keys `over`."""
-        if not self.over or not len(self._frame):
-            return
-        ids = self._settings.groups(self.over)
-        pairs = pd.DataFrame({"group": self._number, "over": ids})
-        repeated = pairs[pairs.duplicated(keep=False)]
-        if repeated.empty:
-            return
-        runs = repeated.index[(repeated == repeated.iloc[0]).all(axis=1)]
-        seed = setting({key: self._frame[key].iloc[runs[0]] for key in self.over})
-        others = len(repeated.drop_duplicates()) - 1
-        notice(
-            f"{seed} occurs {len(runs)} times with {self._name(int(repeated['group'].iloc[0]))}:"
-            f" runs {some(run_ids(self._frame).iloc[runs].tolist())} all count"
-            + (f"; {others} other seeds are repeated, too" if others else "")
-        )
-
-    def _tell_unequal(self, there: npt.NDArray[np.bool_], what: str) -> None:
-        counts = np.bincount(self._number[there], minlength=len(self))
-        if len(set(counts)) < 2 and (not len(counts) or there.all()):
-            return
-        least = counts.max() if len(set(counts)) > 1 else self.sizes().max()
-        fewer = np.flatnonzero(counts < least).tolist()
-        told = ", ".join(self._lacking(group, there) for group in fewer[:3])  # each takes a look at all runs
-        more = f", ... ({len(fewer)} in all)" if len(fewer) > 3 else ""
-        few, many = counts.min(), counts.max()
-        how_many = f"from {few} to {many}" if few < many else f"{few} instead of {least}"
-        notice(f"groups have {how_many} values of {what}: {told}{more}")
-
-    def _lacking(self, group: int, there: npt.NDArray[np.bool_]) -> str:
-        mine = {tuple(map(shown, seed)) for seed in self._seeds(there & (self._number == group))}
-        everyone = dict.fromkeys(tuple(map(shown, seed)) for seed in self._seeds(np.ones(len(there), np.bool_)))
-        lacking = [" and ".join(seed) for seed in everyone if seed not in mine]
-        of = f" ({', '.join(map(short, self.over))} {some(lacking)} missing)" if lacking and self.over else ""
-        return f"{self._name(group)}{of}"
-
-    def _seeds(self, runs: npt.NDArray[np.bool_]) -> list[tuple[Any, ...]]:
-        seeds = pd.DataFrame(self._frame[self.over])[runs]
-        _, first = np.unique(group_numbers(seeds, self.over), return_index=True)
-        return list(seeds.iloc[first].itertuples(index=False, name=None))
 
 
 def _matching(keys: list[str], patterns: str | Iterable[str] | None) -> list[str]:
@@ -367,4 +300,14 @@ def _check_keys(frame: Runs, over: Sequence[str]) -> None:
         raise InvalidKeyError(
             f"no column is known as a key of the configuration, as config.{short(over[0])} would be, so that what else"
             f" varies besides {short(over[0])} is unknown: keep the names of the columns, and let labels= name them"
+        )
+
+
+def _refuse_mixtures(mixed: list[str]) -> None:
+    others = list(map(short, mixed))
+    if others:
+        vary = f"var{'y' if len(others) > 1 else 'ies'}"
+        raise InvalidKeyError(
+            f"{some(others)} {vary} too, and a mean would be one of different settings:"
+            " name that as well, or in over or exclude, or filter the runs first"
         )

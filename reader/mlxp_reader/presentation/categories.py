@@ -136,15 +136,15 @@ def distinct_texts(values: Sequence[Any]) -> list[str]:
     ['0.1', "'0.1'", '1000000.0', '1000001.0']
     """
     values = [value.item() if isinstance(value, np.generic) else value for value in values]
-    texts = [cut(text_of(value)) for value in values]
+    short_texts = texts = [cut(text_of(value)) for value in values]
     for _ in range(2):  # the longer text of one may be the short one of another
         often = Counter(texts)
         texts = [cut(repr(value)) if often[text] > 1 else text for value, text in zip(values, texts, strict=True)]
     often, seen = Counter(texts), Counter[str]()
     for at, text in enumerate(texts):
-        if often[text] > 1:
+        if often[text] > 1:  # long texts that begin alike
             seen[text] += 1
-            texts[at] = f"{text} ({seen[text]})"
+            texts[at] = f"{short_texts[at]} ({seen[text]})"
     return texts
 
 

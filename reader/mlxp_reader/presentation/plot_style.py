@@ -14,6 +14,9 @@ from mlxp_reader.presentation.categories import text_of
 _DISTINCT = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 """Of Okabe and Ito, told apart by colour-blind people; without black and yellow, for light and dark pages."""
 
+_MORE = ("#84A800", "#8B5CF6", "#A0522D", "#E0457B", "#00A3B4", "#B0A030")
+"""For more values than that; neighbours in a picture differ, though not all of them to everybody."""
+
 _NOTHING = ("#8C8C8C", "#8E6BBE", "#A67C52")
 """For None, NaN and what is missing: seen on light and on dark pages, and none of the others."""
 
@@ -95,9 +98,8 @@ def _of_map(name: str, values: Sequence[Any]) -> list[Any]:
 def _of_values(values: Sequence[Any]) -> list[Any]:
     if len(values) > 2 and is_numeric(values):
         return list(viridis(_shares(values)))
-    if len(values) > len(_DISTINCT):
-        return list(viridis(np.linspace(0, 1, len(values))))
-    return list(_DISTINCT[: len(values)])
+    distinct = [*_DISTINCT, *_MORE]
+    return distinct[: len(values)] if len(values) <= len(distinct) else list(viridis(np.linspace(0, 1, len(values))))
 
 
 def _shares(values: Sequence[Any]) -> Any:

@@ -217,8 +217,9 @@ def _panels(look: Look, width: Width, sections: list[Section]) -> Array:
     for axis, text in zip(axes[0], look.col.texts if look.col.keys else [], strict=False):
         axis.set_title(plain(text))
     for axis, text in zip(axes[:, -1], look.row.texts if look.row.keys else [], strict=False):
-        place = {"xycoords": "axes fraction", "va": "center", "rotation": 270, "annotation_clip": False}
-        axis.annotate(plain(text), (1.02, 0.5), fontsize=axis.title.get_fontsize(), **place)
+        place = {"xycoords": "axes fraction", "xytext": (4, 0), "textcoords": "offset points"}
+        turned = {"va": "center", "rotation": 270, "annotation_clip": False}
+        axis.annotate(plain(text), (1.0, 0.5), fontsize=axis.title.get_fontsize(), **place, **turned)
     return axes
 
 
@@ -259,8 +260,9 @@ def _sections(lines: list[Line], look: Look) -> list[Section]:
 
     parts = _parts(lines, look)
     is_mean = any(line.is_mean for line in lines)
-    counts = _counts(lines) if is_mean and parts else ""
-    is_note = is_mean and len(parts) > 1 and "→" not in counts and ".." not in counts  # as many runs behind all of them
+    counts = _counts(lines) if is_mean else ""
+    has_as_many = "→" not in counts and ".." not in counts
+    is_note = is_mean and (not parts or (len(parts) > 1 and has_as_many))
     told = None if is_note or not is_mean else _telling(lines, [channel for channel, _, _ in parts])
     sections = [
         _section(channel, title, handles, _by_value(lines, channel) if at == told else {})

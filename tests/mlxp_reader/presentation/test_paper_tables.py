@@ -227,7 +227,7 @@ def test_long_texts_are_cut_where_they_are_read_and_whole_in_the_data():
     for text in (repr(table), table._repr_html_(), table.to_latex(), table.to_markdown()):
         assert len(text) < 1000
     assert [line.split("  ")[0] for line in table.to_table().splitlines()[2:]] == [
-        f"'You are helpful. You a… ({at})" for at in (1, 2)
+        f"You are helpful. You ar… ({at})" for at in (1, 2)
     ]
     assert table.data.index.tolist() == prompts
 

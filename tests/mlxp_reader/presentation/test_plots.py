@@ -413,6 +413,24 @@ def test_order_palette_and_labels_are_those_that_users_choose():
     assert [line.get_color() for line in by_value.get_lines()] == ["red", "blue", "black"]
 
 
+def test_panels_without_colours_say_how_many_runs_there_are():
+    assert labels(grid().plot_metric("val.loss", row="model", col="lr", over="seed")[0, 0]) == ["n=2..3"]
+    assert labels(grid().iloc[:6].plot_metric("val.loss", col="lr", over="seed")[0]) == ["n=3"]
+
+
+def test_titles_of_rows_stand_beside_the_panels():
+    axes = grid().plot_metric("val.loss", row="model", col="lr", over="seed", width="column")
+    axes[0, 0].figure.canvas.draw()
+    title = next(text for text in axes[0, 1].texts if text.get_text() == "model=a")
+    assert title.get_window_extent().x0 >= axes[0, 1].get_window_extent().x1
+    assert title.get_window_extent().x1 <= axes[0, 1].figure.bbox.x1
+
+
+def test_a_dozen_models_have_a_dozen_colours():
+    runs = runs_of([[1.0, 2.0]] * 12, model=list("abcdefghijkl"))
+    assert len({line.get_color() for line in runs.plot_metric("val.loss", hue="model").get_lines()}) == 12
+
+
 def test_the_swatches_of_the_legend_have_no_ticks():
     axes = UNEQUAL.plot_metric("val.loss", over="seed")
     assert [handle.get_marker() for handle in axes.get_legend().legend_handles] == ["None"]
