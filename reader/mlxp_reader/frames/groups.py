@@ -125,18 +125,19 @@ class GroupedDataFrame:
         if all(isinstance(group, GroupedDataFrame) for group in self.grouped_dict.values()):
             groups = {key: group.ungroup() for key, group in self.items()}
             return self._like(groups, labels_are_of_runs=self._labels_are_of_runs)
-        together = pd.concat([self._with_keys(group, key) for key, group in self.items()])
+        together = pd.concat(self.grouped_dict.values()).assign(**self._lacking_keys())
         if self._labels_are_of_runs or together.index.is_unique:
             return together
         return together.reset_index(drop=True)
 
-    def _with_keys(self, group: Any, key: Key) -> Any:
-        missing = {
-            name: maps.column([value] * len(group))
-            for name, value in zip(self.group_keys, key, strict=True)
-            if name not in group.columns
+    def _lacking_keys(self) -> dict[str, Any]:
+        """Return for each run the values that it was grouped by, of those that are no columns of every group."""
+        keys = [key for key, group in self.items() for _ in range(len(group))]
+        return {
+            name: maps.column([key[at] for key in keys])
+            for at, name in enumerate(self.group_keys)
+            if not all(name in group.columns for group in self.grouped_dict.values())
         }
-        return group.assign(**missing)
 
     def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
         """Return a plain `pandas.DataFrame` whose index tells the groups; see `DataFrame.toPandas`."""
