@@ -1,5 +1,6 @@
 """Queries over the runs of a frame, of which only the columns are known."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,10 @@ import pandas as pd
 
 from mlxp_reader.columns.keys import fields_of
 from mlxp_reader.columns.metric_array import MetricArray
+from mlxp_reader.columns.mixed import MixedDtype
 from mlxp_reader.columns.run_statistics import statistic
-from mlxp_reader.query.expressions import MISSING
+from mlxp_reader.notices import notice
+from mlxp_reader.query.expressions import MISSING, Comparison, Expression, Membership
 from mlxp_reader.query.language import parse
 
 
@@ -32,7 +35,9 @@ def matching(frame: pd.DataFrame, text: str) -> npt.NDArray[np.bool_]:
         assert isinstance(curves, MetricArray)  # noqa: S101 - only these have statistics
         return statistic(asked, curves.runs())
 
-    return parse(text).resolved(fields_of(frame)).mask(values, len(frame))
+    expression = parse(text).resolved(fields_of(frame))
+    _tell_of_null(frame, expression)
+    return expression.mask(values, len(frame))
 
 
 def _values(column: "pd.Series[Any]") -> list[Any]:
@@ -40,3 +45,26 @@ def _values(column: "pd.Series[Any]") -> list[Any]:
     return [
         MISSING if value is not None and is_na else value for value, is_na in zip(column, column.isna(), strict=True)
     ]
+
+
+def _tell_of_null(frame: pd.DataFrame, expression: Expression) -> None:
+    """Warn where the answer hangs on what a column of numbers or texts does not tell: a null, or no such key."""
+    for leaf in _leaves(expression):
+        if leaf.name not in frame.columns or not leaf.minds_null():
+            continue
+        column = frame[leaf.name]
+        count = 0 if column.dtype == object or isinstance(column.dtype, MixedDtype) else int(column.isna().sum())
+        if count:
+            some = f"{count} runs have a null in {leaf.name} or lack it"
+            one = f"one run has a null in {leaf.name} or lacks it"
+            notice(
+                f"{some if count > 1 else one}, which a frame does not tell apart:"
+                " here they count as if they lacked it; Reader.filter knows"
+            )
+
+
+def _leaves(expression: Expression) -> Iterator[Comparison | Membership]:
+    if isinstance(expression, Comparison | Membership):
+        yield expression
+    for operand in (*getattr(expression, "operands", ()), *filter(None, [getattr(expression, "operand", None)])):
+        yield from _leaves(operand)

@@ -161,6 +161,10 @@ class Comparison(_OfField):
             return values.equal(self.value)
         return values.ordered(_ORDERS[self.operator], self.value)
 
+    def minds_null(self) -> bool:
+        """Tell whether a run that holds a null may be answered differently than one without the key."""
+        return (self.operator == "!=") != (self.value is None and self.operator in {"==", "!="})
+
 
 @dataclass(frozen=True, slots=True)
 class Membership(_OfField):
@@ -174,6 +178,10 @@ class Membership(_OfField):
         values = _values(column(self.name))
         found = values.one_of(self.choices)
         return values.present & ~found if self.negated else found
+
+    def minds_null(self) -> bool:
+        """Tell whether a run that holds a null may be answered differently than one without the key."""
+        return self.negated != (None in self.choices)
 
 
 @dataclass(frozen=True, slots=True)
