@@ -103,7 +103,8 @@ def test_run_is_done_again_with_the_code_and_the_configuration_that_it_had(repos
     repository.write("lib/model.py", "def loss(step, lr):\n    return lr * 7 / (step + 1)\n")  # not committed
     repository.run("seed=4")
     edit_everything(repository)
-    before, status = repository.files(), git(repository.top, "status", "--short")
+    status = git(repository.top, "status", "--short")  # which may rewrite the index
+    before = repository.files()
     result = repository.mlxp("rerun", "1", "--check")
     assert result.returncode == 0, result.stderr
     assert "run 2 reproduces run 1: 4 of 4 metrics are the same" in result.stdout
