@@ -12,6 +12,7 @@ from mlxp.errors import InvalidKeyError, LogDirectoryError
 from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader import Reader
+from mlxp_reader.analysis.curves import run_labels
 
 
 @pytest.fixture
@@ -196,3 +197,16 @@ def test_the_directories_may_be_moved_together(both, tmp_path, monkeypatch, sett
         shutil.move(tmp_path / name, tmp_path / "moved" / name)
     monkeypatch.chdir(tmp_path / "moved")
     assert repr(mlxp.Reader(both)).startswith("4 runs · 4 cached")
+
+
+def test_runs_of_one_id_are_shown_apart(both):
+    runs = mlxp.Reader(both).filter()
+    for text in (repr(runs), runs._repr_html_()):
+        assert "logs_a" in text
+        assert "logs_b" in text
+    assert run_labels(runs).tolist() == ["logs_a/1", "logs_a/2", "logs_b/1", "logs_b/2"]
+    assert run_labels(runs.iloc[:2]).tolist() == [1, 2]
+    unnamed = pd.concat([mlxp.Reader(name).filter() for name in both])
+    assert run_labels(unnamed).tolist() == ["1 (1)", "2 (1)", "1 (2)", "2 (2)"]
+    with pytest.warns(UserWarning, match="runs logs_a/1, logs_b/1 all count"):
+        runs.over("seed", exclude=["lr", "act", "new"]).aggregate("train.loss.last")

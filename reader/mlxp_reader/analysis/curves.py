@@ -26,6 +26,8 @@ Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
 LOG_ID = "info.logger.log_id"
+SOURCE = "source"
+"""What tells the directory of each run, where several are read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,16 @@ def _tell_of_different_steps(frame: Runs, log_names: Sequence[str], step: str | 
 def run_ids(frame: Runs) -> "pd.Series[Any]":
     """Return the ids of the runs of a frame; their places in the index where there are none."""
     return frame[LOG_ID] if LOG_ID in frame.columns else frame.index.to_series()
+
+
+def run_labels(frame: Runs) -> "pd.Series[Any]":
+    """Return what to call each run, no two of them the same: its id, and its directory where ids are given twice."""
+    ids = run_ids(frame)
+    if not ids.is_unique and {SOURCE, LOG_ID} <= {*frame.columns}:
+        ids = frame[SOURCE].astype(str) + "/" + ids.astype(str)
+    if ids.is_unique:
+        return ids
+    return ids.astype(str) + " (" + (ids.groupby(ids).cumcount() + 1).astype(str) + ")"
 
 
 def log_name_of(frame: Runs, metric: str) -> str:

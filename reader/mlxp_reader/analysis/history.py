@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.analysis.curves import LOG_ID, STEP_KEYS, Curves, curves, run_ids
+from mlxp_reader.analysis.curves import LOG_ID, SOURCE, STEP_KEYS, Curves, curves, run_ids
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.metric_values import MetricValues
 from mlxp_reader.columns.runs import Runs
@@ -107,12 +107,12 @@ def _run_names(frame: Runs, metrics: Iterable[str]) -> dict[str, "pd.Series[Any]
         If a run is there twice.
     """
     ids = run_ids(frame)
-    if "source" in frame.columns and LOG_ID in frame.columns:
-        told = {"source": frame["source"], "log_id": ids}
+    if SOURCE in frame.columns and LOG_ID in frame.columns:
+        told = {SOURCE: frame[SOURCE], "log_id": ids}
     elif ids.is_unique:
         return {"log_id": ids}
     else:
-        told = {"source": pd.Series(_sources(frame, metrics), index=ids.index), "log_id": ids}
+        told = {SOURCE: pd.Series(_sources(frame, metrics), index=ids.index), "log_id": ids}
     repeated = pd.DataFrame(told).duplicated().to_numpy()
     if repeated.any():
         which = ids.iloc[int(np.argmax(repeated))]

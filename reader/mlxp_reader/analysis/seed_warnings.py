@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlxp_reader.analysis.curves import run_ids
+from mlxp_reader.analysis.curves import run_labels
 from mlxp_reader.analysis.settings import group_numbers
 from mlxp_reader.columns.keys import setting, short, shown
 from mlxp_reader.notices import notice, some
@@ -42,7 +42,7 @@ def tell_repeated(groups: "SeedGroups") -> None:
     others = len(repeated.drop_duplicates()) - 1
     notice(
         f"{seed} occurs {len(runs)} times with {groups.name(int(repeated['group'].iloc[0]))}:"
-        f" runs {some(run_ids(groups.frame).iloc[runs].tolist())} all count"
+        f" runs {some(run_labels(groups.frame).iloc[runs].tolist())} all count"
         + (f"; {others} other seeds are repeated, too" if others else "")
     )
 

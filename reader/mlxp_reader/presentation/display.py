@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlxp_reader.analysis.curves import STEP_KEYS
+from mlxp_reader.analysis.curves import SOURCE, STEP_KEYS
 from mlxp_reader.analysis.settings import codes
 from mlxp_reader.columns.keys import cut, short, shown
 from mlxp_reader.columns.metric_array import MetricDtype
@@ -142,7 +142,7 @@ def _rows_shown(frame: Runs) -> list[int]:
 
 def _described(frame: Runs, rows: Sequence[int], varying: Sequence[str]) -> list[_Column]:
     """Return the columns that tell what the runs are: id, status, and keys that vary."""
-    names = {LOG_ID: "log_id", STATUS: "status"}
+    names = {name: name for name in frame.columns if name == SOURCE} | {LOG_ID: "log_id", STATUS: "status"}
     # A key that is called like one of these has its full name.
     names |= {key: key if short(key) in names.values() else short(key) for key in varying}
     return [_Column(head, [cut(shown(frame[name].iloc[row])) for row in rows]) for name, head in names.items()]

@@ -14,7 +14,7 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.alignment import Curve, align, curves_by_run, in_order
-from mlxp_reader.analysis.curves import beside, curves, log_name_of, run_ids, step_name
+from mlxp_reader.analysis.curves import beside, curves, log_name_of, run_labels, step_name
 from mlxp_reader.analysis.seed_statistics import spread
 from mlxp_reader.analysis.seeds import seed_groups
 from mlxp_reader.columns.keys import as_names, resolve_columns, short
@@ -149,7 +149,7 @@ def smoothed(values: Array, smooth: float) -> Array:
 
 
 def _single(frame: Runs, found: list[Curve], request: Request) -> list[Line]:
-    ids = run_ids(frame).tolist()
+    ids = run_labels(frame).tolist()
     lines = []
     for run, (x, values) in enumerate(found):
         if len(x):
