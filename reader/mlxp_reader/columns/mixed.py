@@ -1,6 +1,7 @@
 """A column for values of several kinds: what is a number in one run may be a string, a list or ``None`` in another.
 
-Values keep their type. Comparing them never raises, lists can be grouped by, and the column survives Parquet.
+Values keep their type. Comparing them never raises, lists can be grouped by, and the column survives Parquet. What
+remains is done as pandas does it with objects, or with numbers where these are all that is there.
 """
 
 import datetime as dt
@@ -9,14 +10,17 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from pandas.api.extensions import register_extension_dtype
+from pandas.api.extensions import ExtensionScalarOpsMixin, register_extension_dtype  # type: ignore[attr-defined]  # it is there
 
 from mlxp_reader.columns.cells import CellArray, CellDtype, Objects, is_missing, objects
+from mlxp_reader.columns.plain_values import numbers_or_objects, plain
 from mlxp_reader.records.encoding import from_text, to_text
 
 _NUMBERS = (bool, int, float, np.number, np.bool_)
+_COLLECTIONS = (list, tuple, set, frozenset, dict)  # pandas takes of a dict the keys
 
 
 def _refuse(self: Any, *args: object, **kwargs: object) -> Any:  # noqa: ARG001 - takes what any method takes
@@ -65,7 +69,7 @@ class MixedDtype(CellDtype):
         return MixedArray.of([np.nan if text is None else from_text(text) for text in array.to_pylist()])
 
 
-class MixedArray(CellArray):
+class MixedArray(ExtensionScalarOpsMixin, CellArray):  # type: ignore[misc]  # as above
     """A column of values of several kinds.
 
     Examples
@@ -104,6 +108,78 @@ class MixedArray(CellArray):
     def _is_one_cell(cls, value: Any) -> bool:
         return isinstance(value, dict | ListValue | set | frozenset | tuple) or super()._is_one_cell(value)
 
+    @property
+    def as_series(self) -> "pd.Series[Any]":
+        """The values as pandas has them: numbers if there is nothing else, objects otherwise."""
+        return pd.Series(numbers_or_objects(self.cells))
+
+    @property
+    def categories(self) -> Objects:
+        """The values, for the accessor ``.str`` of pandas: it looks here for what it may work on."""
+        return self.cells
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_str_"):
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        return getattr(pd.arrays.NumpyExtensionArray(self.cells), name)
+
+    @classmethod
+    def _create_arithmetic_method(cls, op: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        def method(self: "MixedArray", other: Any) -> Any:
+            if isinstance(other, pd.Series | pd.Index | pd.DataFrame):
+                return NotImplemented
+            return cls._back(op(self.as_series, other.as_series if isinstance(other, cls) else other))
+
+        method.__name__ = f"__{op.__name__.strip('_')}__"
+        return method
+
+    @classmethod
+    def _back(cls, result: "pd.Series[Any]") -> Any:
+        """Return what was computed as an array: of numbers, or of values of several kinds."""
+        if result.dtype == object:
+            return cls.of(result)
+        return result.to_numpy() if isinstance(result.dtype, np.dtype) else result.array
+
+    def __neg__(self) -> Any:
+        return self._back(-self.as_series)
+
+    def __pos__(self) -> Any:
+        return self._back(+self.as_series)
+
+    def __abs__(self) -> Any:
+        return self._back(abs(self.as_series))
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        plain_inputs = [one.as_series.to_numpy() if isinstance(one, MixedArray) else one for one in inputs]
+        result = getattr(ufunc, method)(*plain_inputs, **kwargs)
+        return self.of(result) if isinstance(result, np.ndarray) and result.dtype == object else result
+
+    def _reduce(self, name: str, *, skipna: bool = True, keepdims: bool = False, **kwargs: Any) -> Any:
+        series = self.as_series
+        if name == "count":
+            return int(series.count())
+        told = f"a column with dtype mixed does not support operation '{name}' here"
+        if series.dtype == object and name in {"any", "all"}:
+            raise TypeError(f"{told}: values of several kinds are neither true nor false")
+        try:
+            result = getattr(series, name)(skipna=skipna, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{told}: {error}") from error
+        return self._back(pd.Series([result])) if keepdims else result
+
+    def _accumulate(self, name: str, *, skipna: bool = True, **kwargs: Any) -> Any:
+        return self._back(getattr(self.as_series, name)(skipna=skipna, **kwargs))
+
+    def interpolate(self, **kwargs: Any) -> Any:
+        """Return the values with the gaps between them filled, if they are numbers."""
+        index, kwargs = kwargs.pop("index"), {key: kwargs[key] for key in ("method", "limit", "limit_direction")}
+        return self._back(self.as_series.set_axis(index).interpolate(**kwargs))
+
+    def _explode(self) -> tuple[Any, npt.NDArray[np.uint64]]:
+        each = [list(cell) or [np.nan] if isinstance(cell, _COLLECTIONS) else [cell] for cell in self.cells]
+        flat = pd.Series(numbers_or_objects(objects([value for cell in each for value in cell])))
+        return self._back(flat.infer_objects()), np.array([len(cell) for cell in each], dtype=np.uint64)
+
     def _ordered(self, other: Any, order: Callable[[Any, Any], Any]) -> Any:
         return self._compared(other, lambda a, b: _can_be_ordered(a, b) and bool(order(a, b)), when_missing=False)
 
@@ -141,11 +217,11 @@ class MixedArray(CellArray):
 
     def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:  # noqa: A002 - Arrow's name
         nothing = (cell is not None and is_missing(cell) for cell in self.cells)
-        texts = [None if none else to_text(_plain(cell)) for cell, none in zip(self.cells, nothing, strict=True)]
+        texts = [None if none else to_text(plain(cell)) for cell, none in zip(self.cells, nothing, strict=True)]
         return pa.array(texts, type=pa.string())
 
     def _values_for_json(self) -> Any:
-        return objects([_plain(cell) for cell in self.cells])
+        return objects([plain(cell) for cell in self.cells])
 
 
 def _can_be_ordered(a: Any, b: Any) -> bool:
@@ -153,16 +229,9 @@ def _can_be_ordered(a: Any, b: Any) -> bool:
     return both_numbers or (type(a) is type(b) and isinstance(a, str | dt.date))
 
 
-def _plain(cell: Any) -> Any:
-    if isinstance(cell, list):
-        return [_plain(item) for item in cell]
-    if isinstance(cell, dict):
-        return {key: _plain(item) for key, item in cell.items()}
-    return cell.item() if isinstance(cell, np.generic) else cell
-
-
 def _holds_values(dtype: Any) -> bool:
     return isinstance(dtype, MixedDtype | pd.StringDtype) or dtype.kind in "biuf"
 
 
 MixedDtype.array_type = MixedArray
+MixedArray._add_arithmetic_ops()  # noqa: SLF001 - as pandas tells to

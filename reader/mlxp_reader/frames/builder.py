@@ -10,10 +10,11 @@ import pandas as pd
 import pyarrow as pa
 
 from mlxp_reader.columns.artifacts import ArtifactArray, ArtifactColumn, Recorded
+from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.lazy_cells import Rows
 from mlxp_reader.columns.metric_array import MetricArray
 from mlxp_reader.columns.metric_values import MetricColumn
-from mlxp_reader.columns.mixed import MixedArray
+from mlxp_reader.columns.mixed import MixedArray, MixedDtype
 from mlxp_reader.columns.run_statistics import statistic
 from mlxp_reader.frames.frame import DataFrame
 from mlxp_reader.query.names import Kind, is_metadata
@@ -74,7 +75,10 @@ class FrameBuilder:
             self._frame = DataFrame({name: self._array(name) for name in self.fields}, copy=False)
         if rows is None:
             return self._frame.copy()
-        return self._frame.take(np.flatnonzero(rows)).reset_index(drop=True)
+        frame = self._frame.take(np.flatnonzero(rows)).reset_index(drop=True)
+        mixed = [str(name) for name, dtype in frame.dtypes.items() if isinstance(dtype, MixedDtype)]
+        # What is left of a column with texts and numbers may be numbers.
+        return frame.assign(**{name: _tightest(*_numbered(frame[name].array)) for name in mixed})
 
     def values(self, name: str) -> Any:
         """Return what a query compares: the values of a field, or a statistic of a metric, of each run."""
@@ -225,6 +229,13 @@ def _tightest(values: list[Any], codes: Rows) -> Any:
         except (OverflowError, pa.ArrowInvalid, UnicodeEncodeError):
             pass  # a number or a text that no array but one of objects holds
     return MixedArray(MixedArray.of([*values, np.nan]).cells[codes])
+
+
+def _numbered(column: MixedArray) -> tuple[list[Any], Rows]:
+    """Return the values of a column, and the number of each; -1 stands for none."""
+    is_none = np.array([cell is not None and is_missing(cell) for cell in column.cells], dtype=np.bool_)
+    values = [None if none else cell for cell, none in zip(column.cells, is_none.tolist(), strict=True)]
+    return values, np.where(is_none, -1, np.arange(len(column)))
 
 
 def _is_exact(value: Any) -> bool:
