@@ -52,6 +52,11 @@ class Reader:
     executor
         What crawls the directories, any `concurrent.futures.Executor`; by default all cores of this computer.
 
+    Attributes
+    ----------
+    src_dirs, dst_dirs
+        Where the runs and their indexes are, one directory for each that was given.
+
     Raises
     ------
     LogDirectoryError
@@ -85,14 +90,12 @@ class Reader:
         started = time.perf_counter()
         self.parser = parser or query.DefaultParser()
         if isinstance(src_dir, str | os.PathLike):
-            one = LogDirectory.at(src_dir, Path(dst_dir).expanduser().absolute() if dst_dir else None)
-            self.src_dir: str | list[str] = os.fspath(one.path)
-            self.dst_dir: str | list[str] = os.fspath(one.cache.parent)
-            members, self._is_of_several = [one], False
+            members = [LogDirectory.at(src_dir, Path(dst_dir).expanduser().absolute() if dst_dir else None)]
+            self._is_of_several = False
         else:
             members, self._is_of_several = directories(list(src_dir), dst_dir), True
-            self.src_dir = [os.fspath(one.path) for one in members]
-            self.dst_dir = [os.fspath(one.cache.parent) for one in members]
+        self.src_dirs = [os.fspath(one.path) for one in members]
+        self.dst_dirs = [os.fspath(one.cache.parent) for one in members]
         self._logs = LogDirectories(members, are_named=self._is_of_several, refresh=refresh, executor=executor)
         self._table = self._logs.table
         give_memory_back()
@@ -104,8 +107,18 @@ class Reader:
     def _warn(self, count: int) -> None:
         if count:
             several = "s" if count > 1 else ""
-            where = " and ".join([self.src_dir] if isinstance(self.src_dir, str) else self.src_dir)
+            where = " and ".join(self.src_dirs)
             _log.warning("%d problem%s in the runs of %s: Reader.problems lists them", count, several, where)
+
+    @property
+    def src_dir(self) -> str:
+        """The directory of the runs; several, which `src_dirs` lists, are joined as in the variable PATH."""
+        return os.pathsep.join(self.src_dirs)
+
+    @property
+    def dst_dir(self) -> str:
+        """The directory that has the index; several, which `dst_dirs` lists, are joined as in the variable PATH."""
+        return os.pathsep.join(self.dst_dirs)
 
     def __getstate__(self) -> dict[str, Any]:
         # What was made of the index can be made again, and would be as large as all that was read.

@@ -1,6 +1,7 @@
 """Several log directories read as one: every run keeps its own values, though ids are given twice."""
 
 import json
+import os
 import pickle
 import shutil
 
@@ -132,8 +133,10 @@ def test_each_directory_keeps_its_own_index(both, tmp_path):
     assert all((tmp_path / name / ".mlxp").is_dir() for name in both)
     assert repr(Reader("logs_a")).startswith("2 runs")
     reader = mlxp.Reader(both, dst_dir="cache")
-    assert len(set(reader.dst_dir)) == 2
-    assert all(str(tmp_path / "cache") in place for place in reader.dst_dir)
+    assert reader.src_dirs == [str(tmp_path / name) for name in both]
+    assert reader.src_dir.split(os.pathsep) == reader.src_dirs
+    assert len(set(reader.dst_dirs)) == 2
+    assert all(str(tmp_path / "cache") in place for place in reader.dst_dirs)
 
 
 def test_one_directory_in_a_list_has_a_source_too_and_a_path_is_one(both, tmp_path):
