@@ -78,6 +78,8 @@ class GroupedDataFrame:
     def __getitem__(self, key: Any) -> Any:
         """Return the group with these values, or, for names of columns, pandas' groups of these columns."""
         if not isinstance(key, tuple):
+            if not isinstance(key, str | list) and (key,) in self.grouped_dict:
+                raise InvalidKeyError(f"a group is found by a tuple of its values: groups[({key!r},)]")
             return self.as_pandas()[full_names(self.sample(), key)]
         if as_key(key) not in self.grouped_dict:
             raise InvalidKeyError(f"there is no group {key}; there are {some(list(map(str, self.group_vals)))}")
@@ -196,7 +198,7 @@ class GroupedDataFrame:
     def _verb(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *parameters: str) -> Any:
         """Apply a verb of MLXP, whose `parameters` may be given by place, to each group, or else that of pandas."""
         given = {**dict(zip(parameters, args, strict=False)), **kwargs}
-        found = maps.as_maps(given.get(parameters[0]), self.sample())
+        found = maps.as_maps(given.get(parameters[0]), self.sample(), may_be_names=name == "filter")
         if found is None:
             return getattr(self.as_pandas(), name)(*args, **kwargs)
         # All groups at once: each by itself would have the files looked up again.

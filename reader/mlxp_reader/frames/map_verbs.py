@@ -80,7 +80,7 @@ class MappedFrame(KeyedFrame):
         """
         if args and isinstance(args[0], str) and not args[1:] and not kwargs:
             return self[matching(self, args[0])]
-        found = self._maps(args, kwargs, keyword="filter_map")
+        found = maps.as_maps(args[0] if args else kwargs.get("filter_map"), self, may_be_names=True)
         if found is None:
             return super().filter(*args, **kwargs)
         bygroups = kwargs["bygroups"] if "bygroups" in kwargs else args[1] if len(args) > 1 else None
@@ -89,8 +89,8 @@ class MappedFrame(KeyedFrame):
             return groups.filter(args[0] if args else kwargs["filter_map"], ungroup=True) if len(self) else self.copy()
         return self[maps.selected(self, found)]
 
-    def _maps(self, args: tuple[Any, ...], kwargs: dict[str, Any], keyword: str = "maps") -> list[maps.Map] | None:
-        return maps.as_maps(args[0] if args else kwargs.get(keyword), self)
+    def _maps(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[maps.Map] | None:
+        return maps.as_maps(args[0] if args else kwargs.get("maps"), self)
 
     def _labelled(self, columns: dict[str, Any]) -> Any:
         """Return columns of one value per run, with the labels of the runs."""

@@ -63,10 +63,11 @@ class Map:
         return f"f{getattr(self.function, '__name__', type(self.function).__name__)}"
 
 
-def as_maps(argument: Any, frame: pd.DataFrame) -> list[Map] | None:
+def as_maps(argument: Any, frame: pd.DataFrame, *, may_be_names: bool = False) -> list[Map] | None:
     """Return the maps of columns of `frame` that `argument` stands for, or None if it is something for pandas.
 
-    A tuple that begins with a function is a map, and so is a list of such tuples.
+    A tuple that begins with a function is a map, and so is a list of such tuples. Names of columns are neither, where
+    what is asked for `may_be_names` of what to keep.
 
     Raises
     ------
@@ -78,11 +79,20 @@ def as_maps(argument: Any, frame: pd.DataFrame) -> list[Map] | None:
     given = argument if isinstance(argument, list) else [argument]
     are_meant = [isinstance(item, tuple) and bool(item) and callable(item[0]) for item in given]
     if not any(are_meant):
+        _refuse_what_was_meant_as_map(argument, frame, may_be_names)
         return None
     if not all(are_meant):
         raise InvalidMapError(f"either all in a list are maps, such as {FORM}, or none is: {argument!r}")
     fields = fields_of(frame)
     return [_map(item, fields) for item in given]
+
+
+def _refuse_what_was_meant_as_map(argument: Any, frame: pd.DataFrame, may_be_names: bool) -> None:
+    if isinstance(argument, tuple) and any(map(callable, argument)):
+        raise InvalidMapError(f"a map begins with its function, {FORM}, and {argument!r} does not")
+    names = _strings(argument) if _are_names(argument) else ()
+    if not may_be_names and names and all(name in frame.columns and not hasattr(pd.Series, name) for name in names):
+        raise InvalidMapError(f"{argument!r} names columns, and not what to compute of them, as a map does: {FORM}")
 
 
 def _map(item: tuple[Any, ...], fields: Mapping[str, Kind]) -> Map:

@@ -162,6 +162,25 @@ def test_what_begins_with_a_function_is_a_map_and_a_mistake_in_it_is_told(runs, 
         VERBS[verb](frame, [(list, "scores"), "mean"])
 
 
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_map_whose_function_is_not_in_front_or_is_missing_is_told(runs, verb, grouped):
+    frame = runs.groupby("config.lr") if grouped else runs
+    with pytest.raises(InvalidMapError, match="a map begins with its function"):
+        VERBS[verb](frame, ("scores", list))
+    if verb != "filter":
+        for names in ("scores", "train.loss", ["scores", "config.seed"]):
+            with pytest.raises(InvalidMapError, match="names columns, and not what to compute of them"):
+                VERBS[verb](frame, names)
+
+
+def test_a_value_that_is_no_tuple_names_no_group(runs):
+    with pytest.raises(InvalidKeyError, match=r"groups\[\(0.1,\)\]"):
+        runs.groupby("lr")[0.1]
+    with pytest.raises(KeyError):
+        runs.groupby("lr")[0.7]
+
+
 def test_maps_take_lists_of_columns_short_names_and_statistics(runs):
     made = runs.aggregate((np.mean, ["scores", "seed"]))
     assert dict(made[0]) == {"fmean.scores": 25.0, "fmean.config.seed": 2.5}
