@@ -7,13 +7,13 @@ import codecs
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlxp.errors import InvalidShellPathError, MLXPError
 from mlxp.scripts.python_command import LAUNCHERS, is_interpreter, is_script
+from mlxp.scripts.shell_tree import ancestors, literal, syntax_tree, text_of, variables_in, walk, words_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -39,8 +39,6 @@ _STATEMENTS = _STRAIGHT | {
     "variable_assignments",
     "while_statement",
 }
-_LITERALS = {"word", "number", "raw_string", "string", "concatenation"}
-_NO_WORDS = {"variable_assignment", "file_redirect", "heredoc_redirect", "herestring_redirect"}
 _OWN_PATHS = {b"0", b"BASH_SOURCE"}
 _SHELLS = ("bash", "sh", "dash", "ksh")
 
@@ -171,10 +169,10 @@ def parsed(text: bytes, path: Path) -> Script:
     shebang, interpreter, body_start = _shebang(text, path)
     _check_syntax(text, interpreter, path)
     text = _with_own_path(text)
-    root = _tree(text)
+    root = syntax_tree(text)
     _check_understood(root, path)
     functions = _python_functions(root)
-    found = [(node, _outermost_block(node, functions)) for node in _walk(root) if _is_candidate(node, functions)]
+    found = [(node, _outermost_block(node, functions)) for node in walk(root) if _is_candidate(node, functions)]
     nodes = {(node.start_byte, node.end_byte): node for _, node in found if node is not None}
     blocks = {key: number for number, key in enumerate(sorted(nodes))}
     return Script(
@@ -186,8 +184,8 @@ def parsed(text: bytes, path: Path) -> Script:
         commands=tuple(_command(node, block, blocks) for node, block in found if _may_run(node)),
         blocks=tuple(_block(nodes[key], root) for key in sorted(nodes)),
         comments=tuple(
-            (node.start_point.row + 1, _texts(node).rstrip())
-            for node in _walk(root)
+            (node.start_point.row + 1, text_of(node).rstrip())
+            for node in walk(root)
             if node.type == "comment" and node.start_point.column == 0
         ),
         first_statement=next((node.start_point.row + 1 for node in root.children if node.type != "comment"), 1 << 30),
@@ -228,15 +226,8 @@ def _check_syntax(text: bytes, interpreter: tuple[str, ...], path: Path) -> None
         raise ScriptError(f"{path} is not valid shell: {answer.stderr.decode(errors='replace').strip()}")
 
 
-def _tree(text: bytes) -> "Node":
-    import tree_sitter
-    import tree_sitter_bash
-
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language())).parse(text).root_node
-
-
 def _with_own_path(text: bytes) -> bytes:
-    names = [node for node in _walk(_tree(text)) if node.type == "variable_name" and node.text in _OWN_PATHS]
+    names = [node for node in walk(syntax_tree(text)) if node.type == "variable_name" and node.text in _OWN_PATHS]
     for node in reversed(names):
         around = node.parent.type if node.parent is not None else ""
         if around in {"simple_expansion", "expansion", "subscript"}:
@@ -248,50 +239,11 @@ def _with_own_path(text: bytes) -> bytes:
 def _check_understood(root: "Node", path: Path) -> None:
     # What bash accepts and the grammar does not know does no harm, as long as no program is started there.
     for statement in root.children:
-        if statement.has_error and any(_is_pythonic(word) for word in _texts(statement).replace(";", " ").split()):
+        if statement.has_error and any(_is_pythonic(word) for word in text_of(statement).replace(";", " ").split()):
             raise ScriptError(
                 f"{path}, line {statement.start_point.row + 1}: cannot be taken apart; "
                 "write the command that starts Python on a line of its own"
             )
-
-
-def _walk(node: "Node") -> Iterator["Node"]:
-    stack = [node]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack += reversed(node.children)
-
-
-def _texts(node: "Node") -> str:
-    return (node.text or b"").decode(errors="surrogateescape")
-
-
-def _words(command: "Node") -> list["Node"]:
-    own = [child for child in command.named_children if child.type not in _NO_WORDS]
-    outer = command.parent if command.parent is not None and command.parent.type == "redirected_statement" else command
-    redirects = [child for child in outer.named_children if child.type == "file_redirect"]
-    return sorted(
-        [*own, *(word for node in redirects for word in _words_after(node))], key=lambda node: node.start_byte
-    )
-
-
-def _words_after(redirect: "Node") -> list["Node"]:
-    """Return the words that the grammar takes for further files: ``> file a=1`` has one argument of the command."""
-    return [child for child in redirect.named_children if child.type != "file_descriptor"][1:]
-
-
-def _literal(word: "Node") -> str | None:
-    """Return the value of a word; None if it has one only when it is expanded."""
-    if word.type == "command_name":
-        word = word.named_children[0] if word.named_children else word
-    nodes = list(_walk(word))
-    if any(node.type.endswith(("expansion", "substitution")) for node in nodes) or word.type not in _LITERALS:
-        return None
-    try:
-        return "".join(shlex.split(_texts(word)))
-    except ValueError:
-        return None
 
 
 def _is_pythonic(word: str) -> bool:
@@ -301,7 +253,7 @@ def _is_pythonic(word: str) -> bool:
 def _may_run(command: "Node") -> bool:
     if command.type != "command":
         return False
-    literals = [_literal(word) for word in _words(command)]
+    literals = [literal(word) for word in words_of(command)]
     if not literals:
         return False
     first = literals[0]
@@ -311,18 +263,18 @@ def _may_run(command: "Node") -> bool:
 
 
 def _looks_like_python(command: "Node") -> bool:
-    literals = [_literal(word) for word in _words(command)]
+    literals = [literal(word) for word in words_of(command)]
     return any(word is not None and _is_pythonic(word) for word in literals)
 
 
 def _python_functions(root: "Node") -> frozenset[str]:
     """Return the names of the functions that may start a Python program, directly or through each other."""
     calls: dict[str, set[str]] = {}
-    for node in _walk(root):
+    for node in walk(root):
         if node.type == "function_definition":
-            name = _texts(next(child for child in node.named_children if child.type == "word"))
-            inside = [inner for inner in _walk(node) if inner.type == "command"]
-            calls[name] = {_literal(_words(inner)[0]) or "" for inner in inside if _words(inner)}
+            name = text_of(next(child for child in node.named_children if child.type == "word"))
+            inside = [inner for inner in walk(node) if inner.type == "command"]
+            calls[name] = {literal(words_of(inner)[0]) or "" for inner in inside if words_of(inner)}
             if any(_may_run(inner) for inner in inside):
                 calls[name].add("python")
     found = {"python"}
@@ -333,24 +285,17 @@ def _python_functions(root: "Node") -> frozenset[str]:
 
 def _is_candidate(node: "Node", functions: frozenset[str]) -> bool:
     """Tell whether a node is a command that may start Python, itself or by a function."""
-    if node.type != "command" or not _words(node) or any(_may_run(parent) for parent in _ancestors(node)):
+    if node.type != "command" or not words_of(node) or any(_may_run(parent) for parent in ancestors(node)):
         return False
-    return _may_run(node) or _literal(_words(node)[0]) in functions
-
-
-def _ancestors(node: "Node") -> Iterator["Node"]:
-    parent = node.parent
-    while parent is not None:
-        yield parent
-        parent = parent.parent
+    return _may_run(node) or literal(words_of(node)[0]) in functions
 
 
 def _outermost_block(node: "Node", functions: frozenset[str]) -> "Node | None":
     """Return the outermost statement around a command that is a block, which may be the command itself."""
-    chain = [node, *_ancestors(node)]
+    chain = [node, *ancestors(node)]
     branching = [parent for parent in chain[1:] if parent.type not in _STRAIGHT]
     if not branching:
-        return node if _literal(_words(node)[0]) in functions else None
+        return node if literal(words_of(node)[0]) in functions else None
     if branching[-1].type == "function_definition":
         return None
     return next(parent for parent in chain[chain.index(branching[-1]) :] if parent.type in _STATEMENTS)
@@ -358,29 +303,29 @@ def _outermost_block(node: "Node", functions: frozenset[str]) -> "Node | None":
 
 def _block(node: "Node", root: "Node") -> Block:
     # A function's own arguments and variables mean nothing outside of its call.
-    functions = [inner for inner in _walk(root) if inner.type == "function_definition"]
+    functions = [inner for inner in walk(root) if inner.type == "function_definition"]
     assigned = frozenset("@*#123456789").union(*(_assigned(inner) for inner in [node, *functions]))
     return Block(node.start_byte, node.end_byte, node.start_point.row + 1, _place(node), assigned)
 
 
 def _assigned(node: "Node") -> set[str]:
-    inner = list(_walk(node))
+    inner = list(walk(node))
     assignments = {"for_statement", "select_statement", "variable_assignment", "c_style_for_statement"}
     targets = [child for parent in inner if parent.type in assignments for child in parent.named_children[:1]]
     # `read`, `mapfile` and `getopts` take the names of variables as plain words.
-    words = {_texts(word) for word in inner if word.type == "word"} & _variables(node)
-    return words | {_texts(target).partition("[")[0] for target in targets}
+    words = {text_of(word) for word in inner if word.type == "word"} & variables_in(node)
+    return words | {text_of(target).partition("[")[0] for target in targets}
 
 
 def _command(node: "Node", block: "Node | None", blocks: dict[tuple[int, int], int]) -> Command:
-    types = {parent.type for parent in _ancestors(node)}
-    words = [Word(word.start_byte, word.end_byte, _variables(word)) for word in _words(node)]
+    types = {parent.type for parent in ancestors(node)}
+    words = [Word(word.start_byte, word.end_byte, variables_in(word)) for word in words_of(node)]
     return Command(
         start=node.start_byte,
         end=max(node.end_byte, *(word.end for word in words)),
         words=tuple(words),
         assignments=frozenset(
-            _texts(child.named_children[0]) for child in node.named_children if child.type == "variable_assignment"
+            text_of(child.named_children[0]) for child in node.named_children if child.type == "variable_assignment"
         ),
         line=node.start_point.row + 1,
         looks_like_python=_looks_like_python(node),
@@ -393,7 +338,7 @@ def _command(node: "Node", block: "Node | None", blocks: dict[tuple[int, int], i
 
 def _is_tested(node: "Node") -> bool:
     """Tell whether ``set -e`` would forgive a command its failure."""
-    for parent in _ancestors(node):
+    for parent in ancestors(node):
         is_first = parent.type == "list" and node == parent.named_children[0]
         if parent.type == "negated_command" or is_first or node in parent.children_by_field_name("condition"):
             return True
@@ -421,8 +366,3 @@ def _lines(node: "Node") -> tuple[int, int] | None:
     # What is started in the background leaves its number in `$!`, which the script may ask for.
     rest = re.fullmatch(rb"[ \t]*;?[ \t]*(#.*)?\n?", text[node.end_byte : end])
     return (start, end) if rest and not text[start : node.start_byte].strip() else None
-
-
-def _variables(word: "Node") -> frozenset[str]:
-    kinds = {"variable_name", "special_variable_name"}
-    return frozenset(_texts(inner) for inner in _walk(word) if inner.type in kinds)
