@@ -146,12 +146,12 @@ def resubmit(options: argparse.Namespace) -> int:
     """Submit runs again under their ids."""
     runs = _runs(options)
     if options.query is None:
-        runs = [run for run in runs if run.submission is not None and run.submission.status.is_unsubmitted]
+        runs = [run for run in runs if run.submission is not None and run.status.is_unsubmitted]
     code = 0
     for run in runs:
         problem = _problem_of_resubmission(run)
         if problem is None and run.submission is not None:
-            problem = _resubmitted(run.submission)
+            problem = _resubmitted(run.submission, accept_changes=options.accept_changes)
         if problem is not None:
             code = 1
         what = f"job {run.submission.job_id}" if problem is None and run.submission else f"not submitted: {problem}"
@@ -171,9 +171,9 @@ def _problem_of_resubmission(run: RunState) -> str | None:
     return None
 
 
-def _resubmitted(submission: Submission) -> str | None:
+def _resubmitted(submission: Submission, *, accept_changes: bool) -> str | None:
     try:
-        submit_again(submission)
+        submit_again(submission, accept_changes=accept_changes)
     except JobSubmissionError as error:
         return str(error)
     return None

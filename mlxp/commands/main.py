@@ -243,5 +243,8 @@ def _add_resubmit(verbs: Any) -> None:
     text = "Submit runs again, under the same ids."
     again = _job_verb(verbs, "resubmit", text, "mlxp resubmit \"info.status == 'FAILED'\"")
     again.add_argument(
-        "query", nargs="?", metavar="QUERY", help=f"{_QUERY}; default: those whose job was not submitted"
+        "query", nargs="?", metavar="QUERY", help=f"{_QUERY}; default: those whose job was not submitted or refused"
+    )
+    again.add_argument(
+        "--accept-changes", action="store_true", help="run the configuration as it is now, where it has changed since"
     )

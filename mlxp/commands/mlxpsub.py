@@ -8,7 +8,7 @@ from pathlib import Path
 from mlxp.commands.completion import complete
 from mlxp.errors import InvalidSchedulerError, MLXPError
 from mlxp.jobs.batch import Batch, Packing
-from mlxp.jobs.submitter import Submitter, chosen_scheduler
+from mlxp.jobs.submitter import Submitter, chosen_scheduler, directives_of
 from mlxp.jobs.submitting import submit_all, tell
 from mlxp.scheduler import SCHEDULERS, import_plugin, problem_with
 from mlxp.scripts.plan import make_plan
@@ -72,7 +72,8 @@ def _submit(options: argparse.Namespace) -> int:
         raise InvalidSchedulerError("--max-parallel limits the tasks of an array; add --array")
     if problem is not None and not options.dry_run:
         raise InvalidSchedulerError(f"{problem}; nothing was submitted")
-    submitter = Submitter(make_plan(script), scheduler)
+    options_of_script = [text for _, text in directives_of(script, scheduler)]
+    submitter = Submitter(make_plan(script, scheduler.name, options_of_script), scheduler)
     packing = Packing(options.per_job, options.array, options.max_parallel)
     for note in [*submitter.notes, *packing.notes(scheduler)]:
         print(f"mlxpsub: {options.script}: {note}", file=sys.stderr)

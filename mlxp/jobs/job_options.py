@@ -56,3 +56,29 @@ def shell_path(interpreter: Sequence[str]) -> str:
     """Return the path of the shell that a script is written for, without ``env`` and options."""
     word = next((word for word in interpreter if Path(word).name not in {"env", "-S"}), "/bin/bash")
     return shutil.which(word) or word
+
+
+def task_variable(scheduler: Scheduler) -> str | None:
+    """Return the variable in which a task of an array finds its number; None if that is not known."""
+    others = {"PBS": "PBS_ARRAYID", "MWM": "MOAB_JOBARRAYINDEX", "OAR": "OAR_ARRAY_INDEX"}
+    known = scheduler.array.task_variable if scheduler.array is not None else ""
+    return known or others.get(scheduler.name)
+
+
+def tasks_of(option: str) -> str:
+    """Return the numbers of an array's tasks as a shell's loop has them, from the option that asks for the array.
+
+    Examples
+    --------
+    >>> tasks_of("--array=1-4%2"), tasks_of("-t 2-10:4"), tasks_of("--array=1,3,7"), tasks_of("--array 5")
+    ('$(seq 1 4)', '$(seq 2 4 10)', '1 3 7', '$(seq 1 5)')
+    """
+    numbers = re.search(r"(\d[\d,:-]*)", re.sub(r"%.*", "", option))
+    parts = numbers[1].split(",") if numbers else ["1"]
+    return " ".join(part if part.isdecimal() and len(parts) > 1 else _range(part) for part in parts)
+
+
+def _range(text: str) -> str:
+    first, _, rest = text.rpartition("-")
+    last, _, step = rest.partition(":")
+    return f"$(seq {first or 1} {f'{step} ' if step else ''}{last})"

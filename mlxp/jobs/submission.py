@@ -1,6 +1,7 @@
 """A run that was, or is to be, submitted: what is on disk about it, and the calls of the scheduler's commands."""
 
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,8 +79,13 @@ def submit(submission: Submission) -> None:
     submission.write(status=Status.SUBMITTED, scheduler_job_id=ids[0], error=None, command=command, submitted_at=now())
 
 
-def resubmit(submission: Submission) -> None:
+def resubmit(submission: Submission, *, accept_changes: bool = False) -> None:
     """Submit a run again, in its directory; what its last attempt printed is kept beside, as ``log.stdout.1``.
+
+    Parameters
+    ----------
+    accept_changes
+        Whether it may run another configuration than the one that is recorded.
 
     Raises
     ------
@@ -92,6 +98,9 @@ def resubmit(submission: Submission) -> None:
         for file in (submission.directory.stdout, submission.directory.stderr):
             if file.exists():
                 file.rename(file.with_name(f"{file.name}.{attempt}"))
+        recorded = submission.directory.config_file
+        if accept_changes and recorded.exists():
+            shutil.copyfile(recorded, recorded.with_name(f"{recorded.name}.{attempt}"))
         facts = {name: content.get(name) for name in ("scheduler_job_id", "submitted_at")}
         earlier = [*(content.get("earlier") or []), {"attempt": attempt, **facts}]
         # The program counts its attempts itself, those that the scheduler started again included.
@@ -104,6 +113,8 @@ def resubmit(submission: Submission) -> None:
             cancelled_at=None,
             stderr=None,
         )
+    if accept_changes or "accept_changes" in submission.content:
+        submission.write(accept_changes=accept_changes)
     submit(submission)
 
 

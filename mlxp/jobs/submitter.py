@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlxp.errors import InvalidSchedulerError
-from mlxp.jobs.job_options import filled, job_name, option_values, shell_path
+from mlxp.jobs.job_options import filled, job_name, option_values, shell_path, task_variable, tasks_of
 from mlxp.jobs.submission import Submission
 from mlxp.run_directory.files import write_atomically
 from mlxp.run_directory.layout import RunDirectory, create_run_directory
 from mlxp.run_directory.status import Status
+from mlxp.running.recorded_configuration import identity
 from mlxp.running.submitted_run import VARIABLE as RUN_VARIABLE
 from mlxp.scheduler import SCHEDULERS, Scheduler, problem_with, scheduler_named
 from mlxp.scripts.job_script import JobWriter, command_line, quoted
@@ -89,6 +90,7 @@ class Submitter:
         self.directives = directives_of(plan.script, scheduler)
         self.writer = JobWriter(plan, self.work_dir, [line for line, _ in self.directives])
         self.notes = [*plan.notes, *self._check_directives()]
+        self.writer.check()
         self._check_launchers()
         for parent in self.parents:
             check_path(scheduler, parent)
@@ -102,20 +104,39 @@ class Submitter:
     def digest(self) -> str:
         """What tells this submission from another one of the same script."""
         lines = [self.work_dir, self.scheduler.name, *(command_line(self.plan, *part) for part in self.plan.runs)]
+        lines += [identity(run.config, run.late) for _, run in self.plan.runs]
         return hashlib.sha256("\0".join(lines).encode(errors="surrogateescape") + self.plan.script.text).hexdigest()
 
     def _check_directives(self) -> Iterator[str]:
         files = {"name": "the name", "stdout": "log.stdout", "stderr": "log.stderr"}
         for line, text in self.directives:
             options = text[len(self.scheduler.directive) :]
-            if self.scheduler.own_options["array"].search(options):
-                raise InvalidSchedulerError(
-                    f"{self.plan.script.path}, line {line}: {text}: every task would do the same run; "
-                    "remove the line, and submit with --array for an array of all runs"
-                )
+            what_to_do = self._instead_of(options)
+            if what_to_do is not None:
+                raise InvalidSchedulerError(f"{self.plan.script.path}, line {line}: {text}: {what_to_do}")
             for what, name in files.items():
                 if self.scheduler.own_options[what].search(options):
                     yield f"line {line}: {text}: has no effect, since MLXP sets {name} of each run"
+
+    def _instead_of(self, options: str) -> str | None:
+        """Return what to do instead of options that a script cannot have; None if there are none."""
+        found = self.scheduler.own_options["array"].search(options)
+        if found is not None:
+            advice = "remove the line, and submit with --array for an array of all runs"
+            variable = task_variable(self.scheduler)
+            if variable is None or variable.encode() not in self.plan.script.text:
+                return f"every task would do the same run; {advice}"
+            tasks = tasks_of(options[found.start() :])
+            return (
+                f"MLXP makes arrays itself; put the command into a loop, `for {variable} in {tasks}; do ...; done`, "
+                f"{advice}"
+            )
+        directory = self.scheduler.own_options.get("directory")
+        if directory is not None and (found := directory.search(options)):
+            place = options[found.end() :].lstrip(" =").split()
+            change = f"cd {place[0] if place else 'DIRECTORY'}"
+            return f"jobs begin where you submit; write `{change}` as the script's first command instead"
+        return None
 
     def _check_launchers(self) -> None:
         for step in {step.command: step for step, _ in self.plan.runs}.values():
@@ -154,7 +175,9 @@ class Submitter:
         directory.metadata.mkdir()
         write_atomically(directory.config_file, run.config)
         write_atomically(directory.script, self.script_for(number, directory))
-        directory.script.chmod(0o755)
+        # Who may read it may execute it: there may be secrets in a script.
+        mode = directory.script.stat().st_mode
+        directory.script.chmod(mode | (mode & 0o444) >> 2)
         submission = Submission(directory, {})
         submission.write(
             status=Status.PREPARED,
@@ -167,6 +190,7 @@ class Submitter:
             version_manager=run.version_manager,
             batch=batch,
             number=number,
+            **({"late": run.late} if run.late else {}),
         )
         return submission
 

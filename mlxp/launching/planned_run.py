@@ -9,6 +9,7 @@ from mlxp.errors import InvalidConfigFileError
 from mlxp.run_directory.files import to_yaml
 from mlxp.running.configuration import Program, recorded, resolved_configuration, work_dir_of
 from mlxp.running.plan_report import VARIABLE, PlannedRun, is_planning
+from mlxp.running.recorded_configuration import keys_of_the_process
 from mlxp.running.settings import SchedulerSettings, Settings
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _planned_run(program: Program, overrides: list[str], composed: "DictConfig")
 
     if "hydra" in composed:  # values of it are used in the configuration
         HydraConfig.instance().set_config(composed)
-    written = OmegaConf.to_container(composed)
+    written: Any = OmegaConf.to_container(composed)
     config, settings = resolved_configuration(program, composed, in_place=True)
     config.pop("hydra", None)
     _check_has_directory(settings)
@@ -68,8 +69,14 @@ def _planned_run(program: Program, overrides: list[str], composed: "DictConfig")
         parent_log_dir=settings.logger.parent_log_dir,
         work_dir=work_dir,
         version_manager=version_manager,
+        late=_late_keys(written),
     )
     return run, settings
+
+
+def _late_keys(written: dict[str, Any]) -> list[str]:
+    """Return the keys whose values are known only when the run starts."""
+    return sorted(keys_of_the_process({key: value for key, value in written.items() if key not in {"hydra", "mlxp"}}))
 
 
 def _check_has_directory(settings: Settings) -> None:

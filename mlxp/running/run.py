@@ -25,6 +25,7 @@ from mlxp.running.configuration import Context, Program, recorded, resolved_conf
 from mlxp.running.endings import ending, from_user_code
 from mlxp.running.plug_ins import created
 from mlxp.running.provenance import made_from, modules_beside, packages, process_info, taken_rerun_of
+from mlxp.running.recorded_configuration import CHANGED, ChangedConfigurationError, check_unchanged
 from mlxp.running.secrets import without_secrets
 from mlxp.running.settings import LoggerSettings
 from mlxp.running.signals import signals_held, signals_raised
@@ -85,10 +86,24 @@ class Run:
             self.written = None if is_another_rank(self.directory.path) else self.directory
         self.info = ConfigDict(self._first_info(overrides, version_manager))
         self.context = Context(as_set, ConfigDict(self.settings.to_dict()), self.info, self.logger)
+        to_record = recorded(OmegaConf.to_container(composed), plain)
+        self._refuse_if_changed(to_record)
         if self.written is not None:
             self._write_info()
-            write_yaml(self.written.config_file, recorded(OmegaConf.to_container(composed), plain))
+            write_yaml(self.written.config_file, to_record)
             write_yaml(self.written.mlxp_file, without_secrets(self.settings.to_dict()))
+
+    def _refuse_if_changed(self, config: Any) -> None:
+        if self.directory is None:
+            return
+        try:
+            check_unchanged(self.directory, config)
+        except ChangedConfigurationError as error:
+            end = {"reason": CHANGED, "code": 1, "signal": None, "traceback": None, "message": str(error)}
+            self.info.update(status=Status.REFUSED.value, exit=end, ended_at=self.info.started_at)
+            self._write_info()
+            self._close_logger()
+            raise
 
     def _as_set(self, config: "DictConfig") -> tuple[Any, Any]:
         """Return the configuration as the task gets it, and as plain dicts and lists."""

@@ -107,7 +107,7 @@ class Scheduler:
         Finds the id in what `submit` prints.
     own_options
         The options by which a script would set what MLXP sets, by what they set: ``name``, ``stdout``, ``stderr``; and
-        ``array``, which a script cannot have.
+        ``array`` and ``directory``, which a script cannot have.
     identify, identity
         A command whose output must match, where several systems share the name of a command.
     refused_in_paths

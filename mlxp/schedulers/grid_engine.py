@@ -88,6 +88,7 @@ SGE = Scheduler(
         "stdout": option(r"-o\s"),
         "stderr": option(r"-e\s"),
         "array": option(r"-t\s"),
+        "directory": option(r"-wd\s"),
     },
     names=_NAME,
     identify=ASK_VERSION,

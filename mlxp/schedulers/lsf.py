@@ -38,6 +38,7 @@ LSF = Scheduler(
         "stdout": option(r"-oo?\s"),
         "stderr": option(r"-eo?\s"),
         "array": option(r"""-J\s*["']?[^\s"']*\["""),
+        "directory": option("-cwd"),
     },
     names=Name(re.compile(rf"[\[\]{NO_LINE_BREAK}]"), 255),
     # bsub reads the options in a script only where the script is its standard input.

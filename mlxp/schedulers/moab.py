@@ -34,6 +34,7 @@ MWM = Scheduler(
         "stdout": option("-o"),
         "stderr": option("-e"),
         "array": option("-t"),
+        "directory": option(r"-d\s*/"),
     },
     names=PBS_NAME,
     directives_anywhere=False,

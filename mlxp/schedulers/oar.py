@@ -83,6 +83,7 @@ OAR = Scheduler(
         "stdout": option(r"-O\s", "--stdout"),
         "stderr": option(r"-E\s", "--stderr"),
         "array": option("--array"),
+        "directory": option(r"-d\s", "--directory"),
     },
     names=Name(re.compile(rf"['\"{NO_LINE_BREAK}]"), 100),
     # The rest of a line is one option's value, as it is.

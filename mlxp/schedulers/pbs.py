@@ -62,6 +62,7 @@ PBS = Scheduler(
         "stdout": option("-o"),
         "stderr": option("-e"),
         "array": option(r"-t\s*\d", r"-J\s*\d"),
+        "directory": option(r"-[dw]\s*/"),
     },
     names=PBS_NAME,
     directives_anywhere=False,

@@ -74,6 +74,7 @@ SLURM = Scheduler(
         "stdout": option("-o", "--output"),
         "stderr": option("-e", "--error"),
         "array": option("-a", "--array"),
+        "directory": option("-D", "--chdir"),
     },
     names=Name(re.compile(r"[\n\r]"), 200),
     directives_anywhere=False,

@@ -4,17 +4,23 @@ Set-up lines stay as they are, where they are. A loop, a condition or the call o
 replaced by what it would have executed: the exports, the change of directory and the command.
 """
 
+import functools
 import os
 import re
-import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from mlxp.launching.arguments import takes_value
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.running.plan_report import PlannedRun
 from mlxp.running.submitted_run import CONTAINER_PREFIXES
 from mlxp.running.submitted_run import VARIABLE as RUN_VARIABLE
-from mlxp.scripts.plan import Plan, Step
+from mlxp.scripts.block_parts import assignment_as_written, block_actions
+from mlxp.scripts.job_variables import SUBMIT_DIRECTORIES
+from mlxp.scripts.job_words import override_texts, quoted_for_job
+from mlxp.scripts.job_words import quoted as quoted  # noqa: PLC0414 - this module's name for it is known, too
+from mlxp.scripts.plan import LeftOut, Plan, Step
+from mlxp.scripts.plan_step import is_program_of_mlxp
 from mlxp.scripts.script import OWN_PATH, Block, Command
 
 
@@ -38,15 +44,33 @@ class JobWriter:
         self.directive_lines = directive_lines
         self.swept = {step.block for step in plan.steps if step.runs and step.block is not None}
 
+    def check(self) -> None:
+        """Check that there can be a script for each run.
+
+        Raises
+        ------
+        ScriptError
+            If a run needs what cannot be written into its script.
+        """
+        for step in self.plan.steps:
+            if step.runs:
+                self._body(step, step.runs[0])
+
     def script_of(self, step: Step, run: PlannedRun, directory: RunDirectory, header: Sequence[str]) -> str:
         """Return the script that does `run`, in `directory`; `header` are the lines after the first one."""
         prefixes = ["", *(prefix for name, prefix in CONTAINER_PREFIXES.items() if self._mentions(step, name))]
         setting = [f"cd {quoted(self.work_dir)} || exit 1"]
         setting += [f"export {prefix}{RUN_VARIABLE}={quoted(str(directory.path))}" for prefix in prefixes]
+        setting += [f"export {name}={quoted(self.work_dir)}" for name in self._submit_directories()]
         if OWN_PATH.encode() in self.script.text:
             setting.append(f"{OWN_PATH}={quoted(str(self.script.path.absolute()))}")
         head = [self.script.shebang, *header, "", *setting]
         return "\n".join(head) + "\n" + self._body(step, run)
+
+    def _submit_directories(self) -> list[str]:
+        """Return the variables that shall name the script's directory: a job is submitted from its own."""
+        names = sorted({name for names in SUBMIT_DIRECTORIES.values() for name in names})
+        return [name for name in names if name.encode() in self.script.text and self.plan.variables.values.get(name)]
 
     def _mentions(self, step: Step, program: str) -> bool:
         return program.encode() in self.script.text or any(program in word for group in step.groups for word in group)
@@ -92,14 +116,23 @@ class JobWriter:
         steps = [step for step in self.plan.steps if step.command == number]
         if number in self.plan.direct or (steps and all(step.program is None for step in steps)):
             return False
-        if self.plan.is_part_of_others(number) and all(step.runs is None for step in steps):
-            return False
-        return bool(steps) or command.looks_like_python
+        if not steps:
+            # What the plan did not come to may be needed in the job all the same; but no run that nobody asked for.
+            return not command.in_function and command.looks_like_python and self._may_have_runs(command)
+        if all(step.runs is None for step in steps):
+            is_for_jobs = any(step.left or (step.exit and self.plan.is_after_all_runs(step)) for step in steps)
+            return not is_for_jobs and not self.plan.is_part_of_others(number)
+        return True
+
+    def _may_have_runs(self, command: Command) -> bool:
+        words = [self.script.text_of(word) for word in command.words]
+        files = [Path(self.work_dir, word) for word in words if word.endswith(".py")]
+        return not files or any(not file.exists() or is_program_of_mlxp(file) for file in files)
 
     def _straight_text(self, command: Command, step: Step, run: PlannedRun) -> str:
         # A loop that is not in this job may have changed the directory.
         moved = any(self.script.blocks[number].start < command.start for number in self.swept & self.plan.moved)
-        change = f"cd {quoted(run.work_dir)} && " if moved or run.work_dir != step.cwd else ""
+        change = f"cd {self._quoted(run.work_dir)} && " if moved or run.work_dir != step.cwd else ""
         assignments = self._source(command.start, command.words[0].start)
         words = _command_words(self.plan, step, run, local=frozenset())
         return change + assignments + " ".join([*words, *self._redirections(command)])
@@ -108,15 +141,31 @@ class JobWriter:
         command = self.script.commands[step.command]
         lines = []
         if os.path.realpath(run.work_dir) != os.path.realpath(self.work_dir):
-            lines.append(f"cd {quoted(run.work_dir)}")
+            lines.append(f"cd {self._quoted(run.work_dir)}")
         exported = {name: value for name, value in step.environment.items() if name.isidentifier()}
-        own = [f"{name}={quoted(exported.pop(name))}" for name in sorted(command.assignments & exported.keys())]
-        lines += [f"export {name}={quoted(value)}" for name, value in exported.items()]
+        own = [
+            self._assignment(name, exported.pop(name), step) for name in sorted(command.assignments & exported.keys())
+        ]
+        lines += [f"export {self._assignment(name, value, step)}" for name, value in exported.items()]
+        before, after = block_actions(self.plan, step)
+        lines += [self._left_text(left) for left in before]
         words = _command_words(self.plan, step, run, local=block.assigned)
         lines.append(" ".join([*own, *words]))
+        lines += [self._left_text(left) for left in after]
         if block.place.lines is not None or len(lines) == 1:
             return "\n".join(lines)
         return "{ " + "; ".join(lines) + "; }"
+
+    def _quoted(self, word: str) -> str:
+        return quoted_for_job(word, self.plan.variables.markers)
+
+    def _left_text(self, left: LeftOut) -> str:
+        return " ".join(map(self._quoted, left.words))
+
+    def _assignment(self, name: str, value: str, step: Step) -> str:
+        """Return an assignment that a block makes: with what a command prints, which may be a secret, as written."""
+        written = assignment_as_written(self.plan, step, name)
+        return f"{name}={self._quoted(value)}" if written is None else written
 
     def _source(self, start: int, end: int) -> str:
         return self.script.text[start:end].decode(errors="surrogateescape")
@@ -127,19 +176,6 @@ class JobWriter:
         starts = [*(word.start for word in command.words[1:]), command.end]
         gaps = [self._source(end, start).replace("\\\n", " ").strip() for end, start in zip(ends, starts, strict=True)]
         return [gap for gap in gaps if gap]
-
-
-def quoted(word: str) -> str:
-    """Return a word in the shell's syntax, in the quotes that are read most easily.
-
-    Examples
-    --------
-    >>> print(quoted("seed=1"), quoted("x=[1, 2]"), quoted("x='a b'"))
-    seed=1 'x=[1, 2]' "x='a b'"
-    """
-    if "'" in word and not re.search(r'["$`\\!\n]', word):
-        return f'"{word}"'
-    return shlex.quote(word)
 
 
 def _removed(part: Command | Block, kept: tuple[int, int] | None, *, succeeded: bool = True) -> tuple[int, int, str]:
@@ -162,6 +198,7 @@ def _command_words(plan: Plan, step: Step, run: PlannedRun, local: frozenset[str
     """
     command = plan.script.commands[step.command]
     program = step.program or 0
+    put_in = functools.partial(quoted_for_job, markers=plan.variables.markers)
     before: list[str] = []
     flags: list[str] = []
     position = 0
@@ -172,14 +209,15 @@ def _command_words(plan: Plan, step: Step, run: PlannedRun, local: frozenset[str
         position += len(group)
         is_verbatim = not (word.variables & local)
         if not arguments and (own or position <= program + 1):
-            before.append(plan.script.text_of(word) if is_verbatim else " ".join(map(quoted, own)))
+            before.append(plan.script.text_of(word) if is_verbatim else " ".join(map(put_in, own)))
             continue
-        before += [quoted(part) for part in own]
+        before += [put_in(part) for part in own]
         kept, flag_is_open = _flags(arguments, flag_is_open)
         if kept:
             whole = is_verbatim and not own and kept == arguments
-            flags.append(plan.script.text_of(word) if whole else " ".join(map(quoted, kept)))
-    return [part for part in [*before, *flags, *map(quoted, run.overrides)] if part]
+            flags.append(plan.script.text_of(word) if whole else " ".join(map(put_in, kept)))
+    texts = override_texts(plan, step, run)
+    return [part for part in [*before, *flags, *(texts[override] for override in run.overrides)] if part]
 
 
 def _flags(arguments: list[str], flag_is_open: bool) -> tuple[list[str], bool]:

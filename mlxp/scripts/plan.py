@@ -1,62 +1,31 @@
 """Finds out what a script would run: executes it once, on this computer, in plan mode.
 
 Every command that may start Python is replaced by a stand-in, which starts the program without its launcher and in plan
-mode; everything else does what it says. The script's own text is left to job_script.py, which writes the jobs.
+mode. The rest is done as far as it changes nothing that was there; see effects.py. The script's own text is left to
+job_script.py, which writes the jobs.
 """
 
+import dataclasses
+import fcntl
 import functools
 import json
 import os
-import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mlxp.running.plan_report import VARIABLE, PlannedRun, read_reports
 from mlxp.scripts import plan_step
-from mlxp.scripts.python_command import LAUNCHERS
-from mlxp.scripts.script import OWN_PATH, Script, ScriptError
-
-_UNTRACED = "{ case $- in *x*) local - || :; set +x;; esac; } 2> /dev/null"
-"""Keeps ``set -x`` in the script from showing what is ours."""
-
-_FUNCTIONS = """
-OWN_PATH
-__mlxp_enter() { UNTRACED; __mlxp_block=$1; __mlxp_place=$PWD; env -0 > DIRECTORY/"block-$1.env"; }
-__mlxp_leave() {
-    { __mlxp_status=$?; } 2> /dev/null
-    UNTRACED
-    [ "$PWD" = "$__mlxp_place" ] || echo "$__mlxp_block" >> DIRECTORY/moved
-    __mlxp_block=
-    return $__mlxp_status
-}
-__mlxp_run() {
-    UNTRACED
-    __mlxp_command=$1; shift
-    __mlxp_first=; __mlxp_python=
-    for __mlxp_word do
-        [ "$__mlxp_word" = SEPARATOR ] || [ -n "$__mlxp_first" ] || __mlxp_first=${__mlxp_word##*/}
-        case ${__mlxp_word##*/} in python*|pypy*|*.py|-m|--module) __mlxp_python=yes;; esac
-    done
-    case $__mlxp_python$__mlxp_first in
-        yespython*|yespypy*|yes*.py|LAUNCHERS)
-            HELPER "$__mlxp_command" "${__mlxp_block:-}" $$ "$@"; return;;
-    esac
-    echo "$__mlxp_command" >> DIRECTORY/direct
-    for __mlxp_word do shift; [ "$__mlxp_word" = SEPARATOR ] || set -- "$@" "$__mlxp_word"; done
-    "$@"
-}
-__mlxp_wait() {
-    # In bash a plain `wait` also waits for the end of `exec > >(tee log)`, which waits for the end of the shell.
-    [ -n "${BASH_VERSION:-}" ] || wait
-    unset IFS
-    for __mlxp_job in $([ -z "${BASH_VERSION:-}" ] || jobs -p); do wait "$__mlxp_job" || :; done
-}
-"""
+from mlxp.scripts.job_variables import JobVariables, job_variables
+from mlxp.scripts.job_words import override_texts, recorded
+from mlxp.scripts.plan_text import functions, planned_text, shell_name
+from mlxp.scripts.script import Script, ScriptError
 
 
 @dataclass(frozen=True)
@@ -88,7 +57,29 @@ class Step:
     started: tuple[int, int]
     runs: list[PlannedRun] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    exit: int = 0
+    exit: int | None = 0
+    left: str = ""
+    """What the program was kept from doing, which leaves it to the jobs."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A command that was not executed in the plan, since it may change what is there, with its expanded words.
+
+    Attributes
+    ----------
+    action
+        The number of the action, or of the command; None if it stands in another file.
+    block
+        The number of the block in which it would have been executed.
+    """
+
+    action: int | None
+    command: int | None
+    block: int | None
+    words: list[str]
+    time: int
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +92,10 @@ class Plan:
     """Commands that turned out to start no Python program."""
     moved: frozenset[int] = frozenset()
     """Blocks that ended in another directory than they began in."""
+    left: tuple[LeftOut, ...] = ()
+    unwritten: frozenset[int] = frozenset()
+    """Redirections to files that were there, and actions in the background: they were left out, too."""
+    variables: JobVariables = field(default_factory=JobVariables)
 
     @functools.cached_property
     def runs(self) -> list[tuple[Step, PlannedRun]]:
@@ -109,14 +104,44 @@ class Plan:
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know: which Python programs ran here, once."""
-        others = {step.command for step in self.steps if step.program is not None and step.runs is None}
-        commands = [(number, self.script.commands[number]) for number in sorted(others)]
-        return [
-            f"line {command.line}: {self.script.text_of(command)}: no program of MLXP; it ran here, "
-            + ("and runs in the jobs, too" if self.is_part_of_others(number) else "once, and is in no job")
-            for number, command in commands
-        ]
+        """What the user should know: which Python programs ran here, and what was left out."""
+        return [*self._notes_on_programs(), *self._notes_on_what_was_left()]
+
+    def _notes_on_programs(self) -> Iterator[str]:
+        others = {step.command: step for step in self.steps if step.program is not None and step.runs is None}
+        for number, step in sorted(others.items()):
+            command = self.script.commands[number]
+            what = f"line {command.line}: {self.script.text_of(command)}: no program of MLXP; "
+            if step.left:
+                yield f"{what}it would {step.left}, which a plan does not: it is left to the jobs"
+            elif step.exit and self.is_after_all_runs(step):
+                yield f"{what}it failed here with exit code {step.exit}, after the last run, and is left to the jobs"
+            elif self.is_part_of_others(number):
+                yield f"{what}it ran here, and runs in the jobs, too"
+            else:
+                yield f"{what}it ran here, once, and is in no job"
+
+    def _notes_on_what_was_left(self) -> Iterator[str]:
+        numbers = {left.action for left in self.left if left.action is not None} | self.unwritten
+        actions = [self.script.actions[number] for number in numbers]
+        commands = [self.script.commands[left.command] for left in self.left if left.command is not None]
+        shown = {action.whole[0]: f"line {action.line}: {self._shown(*action.whole)}" for action in actions}
+        shown |= {one.start: f"line {one.line}: {self._shown(one.start, one.end)}" for one in commands}
+        if shown:
+            lines = "; ".join(shown[start] for start in sorted(shown))
+            yield f"left to the jobs, since a plan changes nothing that is there: {lines}"
+        elsewhere = sorted({shlex.join(left.words) for left in self.left if left.action is left.command is None})
+        if elsewhere:
+            yield f"left to the jobs, in other files that the script reads: {'; '.join(elsewhere)}"
+
+    def _shown(self, start: int, end: int) -> str:
+        lines = self.script.text[start:end].decode(errors="surrogateescape").splitlines()
+        return lines[0] + (" ..." if len(lines) > 1 else "")
+
+    def is_after_all_runs(self, step: Step) -> bool:
+        """Tell whether a step stands behind all those that have runs."""
+        with_runs = [self.steps.index(one) for one in self.steps if one.runs]
+        return bool(with_runs) and self.steps.index(step) > with_runs[-1]
 
     def is_part_of_others(self, number: int) -> bool:
         """Tell whether a command gives its output to another one, or takes that of a run, which jobs need it for."""
@@ -131,33 +156,68 @@ class Plan:
     def may_fail(self, step: Step) -> bool:
         """Tell whether the exit code of a program that is none of MLXP says nothing about what is submitted.
 
-        That is where the script looks at it; and beside a run, which in the plan neither takes nor gives any output.
+        That is where the script looks at it; beside a run, which in the plan neither takes nor gives any output; and
+        after all runs, whose results it may need.
         """
         command = self.script.commands[step.command]
-        return step.runs is None and (command.tested or command.place.pipeline in self._pipelines_of_runs)
+        is_needless = command.tested or command.place.pipeline in self._pipelines_of_runs
+        return step.runs is None and (is_needless or (self.is_after_all_runs(step) and self._is_there(step)))
+
+    def _is_there(self, step: Step) -> bool:
+        """Tell whether the program is a file: a wrong name may have been meant for a run."""
+        words = [word for group in step.groups for word in group]
+        program = Path(step.cwd, words[step.program or 0])
+        return program.suffix != ".py" or program.exists()
 
 
-def make_plan(script: Script) -> Plan:
+def make_plan(script: Script, scheduler: str = "", options: Sequence[str] = ()) -> Plan:
     """Execute `script` in plan mode and return what it would run.
 
     What it prints goes to standard error.
 
+    Parameters
+    ----------
+    scheduler
+        The name of the scheduler, whose variables the script may use.
+    options
+        The lines with the scheduler's options.
+
     Raises
     ------
     ScriptError
-        If the script or one of its programs fails, or if it would run nothing.
+        If the script or one of its programs fails, if it would run nothing, or if it would run what only a job knows.
     """
     with tempfile.TemporaryDirectory(prefix="mlxpsub-") as name:
-        directory = Path(name)
-        code = _execute(script, directory)
-        records = [json.loads(file.read_text(encoding="utf-8")) for file in directory.glob("step-*.json")]
-        steps = sorted(map(_step, records), key=lambda step: (_position(script, step), step.started))
-        unknown = read_reports(directory / "unknown.jsonl")
-        plan = Plan(script, tuple(steps), _numbers(directory / "direct"), _numbers(directory / "moved"))
-        _check(
-            plan, code, reached_end=(directory / "end").exists(), unknown=[command for runs, command in unknown if runs]
+        directory = Path(name).resolve()
+        variables = job_variables(scheduler, options, str(Path.cwd()), directory)
+        code = _execute(script, directory, variables)
+        _remove_stand_ins(_lines(directory / "made.jsonl"), variables)
+        steps = [_step(json.loads(file.read_text(encoding="utf-8"))) for file in directory.glob("step-*.json")]
+        plan = Plan(
+            script,
+            tuple(sorted(steps, key=lambda step: (_position(script, step), step.started))),
+            _numbers(directory / "direct"),
+            _numbers(directory / "moved"),
+            tuple(map(_left_out, _lines(directory / "left.jsonl"))),
+            _numbers(directory / "kept") | _numbers(directory / "background"),
+            variables,
         )
-    return plan
+        unknown = [command for runs, command in read_reports(directory / "unknown.jsonl") if runs]
+        _check_refusals(plan, _lines(directory / "refused.jsonl"), unknown)
+        _check(plan, code, reached_end=(directory / "end").exists())
+        return _with_late_words(plan, directory)
+
+
+def _with_late_words(plan: Plan, directory: Path) -> Plan:
+    """Return the plan with configurations that name the variables of the job, instead of what stood for them."""
+    steps = []
+    for step in plan.steps:
+        runs = [recorded(plan, step, run) for run in step.runs or []]
+        steps.append(dataclasses.replace(step, runs=runs if step.runs is not None else None))
+    finished = dataclasses.replace(plan, steps=tuple(steps))
+    for step, run in finished.runs:
+        override_texts(finished, step, run, private=str(directory))
+    return finished
 
 
 def _position(script: Script, step: Step) -> int:
@@ -167,66 +227,95 @@ def _position(script: Script, step: Step) -> int:
 
 
 def _numbers(file: Path) -> frozenset[int]:
-    return frozenset(map(int, file.read_text(encoding="ascii").split())) if file.exists() else frozenset()
+    words = file.read_text(encoding="ascii").split() if file.exists() else []
+    return frozenset(int(word) for word in words if word != "-")  # which stands for a place in another file
 
 
-def _step(record: dict[str, object]) -> Step:
+def _lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
+def _step(record: dict[str, Any]) -> Step:
     report = record.pop("report", None)
     reports = read_reports(Path(str(report))) if report else []
     runs = [run for runs, _ in reports for run in runs] if reports else None
-    return Step(**record, runs=runs)  # type: ignore[arg-type] # as plan_step writes it
+    return Step(**record, runs=runs)
 
 
-def _execute(script: Script, directory: Path) -> int:
-    functions = directory / "functions.sh"
-    functions.write_text(_functions(script, directory), encoding="utf-8", errors="surrogateescape")
-    text = _instrumented(script, functions, directory)
-    environment = {**os.environ, VARIABLE: str(directory / "unknown.jsonl")}
+def _left_out(record: dict[str, Any]) -> LeftOut:
+    part = record.pop("part")
+    number = int(part.lstrip("c")) if part != "-" else None
+    is_command = part.startswith("c")
+    return LeftOut(action=None if is_command else number, command=number if is_command else None, **record)
+
+
+def _execute(script: Script, directory: Path, variables: JobVariables) -> int:
+    """Execute the script, and wait for all that it leaves running; return its exit code."""
+    reading, writing = os.pipe()
+    # A shell other than bash knows only files with one digit.
+    life_line = fcntl.fcntl(writing, fcntl.F_DUPFD, 200 if shell_name(script) == "bash" else 5)
+    os.close(writing)
+    (directory / "created").touch()
+    file = directory / "functions.sh"
+    file.write_text(functions(script, directory, life_line), encoding="utf-8", errors="surrogateescape")
+    text = planned_text(script, file, directory)
+    environment = {**os.environ, VARIABLE: str(directory / "unknown.jsonl")} | dict(variables.values)
     # By -c and not from a file, so that messages name the user's script.
     command: list[str | bytes] = [*script.interpreter, "-c", text, str(script.path)]
     sys.stderr.flush()
     try:
-        return subprocess.run(command, env=environment, stdout=sys.stderr.fileno(), check=False).returncode
+        code = subprocess.run(
+            command,
+            env={name: value for name, value in environment.items() if value is not None},
+            stdout=sys.stderr.fileno(),
+            pass_fds=(life_line,),
+            check=False,
+        ).returncode
+        os.close(life_line)
+        while os.read(reading, 1):  # until the last shell has ended that the script left in the background
+            pass
     except OSError as error:
         raise ScriptError(f"cannot execute {script.path}: {error.strerror}") from error
+    finally:
+        os.close(reading)
+    return code
 
 
-def _functions(script: Script, directory: Path) -> str:
-    helper = shlex.join([sys.executable, "-I", "-S", plan_step.__file__])
-    values = {
-        "OWN_PATH": f"{OWN_PATH}={shlex.quote(str(script.path.absolute()))}",
-        "UNTRACED": _UNTRACED,
-        "DIRECTORY": shlex.quote(str(directory)),
-        "HELPER": helper,
-        "SEPARATOR": plan_step.SEPARATOR,
-        "LAUNCHERS": "|".join(f"yes{name}" for name in LAUNCHERS),
-    }
-    return re.sub("|".join(values), lambda match: values[match.group()], _FUNCTIONS)
+def _remove_stand_ins(made: list[dict[str, Any]], variables: JobVariables) -> None:
+    """Remove the directories that the script made, and that are called after a job that does not exist."""
+    for path in (Path(name) for one in made for name in one["paths"] if variables.are_in(name)):
+        top = next((parent for parent in [*reversed(path.parents), path] if variables.are_in(parent.name)), None)
+        if top is not None and not top.is_symlink():
+            shutil.rmtree(top, ignore_errors=True)
 
 
-def _instrumented(script: Script, functions: Path, directory: Path) -> bytes:
-    separator = f" {plan_step.SEPARATOR}"
-    edits: list[tuple[int, str]] = []
-    for number, command in enumerate(script.commands):
-        edits += [(command.words[0].start, f"__mlxp_run {number}{separator} ")]
-        edits += [(word.end, separator) for word in command.words[:-1]]
-    for number, block in enumerate(script.blocks):
-        has_here_document = b"<<" in script.text[block.start : block.end]
-        edits += [(block.start, f"{{ __mlxp_enter {number}; ")]
-        edits += [(block.end, ("\n" if has_here_document else "; ") + "__mlxp_leave; }")]
-    text = script.text
-    for position, insertion in sorted(edits, key=lambda edit: edit[0], reverse=True):
-        text = text[:position] + insertion.encode() + text[position:]
-    # In the place of the first line, so that the shell's messages count lines as the user does.
-    start = f". {shlex.quote(str(functions))}".encode()
-    text = start + b"\n" + text[script.body_start :] if script.body_start else start + b"; " + text
-    end = shlex.quote(str(directory / "end"))
-    return (
-        text + f"\n{{ __mlxp_status=$?; set +x; }} 2> /dev/null; __mlxp_wait; : > {end}; exit $__mlxp_status\n".encode()
-    )
+def _check_refusals(plan: Plan, refused: list[dict[str, Any]], unknown: list[list[str]]) -> None:
+    path = plan.script.path
+    if refused:
+        raise ScriptError(f"{path}: `{shlex.join(refused[0]['words'])}` {refused[0]['reason']}; nothing was submitted")
+    if unknown:
+        raise ScriptError(
+            f"{path} starts `{shlex.join(unknown[0])}` by a program that mlxpsub does not know; "
+            "write the python command itself in the script, or 'env' before a launcher that starts it exactly once"
+        )
+    for step in plan.steps:
+        command = plan.script.commands[step.command]
+        what = f"{path}, line {command.line}: {plan.script.text_of(command)}:"
+        if step.exit is None:
+            raise ScriptError(f"{what} was started and did not end; nothing was submitted")
+        if step.left and _is_program_of_mlxp(step):
+            raise ScriptError(
+                f"{what} would {step.left} before it is known what it runs; do that in the task, or in a command of "
+                "its own. Nothing was submitted"
+            )
 
 
-def _check(plan: Plan, code: int, *, reached_end: bool, unknown: list[list[str]]) -> None:
+def _is_program_of_mlxp(step: Step) -> bool:
+    words = [word for group in step.groups for word in group]
+    return plan_step.is_program_of_mlxp(Path(step.cwd, words[step.program or 0]))
+
+
+def _check(plan: Plan, code: int, *, reached_end: bool) -> None:
     path = plan.script.path
     for step in plan.steps:
         command = plan.script.commands[step.command]
@@ -235,12 +324,15 @@ def _check(plan: Plan, code: int, *, reached_end: bool, unknown: list[list[str]]
                 f"{path}, line {command.line}: {plan.script.text_of(command)}: failed with exit code {step.exit}, "
                 "as it says above; nothing was submitted"
             )
-    if unknown:
-        raise ScriptError(
-            f"{path} starts `{shlex.join(unknown[0])}` by a program that mlxpsub does not know; "
-            "write the python command itself in the script, or 'env' before an unknown launcher"
-        )
-    if not reached_end and code != 0:
+    if not reached_end and code != 0 and not _ended_after_last_command(plan):
         raise ScriptError(f"{path} ended with exit code {code} before its last line; nothing was submitted")
     if not plan.runs:
         raise ScriptError(f"{path} runs no program of MLXP: no function decorated with mlxp.launch was called")
+
+
+def _ended_after_last_command(plan: Plan) -> bool:
+    """Tell whether the script ended because of a program that it may need results for, and that no run can follow."""
+    last = plan.steps[-1] if plan.steps else None
+    if last is None or not last.exit or not plan.may_fail(last):
+        return False
+    return not any(command.start > plan.script.commands[last.command].start for command in plan.script.commands)

@@ -1,28 +1,59 @@
 """Stands in for a command of the user's script while mlxpsub finds out what the script would run.
 
-The Python program in the command is started without the launcher before it, and what it reported is noted together with
-the words of the command. A program of its own, started by the functions that plan.py puts into the script; the first
-arguments are the numbers of the command, of its block and of the script's process, then come the command's words.
+A Python program is started without the launcher before it, and what it reported is noted together with the words of the
+command. Another command is executed or left to the jobs, see effects.py. A program of its own, started by the functions
+that plan_text.py puts into the script; its first argument says which of these it is to do.
 """
 
+import contextlib
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 SEPARATOR = ":mlxp:"
 """Stands between the words of the script, since each may expand to none or to several."""
 
+RUN, STOP, REFUSED = 90, 91, 92
+"""Exit codes: the shell shall execute the command itself, it would not have gone on, or it shall end."""
+
+LEFT_OUT = "mlxp:only-in-the-job"
+"""Is printed in the place of the output of a command that was left out."""
+
+GUARD = "MLXP_PLAN_GUARD"
+"""Environment variable that holds the file in which a guarded Python program says what it was about to do."""
+
 _OF_THE_SHELL = {"_", "SHLVL", "PWD", "OLDPWD"}
+_DRAINED = 1 << 24
+"""How many bytes are read for a command that was left out, so that the one before it in the pipeline does not fail."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run the stand-in and return the exit code of the program."""
+    """Do what the first argument says, and return the exit code."""
+    # Started isolated from the user's own modules and PYTHONPATH, which are the program's business.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    modes = {"run": _run_step, "ask": _ask, "side": _run_beside, "source": _guarded_copy}
+    return modes[arguments[0]](arguments[1:])
+
+
+def _directory() -> Path:
+    return Path(os.environ["MLXP_PLAN"]).parent
+
+
+def _note(name: str, **facts: Any) -> None:
+    with (_directory() / name).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(facts) + "\n")
+
+
+def _run_step(arguments: list[str]) -> int:
+    """Run the program of a command that may have runs, and note what it reports."""
     command, block, shell, *rest = arguments
     groups = _groups(rest)
     words = [word for group in groups for word in group]
@@ -31,14 +62,19 @@ def main(arguments: list[str]) -> int:
     record["cwd"] = os.getcwd()  # noqa: PTH109 - as the shell would spell it
     # A command in the background is started by a process of its own, at any time.
     record["started"] = (os.getpid() if os.getppid() == int(shell) else os.getppid(), time.monotonic_ns())
-    unknown_programs = Path(os.environ["MLXP_PLAN"])
-    file = unknown_programs.with_name(f"step-{record['started'][1]}-{os.getpid()}.json")
+    file = _directory() / f"step-{record['started'][1]}-{os.getpid()}.json"
     if found is None:
         file.write_text(json.dumps(record | {"program": None}), encoding="utf-8")
-        _become(words)
-    record["environment"] = _changed_environment(unknown_programs.with_name(f"block-{block}.env"))
+        return _become(f"c{command}", block, words)
+    if _starts_several(words[: found.start]):
+        return _refuse(words, "starts its program several times, each time with other arguments: write a loop")
+    file.write_text(json.dumps(record | {"program": found.program, "exit": None}), encoding="utf-8")
+    record["environment"] = _changed_environment(_directory() / f"block-{block}.env")
     report = file.with_suffix(".jsonl")
-    code = _run(_without_launcher(words, found), report)
+    code, stopped = _run(_without_launcher(words, found), {"MLXP_PLAN": str(report)})
+    if stopped and not report.exists():
+        record["left"] = stopped
+        code = 0
     # What cannot print any more, since the next command of the pipeline has ended, has not failed by itself.
     failure = 0 if not report.exists() and _is_output_closed() else code
     record |= {"program": found.program, "exit": failure, "report": str(report)}
@@ -57,14 +93,25 @@ def _groups(words: list[str]) -> list[list[str]]:
 
 
 def _python_command(words: list[str]) -> Any:
-    # Started isolated from the user's own modules and PYTHONPATH, which are the program's business.
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from mlxp.scripts.python_command import python_command
 
     return python_command(words)
 
 
-def _become(words: list[str]) -> NoReturn:
+def _starts_several(launcher: list[str]) -> bool:
+    return any(os.path.basename(word) in {"xargs", "parallel", "sem", "find"} for word in launcher)  # noqa: PTH119
+
+
+def _refuse(words: list[str], reason: str) -> int:
+    _note("refused.jsonl", words=words, reason=reason)
+    return REFUSED
+
+
+def _become(part: str, block: str, words: list[str]) -> int:
+    """Execute a command that turned out to start no Python program, if a plan does."""
+    verdict = _ask([part, block, "", *words])
+    if verdict != RUN:
+        return 0 if verdict == STOP else verdict
     if words[0] in {"exec", "time"}:
         words = words[1:]
     if words[0] == "command":  # which only a shell knows
@@ -73,6 +120,114 @@ def _become(words: list[str]) -> NoReturn:
         os.execvp(words[0], words)  # noqa: S606 - the user's own command, as it is
     except OSError as error:
         sys.exit(f"{words[0]}: {error.strerror}")
+
+
+def _ask(arguments: list[str]) -> int:
+    """Return whether the shell shall execute a command; note those that are left to the jobs."""
+    from mlxp.scripts.effects import Verdict, verdict
+
+    flagged, block, kind, *words = arguments
+    number, flags = _number_and_flags(flagged)
+    found = verdict(words)
+    is_of_shell = bool(kind) and "/" not in kind
+    if found is Verdict.UNKNOWN and (is_of_shell or "n" in flags) and not _may_start_python(words):
+        found = Verdict.RUN
+    if found is Verdict.RUN:
+        if os.path.basename(words[0]) == "mkdir":  # noqa: PTH119
+            _note("made.jsonl", paths=[os.path.abspath(word) for word in words[1:]])  # noqa: PTH100
+        return RUN
+    if found is Verdict.UNKNOWN or _starts_several(words[:1]):
+        reason = _why_refused(words)
+        if reason is not None:
+            return _refuse(words, reason)
+    return _leave(number, flags, block, words)
+
+
+def _number_and_flags(part: str) -> tuple[str, str]:
+    """Return what plan_text.py says of a command: its number, and how the script uses it."""
+    number = part.rstrip("nsp")
+    return number, part[len(number) :]
+
+
+def _leave(number: str, flags: str, block: str, words: list[str]) -> int:
+    facts = {"part": number, "block": int(block) if block else None, "words": words, "time": time.monotonic_ns()}
+    _note("left.jsonl", **facts)
+    if os.path.basename(words[0]) == "tee":  # noqa: PTH119
+        new = [word for word in words[1:] if word.startswith("-") or not os.path.lexists(word)]
+        os.execvp("tee", ["tee", *new])  # noqa: S606 - what it copies is for the next command
+    if "p" in flags:
+        with contextlib.suppress(OSError):
+            left = _DRAINED
+            while left > 0 and (chunk := os.read(0, 1 << 16)):
+                left -= len(chunk)
+    if "s" in flags:
+        print(LEFT_OUT)  # noqa: T201 - in the place of what it would print
+    return STOP if words[0] == "exec" else 0
+
+
+def _may_start_python(words: list[str]) -> bool:
+    from mlxp.scripts.python_command import is_interpreter, is_script
+
+    return any(is_interpreter(word) for word in words) and any(is_script(word) or word == "-m" for word in words)
+
+
+def _why_refused(words: list[str]) -> str | None:
+    """Return why a command that is unknown cannot be left to the jobs: it may start runs there."""
+    if _may_start_python(words):
+        if _starts_several(words):
+            return "starts its program several times, each time with other arguments: write a loop"
+        return (
+            "starts Python by a program that mlxpsub does not know; write the python command itself in the script, "
+            "or 'env' before a launcher that starts it exactly once"
+        )
+    for word in words[:3]:
+        if _has_runs_inside(Path(word)):
+            return f"starts a program of MLXP in {word}, which mlxpsub does not see; write its command in the script"
+    return None
+
+
+def _has_runs_inside(file: Path) -> bool:
+    """Tell whether a file is a shell script that starts a program of MLXP."""
+    with contextlib.suppress(OSError, ValueError):
+        if file.is_file() and file.stat().st_size < 1 << 20:
+            text = file.read_bytes().decode(errors="replace")
+            is_shell = file.suffix == ".sh" or re.match(r"#!.*sh\b", text)
+            names = re.findall(r"[\w./-]+\.py\b", text) if is_shell else []
+            return any(is_program_of_mlxp(Path(name)) for name in names)
+    return False
+
+
+def is_program_of_mlxp(file: Path) -> bool:
+    """Tell whether the text of a Python file speaks of a task that MLXP launches."""
+    with contextlib.suppress(OSError):
+        text = file.read_text(encoding="utf-8", errors="replace")
+        return re.search(r"\bmlxp\b", text) is not None and re.search(r"\blaunch\b", text) is not None
+    return False
+
+
+def _run_beside(arguments: list[str]) -> int:
+    """Run a Python program whose runs cannot be submitted: in a substitution, or in another file."""
+    flagged, block, *words = arguments
+    number, flags = _number_and_flags(flagged)
+    code, stopped = _run(words, {})
+    if stopped:
+        facts = {"part": number, "block": int(block) if block else None, "words": words, "time": time.monotonic_ns()}
+        _note("left.jsonl", **facts, reason=stopped)
+        if "s" in flags:
+            print(LEFT_OUT)  # noqa: T201 - in the place of what it would print
+        return 0
+    return code
+
+
+def _guarded_copy(arguments: list[str]) -> int:
+    """Print the name of a copy of a file, in which the plan looks at every command."""
+    from mlxp.scripts.plan_text import guarded_text
+
+    file = Path(arguments[0])
+    copy = _directory() / f"source-{time.monotonic_ns()}.sh"
+    copy.write_bytes(guarded_text(file.read_bytes(), file))
+    print(copy)  # noqa: T201 - for the shell
+    return 0
 
 
 def _changed_environment(before: Path) -> dict[str, str]:
@@ -105,12 +260,17 @@ def _interpreter(named: str) -> str:
     return sys.executable
 
 
-def _run(command: list[str], report: Path) -> int:
+def _run(command: list[str], changes: Mapping[str, str]) -> tuple[int, str]:
+    """Run a guarded Python program; return its exit code and what it was kept from doing, if anything."""
+    said = _directory() / f"guard-{os.getpid()}-{time.monotonic_ns()}"
+    path = os.pathsep.join([str(Path(__file__).with_name("guard")), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, **changes, "PYTHONPATH": path, GUARD: str(said)}
     try:
-        return subprocess.run(command, env={**os.environ, "MLXP_PLAN": str(report)}, check=False).returncode
+        code = subprocess.run(command, env=environment, check=False).returncode
     except OSError as error:
         print(f"{command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as the shell would say it
-        return 127
+        return 127, ""
+    return code, said.read_text(encoding="utf-8", errors="replace") if said.exists() else ""
 
 
 def _is_output_closed() -> bool:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlxp.errors import InvalidShellPathError, MLXPError
+from mlxp.scripts.actions import Action, actions_of, functions_and_aliases, is_tested
+from mlxp.scripts.assignments import Assignment, assignments_of, is_derived
 from mlxp.scripts.python_command import LAUNCHERS, is_interpreter, is_script
 from mlxp.scripts.shell_tree import ancestors, literal, syntax_tree, text_of, variables_in, walk, words_of
 
@@ -54,6 +56,8 @@ class Word:
     start: int
     end: int
     variables: frozenset[str]
+    is_derived: bool
+    """Whether it does more with a variable than to put its value in, such as arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,8 @@ class Command:
         The block that it stands in.
     place
         What else would have to go if it were taken away.
+    in_function
+        Whether it stands in the definition of a function, which is done only where that is called.
     """
 
     start: int
@@ -108,6 +114,7 @@ class Command:
     tested: bool
     block: int | None
     place: "Place"
+    in_function: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +140,9 @@ class Script:
     body_start: int
     commands: tuple[Command, ...]
     blocks: tuple[Block, ...]
+    actions: tuple[Action, ...]
+    """What it does beside starting Python."""
+    assignments: tuple[Assignment, ...]
     comments: tuple[tuple[int, str], ...]
     """The comments that are whole lines, with the numbers of their lines."""
     first_statement: int
@@ -183,6 +193,15 @@ def parsed(text: bytes, path: Path) -> Script:
         body_start,
         commands=tuple(_command(node, block, blocks) for node, block in found if _may_run(node)),
         blocks=tuple(_block(nodes[key], root) for key in sorted(nodes)),
+        actions=tuple(
+            actions_of(
+                root,
+                [node for node, _ in found if _may_run(node)],
+                [node for node, _ in found],
+                functions_and_aliases(root),
+            )
+        ),
+        assignments=tuple(assignments_of(root)),
         comments=tuple(
             (node.start_point.row + 1, text_of(node).rstrip())
             for node in walk(root)
@@ -319,7 +338,7 @@ def _assigned(node: "Node") -> set[str]:
 
 def _command(node: "Node", block: "Node | None", blocks: dict[tuple[int, int], int]) -> Command:
     types = {parent.type for parent in ancestors(node)}
-    words = [Word(word.start_byte, word.end_byte, variables_in(word)) for word in words_of(node)]
+    words = [Word(word.start_byte, word.end_byte, variables_in(word), is_derived(word)) for word in words_of(node)]
     return Command(
         start=node.start_byte,
         end=max(node.end_byte, *(word.end for word in words)),
@@ -330,20 +349,11 @@ def _command(node: "Node", block: "Node | None", blocks: dict[tuple[int, int], i
         line=node.start_point.row + 1,
         looks_like_python=_looks_like_python(node),
         substituted=bool(types & {"command_substitution", "process_substitution"}),
-        tested=_is_tested(node),
+        tested=is_tested(node),
         block=blocks[block.start_byte, block.end_byte] if block is not None else None,
         place=_place(node),
+        in_function="function_definition" in types,
     )
-
-
-def _is_tested(node: "Node") -> bool:
-    """Tell whether ``set -e`` would forgive a command its failure."""
-    for parent in ancestors(node):
-        is_first = parent.type == "list" and node == parent.named_children[0]
-        if parent.type == "negated_command" or is_first or node in parent.children_by_field_name("condition"):
-            return True
-        node = parent
-    return False
 
 
 def _place(node: "Node") -> Place:

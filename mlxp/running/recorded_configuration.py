@@ -1,0 +1,114 @@
+"""Sees to it that a job runs the configuration that was checked and recorded when it was submitted.
+
+The program composes its configuration again when the job starts, which may be days later. Values that only the job
+knows may differ: those of the time, of Hydra's own, and of the scheduler's variables.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from mlxp.errors import MLXPError
+from mlxp.run_directory.files import to_yaml
+from mlxp.run_directory.layout import RunDirectory
+
+CHANGED = "CONFIGURATION_CHANGED"
+"""The reason of a run that was refused at its start."""
+
+_SHOWN = 5
+"""How many changed keys are shown."""
+
+_OF_THE_PROCESS = re.compile(
+    r"\$\{\s*(now|hydra)\s*:|\$\{\s*oc\.env\s*:\s*(SLURM|SGE_|PBS_|OAR_|LSB_|MOAB|JOB_ID|NSLOTS|CUDA_|TMP|HOST|PWD|OMP_)"
+)
+"""Interpolations whose values belong to one process."""
+
+
+class ChangedConfigurationError(MLXPError, ValueError):
+    """The configuration of a submitted run is not the one that was recorded."""
+
+
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values in a configuration with their full names.
+
+    Examples
+    --------
+    >>> dict(flat({"lr": 1, "data": {"sizes": [2, 3], "more": {}}}))
+    {'lr': 1, 'data.sizes.0': 2, 'data.sizes.1': 3, 'data.more': {}}
+    """
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if prefix and not items:
+        yield prefix.removesuffix("."), value
+    for key, inner in items:
+        yield from flat(inner, f"{prefix}{key}.") if isinstance(inner, dict | list) else [(f"{prefix}{key}", inner)]
+
+
+def keys_of_the_process(raw: Mapping[str, Any]) -> set[str]:
+    """Return the keys whose values belong to one process, from a configuration with its interpolations.
+
+    Examples
+    --------
+    >>> raw = {"day": "${now:%d}", "name": "a-${day}", "lr": "${base.lr}", "base": {"lr": 1}}
+    >>> sorted(keys_of_the_process(raw))
+    ['day', 'name']
+    """
+    texts = {key: value for key, value in flat(raw) if isinstance(value, str) and "${" in value}
+    found = {key for key, text in texts.items() if _OF_THE_PROCESS.search(text)}
+    while new := {key for key, text in texts.items() if key not in found and _mentions(text, found)}:
+        found |= new
+    return found
+
+
+def _mentions(text: str, keys: set[str]) -> bool:
+    names = re.findall(r"\$\{\s*\.*([\w.]+)\s*\}", text)
+    return any(
+        name == key.rpartition(".")[2] or name == key or key.startswith(f"{name}.") for name in names for key in keys
+    )
+
+
+def fixed_values(config: Any, late: Iterable[str]) -> dict[str, str]:
+    """Return what must not change: the values as text, by their full names, without those of the `late` keys."""
+    free = tuple(late)
+    return {
+        key: repr(value)
+        for key, value in flat(config)
+        if not any(key == one or key.startswith(f"{one}.") for one in free)
+    }
+
+
+def identity(config: str, late: Iterable[str]) -> str:
+    """Return a text that is the same for configurations, as YAML, that differ in `late` keys only."""
+    return repr(sorted(fixed_values(yaml.safe_load(config), late).items()))
+
+
+def check_unchanged(directory: RunDirectory, config: Any) -> None:
+    """Check that a submitted run's configuration is the recorded one; others are not looked at.
+
+    Raises
+    ------
+    ChangedConfigurationError
+        If it is not, and that was not accepted when the run was submitted again.
+    """
+    submission = directory.submission()
+    if not submission or submission.get("accept_changes") or not directory.config_file.exists():
+        return
+    late = [str(key) for key in submission.get("late") or []]
+    recorded = fixed_values(directory.config(), late)
+    now = fixed_values(yaml.safe_load(to_yaml(config)), late)
+    changed = sorted(key for key in {*recorded, *now} if recorded.get(key) != now.get(key))
+    if changed:
+        raise ChangedConfigurationError(_sentence(directory, changed, recorded, now))
+
+
+def _sentence(directory: RunDirectory, keys: list[str], recorded: dict[str, str], now: dict[str, str]) -> str:
+    shown = ", ".join(
+        f"{key} was {recorded.get(key, 'not there')}, is {now.get(key, 'not there')}" for key in keys[:_SHOWN]
+    )
+    more = f", and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return (
+        f"the configuration of run {directory.log_id} has changed since it was submitted: {shown}{more}. It was not "
+        "run. Change it back and resubmit the run, or take the new values with `mlxp resubmit --accept-changes`; with "
+        "mlxp.use_version_manager=true, jobs use a copy of the code that nobody changes"
+    )

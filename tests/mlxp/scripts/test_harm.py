@@ -1,0 +1,185 @@
+"""A plan leaves every file that was there as it was, whatever the script does; and the jobs do what it left out."""
+
+import json
+import os
+import shlex
+import stat
+
+import pytest
+
+
+@pytest.fixture
+def precious(make_desk):
+    """A place to submit from, with files that must not change; `precious.state()` is all that can be seen of them."""
+    desk = make_desk("words", "SLURM")
+    folder = desk.directory / "precious"
+    for name in ("old", "dir/a", "dir/b.tmp", "work/x", "scratch/other/data", "scratch/mine"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"precious {name}\n", encoding="utf-8")
+    (folder / "link").symlink_to("old")
+    desk.state = lambda: {
+        str(path): (stat.S_IMODE(path.lstat().st_mode), path.read_bytes() if path.is_file() else None)
+        for path in sorted(folder.rglob("*"))
+    }
+    desk.env["P"] = str(folder)
+    desk.env["TMPDIR"] = str(desk.home)
+    return desk
+
+
+def script(body, shebang="#!/bin/bash", options="#SBATCH --time=1"):
+    return f"{shebang}\n{options}\n{body}\n"
+
+
+def ran(desk, log_id, **env):
+    job = desk.run_job(log_id, **env)
+    assert job.returncode == 0, job.stderr
+    (line,) = (desk.directory / f"logs/{log_id}/ran.jsonl").read_text(encoding="utf-8").splitlines()
+    return json.loads(line)
+
+
+SCRATCH = 'WORK="$P/scratch/$SLURM_JOB_ID"; mkdir -p $WORK'
+HARMFUL = {
+    "scratch": f"{SCRATCH}\npython main.py a=1,2\nrm -rf $WORK",
+    "scratch of a scheduler that is not ours": "WORK=$P/scratch/$JOB_NUMBER\npython main.py a=1,2\nrm -rf $WORK",
+    "its content": f'{SCRATCH}\npython main.py a=1,2\nrm -rf "$WORK"/*',
+    "from inside": f"{SCRATCH}\ncd $WORK && rm -rf ./*\ncd $SLURM_SUBMIT_DIR\npython main.py a=1,2",
+    "moved": "mv $P/work $P/moved; cd $P; mv work old; cd ..\npython main.py a=1,2",
+    "at the end": "TMP=$P/work\ntrap 'rm -rf $TMP' EXIT\npython main.py a=1,2",
+    "strict": f"set -euo pipefail\n{SCRATCH}\ntrap '/bin/rm -rf $P/dir' EXIT INT\npython main.py a=1,2\nrm -r $P/work",
+    "function": 'clean() { rm -rf "$@"; }\nclean $P/work\npython main.py a=1,2',
+    "function of that name": 'rm() { command rm -f "$@"; }\nrm -r $P/work\npython main.py a=1,2',
+    "alias": "shopt -s expand_aliases\nalias wipe='rm -rf'\nwipe $P/work\npython main.py a=1,2",
+    "ways to rm": "command rm $P/old\n/bin/rm $P/old\n\\rm $P/old\n'rm' $P/old\nR=rm; $R $P/old\nenv rm $P/old\n"
+    'nice -n 5 rm $P/old\neval "rm $P/old"\nbuiltin command rm $P/old\ntimeout 5 rm $P/old\npython main.py a=1,2',
+    "by another": "find $P/dir -name '*.tmp' -delete\nfind $P/dir -type f | xargs rm\nfind $P -name a -exec rm {} +\n"
+    "ls $P/dir | xargs -I{} mv $P/dir/{} $P/\nsed -i s/p/q/ $P/old\nsed -n 'w '$P/old $P/dir/a\npython main.py a=1,2",
+    "redirections": "echo x > $P/old\necho x >> $P/old\n: >| $P/old\n> $P/old\ncat < $P/dir/a &> $P/old\n"
+    "echo >&$P/old\n"
+    "{ echo x; echo y; } > $P/old\nfor i in 1 2; do echo $i; done >> $P/old\ncat > $P/old <<END\nx\nEND\n"
+    "echo x > $P/link\nexec 5> $P/old\necho x | tee $P/old $P/new | cat\ncat <<< x > $P/old\npython main.py a=1,2",
+    "redirection of a run": "python main.py a=1,2 > $P/old 2>> $P/dir/a",
+    "overwriting": "cp -f $P/dir/a $P/old\ncp $P/dir/a $P/work/x\nln -sf $P/dir $P/old\ntruncate -s 0 $P/old\n"
+    "dd if=/dev/zero of=$P/old count=1\ntouch $P/old\nchmod 600 $P/old\ninstall $P/dir/a $P/old\nrsync -a --delete "
+    '$P/dir/ $P/work/\nsort -o $P/old $P/dir/a\nawk \'{ print > ENVIRON["P"] "/old" }\' $P/dir/a\n'
+    "tar cf $P/old $P/dir\ncd $P && tar cf - dir | tar xf - && cd ..\npython main.py a=1,2",
+    "python": 'python -c \'import os; open(os.environ["P"] + "/old", "w")\'\n'
+    "python -c 'import shutil, os; shutil.rmtree(os.environ[\"P\"])'\npython wipe.py\n"
+    'echo \'import os; os.remove(os.environ["P"] + "/old")\' | python -\nN=$(python wipe.py)\npython main.py a=1,2',
+    "unknown": "./wipe.sh\nbash wipe.sh\nmake -f wipe.mk\nperl -e 'unlink \"$ENV{P}/old\"'\npython main.py a=1,2",
+    "another file": "source ./environment.sh\n. ./environment.sh\npython main.py a=1,2",
+    "background": "rm -rf $P/work &\n(sleep 0.1; rm $P/old) &\nwhile true; do date > $P/old; sleep 1; done &\n"
+    "python main.py a=1,2",
+    "conditions": "if rm $P/old; then echo gone; fi\nrm $P/old || echo no\n[ -f $P/old ] && rm $P/old\n"
+    "X=$(rm -v $P/old)\nwhile read f; do rm $f; done < <(ls -d $P/*)\ncase x in x) rm $P/old;; esac\n! rm $P/old\n"
+    "python main.py a=1,2",
+    "around runs": "for a in 1 2; do rm -rf $P/work; python main.py a=$a; rm -f $P/old; done",
+    "shell of the system": "clean() { rm -rf $P/work; }\nclean\ncommand rm $P/old\necho x > $P/old\n"
+    ". ./environment.sh\npython main.py a=1,2",
+}
+
+SILENT = {"redirection of a run"}
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+def test_plan_leaves_every_file_as_it_was(precious, name):
+    shebang = "#!/bin/sh" if name == "shell of the system" else "#!/bin/bash"
+    precious.write("import os, pathlib\nfor f in pathlib.Path(os.environ['P']).glob('*'): f.unlink()\n", "wipe.py")
+    precious.write("#!/bin/sh\nrm -rf $P/*\n", "wipe.sh").chmod(0o755)
+    precious.write("all:\n\trm -rf $P/*\n", "wipe.mk")
+    precious.write("rm -rf $P/work\n/bin/rm -f $P/old\necho x > $P/old || true\nexport READ=yes\n", "environment.sh")
+    before = precious.state()
+    result = precious.submit(script(HARMFUL[name], shebang))
+    after = precious.state()
+    assert {path: after.get(path) for path in before} == before
+    assert len(precious.app.log_ids()) == 2
+    assert "left to the jobs" in result.stderr or name in SILENT
+
+
+def test_jobs_do_what_the_plan_left_out(precious):
+    body = f"{SCRATCH}\necho x > $WORK/x\nls $WORK\npython main.py a=1,2\nrm -rf $WORK; rm $P/old"
+    result = precious.submit(script(body))
+    assert "line 3: mkdir" not in result.stderr
+    assert "that is there: line 7: rm -rf $WORK; line 7: rm $P/old\n" in result.stderr
+    job = precious.run_job(2, SLURM_JOB_ID="77")
+    assert (job.returncode, job.stdout) == (0, "x\n")
+    assert set(os.listdir(precious.env["P"])) == {"dir", "work", "scratch", "link"}
+    assert set(os.listdir(precious.env["P"] + "/scratch")) == {"other", "mine"}
+
+
+def test_job_of_a_turn_of_a_loop_does_what_was_left_out_of_it(precious):
+    body = "for a in 1 2; do rm -rf $P/dir/$a $P/work; python main.py a=$a; touch $P/old; rm $P/dir/b.tmp; done"
+    precious.submit(script(body))
+    lines = precious.job(2).splitlines()[-4:]
+    p = shlex.quote(precious.env["P"])
+    assert lines == [f"rm -rf {p}/dir/2 {p}/work", "python main.py a=2", f"touch {p}/old", f"rm {p}/dir/b.tmp"]
+
+
+def test_what_cannot_be_done_by_the_job_of_one_turn_is_refused(precious):
+    before = precious.state()
+    body = "for a in 1 2; do rm -rf $P/work > /dev/null; python main.py a=$a; done"
+    result = precious.mlxpsub(precious.write(script(body)).name)
+    assert result.returncode == 1
+    assert "line 3: rm -rf $P/work > /dev/null: changes what is there, inside a loop" in result.stderr
+    assert precious.state() == before
+
+
+def test_what_is_new_is_created_for_what_follows(precious):
+    body = """\
+set -e
+mkdir -p new/sub && cd new
+echo 'a=5' > values
+echo 'b=6' >> values
+cp values sub/ && ln -s sub/values link && touch other
+T=$(mktemp -d); echo 7 > $T/seven; cat $T/seven > seven
+cat values | tee copy > /dev/null
+python ../main.py $(cat link) c=$(cat seven) $(cat copy | tail -n 1 | sed s/b/d/)"""
+    precious.submit(script(body))
+    assert precious.commands() == ["python ../main.py a=5 b=6 c=7 d=6"]
+    assert not [name for name in os.listdir(precious.home) if name.startswith("tmp.")]
+
+
+def test_common_set_up_is_done_in_the_plan(precious):
+    precious.write("export ACTIVE=$1\n", "venv/bin_activate")
+    body = """\
+set -eu
+module() { export MODULES="${MODULES:-} $2"; }
+module load python/3.11
+conda() { [ "$1" != activate ] || export ENVIRONMENT=$2; }
+conda activate torch
+source venv/bin_activate yes
+ulimit -n 512; umask 022; date; hostname; uname -a; nproc; df . > /dev/null
+export N=$(seq 3 | wc -l) H=$(hostname) HERE=$(cd "$(dirname "$0")" && pwd)
+[ -n "$H" ] && [ "$HERE" = "$PWD" ] || exit 3
+python main.py n=$N modules=${MODULES# python/} environment=$ENVIRONMENT active=$ACTIVE"""
+    result = precious.submit(script(body))
+    assert precious.commands() == ["python main.py n=3 modules=3.11 environment=torch active=yes"]
+    assert "left to the jobs" not in result.stderr
+
+
+@pytest.mark.parametrize("scheduler", ["sbatch", "scancel"])
+def test_plan_calls_no_scheduler(precious, scheduler):
+    precious.submit(script(f"J=$({scheduler} other.sh)\n{scheduler} x &\n{scheduler} y || true\npython main.py a=1"))
+    assert [call[0] for call in precious.calls()] == ["sbatch"]
+
+
+def test_program_of_mlxp_that_changes_files_before_its_runs_are_known_is_refused(make_desk):
+    desk = make_desk("quickstart", "SLURM")
+    desk.write("precious", "results.csv")
+    main = (desk.directory / "main.py").read_text(encoding="utf-8")
+    desk.write("open('results.csv', 'w').close()\n" + main, "main.py")
+    result = desk.mlxpsub(desk.write(script("python main.py seed=1,2")).name)
+    assert result.returncode == 1
+    assert "would overwrite results.csv before it is known what it runs" in result.stderr
+    assert (desk.directory / "results.csv").read_text(encoding="utf-8") == "precious"
+
+
+def test_what_a_program_does_with_results_is_not_done_in_the_plan(make_desk):
+    desk = make_desk("quickstart", "SLURM")
+    desk.write("precious", "results.csv")
+    main = (desk.directory / "main.py").read_text(encoding="utf-8")
+    main = main.replace(
+        "    my_task()", "    try:\n        my_task()\n    finally:\n        open('results.csv', 'w').close()"
+    )
+    desk.write(main, "main.py")
+    desk.submit(script("python main.py seed=1,2"))
+    assert (desk.directory / "results.csv").read_text(encoding="utf-8") == "precious"
