@@ -164,3 +164,20 @@ def test_loader_of_data_goes_on_with_the_same_shuffle(logger):
     assert [batch.tolist() for [batch] in loaded["loader"]] == following
     again = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True, generator=generator)
     assert [batch.tolist() for [batch] in again] == following
+
+
+@pytest.mark.parametrize("is_own", [False, True], ids=["of the library", "of the script"])
+def test_model_optimizer_and_schedule_are_checkpointed_as_they_are(logger, is_own):
+    class OwnModel(torch.nn.Linear):
+        """A class that no other program can import."""
+
+    model = OwnModel(2, 1) if is_own else torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1)
+    logger.log_checkpoint({"model": model, "optimizer": optimizer, "schedule": schedule, "epoch": 3}, "last_ckpt")
+    loaded = logger.load_checkpoint("last_ckpt")
+    assert loaded["epoch"] == 3
+    assert torch.equal(loaded["model"].weight, model.weight)
+    # The optimizer that was loaded trains the model that was loaded.
+    assert loaded["optimizer"].param_groups[0]["params"][0] is loaded["model"].weight
+    assert loaded["schedule"].optimizer is loaded["optimizer"]
