@@ -7,7 +7,6 @@ registered for the time of a launch only, so that other programs of the environm
 import contextlib
 import importlib
 import io
-import itertools
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,6 @@ from types import ModuleType, SimpleNamespace, TracebackType
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.errors import CompactHydraException
@@ -25,7 +23,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from mlxp.errors import MLXPError
-from mlxp.launching.spelling import spelled_values
+from mlxp.launching.combinations import combinations
 from mlxp.launching.starter import RunExitedError
 from mlxp.launching.value_composer import ValueComposer
 from mlxp.running.configuration import uses_scheduler
@@ -175,11 +173,7 @@ class MLXPSweeper(Sweeper):
     def _combinations(self, arguments: list[str]) -> list[list[str]]:
         parser = OverridesParser.create(config_loader=self._loader)
         own = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()])
-        given = parser.parse_overrides(arguments)
-        overridden = {override.key_or_group for override in given}
-        choices = [_choices(override) for override in own if override.key_or_group not in overridden]
-        choices += [_choices(override) for override in given]
-        return [list(combination) for combination in itertools.product(*choices)]
+        return combinations(own, parser.parse_overrides(arguments))
 
     def _check(self, runs: list[list[str]], plan: Plan, *, is_composed: bool) -> None:
         """Compose and check the configuration of each run before any starts; Hydra may have composed it already."""
@@ -263,15 +257,3 @@ def _without_launching(trace: TracebackType | None) -> TracebackType | None:
             job = frame
         frame = frame.tb_next
     return TracebackType(user, job.tb_frame, job.tb_lasti, job.tb_lineno) if job is not None else trace
-
-
-def _choices(override: Override) -> list[str]:
-    if not override.is_sweep_override():
-        # Taken literally: printed anew, '~seed' would become '~seed=null', which Hydra 1.4 refuses.
-        return [str(override.input_line)]
-    if not override.is_discrete_sweep():
-        raise CompactHydraException(
-            f"{override.input_line}: a range of real numbers has no end of values; "
-            "give choices, or select a sweeper that samples, such as hydra/sweeper=optuna"
-        )
-    return [f"{override.get_key_element()}={value}" for value in spelled_values(override)]

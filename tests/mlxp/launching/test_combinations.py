@@ -1,0 +1,54 @@
+"""Which runs a command line asks for."""
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from mlxp.launching.combinations import combinations
+
+
+def runs(*overrides, own=()):
+    parser = OverridesParser.create()
+    found = combinations(parser.parse_overrides(list(own)), parser.parse_overrides(list(overrides)))
+    return [" ".join(run) for run in found]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ("a=1,2 b=3,4", ["a=1 b=3", "a=1 b=4", "a=2 b=3", "a=2 b=4"]),
+        ("seed=1,2 seed=5", ["seed=5"]),
+        ("seed=5 seed=1,2", ["seed=1", "seed=2"]),
+        ("seed=1,2 seed=3,4", ["seed=3", "seed=4"]),
+        ("seed=range(5) lr=1,2 seed=5", ["lr=1 seed=5", "lr=2 seed=5"]),
+        ("+x=1,2 x=5", ["+x=5"]),
+        ("+x=1,2 ++x=5", ["++x=5"]),
+        ("++x=1,2 x=5", ["++x=5"]),
+        ("x=1,2 ++x=5,6", ["++x=5", "++x=6"]),
+        ("+x=1,2 x=3 x=4,5", ["+x=4", "+x=5"]),
+        ("seed=1,2 ~seed", ["~seed"]),
+        ("+x=1,2 ~x", [""]),
+        ("db@one=a,b db@two=c db@one=d", ["db@two=c db@one=d"]),
+        # Hydra merges a mapping into the one before.
+        ("x={a:1},{a:2} x={b:3}", ["x={a:1} x={b:3}", "x={a:2} x={b:3}"]),
+        ("x={a:1},{a:2} x=5", ["x=5"]),
+        # These are errors, or depend on the value before: Hydra says so.
+        ("+x=1,2 +x=5", ["+x=1 +x=5", "+x=2 +x=5"]),
+        ("~x +x=1,2", ["~x +x=1", "~x +x=2"]),
+        ("seed=1,2 ~seed=1", ["seed=1 ~seed=1", "seed=2 ~seed=1"]),
+        ("seed=1 seed=2", ["seed=1 seed=2"]),
+    ],
+)
+def test_last_override_of_a_key_counts(overrides, expected):
+    assert runs(*overrides.split()) == expected
+
+
+def test_given_overrides_count_before_those_of_the_sweeper():
+    assert runs("seed=5", own=["seed=1,2", "lr=3,4"]) == ["lr=3 seed=5", "lr=4 seed=5"]
+
+
+@pytest.mark.parametrize("overrides", [["seed=1,2", "seed=5"], ["+new=1,2", "++new=5"]])
+def test_no_run_is_done_twice(actions, overrides):
+    result = actions.run(*overrides)
+    assert result.returncode == 0, result.stderr
+    assert actions.log_ids() == [1]
+    assert actions.config().get("new", actions.config()["seed"]) == 5
