@@ -34,12 +34,15 @@ def _iqr(table: Table) -> Table:
 def _bootstrap(table: Table) -> Table:
     from scipy import stats
 
-    # In batches, since all resamples of a long curve at once would not fit into memory; seeded: the same runs give the
-    # same interval.
-    found = stats.bootstrap(
-        (table,), np.mean, method="percentile", batch=max(1, 10**7 // max(1, table.size)), rng=np.random.default_rng(0)
-    )
-    return np.asarray(found.confidence_interval)
+    ends = np.full((2, table.shape[1]), np.nan)
+    finite = np.isfinite(table).all(axis=0)  # the mean of a run that diverged has no interval
+    if finite.any():
+        # In batches, since all resamples of a long curve at once would not fit into memory; seeded: the same runs give
+        # the same interval.
+        batch, rng = max(1, 10**7 // max(1, table.size)), np.random.default_rng(0)
+        found = stats.bootstrap((table[:, finite],), np.mean, method="percentile", batch=batch, rng=rng)
+        ends[:, finite] = found.confidence_interval
+    return ends
 
 
 _COMPUTATIONS: dict[str, tuple[Callable[[Table], Any], int]] = {

@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from mlxp_reader.analysis.curves import SOURCE, STEP_KEYS
-from mlxp_reader.analysis.settings import codes
+from mlxp_reader.analysis.settings import codes, rank
 from mlxp_reader.columns.keys import cut, short, shown
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.metric_values import MetricValues, load_cells
 from mlxp_reader.columns.runs import Runs
+from mlxp_reader.presentation.categories import distinct_texts
 
 LOG_ID, STATUS = "info.logger.log_id", "info.status"
 
@@ -145,7 +146,14 @@ def _described(frame: Runs, rows: Sequence[int], varying: Sequence[str]) -> list
     names = {name: name for name in frame.columns if name == SOURCE} | {LOG_ID: "log_id", STATUS: "status"}
     # A key that is called like one of these has its full name.
     names |= {key: key if short(key) in names.values() else short(key) for key in varying}
-    return [_Column(head, [cut(shown(frame[name].iloc[row])) for row in rows]) for name, head in names.items()]
+    return [_Column(head, _texts([frame[name].iloc[row] for row in rows])) for name, head in names.items()]
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Return a text for each value, those of different values being different."""
+    different = {rank(value): value for value in values}
+    texts = dict(zip(different, distinct_texts(list(different.values())), strict=True))
+    return [texts[rank(value)] for value in values]
 
 
 def _metrics(frame: Runs) -> list[str]:

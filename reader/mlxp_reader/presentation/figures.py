@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
@@ -50,6 +51,19 @@ def inches(width: Width) -> float | None:
     if isinstance(width, str) and width in _WIDTHS:
         return _WIDTHS[width]
     raise InvalidKeyError(f"width is 'column', 'page' or a number of inches, not {width!r}")
+
+
+Section = tuple[str, list[tuple[Any, str]]]
+"""A part of a legend: its title, and its handles with their texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A line of a legend."""
+
+    handle: Any
+    text: str
+    is_title: bool
 
 
 @contextmanager
@@ -105,7 +119,7 @@ def _new_figure(size: tuple[float, float]) -> dict[str, Any]:
     return {"layout": "constrained", "figsize": size, "FigureClass": PaperFigure}
 
 
-def legend(axes: Any, sections: list[tuple[str, list[tuple[Any, str]]]], width: Width, *, is_ours: bool) -> None:
+def legend(axes: Any, sections: list[Section], width: Width, *, is_ours: bool) -> None:
     """Draw one legend, outside the panels of a figure that is ours; its sections have a title each.
 
     Parameters
@@ -113,65 +127,51 @@ def legend(axes: Any, sections: list[tuple[str, list[tuple[Any, str]]]], width: 
     axes
         All panels.
     sections
-        A title, and the handles with their texts; a single section without a title stands in the picture.
+        A title, and the handles with their texts; a single entry without a title stands in the picture.
     """
-    entries = _entries(sections)
-    if not entries:
+    columns = [_column(section, is_only=len(sections) == 1) for section in sections]
+    total = sum(map(len, columns))
+    if not total:
         return
-    handles, texts = map(list, zip(*entries, strict=True))
     title = sections[0][0] or None if len(sections) == 1 else None
-    options: dict[str, Any] = {"handles": handles, "labels": texts, "title": title}
     first = axes.flat[0]
-    if not is_ours or (len(entries) == 1 and not title):
-        _aligned(first.legend(**options), sections)
-        return
-    figure = first.figure
-    if _is_below(width, axes.shape[-1]):
-        columns = max(1, min(3, len(entries) // 2)) if len(sections) == 1 else len(sections)
-        made = figure.legend(**_columns_of(sections, options), loc="outside lower center", ncols=columns, frameon=False)
+    if not is_ours or (total == 1 and not title):
+        _draw_legend(first.legend, columns, title=title)
+    elif _is_below(width, axes.shape[-1]):
+        wide = len(columns) if len(columns) > 1 else max(1, min(3, total // 2))
+        options = {"loc": "outside lower center", "ncols": wide, "frameon": False}
+        _draw_legend(first.figure.legend, _of_one_length(columns), title=title, **options)
     else:
-        columns = -(-len(entries) * _ROW_OF_LEGEND // (figure.get_figheight() - 0.3))
-        options |= {"ncols": int(max(1, columns)), "frameon": False}
+        high = first.figure.get_figheight() - 0.3
+        options = {"ncols": int(max(1, -(-total * _ROW_OF_LEGEND // high))), "frameon": False}
         if axes.size == 1:
-            made = first.legend(**options, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
+            options |= {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
+            _draw_legend(first.legend, columns, title=title, **options)
         else:
-            made = figure.legend(**options, loc="outside right upper")
-    _aligned(made, sections)
+            _draw_legend(first.figure.legend, columns, title=title, loc="outside right upper", **options)
 
 
-def _entries(sections: list[tuple[str, list[tuple[Any, str]]]]) -> list[tuple[Any, str]]:
+def _column(section: Section, *, is_only: bool) -> list[_Entry]:
+    """Return the entries of a section, and before them its title, unless it is that of the legend."""
+    title, entries = section
+    head = [_Entry(None, title, is_title=True)] if title and not is_only else []
+    return [*head, *(_Entry(handle, text, is_title=False) for handle, text in entries)]
+
+
+def _of_one_length(columns: list[list[_Entry]]) -> list[list[_Entry]]:
+    """Return columns of entries that stand beside each other, since matplotlib fills one after the other."""
+    longest = max(map(len, columns)) if len(columns) > 1 else 0
+    return [[*column, *[_Entry(None, "", is_title=False)] * (longest - len(column))] for column in columns]
+
+
+def _draw_legend(draw: Any, columns: list[list[_Entry]], **options: Any) -> None:
     from matplotlib.lines import Line2D
 
     nothing = Line2D([], [], linestyle="none")
-    if len(sections) == 1:
-        return sections[0][1]
-    return [entry for title, entries in sections for entry in ([(nothing, title)] if title else []) + entries]
-
-
-def _columns_of(sections: list[tuple[str, list[tuple[Any, str]]]], options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a legend in which each section has a column of its own."""
-    from matplotlib.lines import Line2D
-
-    if len(sections) == 1:
-        return options
-    columns = [_entries([section, ("", [])]) for section in sections]
-    longest = max(map(len, columns))
-    nothing = Line2D([], [], linestyle="none"), ""
-    every = [entry for column in columns for entry in [*column, *[nothing] * (longest - len(column))]]
-    handles, texts = map(list, zip(*every, strict=True))
-    return {**options, "handles": handles, "labels": texts}
-
-
-def _aligned(made: Any, sections: list[tuple[str, list[tuple[Any, str]]]]) -> None:
-    """Let titles within a legend begin where the lines do."""
+    entries = [entry for column in columns for entry in column]
+    handles = [nothing if entry.handle is None else entry.handle for entry in entries]
+    made = draw(handles=handles, labels=[entry.text for entry in entries], **options)
     made.set_alignment("left")
-    if len(sections) == 1:
-        return
-    titles = {title for title, _ in sections}
-    for handle, text in zip(made.legend_handles, made.get_texts(), strict=True):
-        if (
-            text.get_text() in titles
-            and handle.get_linestyle() in {"none", "None"}
-            and handle.get_marker() in {"", "None", None}
-        ):
+    for entry, text in zip(entries, made.get_texts(), strict=True):
+        if entry.is_title:
             text.set_fontweight("bold")

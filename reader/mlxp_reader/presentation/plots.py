@@ -11,7 +11,7 @@ from mlxp.errors import InvalidKeyError
 from mlxp_reader.columns.keys import as_names, resolve_columns
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.presentation.categories import Categories, Words, categories, words
-from mlxp_reader.presentation.figures import Width, inches, legend, letters_for, most_columns, panels
+from mlxp_reader.presentation.figures import Section, Width, inches, legend, letters_for, most_columns, panels
 from mlxp_reader.presentation.lines import (
     BANDS,
     Line,
@@ -35,7 +35,6 @@ MOST_ENDS = 4
 _BROKEN_OFF = "then NaN or ∞"
 
 Array = npt.NDArray[Any]
-Section = tuple[str, list[tuple[Any, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
     scales = {**({"xscale": "log"} if logx else {}), **({"yscale": "log"} if logy else {})}
     with letters_for(width):
         axes = _drawn(lines, look, names | scales, width, ax)
-    return axes if row is not None else axes.ravel() if col is not None else axes.flat[0]
+    return axes if channels["row"] else axes.ravel() if channels["col"] else axes.flat[0]
 
 
 def _look(lines: list[Line], channels: dict[str, list[str]], called: Words, palette: Palette, max_points: int) -> Look:
@@ -304,7 +303,7 @@ def _section(channel: Categories, title: str, handles: list[Any], by_value: dict
     for at in chosen:
         text, n = channel.texts[at], _counts(by_value[at]) if by_value else ""
         entries.append((handles[at], plain(f"{text} ({n})" if text and n else text or n)))
-    return plain(title), entries
+    return plain(title if len(entries) == count else f"{title}: {count} values"), entries
 
 
 def _telling(lines: list[Line], channels: list[Categories]) -> int | None:

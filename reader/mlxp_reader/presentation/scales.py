@@ -84,7 +84,7 @@ def scale(key: str, values: Sequence[Any], words: Words, log: bool | None = None
     is_row = row or words.wanted(key) is not None or not on_scale or not are_beside or (others and len(on_scale) < 2)
     if is_row:
         return _in_a_row(key, values, words)
-    return _on_a_scale(values, on_scale, others, is_log)
+    return _on_a_scale(values, on_scale, others, is_log, words)
 
 
 def _in_a_row(key: str, values: Sequence[Any], words: Words) -> Scale:
@@ -94,7 +94,7 @@ def _in_a_row(key: str, values: Sequence[Any], words: Words) -> Scale:
     return Scale(places, np.zeros(len(places), dtype=np.bool_), is_log=False, ticks=ticks)
 
 
-def _on_a_scale(values: Sequence[Any], numbers: list[float], others: list[Any], is_log: bool) -> Scale:
+def _on_a_scale(values: Sequence[Any], numbers: list[float], others: list[Any], is_log: bool, words: Words) -> Scale:
     edges = np.array([min(numbers), max(numbers)], dtype=np.float64)
     low, high = np.log10(edges) if is_log else edges
     gap = _GAP * ((high - low) or 1.0)
@@ -105,14 +105,15 @@ def _on_a_scale(values: Sequence[Any], numbers: list[float], others: list[Any], 
     beside = {one: float(10**place if is_log else place) for one, place in beside.items()}
     places = np.array([beside.get(rank(value), value) for value in values], dtype=np.float64)
     is_joined = np.array([rank(value) not in beside for value in values], dtype=np.bool_)
-    return Scale(places, is_joined, is_log, _ticks(numbers, [*below, *above], beside))
+    return Scale(places, is_joined, is_log, _ticks(numbers, [*below, *above], beside, words))
 
 
-def _ticks(numbers: list[float], others: list[Any], beside: dict[Any, float]) -> dict[float, str]:
+def _ticks(numbers: list[float], others: list[Any], beside: dict[Any, float], words: Words) -> dict[float, str]:
     if not others:
         return {}
     ordered = sorted(numbers)
     few = ordered if len(ordered) <= 8 else [ordered[at] for at in np.linspace(0, len(ordered) - 1, 5).astype(int)]
-    texts = distinct_texts([*few, *others])
+    values = [*few, *others]
+    texts = [words.name(value, text) for value, text in zip(values, distinct_texts(values), strict=True)]
     places = [*map(float, few), *(beside[rank(value)] for value in others)]
     return dict(zip(places, texts, strict=True))

@@ -30,7 +30,8 @@ def to_table(frame: Runs, columns: list[str] | None, tablefmt: str, **options: A
     texts = [at for at, column in enumerate(cells) if any(isinstance(value, str) for value in column)]
     rows = list(zip(*cells, strict=True))
     options["headers"] = [printable(str(head)) for head in options.get("headers", names)]
-    return tabulate(rows, **{"tablefmt": tablefmt, "disable_numparse": texts, **options})
+    digits = [_digits(frame, name, column) for name, column in zip(names, cells, strict=True)]
+    return tabulate(rows, **{"tablefmt": tablefmt, "disable_numparse": texts, "floatfmt": digits, **options})
 
 
 def check_format(tablefmt: Any) -> None:
@@ -56,6 +57,13 @@ def _column(frame: Runs, name: str, tablefmt: str) -> list[Any]:
     # NaN among floats may be what was logged, or not; elsewhere it stands for what is missing.
     is_float = isinstance(column.dtype, np.dtype) and column.dtype.kind == "f"
     return [None if is_missing(value) and not is_float else _cell(value, tablefmt) for value in column.tolist()]
+
+
+def _digits(frame: Runs, name: str, column: list[Any]) -> str:
+    """Return the format of the numbers of a column: of a key, with as many digits as tell its values apart."""
+    numbers = {value for value in column if isinstance(value, float) and not is_missing(value)}
+    is_key = name in frame.columns
+    return ".15g" if is_key and len({f"{number:g}" for number in numbers}) < len(numbers) else "g"
 
 
 def _cell(value: Any, tablefmt: str) -> Any:

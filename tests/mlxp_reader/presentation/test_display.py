@@ -164,3 +164,10 @@ def test_long_texts_of_cells_are_cut_for_people_and_whole_for_programs():
     assert len(runs.to_table().splitlines()[2]) <= 200
     assert len(runs.to_table(tablefmt="github")) < 1_000
     assert runs.to_table(tablefmt="tsv").count("word") == 20_000
+
+
+def test_numbers_that_agree_in_six_digits_are_told_apart(log_runs):
+    runs = log_runs(*[({"n": n}, {}) for n in (1000000.0, 1000001.0)])
+    assert [line.split()[-1] for line in repr(runs).splitlines()[2:4]] == ["1000000.0", "1000001.0"]
+    assert [line.split()[0] for line in runs.to_table().splitlines()[2:]] == ["1000000", "1000001"]
+    assert [line.split()[0] for line in runs.to_table(floatfmt=".1f").splitlines()[2:]] == ["1000000.0", "1000001.0"]

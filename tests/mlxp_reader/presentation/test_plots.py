@@ -232,8 +232,10 @@ def test_many_lines_are_labelled_by_colour():
 
 def test_of_very_many_shades_some_are_labelled():
     runs = runs_of([[float(at), 1.0] for at in range(40)], lr=[at / 8 for at in range(40)])
-    labels = [text.get_text() for text in runs.plot_metric("val.loss", hue="lr").get_legend().get_texts()]
+    legend = runs.plot_metric("val.loss", hue="lr").get_legend()
+    labels = [text.get_text() for text in legend.get_texts()]
     assert labels == ["0", "1.125", "2.375", "3.625", "4.875"]
+    assert legend.get_title().get_text() == "lr: 40 values"
 
 
 def test_no_runs_make_a_picture_that_says_so():
@@ -534,3 +536,12 @@ def test_long_texts_are_cut_and_stay_apart():
 def test_a_wrong_choice_of_looks_is_answered_in_one_sentence(options, message):
     with pytest.raises(InvalidKeyError, match=message):
         UNEQUAL.plot_metric("val.loss", **options)
+
+
+@pytest.mark.parametrize("band", ["std", "sem", "ci95", "bootstrap", "min-max", "iqr", None])
+@pytest.mark.parametrize("smooth", [0.0, 0.9])
+def test_runs_that_diverge_are_drawn_with_every_band(band, smooth):
+    runs = runs_of([[3.0, 2.0, INF, NAN], [3.0, NAN, 1.0, 0.5], [3.0, 2.5, -INF, 0.1]], seed=[1, 2, 3])
+    axes = runs.plot_metric("val.loss", over="seed", band=band, smooth=smooth, logy=True)
+    axes.figure.canvas.draw()
+    assert drawn(axes)[0] == 3.0

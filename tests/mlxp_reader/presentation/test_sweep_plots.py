@@ -234,3 +234,9 @@ def test_an_infinite_mean_is_said_and_has_no_colour():
     runs = dropouts("a", "b").assign(score=[1.0, np.inf, 3.0, 4.0], **{"config.model": ["x", "x", "y", "y"]})
     axes = runs.plot_sweep(["dropout", "model"], "score", over="seed")
     assert [text.get_text() for text in axes.texts] == ["inf", "–", "–", "3.5"]
+
+
+def test_what_stands_beside_a_scale_has_the_name_that_users_give_it():
+    labels = {None: "off", "dropout": "Dropout"}
+    axes = dropouts(0.1, None, 0.5).plot_sweep("dropout", "score", over="seed", labels=labels)
+    assert (list(ticks(axes)), axes.get_xlabel()) == (["0.1", "0.5", "off"], "Dropout")
