@@ -4,6 +4,7 @@ Each type is a row of `ARTIFACT_TYPES`. The libraries that a type needs are impo
 artifact of type ``pickle`` or ``torch`` can execute code stored in the file: load only what you trust.
 """
 
+import contextlib
 import functools
 import importlib
 import io
@@ -24,6 +25,15 @@ class ArtifactType:
 
     save: Callable[[Any, str], Any]
     load: Callable[[str], Any]
+
+
+_LIBRARIES = {"pickle": "dill", "numpy": "numpy", "torch": "torch", "image": "PIL.Image"}
+
+
+def prepare(name: str) -> None:
+    """Import what a built-in type needs to save, if it is installed."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module(_LIBRARIES.get(name, "sys"))
 
 
 def _needed(module: str, *, to: str, install: str | None = None) -> Any:

@@ -21,11 +21,11 @@ from mlxp.run_directory.artifact_places import (
     place_of,
     target_of,
 )
-from mlxp.run_directory.artifact_types import ArtifactType
+from mlxp.run_directory.artifact_types import ArtifactType, prepare
 from mlxp.run_directory.files import read_yaml, sync_folder, write_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.liveness import process_exists
-from mlxp.running.forks import Locked
+from mlxp.running.forks import Locked, no_fork
 from mlxp.running.keys_file import KeysFile
 
 _under_way: set[Path] = set()
@@ -51,6 +51,8 @@ class ArtifactFiles(Locked):
             If the file cannot be written; the previous artifact is then still there.
         """
         try:
+            with no_fork:
+                prepare(artifact_type)
             with _saving_folder(self.run.artifacts) as folder:
                 functions.save(artifact, os.path.join(folder, name.name))  # noqa: PTH118 - they have always got a str
                 saved = _only_file(folder, name)

@@ -1,12 +1,26 @@
 """A file that lists the names in use: the keys of each metrics file, or the artifacts of each type."""
 
+import contextlib
+import os
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mlxp.run_directory.files import read_yaml, write_atomically
+from mlxp.run_directory.files import read_mapping, write_atomically
 from mlxp.running.forks import no_fork
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+_PATIENCE = 2.0
+"""Seconds after which keys are written though another process seems to be writing; a file system may be confused."""
+
+_PAUSE = 0.002
 
 
 class KeysFile:
@@ -19,7 +33,7 @@ class KeysFile:
 
     def add(self, names: tuple[str, ...], keys: list[str]) -> None:
         """Add `keys` to the list under `names`; the file is rewritten only if one of them is new."""
-        with no_fork:
+        with no_fork, _alone(self.path.parent):
             self._add(names, keys)
 
     def _add(self, names: tuple[str, ...], keys: list[str]) -> None:
@@ -32,7 +46,6 @@ class KeysFile:
         if new:
             known.update(dict.fromkeys(new))
             try:
-                self.path.parent.mkdir(exist_ok=True)
                 write_atomically(self.path, "".join(_lines(self.content)))
             except BaseException:
                 for key in new:  # they are still to be written: the disk may have place the next time
@@ -50,8 +63,8 @@ class KeysFile:
         # An earlier attempt of the run, or another process that logs into it, has its keys in the file.
         stamp = self._stamp()
         if stamp != self.stamp:
-            stored = read_yaml(self.path)
-            if isinstance(stored, dict) and "" in stored.values():  # MLXP 1 had a file per log, of that log's name
+            stored = read_mapping(self.path)  # nothing, if it is damaged: the run goes on
+            if "" in stored.values():  # MLXP 1 had a file per log, of that log's name
                 stored = {self.path.stem: stored}
             _merge(self.content, stored)
             self.stamp = stamp
@@ -64,8 +77,35 @@ class KeysFile:
         return status.st_mtime_ns, status.st_ino
 
 
-def _merge(content: dict[str, Any], stored: Any) -> None:
-    for name, keys in stored.items() if isinstance(stored, dict) else ():
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process of this computer at a time read and write in a folder, where the file system can do that.
+
+    Two that write at once would each put down its own keys only. Workers of one run are on one computer, mostly.
+    """
+    folder.mkdir(exist_ok=True)
+    with contextlib.ExitStack() as afterwards:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):
+                descriptor = os.open(folder, os.O_RDONLY)
+                afterwards.callback(os.close, descriptor)
+                _wait_for(descriptor)
+        yield
+
+
+def _wait_for(descriptor: int) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_PAUSE)
+        else:
+            return
+
+
+def _merge(content: dict[str, Any], stored: Mapping[Any, Any]) -> None:
+    for name, keys in stored.items():
         if isinstance(keys, dict):
             _merge(content.setdefault(str(name), {}), keys)
         elif isinstance(keys, list):

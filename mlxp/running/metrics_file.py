@@ -82,16 +82,12 @@ class MetricsFile(Locked):
                 os.lseek(self._descriptor, self._mark, os.SEEK_SET)
             except OSError:  # a file without positions, or of smaller ones only: each write is made sure of
                 pass
-            self._check_now_and_then()
-
-    def _check_now_and_then(self) -> None:
-        now = time.monotonic()
-        if now - self._checked_at > _CHECK_INTERVAL:
-            self._checked_at = now
+            if not is_ours and self._is_closed:
+                self.close()
+        if time.monotonic() - self._checked_at > _CHECK_INTERVAL:
+            self._checked_at = time.monotonic()
             if self.is_gone():
                 raise self._removed()
-        if self._is_closed:
-            self.close()
 
     def _written_again(self, line: bytes, error: OSError) -> int:
         if error.errno != errno.EBADF:
