@@ -263,7 +263,7 @@ class SeedGroups:
 
     def name(self, group: int) -> str:
         """Return the setting of a group as text."""
-        return setting(self.settings.iloc[group].to_dict()) or "all runs"
+        return setting({key: self.settings[key].iloc[group] for key in self.keys}) or "all runs"
 
     def _with_settings(self, columns: dict[str, Any]) -> pd.DataFrame:
         return self.settings.assign(**columns)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.settings import group_numbers
-from mlxp_reader.columns.keys import setting, short
+from mlxp_reader.columns.keys import short
 from mlxp_reader.notices import notice, some
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _kinds(table: pd.DataFrame, per: list[str]) -> "pd.Series[int]":
 
 def _tell_ties(tied: pd.DataFrame, groups: "SeedGroups", what: str) -> None:
     if len(tied):
-        names = [setting(groups.settings.iloc[group].to_dict()) for group in tied.index]
+        names = [groups.name(group) for group in tied.index]
         notice(f"the first of several settings with the same mean of {what} is taken: {some(names)}")
 
 

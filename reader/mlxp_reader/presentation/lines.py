@@ -154,7 +154,9 @@ def _single(frame: Runs, found: list[Curve], request: Request) -> list[Line]:
     for run, (x, values) in enumerate(found):
         if len(x):
             told = {key: frame[key].iloc[run] for key in request.by}
-            lines.append(Line({**told, "run": ids[run]}, x, values, None, None, np.ones(len(x), dtype=np.int64), False))
+            lines.append(
+                Line({**told, "run": ids[run]}, x, values, None, None, np.ones(len(x), dtype=np.int64), is_mean=False)
+            )
     return lines
 
 
@@ -164,14 +166,12 @@ def _averaged(frame: Runs, found: list[Curve], request: Request) -> list[Line]:
         vary = f"var{'y' if len(others) > 1 else 'ies'}"
         notice(f"{some(others)} {vary} too, so that several lines look alike; name that as hue, style or col")
     lines = []
-    for group in range(len(groups)):
+    for group, values in enumerate(groups.values(groups.keys)):
         mine = [found[run] for run in groups.places(group) if len(found[run][0])]
         if mine:
             x, table = align(mine, request.align)
-            told = groups.settings.iloc[group].to_dict()
-            lines.append(
-                Line({str(key): value for key, value in told.items()}, x, *spread_around(table, request.band), True)
-            )
+            told = dict(zip(groups.keys, values, strict=True))
+            lines.append(Line(told, x, *spread_around(table, request.band), is_mean=True))
     return lines
 
 

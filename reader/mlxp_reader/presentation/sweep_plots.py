@@ -108,13 +108,14 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
     check_choice("kind", kind, KINDS)
     inches(width)
     along, hues = resolve_columns(frame, keys), resolve_columns(frame, hue)
-    if len(along) not in {1, 2} or (len(along) == 2 and (hues or kind != "mean")):
+    is_map = len(along) == 2 and along[0] != along[1] and not hues and kind == "mean"
+    if len(along) != 1 and not is_map:
         raise InvalidKeyError("plot_sweep takes one key, or two without hue; plot_parallel draws any number of them")
     called = words(labels, order, frame.columns)
     groups = seed_groups(frame, over, exclude, by=[*along, *hues])
     table = groups.spread_out(numbers_of(frame, value))
     with letters_for(width):
-        if len(along) == 2:
+        if is_map:
             return draw_heat_map(_axis(ax, width, 0), groups, table, called, value)
         found = categories(hues, groups.values(hues), called)
         places = scale(along[0], groups.settings[along[0]].tolist(), called, logx, row=kind == "box")

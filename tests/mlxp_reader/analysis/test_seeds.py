@@ -9,7 +9,6 @@ from scipy import stats
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader import DataFrame
-from mlxp_reader.analysis.settings import codes
 
 STAT = "test.acc.last"
 
@@ -189,13 +188,6 @@ def test_keys_that_change_with_a_named_one_do_not_mix_its_settings():
 def test_settings_that_agree_in_six_digits_are_two_groups():
     runs = runs_of([1.0, 2.0, 3.0, 4.0], n=[1000000.0, 1000000.0, 1000001.0, 1000001.0], seed=[1, 2] * 2)
     assert runs.over("seed").aggregate(STAT, "mean")["mean"].tolist() == [1.5, 3.5]
-
-
-def test_true_and_one_are_two_settings_and_so_are_none_and_what_is_missing():
-    values = pd.Series([True, 1, None, pd.NA, float("nan")], dtype=object)
-    numbers, different = codes(values)
-    assert numbers.tolist() == [1, 0, 2, 4, 3]
-    assert (different[:3], different[4]) == ([1, True, None], pd.NA)
 
 
 def test_runs_of_a_group_keep_their_labels():

@@ -545,3 +545,31 @@ def test_runs_that_diverge_are_drawn_with_every_band(band, smooth):
     axes = runs.plot_metric("val.loss", over="seed", band=band, smooth=smooth, logy=True)
     axes.figure.canvas.draw()
     assert drawn(axes)[0] == 3.0
+
+
+def test_values_of_any_kind_have_the_same_texts_in_every_picture():
+    columns = {
+        "flag": [True, False],
+        "day": pd.to_datetime(["2026-01-01", "2026-01-02"]),
+        "kind": pd.Categorical(["x", "y"]),
+        "shape": pd.array([[1, 2], {"a": 1}], "mixed"),
+        "count": pd.array([2**60 + 1, pd.NA], "Int64"),
+    }
+    texts = {
+        "flag": ["False", "True"],
+        "day": ["2026-01-01 00:00:00", "2026-01-02 00:00:00"],
+        "kind": ["x", "y"],
+        "shape": ["[1, 2]", "{'a': 1}"],
+        "count": ["1152921504606846977", "–"],
+    }
+    for key, values in columns.items():
+        runs = runs_of([[1.0, 2.0]] * 2, **{key: values, "seed": [1, 1]}).assign(score=[1.0, 2.0])
+        for axes in (
+            runs.plot_metric("val.loss", hue=key),
+            runs.plot_metric("val.loss", hue=key, over="seed"),
+            runs.plot_sweep(key, "score", hue=key, over="seed"),
+        ):
+            assert [label.removesuffix(" (n=1)") for label in labels(axes)] == texts[key]
+        assert [line.split("  ")[0] for line in runs.table(key, value="score").to_table().splitlines()[2:]] == texts[
+            key
+        ]

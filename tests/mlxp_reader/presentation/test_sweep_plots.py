@@ -77,7 +77,13 @@ def test_a_mean_of_different_settings_is_refused():
 
 @pytest.mark.parametrize(
     ("keys", "options"),
-    [(["lr", "model", "seed"], {}), ([], {}), (["lr", "model"], {"hue": "seed"}), ("lr", {"band": "sd"})],
+    [
+        (["lr", "model", "seed"], {}),
+        ([], {}),
+        (["lr", "model"], {"hue": "seed"}),
+        (["lr", "lr"], {}),
+        ("lr", {"band": "sd"}),
+    ],
 )
 def test_what_cannot_be_drawn_is_refused(keys, options):
     with pytest.raises(InvalidKeyError, match=r"one key, or two without hue|band is one of"):
