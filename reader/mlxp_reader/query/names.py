@@ -184,22 +184,23 @@ def _unknown(name: str, kinds: Mapping[str, Kind], wanted: _Wanted) -> str:
     metric, _, statistic = name.rpartition(".")
     if kinds.get(metric) == "metric" and "statistic" in wanted.kinds:
         return f"there is no statistic '{statistic}' of {metric}; there are {listed('and')}"
-    candidates = _candidates(kinds, wanted)
-    known = suggestion(name, candidates)
-    if not known and wanted.noun == "field":
+    fields = [field for field, kind in kinds.items() if kind in wanted.kinds]
+    statistics = _statistics_like(name, kinds) if "statistic" in wanted.kinds else []
+    nearest = list(dict.fromkeys([*statistics, *near(name, fields)]))[:3]
+    if nearest:
+        known = f"; did you mean {' or '.join(nearest)}?"
+    elif wanted.noun == "field":
         known = "; reader.searchable lists what there is, and `mlxp show ID` what a run has"
-    if not known:
-        known = f"; there are {some(candidates)}" if candidates else "; there is none"
+    else:
+        known = f"; there are {some(fields)}" if fields else "; there is none"
     return f"there is no {wanted.noun} '{name}'{known}"
 
 
-def _candidates(kinds: Mapping[str, Kind], wanted: _Wanted) -> list[str]:
-    """Return the names that could be meant where something is wanted."""
-    fields = [field for field, kind in kinds.items() if kind in wanted.kinds]
-    if "statistic" in wanted.kinds:
-        metrics = (field for field, kind in kinds.items() if kind == "metric")
-        fields += [f"{metric}.{statistic}" for metric in metrics for statistic in STATISTICS]
-    return fields
+def _statistics_like(name: str, kinds: Mapping[str, Kind]) -> list[str]:
+    """Return statistics of the metrics that are like the one that `name` asks for: by metrics, which are fewer."""
+    metric, _, statistic = name.rpartition(".")
+    metric, statistic = (metric, statistic) if statistic in STATISTICS else (name, "last")
+    return [f"{one}.{statistic}" for one in near(metric, [field for field, kind in kinds.items() if kind == "metric"])]
 
 
 def near(name: str, names: Iterable[str]) -> list[str]:
@@ -217,15 +218,3 @@ def near(name: str, names: Iterable[str]) -> list[str]:
     bare = {known.partition(".")[2]: known for known in names if is_metadata(known)}
     similar += [bare[match] for match in difflib.get_close_matches(name, bare, n=3)]
     return list(dict.fromkeys(within + similar))[:3]
-
-
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """Return the end of a message about something that does not exist: the names that are like it.
-
-    Examples
-    --------
-    >>> suggestion("train.lsos", ["train.loss", "config.seed"])
-    '; did you mean train.loss?'
-    """
-    nearest = near(name, names)
-    return f"; did you mean {' or '.join(nearest)}?" if nearest else ""

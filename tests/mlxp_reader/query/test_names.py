@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import time
 import warnings
 
 import matplotlib as mpl
@@ -241,3 +242,13 @@ def test_there_is_no_statistic_of_that_name():
         InvalidKeyError, match=r"there is no statistic 'lst' of test.acc; there are last, first, .* and argmax"
     ):
         resolve("test.acc.lst", ["test.acc"])
+
+
+def test_an_unknown_name_among_very_many_is_answered_at_once():
+    fields = [f"config.key_{k}" for k in range(2000)] + [f"train.metric_{k}" for k in range(2000)]
+    started = time.process_time()
+    with pytest.raises(InvalidKeyError, match=r"did you mean train.metric_"):
+        resolve("train.metrik_7.min", fields)
+    with pytest.raises(InvalidKeyError, match=r"reader.searchable"):
+        resolve("something else", fields)
+    assert time.process_time() - started < 3
