@@ -262,15 +262,16 @@ def _problem_of(step: Callable[[], None]) -> Exception | None:
 
 def _leave_forked_process(error: BaseException | None) -> NoReturn:
     """End a copy of the process that the task made by forking, and that came back from the task as the run does."""
-    code = 0
-    if isinstance(error, SystemExit):
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    elif error is not None:
-        traceback.print_exception(error)
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    code = int(error is not None)
+    try:
+        if isinstance(error, SystemExit):
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        elif error is not None:
+            traceback.print_exception(error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:  # whatever the task has done to the streams, this copy must not go on as the run
+        os._exit(code)
 
 
 def _refuse_if_alive(settings: LoggerSettings) -> None:

@@ -1,11 +1,12 @@
 """Closes, kills and forks processes that log, many times, and checks each time that every record is where it belongs.
 
-    python stress.py closes|close_ranges|kills|forks|terminations TIMES DIRECTORY
+    python stress.py closes|close_ranges|kills|forks|terminations|pools TIMES DIRECTORY
 
 Prints how often it was done, and how many records were checked.
 """
 
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -204,6 +205,17 @@ def terminations(times, directory):
                     raise AssertionError(number)
                 time.sleep(0.0005)
         assert -os.waitstatus_to_exitcode(ended[1]) in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1), ended
+    return times
+
+
+def pools(times, _directory):
+    """Pools of workers that a run forks end, though their work has hardly begun."""
+    context = multiprocessing.get_context("fork")
+    with signals_raised():
+        for number in range(times):
+            with context.Pool(3) as workers:
+                if number % 2:
+                    workers.map(abs, range(3))
     return times
 
 

@@ -259,7 +259,7 @@ def test_info_keeps_the_keys_of_earlier_releases(actions):
     ]
 
 
-@pytest.mark.parametrize(("child", "code"), [("value", 0), ("exit", 3), ("fail", 1)])
+@pytest.mark.parametrize(("child", "code"), [("value", 0), ("exit", 3), ("fail", 1), ("close-stdout", 0)])
 def test_forked_copy_that_comes_back_from_the_task_is_not_the_run(actions, child, code):
     result = actions.run("action=fork,value", f"+child={child}", "number=3")
     assert result.stdout.splitlines()[-1] == f"returned [{code}, 3]", result.stderr

@@ -21,6 +21,7 @@ COUNTS = {  # in the gate, and on demand
     "kills": (40, 1000),
     "forks": (40, 500),
     "terminations": (60, 1000),
+    "pools": (12, 250),
 }
 
 
