@@ -205,17 +205,17 @@ def _add_plot(verbs: Any) -> None:
 
 
 def _add_status(verbs: Any) -> None:
-    text = "Tell what became of the runs, and why, as far as the schedulers know."
+    text = "Show the status of the runs, and the reason where a run is not complete, as far as it is known."
     status = _job_verb(verbs, "status", text, "mlxp status \"info.status == 'FAILED'\"")
     status.add_argument("query", nargs="?", metavar="QUERY", help=f"{_QUERY}; default: all")
     status.add_argument("--json", action="store_true", help="print a list with one object per run")
 
 
 def _add_output(verbs: Any) -> None:
-    output = _job_verb(verbs, "output", "Print what a run has printed.", "mlxp output 12 --stderr --follow")
+    output = _job_verb(verbs, "output", "Print the output of a run.", "mlxp output 12 --stderr --follow")
     output.add_argument("log_id", type=int, metavar="ID", help="the run's id")
     output.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
-    output.add_argument("--stderr", action="store_true", help="what it has printed as errors")
+    output.add_argument("--stderr", action="store_true", help="its error stream instead")
 
 
 def _add_cancel(verbs: Any) -> None:

@@ -97,7 +97,7 @@ class RunStarter:
         if self._is_launching_process and self.argv is not None:
             sys.argv = list(self.argv)
         if is_planning():
-            raise NotStartedError("the program shall only report what it would run")
+            raise NotStartedError("the program only reports what it would run")
         number, overrides = _number_and_overrides()
         overrides = [override for override in overrides if override not in self.own_overrides]
         run = self._prepared(number, overrides, composed)

@@ -260,7 +260,7 @@ def _check_understood(root: "Node", path: Path) -> None:
     for statement in root.children:
         if statement.has_error and any(_is_pythonic(word) for word in text_of(statement).replace(";", " ").split()):
             raise ScriptError(
-                f"{path}, line {statement.start_point.row + 1}: cannot be taken apart; "
+                f"{path}, line {statement.start_point.row + 1}: cannot be parsed; "
                 "write the command that starts Python on a line of its own"
             )
 

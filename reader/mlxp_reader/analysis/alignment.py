@@ -21,7 +21,7 @@ def curves_by_run(found: Curves, metric: str, runs: int) -> list[Curve]:
     """Return the curve of each of all `runs`; of a step that was logged several times, the last value holds."""
     values = found.columns[metric]
     if values.dtype == object:
-        raise InvalidKeyError(f"the values of {metric} are no numbers: they have no mean and no curve")
+        raise InvalidKeyError(f"the values of {metric} are not numbers, so they have no mean and no curve")
     edges = np.searchsorted(found.run, np.arange(runs + 1))
     steps, numbers = found.step, values.astype(np.float64, copy=False)
     pieces = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)

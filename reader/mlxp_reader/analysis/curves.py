@@ -84,7 +84,7 @@ def curves(frame: Runs, metrics: Sequence[str], step: str | None = None) -> Curv
     Raises
     ------
     InvalidKeyError
-        If there is no such metric or key, or if the steps are no numbers.
+        If there is no such metric or key, or if the steps are not numbers.
     """
     by_log: dict[str, list[str]] = {}
     for name in dict.fromkeys(metrics):
@@ -205,7 +205,7 @@ def _of_one_log(frame: Runs, log_name: str, names: list[str], step: str | None) 
     told_by = step_name(frame, log_name, step)
     steps = None if told_by is None else flats.get(told_by) or _flat(frame, told_by)
     if steps is not None and steps.array.dtype == object:
-        raise InvalidKeyError(f"the values of {told_by} are no numbers; name the key of the steps by step=")
+        raise InvalidKeyError(f"the values of {told_by} are not numbers; name the key of the steps by step=")
     if all(first.is_like(other) for other in [*flats.values(), *([steps] if steps is not None else [])]):
         # The usual case, in which nothing has to be looked for.
         told = first.record if steps is None else steps.array

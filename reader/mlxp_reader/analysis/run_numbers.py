@@ -23,4 +23,4 @@ def numbers_of(frame: Runs, name: str) -> Numbers:
     try:
         return np.array([np.nan if is_missing(value) else value for value in series.tolist()], dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidKeyError(f"'{name}' holds something else than numbers") from error
+        raise InvalidKeyError(f"'{name}' does not hold numbers only") from error

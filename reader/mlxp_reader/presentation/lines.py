@@ -82,7 +82,7 @@ def _curves(frame: Runs, request: Request) -> tuple[list[Curve], str]:
     found = beside(frame, metric, place, step)
     places, values = found.step, found.columns[metric]
     if np.dtype(object) in {values.dtype, places.dtype}:
-        raise InvalidKeyError(f"{metric} or {place} holds texts, which are not to be drawn")
+        raise InvalidKeyError(f"{metric} or {place} holds text, which cannot be drawn")
     if len(values) and np.isnan(places).all():
         notice(f"{metric} and {place} were never logged at the same step")
     edges = np.searchsorted(found.run, np.arange(len(frame) + 1)).tolist()

@@ -289,11 +289,11 @@ def _fields(form: str | None) -> list[str]:
             format(1 if field == "count" else 1.0, spec or "")
     except ValueError as error:
         raise InvalidKeyError(
-            f"{form!r} is no format of a cell, such as '{{mean:.1f}} ± {{std:.1f}}': {error}"
+            f"{form!r} is not a format of a cell, such as '{{mean:.1f}} ± {{std:.1f}}': {error}"
         ) from error
     for field, _ in parts:
         if field not in SPREADS or field == "bootstrap":
-            raise InvalidKeyError(f"'{{{field}}}' is no field of a cell's format; there are {', '.join(SPREADS)}")
+            raise InvalidKeyError(f"'{{{field}}}' is not a field of a cell's format; there are {', '.join(SPREADS)}")
     return [field for field, _ in parts]
 
 

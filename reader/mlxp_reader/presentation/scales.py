@@ -77,7 +77,7 @@ def scale(key: str, values: Sequence[Any], words: Words, log: bool | None = None
     # Zero has no place on a logarithmic scale: like None, it stands beside it.
     is_log = log if log is not None else spans_decades(positive) and min(numbers) >= 0
     if is_log and (not positive or min(numbers) < 0):
-        raise InvalidKeyError(f"a logarithmic axis has no place for the values of {words.key(key)}: some are negative")
+        raise InvalidKeyError(f"a logarithmic axis cannot show the values of {words.key(key)}: some are negative")
     on_scale = positive if is_log else numbers
     others = [value for value in different if rank(value) not in set(map(rank, on_scale))]
     are_beside = all(is_missing(value) or is_numeric([value]) for value in others)

@@ -162,7 +162,7 @@ def test_table_of_mlxp_1_has_null_where_a_run_has_nothing(answer, old):
         (["plot", "val.loss", "-o", "a.png", "--hue", "lr"], "did you mean config.optimizer.lr?"),
         (["plot", "val.loss", "-o", "a.png", "--hue", "optimizer"], "did you mean config.optimizer.lr?"),
         (["plot", "val.loss", "-o", "a.png", "--smooth", "2"], "smooth is a number from 0"),
-        (["plot", "val.loss", "-o", "a.xls"], "the ending of a.xls names no format of a picture; there are .avif, "),
+        (["plot", "val.loss", "-o", "a.xls"], "the ending of a.xls is not a format of pictures; there are .avif, "),
         (["plot", "val.loss", "-o", "no/where/a.png"], "cannot write no/where/a.png: "),
     ],
 )

@@ -142,7 +142,7 @@ def test_a_name_that_does_not_exist_is_answered_with_those_that_do(log_runs, cal
 
 def test_steps_that_are_texts_are_refused(log_runs):
     runs = log_runs(({}, {"train": [{"loss": 1.0, "phase": "main"}]}))
-    with pytest.raises(InvalidKeyError, match=r"train\.phase are no numbers"):
+    with pytest.raises(InvalidKeyError, match=r"train\.phase are not numbers"):
         runs.history("train.loss", step="phase")
 
 

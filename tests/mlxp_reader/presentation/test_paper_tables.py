@@ -85,7 +85,7 @@ def test_a_cell_is_formatted_as_asked(fmt, cell):
 
 @pytest.mark.parametrize("fmt", ["{mean:.1q}", "{mean", "{count:.1%z}", "mean}"])
 def test_what_is_no_format_is_answered_in_one_sentence(fmt):
-    with pytest.raises(InvalidKeyError, match=r"is no format of a cell, such as '\{mean:.1f\} ± \{std:.1f\}': "):
+    with pytest.raises(InvalidKeyError, match=r"is not a format of a cell, such as '\{mean:.1f\} ± \{std:.1f\}': "):
         tabulated(fmt=fmt)
 
 
@@ -178,7 +178,7 @@ def test_runs_without_the_metric_make_a_table_of_dashes():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fmt": "{mode}"}, "'{mode}' is no field of a cell's format"),
+        ({"fmt": "{mode}"}, "'{mode}' is not a field of a cell's format"),
         ({"best": "highest"}, "best is 'max' or 'min', not 'highest'"),
         ({"ties": "t"}, "ties is 'ci' or None, not 't'"),
     ],

@@ -173,7 +173,7 @@ def test_zero_stands_beside_a_logarithmic_axis():
 
 def test_the_axis_is_logarithmic_on_request_and_refuses_what_has_no_place():
     assert dropouts(2, 4).plot_sweep("dropout", "score", over="seed", logx=True).get_xscale() == "log"
-    with pytest.raises(InvalidKeyError, match="a logarithmic axis has no place for the values of dropout"):
+    with pytest.raises(InvalidKeyError, match="a logarithmic axis cannot show the values of dropout"):
         dropouts(-1, 4).plot_sweep("dropout", "score", over="seed", logx=True)
 
 
