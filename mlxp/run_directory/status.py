@@ -8,7 +8,8 @@ class Status(StrEnum):
     """The state of a run.
 
     From STARTING to KILLED a run says it of itself, in its info.yaml. PREPARED, SUBMITTED and REFUSED are said by who
-    submits it, in submission.yaml. LOST is never written: it is what others find.
+    submits it, in submission.yaml; a job that refuses to run says REFUSED in info.yaml. LOST is never written: it is
+    what others find.
     """
 
     PREPARED = "PREPARED"
@@ -16,7 +17,7 @@ class Status(StrEnum):
     SUBMITTED = "SUBMITTED"
     """The scheduler has accepted its job; the run has not started yet."""
     REFUSED = "REFUSED"
-    """The scheduler has not accepted its job."""
+    """The scheduler has not accepted its job, or the job refused to run."""
     STARTING = "STARTING"
     """The directory is there; the task has not been called yet."""
     RUNNING = "RUNNING"
