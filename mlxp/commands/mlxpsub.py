@@ -9,7 +9,7 @@ from mlxp.commands.completion import complete
 from mlxp.errors import InvalidSchedulerError, MLXPError
 from mlxp.jobs.batch import Batch, Packing
 from mlxp.jobs.submitter import Submitter, chosen_scheduler, directives_of
-from mlxp.jobs.submitting import submit_all, tell
+from mlxp.jobs.submitting import shown, submit_all, tell
 from mlxp.scheduler import SCHEDULERS, import_plugin, problem_with
 from mlxp.scripts.plan import make_plan
 from mlxp.scripts.script import read_script
@@ -93,10 +93,12 @@ def _print_plan(batch: Batch) -> None:
         return
     shares = batch.shares(runs)
     shape = batch.packing.words(batch.submitter.scheduler, len(shares), sum(map(len, shares)))
-    planned = batch.submitter.plan.runs
-    overrides = [" ".join(planned[one.content["number"]][1].overrides) for one in runs]
+    overrides = [" ".join(batch.submitter.overrides(one.content["number"])) for one in runs]
+    several = len(batch.submitter.parents) > 1
     lines = [f"{len(runs)} runs, {shape}:"]
-    lines += [f"  run {one.directory.log_id}: {words}" for one, words in zip(runs, overrides, strict=True)]
+    lines += [
+        f"  run {shown(one.directory, several=several)}: {words}" for one, words in zip(runs, overrides, strict=True)
+    ]
     script, text = batch.script_of(shares[0])
     lines += ["", f"the script of the first submission, {script}:", "", text.rstrip("\n")]
     first = runs[0].directory

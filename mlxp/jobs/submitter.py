@@ -19,6 +19,7 @@ from mlxp.running.recorded_configuration import identity
 from mlxp.running.submitted_run import VARIABLE as RUN_VARIABLE
 from mlxp.scheduler import SCHEDULERS, Scheduler, problem_with, scheduler_named
 from mlxp.scripts.job_script import JobWriter, command_line, quoted
+from mlxp.scripts.job_words import named
 from mlxp.scripts.plan import Plan
 from mlxp.scripts.python_command import clearing_launcher
 from mlxp.scripts.script import Script
@@ -168,6 +169,10 @@ class Submitter:
         """The path of the shell that the script is written for."""
         return shell_path(self.plan.script.interpreter)
 
+    def overrides(self, number: int) -> list[str]:
+        """Return the overrides of the run with this `number`, as people are to read them."""
+        return [named(one, self.plan.variables.markers) for one in self.plan.runs[number][1].overrides]
+
     def prepare(self, number: int, batch: str) -> Submission:
         """Create the directory of the run with this `number`, write what is in it, and return its submission."""
         step, run = self.plan.runs[number]
@@ -185,7 +190,7 @@ class Submitter:
             scheduler_job_id=None,
             attempt=1,
             run=command_line(self.plan, step, run),
-            overrides=run.overrides,
+            overrides=self.overrides(number),
             shell=self.shell,
             version_manager=run.version_manager,
             batch=batch,

@@ -1,13 +1,16 @@
 """Submits a batch, and tells what becomes of each run: for ``mlxpsub``, and for a program that submits itself."""
 
+import functools
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mlxp.jobs.batch import Batch
 from mlxp.jobs.submission import Submission
+from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.status import Status
 
 
@@ -18,7 +21,7 @@ def submit_all(batch: Batch, program: str) -> int:
     try:
         with interrupts_between_steps() as stop_if_interrupted:
             batch.prepare(stop_if_interrupted)
-            batch.submit(stop_if_interrupted, _print_line)
+            batch.submit(stop_if_interrupted, functools.partial(_print_line, several=len(batch.submitter.parents) > 1))
     except KeyboardInterrupt:
         done = sum(one.status is Status.SUBMITTED for one in batch.submissions)
         print(
@@ -39,12 +42,20 @@ def _what_is_resumed(batch: Batch) -> str:
     return "the submission that was cut short is complete by now: give the command again to submit the runs once more"
 
 
-def _print_line(submission: Submission) -> None:
+def shown(directory: RunDirectory, *, several: bool) -> str:
+    """Return what a run is called where people read it: by its id, and its directory where there are `several`."""
+    if not several:
+        return str(directory.log_id)
+    path = directory.path
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _print_line(submission: Submission, *, several: bool) -> None:
     if submission.status is Status.SUBMITTED:
         what = f"job {submission.job_id}"
     else:
         what = f"not submitted: {submission.content['error']}"
-    tell(f"run {submission.directory.log_id}: {what}: {submission.content['run']}")
+    tell(f"run {shown(submission.directory, several=several)}: {what}: {submission.content['run']}")
 
 
 def tell(line: str) -> None:

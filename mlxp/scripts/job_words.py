@@ -48,6 +48,11 @@ def quoted_for_job(word: str, markers: Mapping[str, str]) -> str:
     return f'"{"".join(put_in)}"'
 
 
+def named(text: str, markers: Mapping[str, str]) -> str:
+    """Return a text for people, with the names of variables in the place of the `markers` that stand for them."""
+    return "".join(f"${markers[part]}" if part in markers else part for part in _split(text, markers))
+
+
 def _split(text: str, markers: Mapping[str, str]) -> list[str]:
     if not markers:
         return [text]
@@ -149,7 +154,7 @@ def recorded(plan: "Plan", step: "Step", run: PlannedRun) -> PlannedRun:
 
     markers = plan.variables.markers
     keys = set(run.late) | {_key(one).lstrip("+~") for _, arguments in _late_arguments(plan, step) for one in arguments}
-    config = "".join(f"${markers[part]}" if part in markers else part for part in _split(run.config, markers))
+    config = named(run.config, markers)
     if config != run.config or plan.variables.are_in(config):
         keys |= set(
             _keys_with_variables(

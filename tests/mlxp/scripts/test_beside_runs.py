@@ -139,3 +139,14 @@ def test_job_is_as_careful_as_the_script(words):
     assert words.run_job(1).returncode == 4
     words.write("", "ready")
     assert facts(words, 2)["words"] == ["a=2"]
+
+
+def test_runs_in_several_directories_are_told_apart(words):
+    body = "LOGS=$PWD/a python main.py a=1\nLOGS=$PWD/b python main.py a=2"
+    words.write(script(body))
+    said = words.mlxpsub("--dry-run", "script.sh").stdout
+    assert "  run a/1: a=1\n  run b/1: a=2\n" in said
+    assert [line.partition(": ")[0] for line in words.submit(script(body)).stdout.splitlines()] == [
+        "run a/1",
+        "run b/1",
+    ]

@@ -72,6 +72,7 @@ python main.py a=1,2 "num_epoch=$SLURM_CPUS_PER_TASK" note=/scratch/$SLURM_JOB_I
     assert slurm.commands()[1] == f"python main.py a=2 {late}"
     found = words(slurm, 2, SLURM_JOB_ID="4321", SLURM_CPUS_PER_TASK="8", USER="me")
     assert found[:-1] == ["a=2", "num_epoch=8", "note=/scratch/4321", "port=10321", "dir=/scratch/me/4321/x"]
+    assert "note=/scratch/$SLURM_JOB_ID" in slurm.submission(2)["overrides"]
     assert slurm.submission(2)["late"] == ["dir", "note", "num_epoch", "port", "tmp"]
 
 
