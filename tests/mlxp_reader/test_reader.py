@@ -290,12 +290,17 @@ def test_mixed_values_stay_so_beside_the_runs_of_another_reader(logs, write_run,
 
 def test_a_list_of_the_configuration_cannot_be_changed_for_all_runs_by_accident(logs, write_run):
     write_run(1, {"layers": [64, {"a": 1}]})
-    layers = Reader(logs).filter()[0]["config.layers"]
+    runs = Reader(logs).filter()
+    layers = runs["config.layers"][0]
     assert layers == [64, {"a": 1}]
     with pytest.raises(TypeError, match="change a copy"):
         layers.append(1)
     with pytest.raises(TypeError, match="change a copy"):
         layers[1]["a"] = 2
+    own = runs[0]["config.layers"]
+    own.append(1)
+    own[1]["a"] = 2
+    assert runs["config.layers"][0] == runs[0]["config.layers"] == [64, {"a": 1}]
 
 
 def test_yaml_scalars_of_mlxp_1_come_out_as_they_went_in(recorded):

@@ -20,7 +20,8 @@ from mlxp.run_directory.artifact_types import ARTIFACT_TYPES
 from mlxp.run_directory.files import read_yaml
 from mlxp.run_directory.import_paths import imported
 from mlxp.run_directory.layout import RunDirectory
-from mlxp_reader.columns.cells import CellDtype, is_missing, objects
+from mlxp_reader.columns.arrow_storage import chunks_of, register
+from mlxp_reader.columns.cells import CellDtype, Objects, is_missing, objects
 from mlxp_reader.columns.lazy_cells import LazyCellArray, Rows
 
 Loader = Callable[[str], Any]
@@ -226,7 +227,8 @@ class ArtifactDtype(CellDtype):
     def __from_arrow__(array: pa.Array | pa.ChunkedArray) -> "ArtifactArray":
         cells = [
             np.nan if cell is None else ArtifactFolder(cell["run"], cell["type"], cell["folder"], tuple(cell["names"]))
-            for cell in array.to_pylist()
+            for chunk in chunks_of(array)
+            for cell in chunk.to_pylist()
         ]
         return ArtifactArray(objects(cells))
 
@@ -264,6 +266,11 @@ class ArtifactArray(LazyCellArray):
     def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:  # noqa: ARG002
         return lambda cell: str(cell) if is_missing(cell) else "ARTIFACT"
 
+    def to_plain(self) -> Objects:
+        """Return for each run the paths of its artifacts, by name."""
+        paths = (cell if is_missing(cell) else {name: str(cell[name].path) for name in cell} for cell in self.cells)
+        return objects(list(paths))
+
     def _values_for_json(self) -> Any:
         return objects([None if is_missing(cell) else list(cell) for cell in self.cells])
 
@@ -278,3 +285,4 @@ def _as_dict(cell: ArtifactFolder) -> dict[str, Any]:
 
 
 ArtifactDtype.array_type = ArtifactArray
+register("artifact")

@@ -159,6 +159,10 @@ class CellArray(ExtensionArray):
             return pd.array(list(self), dtype=dtype)  # type: ignore[call-overload]  # any type a user registered
         return self.__array__(dtype)
 
+    def to_plain(self) -> Objects:
+        """Return what the cells hold, as objects that code knows which has not heard of such cells."""
+        return self.cells
+
     def isna(self) -> npt.NDArray[np.bool_]:
         """Tell for each cell whether there is nothing."""
         return np.asarray(pd.isna(self.cells))

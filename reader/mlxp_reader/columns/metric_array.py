@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from pandas.api.extensions import register_extension_dtype
 
+from mlxp_reader.columns.arrow_storage import chunks_of, register
 from mlxp_reader.columns.cells import CellDtype, Objects, is_missing, objects
 from mlxp_reader.columns.lazy_cells import LazyCellArray, Rows
 from mlxp_reader.columns.metric_values import MetricValues, ReadAhead, load_cells, shortened
@@ -26,8 +27,7 @@ class MetricDtype(CellDtype):
 
     @staticmethod
     def __from_arrow__(array: pa.Array | pa.ChunkedArray) -> "MetricArray":
-        chunks = array.chunks if isinstance(array, pa.ChunkedArray) else [array]
-        return MetricArray.of([cell for chunk in chunks for cell in _cells_of_arrow(chunk)])
+        return MetricArray.of([cell for chunk in chunks_of(array) for cell in _cells_of_arrow(chunk)])
 
 
 def _cells_of_arrow(array: pa.Array) -> list[Any]:
@@ -36,6 +36,17 @@ def _cells_of_arrow(array: pa.Array) -> list[Any]:
 
         return [np.nan if text is None else from_text(text) for text in array.to_pylist()]
     return [np.nan if values is None else values for values in array.to_numpy(zero_copy_only=False)]
+
+
+_OVER_RUNS: dict[str, Callable[..., Any]] = {
+    "mean": np.mean,
+    "median": np.median,
+    "sum": np.sum,
+    "min": np.min,
+    "max": np.max,
+    "std": np.std,
+    "var": np.var,
+}
 
 
 class MetricArray(LazyCellArray):
@@ -133,6 +144,17 @@ class MetricArray(LazyCellArray):
     def _values_for_factorize(self) -> tuple[Objects, float]:
         return self.load().cells, np.nan
 
+    def _reduce(self, name: str, *, skipna: bool = True, keepdims: bool = False, **kwargs: Any) -> npt.NDArray[Any]:
+        """Return one value per step: of ``numpy.mean(column, axis=0)``, say, the mean curve of the runs."""
+        if name not in _OVER_RUNS or keepdims:
+            raise TypeError(f"a column of metrics does not support operation '{name}'; column.metric has statistics")
+        runs = [np.asarray(values) for values in self.runs() if values is not None or not skipna]
+        lengths = {len(values) if values.ndim else 0 for values in runs}
+        if len(lengths) != 1:
+            told = f"from {min(lengths)} to {max(lengths)} values" if lengths else "no values"
+            raise TypeError(f"a column of metrics does not support operation '{name}' here: the runs have {told} each")
+        return np.asarray(_OVER_RUNS[name](np.stack(runs), axis=0, **kwargs))
+
     def _explode(self) -> tuple[Any, npt.NDArray[np.uint64]]:
         cells = [[cell] if is_missing(cell) else cell.tolist() or [np.nan] for cell in self.load()]
         flat = pd.Series([value for cell in cells for value in cell])
@@ -143,8 +165,8 @@ class MetricArray(LazyCellArray):
         """Return the bytes of the references to the values."""
         return self.nbytes
 
-    def to_arrays(self) -> Objects:
-        """Return what the cells hold, for a plain column of objects: read-only arrays, which share their memory."""
+    def to_plain(self) -> Objects:
+        """Return the values of each run: read-only arrays, which share their memory, and lists of anything else."""
         return objects([np.nan if values is None else values for values in self.runs()])
 
     def _values_for_json(self) -> Objects:
@@ -162,3 +184,4 @@ class MetricArray(LazyCellArray):
 
 
 MetricDtype.array_type = MetricArray
+register("metric")

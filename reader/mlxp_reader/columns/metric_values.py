@@ -130,6 +130,33 @@ class MetricValues(Sequence[Any]):
             self._read_ahead = None  # it has done its work
         return self.column.values(self.row)
 
+    def copy(self) -> list[Any]:
+        """Return the values as a list, which can be changed."""
+        return self.tolist()
+
+    def _computed(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return getattr(np.asarray(self), name)(*args, **kwargs)
+
+    def mean(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the mean of the values, as an array of numpy has it; see also ``column.metric.mean()``."""
+        return self._computed("mean", args, kwargs)
+
+    def std(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the standard deviation of the values, as an array of numpy has it."""
+        return self._computed("std", args, kwargs)
+
+    def min(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the lowest value, as an array of numpy has it."""
+        return self._computed("min", args, kwargs)
+
+    def max(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the highest value, as an array of numpy has it."""
+        return self._computed("max", args, kwargs)
+
+    def sum(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the sum of the values, as an array of numpy has it."""
+        return self._computed("sum", args, kwargs)
+
     def tolist(self) -> list[Any]:
         """Return the values as a list of Python's numbers."""
         values = self.loaded
@@ -163,6 +190,20 @@ class MetricValues(Sequence[Any]):
 
     def __hash__(self) -> int:
         return hash(tuple(self.tolist()))
+
+    def _refuse(self, *others: object) -> Any:
+        # A list and an array would give different answers, and nobody could tell which it was.
+        if any(isinstance(other, np.ndarray) for other in others):
+            return NotImplemented  # which computes with these as an array does
+        raise TypeError(
+            "the values of a metric are neither added, multiplied nor ordered as they are, since a list and an array "
+            "would give different results; write numpy.asarray(values), or values.tolist() for a list"
+        )
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _refuse
+    __neg__ = __pos__ = __abs__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = _refuse
 
     def __copy__(self) -> "MetricValues":
         return self

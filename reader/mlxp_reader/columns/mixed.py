@@ -4,7 +4,9 @@ Values keep their type. Comparing them never raises, lists can be grouped by, an
 remains is done as pandas does it with objects, or with numbers where these are all that is there.
 """
 
+import copy
 import datetime as dt
+import json
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from pandas.api.extensions import ExtensionScalarOpsMixin, register_extension_dtype  # type: ignore[attr-defined]  # it is there
+from yaml.representer import Representer, SafeRepresenter
 
+from mlxp_reader.columns.arrow_storage import chunks_of, register
 from mlxp_reader.columns.cells import CellArray, CellDtype, Objects, is_missing, objects
 from mlxp_reader.columns.plain_values import numbers_or_objects, plain
 from mlxp_reader.records.encoding import from_text, to_text
@@ -39,6 +43,9 @@ class ListValue(list[Any]):
     def __reduce__(self) -> Any:
         return ListValue, (list(self),)
 
+    def __deepcopy__(self, memo: Any) -> list[Any]:
+        return [copy.deepcopy(item, memo) for item in self]  # which can be changed
+
 
 class DictValue(dict[Any, Any]):
     """A dict that can be a key, and hence cannot be changed."""
@@ -51,6 +58,14 @@ class DictValue(dict[Any, Any]):
 
     def __reduce__(self) -> Any:
         return DictValue, (dict(self),)
+
+    def __deepcopy__(self, memo: Any) -> dict[Any, Any]:
+        return {key: copy.deepcopy(item, memo) for key, item in self.items()}
+
+
+for _dumper in (SafeRepresenter, Representer):  # YAML knows no children of list and dict
+    _dumper.add_representer(ListValue, SafeRepresenter.represent_list)
+    _dumper.add_representer(DictValue, SafeRepresenter.represent_dict)
 
 
 @register_extension_dtype
@@ -66,7 +81,7 @@ class MixedDtype(CellDtype):
 
     @staticmethod
     def __from_arrow__(array: pa.Array | pa.ChunkedArray) -> "MixedArray":
-        return MixedArray.of([np.nan if text is None else from_text(text) for text in array.to_pylist()])
+        return MixedArray.of([value for chunk in chunks_of(array) for value in _values_of_arrow(chunk)])
 
 
 class MixedArray(ExtensionScalarOpsMixin, CellArray):  # type: ignore[misc]  # as above
@@ -216,12 +231,19 @@ class MixedArray(ExtensionScalarOpsMixin, CellArray):  # type: ignore[misc]  # a
         return str
 
     def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:  # noqa: A002 - Arrow's name
+        plain_lists = _plain_lists(self.cells.tolist())
+        if plain_lists is not None:
+            return pa.array(plain_lists)
         nothing = (cell is not None and is_missing(cell) for cell in self.cells)
-        texts = [None if none else to_text(plain(cell)) for cell, none in zip(self.cells, nothing, strict=True)]
+        texts = [None if none else _as_text(plain(cell)) for cell, none in zip(self.cells, nothing, strict=True)]
         return pa.array(texts, type=pa.string())
 
-    def _values_for_json(self) -> Any:
+    def to_plain(self) -> Objects:
+        """Return the values with lists and dicts of their own, which can be changed."""
         return objects([plain(cell) for cell in self.cells])
+
+    def _values_for_json(self) -> Any:
+        return self.to_plain()
 
 
 def _can_be_ordered(a: Any, b: Any) -> bool:
@@ -229,9 +251,42 @@ def _can_be_ordered(a: Any, b: Any) -> bool:
     return both_numbers or (type(a) is type(b) and isinstance(a, str | dt.date))
 
 
+def _plain_lists(cells: list[Any]) -> list[Any] | None:
+    """Return lists of values of one kind as lists of Arrow; None if there is anything else."""
+    lists = [cell for cell in cells if not (cell is not None and is_missing(cell))]
+    if not lists or not all(isinstance(cell, list) for cell in lists):
+        return None
+    kinds = {type(item) for cell in lists for item in cell}
+    fits = kinds in ({float}, {str}, {bool}) or (kinds == {int} and all(abs(n) < 2**63 for c in lists for n in c))
+    return [list(cell) if isinstance(cell, list) else None for cell in cells] if fits else None
+
+
+def _as_text(value: Any) -> str:
+    """Return a value as JSON; a text stays as it is, unless it could be taken for JSON."""
+    return value if isinstance(value, str) and not _is_json(value) else to_text(value)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        text.encode()
+        json.loads(text)
+    except (RecursionError, UnicodeEncodeError):  # such as half of a surrogate pair, which Arrow cannot hold
+        return True
+    except ValueError:
+        return False
+    return True
+
+
+def _values_of_arrow(chunk: pa.Array) -> list[Any]:
+    """Return the values that were stored: as lists, or as texts."""
+    stored = [np.nan if value is None else value for value in chunk.to_pylist()]
+    return [from_text(value) if isinstance(value, str) and _is_json(value) else value for value in stored]
+
+
 def _holds_values(dtype: Any) -> bool:
     return isinstance(dtype, MixedDtype | pd.StringDtype) or dtype.kind in "biuf"
 
 
 MixedDtype.array_type = MixedArray
+register("mixed")
 MixedArray._add_arithmetic_ops()  # noqa: SLF001 - as pandas tells to

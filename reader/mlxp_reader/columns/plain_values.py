@@ -1,10 +1,12 @@
-"""Values of columns as code that knows nothing of MLXP takes them: plain lists, dicts and numbers."""
+"""Values and columns as code that knows nothing of MLXP takes them: plain lists, dicts, numbers and paths."""
 
+import json
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from mlxp_reader.columns.cells import Objects, is_missing
+from mlxp_reader.columns.cells import CellArray, Objects, is_missing, objects
 
 _EXACT_IN_FLOAT = 2**53
 
@@ -45,3 +47,56 @@ def numbers_or_objects(cells: Objects) -> Any:
     if any(type(value) is int and abs(value) > _EXACT_IN_FLOAT for value in there):
         return cells
     return np.array([np.nan if is_missing(cell) else cell for cell in cells.tolist()], dtype=np.float64)
+
+
+def plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame of the columns that `plain_column` makes; all is loaded."""
+    columns = [plain_column(frame.iloc[:, at]) for at in range(frame.shape[1])]
+    plain_columns = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=frame.index)
+    return pd.DataFrame(plain_columns.set_axis(frame.columns, axis=1))
+
+
+def plain_column(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return a column of a type of numpy or of pandas, with values that can be changed and that pickle and YAML know.
+
+    Missing integers and booleans are NaN, as pandas itself has them. Metrics are read-only arrays, since they share the
+    reader's memory; artifacts are dicts from names to paths.
+
+    Examples
+    --------
+    >>> plain_column(pd.Series([1, None], dtype="Int64")).tolist(), plain_column(pd.Series([True, None])).tolist()
+    ([1.0, nan], [True, None])
+    """
+    array: Any = column.array
+    if isinstance(array, CellArray):
+        return pd.Series(array.to_plain(), index=column.index, name=column.name, dtype=object)
+    if isinstance(array, pd.arrays.IntegerArray | pd.arrays.FloatingArray | pd.arrays.BooleanArray):
+        return pd.Series(_plain_numbers(array), index=column.index, name=column.name)
+    return column
+
+
+def _plain_numbers(array: Any) -> Any:
+    missing = np.asarray(array.isna())
+    if not missing.any():
+        return array.to_numpy(dtype=array.dtype.numpy_dtype)
+    cells = objects([np.nan if cell is pd.NA else cell for cell in array.tolist()])
+    # Integers that a float would round, and booleans, are objects then, as they are to pandas.
+    return cells if array.dtype.kind == "b" else numbers_or_objects(cells)
+
+
+def text_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a plain frame with one number or text per cell, for spreadsheets and databases: the rest is JSON.
+
+    Examples
+    --------
+    >>> text_frame(pd.DataFrame({"layers": [[64, 32]], "lr": [0.1]})).to_dict("records")
+    [{'layers': '[64, 32]', 'lr': 0.1}]
+    """
+    columns = [column.map(_as_text) if column.dtype.kind == "O" else column for _, column in plain_frame(frame).items()]
+    texts = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=frame.index)
+    return pd.DataFrame(texts.set_axis(frame.columns, axis=1))
+
+
+def _as_text(value: Any) -> Any:
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    return json.dumps(value, default=str) if isinstance(value, list | dict | tuple) else value

@@ -4,20 +4,19 @@ Nothing here makes columns lazy; their types do (see `mlxp_reader.columns.metric
 pandas takes and passes it on, unless it is of a form that only MLXP knows.
 """
 
+import io
 from collections.abc import Callable
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 from pandas.api.types import is_integer
 
 from mlxp.errors import InvalidKeyError
 from mlxp.run_directory.printable import printable
 from mlxp_reader.analysis.settings import varies
-from mlxp_reader.columns.artifacts import ArtifactDtype
+from mlxp_reader.columns.arrow_storage import portable_table
 from mlxp_reader.columns.keys import as_names, named_column
-from mlxp_reader.columns.metric_array import MetricDtype
-from mlxp_reader.columns.mixed import MixedDtype
+from mlxp_reader.columns.plain_values import plain_frame, text_frame
 from mlxp_reader.frames.analysis_methods import Analysis
 from mlxp_reader.frames.column_names import full_names_of_keys, ordered, told_of_unknown
 from mlxp_reader.frames.map_verbs import MappedFrame
@@ -97,12 +96,37 @@ class DataFrame(Analysis, MappedFrame):
     def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
         """Return a plain `pandas.DataFrame`; with ``lazy=False``, one of plain columns in which all is loaded.
 
-        Metrics are arrays there, read-only since they share the reader's memory.
+        Missing integers and booleans are NaN there, lists and dicts can be changed, metrics are arrays, read-only since
+        they share the reader's memory, and artifacts are dicts from names to paths.
         """
         frame = pd.DataFrame(self)
         if lazy:
             return frame
-        return pd.DataFrame({name: _loaded(frame[name]) for name in frame.columns}, index=frame.index)
+        return plain_frame(frame)
+
+    def to_parquet(self, path: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Write the runs to a Parquet file of plain types, which any program reads.
+
+        Where MLXP is imported, `pandas.read_parquet` gives the same columns, else lists and texts. Takes what
+        `pandas.DataFrame.to_parquet` does.
+        """
+        import pyarrow.parquet as pq
+
+        index, compression = kwargs.get("index"), kwargs.get("compression", "snappy")
+        if args or kwargs.keys() - {"index", "compression"} or kwargs.get("engine", "pyarrow") != "pyarrow":
+            return pd.DataFrame(self).to_parquet(path, *args, **kwargs)
+        table = portable_table(self, index)
+        file = io.BytesIO() if path is None else path
+        pq.write_table(table, file, compression=compression or "none")
+        return file.getvalue() if path is None else None
+
+    def to_excel(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[misc]  # not to be overridden, say the stubs
+        """Write the runs to a sheet as pandas does; what is more than a number or a text is JSON."""
+        text_frame(self).to_excel(*args, **kwargs)
+
+    def to_sql(self, *args: Any, **kwargs: Any) -> int | None:  # type: ignore[misc]  # as above
+        """Write the runs to a database as pandas does; what is more than a number or a text is JSON."""
+        return text_frame(self).to_sql(*args, **kwargs)
 
     def merge(self, *args: Any, **kwargs: Any) -> Any:
         """Return this frame with the columns of another one of as many rows.
@@ -207,11 +231,3 @@ class DataFrame(Analysis, MappedFrame):
             If there is no such metric or statistic.
         """
         return self.assign(**{name: named_column(self, name, wants="statistic") for name in names})
-
-
-def _loaded(column: "pd.Series[Any]") -> Any:
-    if isinstance(column.dtype, MetricDtype):
-        return column.array.to_arrays()
-    if isinstance(column.dtype, MixedDtype | ArtifactDtype):
-        return np.asarray(column.array, dtype=object)
-    return column

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mlxp.run_directory.printable import printable
 from mlxp_reader.columns.cells import CellArray
 from mlxp_reader.columns.keys import named_column, shown
+from mlxp_reader.columns.plain_values import plain
 
 
 class Run(Mapping[str, Any]):
@@ -33,9 +33,7 @@ class Run(Mapping[str, Any]):
             value = self._frame[name].iloc[self._row]
         else:
             value = named_column(self._frame.iloc[[self._row]], name, wants="anything").iloc[0]
-        if isinstance(value, np.generic):
-            return value.item()
-        return None if value is pd.NA else value
+        return None if value is pd.NA else plain(value)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._frame.columns)
