@@ -85,6 +85,10 @@ def plot_parallel(  # noqa: PLR0913 - each is one choice of how a picture looks
             axis.spines[side].set_visible(False)
         if not there.any():
             say_nothing(axis)
+        elif not there.all():
+            lost = int(np.count_nonzero(~there))
+            told = f"{lost} setting{'s' * (lost > 1)} without {called.name(value, value)}: not drawn"
+            axis.set_title(plain(told), fontsize="small", loc="right")
     return axis
 
 

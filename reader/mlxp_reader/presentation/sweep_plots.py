@@ -15,8 +15,11 @@ from mlxp_reader.presentation.categories import Categories, categories, words
 from mlxp_reader.presentation.figures import Width, inches, legend, letters_for, panels
 from mlxp_reader.presentation.heat_map import draw_heat_map
 from mlxp_reader.presentation.lines import BANDS, how_many, spread_around
-from mlxp_reader.presentation.plot_style import Palette, check_choice, colours, plain, set_texts
+from mlxp_reader.presentation.plot_style import Palette, check_choice, colours, plain, say_nothing, set_texts
 from mlxp_reader.presentation.scales import Scale, scale
+
+_LOST = "NaN, ∞ or nothing"
+"""What the means are that cannot be drawn."""
 
 KINDS = ("mean", "strip", "box")
 """How the runs of a group are shown."""
@@ -136,7 +139,7 @@ def _draw(axis: Any, sweep: Sweep, width: Width, *, is_ours: bool) -> None:
     from matplotlib.lines import Line2D
 
     spreads = spread_around(sweep.table, sweep.band if sweep.kind == "mean" else None)
-    hues, entries = np.array(sweep.hues(), dtype=np.intp), []
+    hues, entries, lost = np.array(sweep.hues(), dtype=np.intp), [], False
     for at, (text, colour) in enumerate(zip(sweep.hue.texts, sweep.colours, strict=True)):
         mine = np.flatnonzero(hues == at)
         mine = mine[np.argsort(sweep.scale.places[mine], kind="stable")]
@@ -145,12 +148,17 @@ def _draw(axis: Any, sweep: Sweep, width: Width, *, is_ours: bool) -> None:
             _draw_boxes(axis, sweep, mine, colour, shift)
         else:
             _draw_means(axis, sweep, mine, colour, shift, spreads)
+        lost = _draw_lost(axis, sweep, mine[~np.isfinite(spreads[0][mine])], colour, shift) or lost
         n = how_many(np.sort(spreads[3][mine]))
         label = f"{text} ({n})" if text else n
         line: dict[str, Any] = {"linestyle": "-" if sweep.scale.is_joined.any() else "none"}
         line |= {"marker": "s", "fillstyle": "none"} if sweep.kind == "box" else {"marker": "o", "markersize": 4}
         entries.append((Line2D([], [], color=colour, **line), plain(label)))
     _set_scale(axis, sweep)
+    if not np.isfinite(spreads[0]).any():
+        say_nothing(axis)
+    elif lost:
+        entries.append((Line2D([], [], color="gray", linestyle="none", marker="x"), _LOST))
     if sweep.groups.over or sweep.hue.keys:
         legend(np.array([axis]), [(plain(sweep.hue.title), entries)], width, is_ours=is_ours)
 
@@ -177,6 +185,18 @@ def _draw_means(  # noqa: PLR0913, PLR0917 - what is drawn, how, and where
         moved.draw(axis.plot(x.ravel(), runs.ravel(), ".", color=colour, alpha=0.5, markersize=7, markeredgewidth=0))
 
 
+def _draw_lost(axis: Any, sweep: Sweep, mine: Any, colour: Any, shift: float) -> bool:
+    """Draw a cross at the upper edge for each setting that has no mean to be drawn; tell whether there was any."""
+    if not len(mine):
+        return False
+    moved = _Moved(axis, sweep, shift)
+    x, height = moved.at(sweep.scale.places[mine]), np.full(len(mine), 0.97)
+    axis.scatter(x, height, marker="x", color=colour, transform=moved.aside(axis.get_xaxis_transform()))
+    axis.update_datalim(np.column_stack([x, height]), updatey=False)
+    axis.autoscale_view()
+    return True
+
+
 class _Moved:
     """Moves what belongs to one hue aside, so that the bars of several hues stand beside each other.
 
@@ -193,15 +213,18 @@ class _Moved:
         """Return where to draw what stands at some places."""
         return places + self._by if self._in_row else places
 
-    def draw(self, artists: Iterable[Any]) -> None:
-        """Move what was drawn on a scale."""
+    def aside(self, transform: Any) -> Any:
+        """Return a transform of matplotlib that moves what is on a scale."""
         from matplotlib.transforms import ScaledTranslation
 
         if self._in_row or not self._by:
-            return
-        aside = ScaledTranslation(self._by / 72, 0, self._axis.figure.dpi_scale_trans)
+            return transform
+        return transform + ScaledTranslation(self._by / 72, 0, self._axis.figure.dpi_scale_trans)
+
+    def draw(self, artists: Iterable[Any]) -> None:
+        """Move what was drawn, after it has told the axis how far it reaches."""
         for artist in artists:
-            artist.set_transform(artist.get_transform() + aside)
+            artist.set_transform(self.aside(artist.get_transform()))
 
 
 def _draw_boxes(axis: Any, sweep: Sweep, mine: Any, colour: Any, shift: float) -> None:

@@ -246,3 +246,20 @@ def test_what_stands_beside_a_scale_has_the_name_that_users_give_it():
     labels = {None: "off", "dropout": "Dropout"}
     axes = dropouts(0.1, None, 0.5).plot_sweep("dropout", "score", over="seed", labels=labels)
     assert (list(ticks(axes)), axes.get_xlabel()) == (["0.1", "0.5", "off"], "Dropout")
+
+
+@pytest.mark.parametrize("kind", ["mean", "strip", "box"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_setting_without_a_mean_has_a_cross_at_the_edge(kind, bad):
+    runs = dropouts(0.1, 0.5, 0.9).assign(score=[1.0, 2.0, bad, bad, 3.0, 4.0])
+    axes = runs.plot_sweep("dropout", "score", over="seed", kind=kind, band=None)
+    axes.figure.canvas.draw()
+    (crosses,) = (drawn for drawn in axes.collections if isinstance(drawn, matplotlib.collections.PathCollection))
+    assert crosses.get_offsets().tolist() == [[{"box": 1.0}.get(kind, 0.5), 0.97]]
+    assert labels(axes)[-1] == "NaN, ∞ or nothing"
+
+
+def test_settings_that_are_not_drawn_are_counted():
+    runs = dropouts(0.1, 0.5, 0.9).assign(score=[1.0, 2.0, np.nan, np.nan, 3.0, 4.0])
+    assert runs.plot_parallel("score", over="seed").get_title("right") == "1 setting without score: not drawn"
+    assert dropouts(0.1, 0.5).plot_parallel("score", over="seed").get_title("right") == ""
