@@ -49,6 +49,8 @@ def full_names_of_keys(frame: pd.DataFrame, by: Any) -> Any:
     """Return what to group by, with the full names of columns; what pandas takes besides stays as it is."""
     is_one = isinstance(by, str)
     names = [by] if is_one else by
+    if isinstance(names, tuple) and names not in frame.columns:
+        names = list(names)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return by
     try:

@@ -171,13 +171,15 @@ class GroupedDataFrame:
         return self._verb("map", args, kwargs, "maps", "ungroup")
 
     def filter(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the runs of each group that a map keeps; see `DataFrame.filter`.
+        """Return the runs of each group that a query or a map keeps; see `DataFrame.filter`.
 
         With ``bygroups``, a column or several, the function is asked for each group of these columns instead. Given no
         map, what pandas returns.
         """
         parameters = ("filter_map", "bygroups", "ungroup")
         given = {**dict(zip(parameters, args, strict=False)), **kwargs}
+        if isinstance(given.get("filter_map"), str):
+            return self._each("filter", (given["filter_map"],), {}, given.get("ungroup", False))
         bygroups = given.get("bygroups")
         if not bygroups or isinstance(bygroups, bool):  # pandas' second parameter is one
             return self._verb("filter", args, kwargs, *parameters)

@@ -189,6 +189,18 @@ def test_maps_take_lists_of_columns_short_names_and_statistics(runs):
     assert of_groups["best"].tolist() == [4.0, 3.0]
 
 
+def test_groups_are_asked_by_queries_too(runs):
+    groups = runs.groupby("lr")
+    assert {key: list(group.index) for key, group in groups.filter("seed > 1").items()} == {(0.1,): [5, 1], (1.0,): [3]}
+    assert groups.filter("seed > 1", ungroup=True).index.tolist() == [5, 1, 3]
+
+
+def test_a_tuple_of_columns_is_as_good_as_a_list(runs):
+    assert runs.groupby(("lr", "seed")).group_keys == ["config.lr", "config.seed"]
+    wide = DataFrame(np.ones((2, 2)), columns=pd.MultiIndex.from_tuples([("a", "b"), ("a", "c")]))
+    assert len(wide.groupby([("a", "b")])) == 1
+
+
 def test_lists_of_functions_are_those_of_pandas(runs):
     assert runs[["scores"]].agg([min, "max"])["scores"].tolist() == [10, 40]
     assert runs.groupby("config.lr")["scores"].agg([min, "max"]).to_numpy().tolist() == [[20, 40], [10, 30]]
