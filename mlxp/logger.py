@@ -80,15 +80,15 @@ class Logger:
             self._open()
             return
         self._open()
-        self._artifacts.repair()
+        self._artifact_files.repair()
         if log_streams_to_file:
             self._copy_streams()
 
     def _open(self) -> None:
-        self._metrics = MetricsFiles(self._run)
-        self._artifacts = ArtifactFiles(self._run)
+        self._metrics_files = MetricsFiles(self._run)
+        self._artifact_files = ArtifactFiles(self._run)
         self._copies: list[Any] = []
-        self._stop = weakref.finalize(self, _close_all, self._metrics, self._copies)
+        self._stop = weakref.finalize(self, _close_all, self._metrics_files, self._copies)
 
     def _copy_streams(self) -> None:
         from mlxp.running.streams import copies
@@ -105,7 +105,7 @@ class Logger:
         LogDirectoryError
             If a metrics file that was written has meanwhile been removed.
         """
-        removed = self._metrics.removed()
+        removed = self._metrics_files.removed()
         self._stop()
         if removed:
             raise LogDirectoryError(f"{removed[0]} has been removed while run {self.log_id} was writing it")
@@ -118,7 +118,7 @@ class Logger:
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy in another process opens the files for itself; one line is one write there, too.
-        own = ("_metrics", "_artifacts", "_stop", "_copies")
+        own = ("_metrics_files", "_artifact_files", "_stop", "_copies")
         return {name: value for name, value in vars(self).items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -171,9 +171,9 @@ class Logger:
         line = encoded(metrics_dict)
         if self._is_mute:
             return
-        file = self._metrics.by_name.get(log_name) or self._metrics.opened(log_name)
+        file = self._metrics_files.by_name.get(log_name) or self._metrics_files.opened(log_name)
         if not file.keys.issuperset(metrics_dict):  # listed first: what a killed process has logged is found
-            self._metrics.list_keys(log_name, list(metrics_dict))
+            self._metrics_files.list_keys(log_name, list(metrics_dict))
         file.append(line)
 
     @had_arguments(artifact_format="artifact_type", log_name="artifact_name")
@@ -201,7 +201,7 @@ class Logger:
         functions = self._artifact_type(artifact_type)
         name = checked_artifact_name(artifact_name)
         if not self._is_mute:
-            self._artifacts.save(functions, artifact, artifact_type, name)
+            self._artifact_files.save(functions, artifact, artifact_type, name)
 
     @had_arguments(artifact_format="artifact_type", log_name="artifact_name")
     def load_artifacts(
@@ -225,7 +225,7 @@ class Logger:
         InvalidArtifactError
             If the type is unknown, or several types have an artifact of that name.
         """
-        artifacts = self._artifacts if root is None else ArtifactFiles(RunDirectory(Path(root)))
+        artifacts = self._artifact_files if root is None else ArtifactFiles(RunDirectory(Path(root)))
         name = str(checked_artifact_name(artifact_name))
         if artifact_type is None:
             artifact_type = artifacts.type_of(name)
@@ -261,7 +261,7 @@ class Logger:
         record = {"save": import_path(save), "load": import_path(load), "path": import_directory(load)}
         self._custom_types[name] = ArtifactType(save, load)
         if not self._is_mute:
-            self._artifacts.record_type(name, record)
+            self._artifact_files.record_type(name, record)
 
     def _artifact_type(self, name: str) -> ArtifactType:
         types = {**ARTIFACT_TYPES, **self._custom_types}

@@ -59,6 +59,8 @@ class ArtifactFiles(Locked):
                 _sync(saved)
                 with self.lock:
                     self._put(saved, artifact_type, name)
+        except LogDirectoryError:
+            raise
         except OSError as error:
             if error.errno is None or isinstance(error, MLXPError):  # a library says that it cannot save this
                 raise InvalidArtifactError(f"cannot save the artifact {name}: {error}") from error

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mlxp.errors import LogDirectoryError
 from mlxp.run_directory.files import read_mapping, write_atomically
 from mlxp.running.forks import no_fork
 
@@ -83,7 +84,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
     Two that write at once would each put down its own keys only. Workers of one run are on one computer, mostly.
     """
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise LogDirectoryError(f"cannot create {folder}: {error.strerror or error}") from error
     with contextlib.ExitStack() as afterwards:
         if fcntl is not None:
             with contextlib.suppress(OSError):

@@ -138,7 +138,7 @@ def test_record_that_is_logged_after_the_end_is_written(logger):
 
 def test_number_that_has_become_another_files_is_not_written_to(logger, tmp_path):
     logger.log_metrics({"x": 1}, "train")
-    file = logger._metrics.by_name["train"]
+    file = logger._metrics_files.by_name["train"]
     with (tmp_path / "other").open("wb") as other:
         os.dup2(other.fileno(), file._descriptor)
         taken = file._descriptor
@@ -153,7 +153,7 @@ def test_number_that_has_become_another_files_is_not_written_to(logger, tmp_path
 def test_file_removed_after_its_number_was_closed_is_one_clear_error(tmp_path):
     logger = Logger(tmp_path)
     logger.log_metrics({"x": 1}, "train")
-    os.close(logger._metrics.by_name["train"]._descriptor)
+    os.close(logger._metrics_files.by_name["train"]._descriptor)
     Path(logger.metrics_dir, "train.json").unlink()
     with pytest.raises(LogDirectoryError, match=r"train.json has been removed while the run was writing it"):
         logger.log_metrics({"x": 2}, "train")

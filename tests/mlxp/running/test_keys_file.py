@@ -1,12 +1,14 @@
 """The lists of names beside the metrics and the artifacts, which tell a reader what there is."""
 
 import multiprocessing
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 from mlxp import DefaultLogger, Logger
+from mlxp.errors import LogDirectoryError
 
 
 def log_and_save(logger, process):
@@ -29,6 +31,25 @@ def test_processes_that_log_at_once_list_what_each_of_them_has(tmp_path, method)
     pairs = [(process, i) for process in range(4) for i in range(25)]
     assert set(keys["train"]) == {f"only {process}.{i}" for process, i in pairs}
     assert set(names["pickle"][""]) == {f"{process}-{i}.pkl" for process, i in pairs}
+
+
+def test_list_that_cannot_be_written_is_one_clear_error(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise LogDirectoryError("cannot write: No space left on device")
+
+    monkeypatch.setattr("mlxp.running.keys_file.write_atomically", full)
+    with DefaultLogger(tmp_path) as logger:
+        for log in (lambda: logger.log_metrics({"x": 1}, "train"), lambda: logger.log_checkpoint(1)):
+            with pytest.raises(LogDirectoryError, match=r"^cannot write: No space left on device$"):
+                log()
+
+
+def test_removed_folder_is_one_clear_error_when_a_key_is_new(tmp_path):
+    logger = Logger(tmp_path)
+    logger.log_metrics({"x": 1}, "train")
+    shutil.rmtree(logger.metrics_dir)
+    with pytest.raises(LogDirectoryError, match=r"cannot create .*\.keys: No such file or directory"):
+        logger.log_metrics({"y": 2}, "train")
 
 
 @pytest.mark.parametrize("text", ["train: [", "\\0", "- a", "train: 3", "a: &a [x]\nb: [*a, *a]"])
