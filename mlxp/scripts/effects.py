@@ -29,14 +29,14 @@ def _names(text: str) -> frozenset[str]:
 
 READING = _names(
     """
-    arch awk base32 base64 basename bc cat cksum cmp column comm cut date df diff dirname du egrep expand expr factor
-    false fgrep file find fmt fold free getconf getent git grep groups head hexdump host hostname iconv id join jq last
-    less locale locate ls lsb_release lscpu lsmem lsof lspci md5sum mktemp more nl nproc numfmt nvidia-smi od paste
-    pathchk pgrep pinky pr printenv printf ps pwd readlink realpath rev rocm-smi sacct sdiff sed seq sha1sum sha224sum
-    sha256sum sha384sum sha512sum shuf sinfo sleep sort sprio squeue sshare stat strings sum sync tac tail test tr tree
-    true tsort tty uname unexpand uniq uptime users vmstat w wc whereis which who whoami yes zcat zgrep zless echo [
-    qstat qhost qacct qselect oarstat oarnodes bjobs bhosts bqueues bhist lsload lshosts showq showstart checkjob
-    gawk mawk nawk xxd lsblk lstopo numastat module ml curl-config
+    arch awk base32 base64 basename bc cat cksum cmp column comm cut date df diff dirname du egrep expand expr
+    factor false fgrep file find fmt fold free getconf getent git grep groups head hexdump host hostname iconv id
+    join jq last less locale locate ls lsb_release lscpu lsmem lsof lspci md5sum mktemp more nl nproc numfmt
+    nvidia-smi od paste pathchk pgrep pinky pr printenv printf ps pwd readlink realpath rev rocm-smi sacct sdiff sed
+    seq sha1sum sha224sum sha256sum sha384sum sha512sum shuf sinfo sleep sort sprio squeue sshare stat strings sum
+    sync tac tail test tr tree true tsort tty uname unexpand uniq uptime users vmstat w wc whereis which who whoami
+    yes zcat zgrep zless echo [ stty tput qstat qhost qacct qselect oarstat oarnodes bjobs bhosts bqueues bhist
+    lsload lshosts showq showstart checkjob gawk mawk nawk xxd lsblk lstopo numastat module ml curl-config
     """
 )
 """Programs that only read and print, but for the options that `_CHECKS` looks at."""

@@ -8,6 +8,7 @@ program of MLXP tells its runs, nothing is guarded; see plan_report.py.
 import contextlib
 import importlib
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable
@@ -86,6 +87,8 @@ class Guard:
     def started(self, words: Any) -> None:
         """Look at a program that is to be started; another Python is guarded itself."""
         names = [os.fsdecode(word) for word in words] if isinstance(words, list | tuple) else []
+        if len(names) == 3 and names[1] == "-c" and re.fullmatch(r"[\w\s./=:,@%+-]*", names[2]):
+            names = names[2].split()  # what a shell has nothing to do with
         program = os.path.basename(names[0]) if names else ""
         if not program or not (program.startswith("python") or program in _HELPERS or _is_harmless(names)):
             self.stop(f"start {' '.join(names) or words}")
@@ -113,7 +116,7 @@ _HANDLERS: dict[str, Callable[..., None]] = {
     "sqlite3.connect": lambda guard, path, *_: guard.opened(path, "r+", 0),
     "os.kill": Guard.signalled,
     "os.killpg": lambda guard, group, *_: guard.stop(f"send a signal to the processes {group}"),
-    "os.system": lambda guard, command: guard.stop(f"start {os.fsdecode(command)}"),
+    "os.system": lambda guard, command: guard.started(["sh", "-c", command]),
     "os.exec": lambda guard, _, words, *__: guard.started(words),
     "os.posix_spawn": lambda guard, _, words, *__: guard.started(words),
     "os.spawn": lambda guard, _, __, words, *___: guard.started(words),

@@ -7,6 +7,8 @@ import stat
 
 import pytest
 
+from mlxp.scripts.effects import Verdict, verdict
+
 
 @pytest.fixture
 def precious(make_desk):
@@ -183,3 +185,75 @@ def test_what_a_program_does_with_results_is_not_done_in_the_plan(make_desk):
     desk.write(main, "main.py")
     desk.submit(script("python main.py seed=1,2"))
     assert (desk.directory / "results.csv").read_text(encoding="utf-8") == "precious"
+
+
+def test_program_of_mlxp_may_ask_about_its_surroundings_while_it_is_imported(make_desk):
+    desk = make_desk("quickstart", "SLURM")
+    main = (desk.directory / "main.py").read_text(encoding="utf-8")
+    asking = """\
+import os, pathlib, platform, subprocess, tempfile
+subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True)
+subprocess.run("uname -a", shell=True, capture_output=True)
+os.system("hostname")
+platform.processor()
+with tempfile.NamedTemporaryFile() as file:
+    file.write(b"x")
+pathlib.Path("out/new").mkdir(parents=True, exist_ok=True)
+pathlib.Path("out/new/notes").write_text("a")
+pathlib.Path("out/new/notes").write_text("b")
+pathlib.Path("out/new/notes").rename("out/renamed")
+os.remove("out/renamed")
+"""
+    desk.write(asking + main, "main.py")
+    desk.submit(script("python main.py seed=1,2\nsed -n 1p configs/config.yaml"))
+    assert len(desk.app.log_ids()) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "is_executed"),
+    [
+        ("git -C . log -1", True),
+        ("git -c core.pager=cat branch --list", True),
+        ("git branch -D main", False),
+        ("git checkout main", False),
+        ("git stash", False),
+        ("git reset --hard", False),
+        ("git config --get user.name", True),
+        ("git config user.name x", False),
+        ("tar tzf data.tgz", True),
+        ("tar xzf data.tgz", False),
+        ("unzip -l data.zip", True),
+        ("unzip -o data.zip", False),
+        ("sed -n -e 1p file", True),
+        ("sed -ni 1p file", False),
+        ("sed --in-place=.bak s/a/b/ file", False),
+        ("sort -uo file file", False),
+        ("find . -type f -exec grep -l x {} +", True),
+        ("find . -exec sh -c rm {} ;", False),
+        ("xargs -0 -n 1 rm", False),
+        ("xargs -n 1 basename", True),
+        ("env -u X PATH=/bin rm x", False),
+        ("nohup nice -n 19 ionice -c 3 mv a b", False),
+        ("awk {print$1} file", True),
+        ('awk {system("rm")} file', False),
+        ("conda activate base", True),
+        ("conda install -y x", False),
+        ("pip list", True),
+        ("pip install -e .", False),
+        ("scontrol show hostnames n[1-2]", True),
+        ("scontrol requeue 5", False),
+        ("kill -0 5", True),
+        ("kill 5", False),
+        ("rm --version", True),
+        ("/usr/local/bin/rsync --delete a/ b/", False),
+        ("command -v rm", True),
+        ("nvidia-smi", True),
+        ("nvidia-smi --gpu-reset", False),
+        ("module load cuda", True),
+        ("module save", False),
+        ("make", False),
+        ("sudo ls", False),
+    ],
+)
+def test_commands_are_known_by_what_they_can_do(line, is_executed):
+    assert (verdict(line.split()) is Verdict.RUN) is is_executed
