@@ -116,9 +116,8 @@ def _run_names(frame: Runs, metrics: Iterable[str]) -> dict[str, "pd.Series[Any]
     repeated = pd.DataFrame(told).duplicated().to_numpy()
     if repeated.any():
         which = ids.iloc[int(np.argmax(repeated))]
-        raise InvalidKeyError(
-            f"run {which} is there twice: leave it out once, or let reset_index() tell its rows apart"
-        )
+        once = f"drop_duplicates('{LOG_ID}')" if LOG_ID in frame.columns else "reset_index()"
+        raise InvalidKeyError(f"run {which} is there twice, and its curves could not be told apart; use {once} before")
     return told
 
 

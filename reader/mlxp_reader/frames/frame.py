@@ -18,6 +18,7 @@ from mlxp_reader.columns.arrow_storage import portable_table
 from mlxp_reader.columns.keys import as_names, named_column
 from mlxp_reader.columns.plain_values import plain_frame, text_frame
 from mlxp_reader.frames.analysis_methods import Analysis
+from mlxp_reader.frames.binding import bound
 from mlxp_reader.frames.column_names import full_names_of_keys, ordered, told_of_unknown
 from mlxp_reader.frames.map_verbs import MappedFrame
 from mlxp_reader.frames.run import Run
@@ -131,15 +132,17 @@ class DataFrame(Analysis, MappedFrame):
     def merge(self, *args: Any, **kwargs: Any) -> Any:
         """Return this frame with the columns of another one of as many rows.
 
-        Rows of the same label are bound, or, if the labels are others, rows at the same place. If the two have columns
-        in common, or more is asked for, `pandas.DataFrame.merge`.
+        Rows of the same label are bound, or, if the labels are others, rows at the same place. If columns in common
+        have other values, or more is asked for, `pandas.DataFrame.merge`.
+
+        Raises
+        ------
+        InvalidKeyError
+            If columns in common have other values that do not tell rows apart.
         """
         other = kwargs["new_df"] if kwargs.keys() == {"new_df"} else args[0] if len(args) == 1 and not kwargs else None
-        if not isinstance(other, pd.DataFrame) or len(other) != len(self) or {*self.columns} & {*other.columns}:
-            return super().merge(*args, **kwargs)
-        if not (other.index.is_unique and other.index.sort_values().equals(self.index.sort_values())):
-            other = other.set_axis(self.index)
-        return pd.concat([self, other.loc[self.index] if other.index.is_unique else other], axis=1)
+        found = bound(self, other) if isinstance(other, pd.DataFrame) else None
+        return super().merge(*args, **kwargs) if found is None else found
 
     def __add__(self, other: Any) -> Any:
         """Return the runs of two frames, one below the other, since lists of runs were added so in MLXP 1.

@@ -183,6 +183,27 @@ def test_merge_binds_rows_of_the_same_label_wherever_they_stand(runs):
     assert twice.merge(DataFrame({"place": [0, 1, 2, 3]}, index=twice.index))["place"].tolist() == [0, 1, 2, 3]
 
 
+def test_merge_with_the_same_columns_in_common_binds_the_others(runs):
+    made = runs.groupby("config.lr").transform((list, "config.seed", "copy"), ungroup=True)
+    made["config.lr"] = runs["config.lr"]
+    merged = runs.merge(made)
+    assert merged["copy"].tolist() == runs["config.seed"].tolist()
+    assert list(merged.columns) == [*runs.columns, "copy"]
+    assert runs.merge(runs[["config.lr", "train.loss"]]).equals(runs)
+
+
+def test_merge_refuses_to_pair_each_row_with_several(runs):
+    with pytest.raises(InvalidKeyError, match=r"both frames have the columns config.lr, .* on= names the columns"):
+        runs.merge(runs[["config.lr"]][::-1].reset_index(drop=True))
+    with pytest.raises(InvalidKeyError, match=r"runs.assign\(\*\*others\)"):
+        runs.merge(DataFrame({"train.loss": runs["train.loss"][::-1].array}))
+
+
+def test_merge_with_a_table_of_as_many_rows_is_that_of_pandas(runs):
+    table = pd.DataFrame({"config.model": ["rnn", "cnn", "mlp", "kan"], "params": [1, 2, 3, 4]})
+    assert runs.merge(table)["params"].tolist() == [3, 3, 2, 2]
+
+
 def test_frames_of_runs_are_added_as_lists_of_runs_were(log_runs):
     first, second = (log_runs(({"lr": lr}, {"train": [{"loss": lr}]}), name=str(lr)) for lr in (1, 2))
     both = first + second
