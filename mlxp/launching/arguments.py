@@ -5,6 +5,7 @@ sweep. Rewritten arguments are given to Hydra, which alone decides what they mea
 """
 
 import argparse
+import os
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -128,6 +129,22 @@ class _Parser(argparse.ArgumentParser):
         raise _UnreadableError(message)
 
 
+def _as_text(word: str) -> str:
+    r"""Return a word of the command line as UTF-8 text, where Python took its bytes for another encoding.
+
+    Examples
+    --------
+    >>> _as_text(os.fsdecode("é".encode())), _as_text("note=\udcc3\udca9"), _as_text("caf\udce9")
+    ('é', 'note=é', 'caf\udce9')
+    """
+    if word.isascii() or not any("\udc80" <= character <= "\udcff" for character in word):
+        return word
+    try:
+        return os.fsencode(word).decode("utf-8")
+    except UnicodeError:
+        return word
+
+
 def parsed(argv: list[str]) -> Arguments | None:
     """Take the arguments after the program's name apart; None if Hydra does not know them, which then says so."""
     parser = _Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
@@ -138,7 +155,7 @@ def parsed(argv: list[str]) -> Arguments | None:
     parser.add_argument("--info", "-i", nargs="?", const="all")
     parser.add_argument("overrides", nargs="*")
     try:
-        found = vars(parser.parse_intermixed_args(argv))
+        found = vars(parser.parse_intermixed_args([_as_text(word) for word in argv]))
     except _UnreadableError:
         return None
     overrides = found.pop("overrides", [])

@@ -6,6 +6,7 @@ is left behind in its global state: another Hydra program in the same process do
 
 import contextlib
 import copy
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,7 @@ import hydra
 import omegaconf
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mlxp.launching.sweeper import TARGET, only_reporting, registered
@@ -81,7 +83,24 @@ def _store_restored() -> Iterator[ConfigStore]:
 
 def run_main(config_path: str, function: Callable[[DictConfig], Any]) -> None:
     """Let Hydra call `function` as ``sys.argv`` says."""
-    hydra.main(config_path=config_path, config_name="config", **VERSION_BASE)(function)()
+    with _unannounced_failures():
+        hydra.main(config_path=config_path, config_name="config", **VERSION_BASE)(function)()
+
+
+@contextlib.contextmanager
+def _unannounced_failures() -> Iterator[None]:
+    """Within this context, Hydra does not say before an exception which overrides the job had, some of them ours."""
+    announced: property = vars(JobReturn)["return_value"]
+
+    def quiet(result: JobReturn) -> Any:
+        with contextlib.redirect_stderr(io.StringIO()):
+            return announced.__get__(result)
+
+    setattr(JobReturn, "return_value", property(quiet, announced.fset))  # noqa: B010 - there is no other place
+    try:
+        yield
+    finally:
+        setattr(JobReturn, "return_value", announced)  # noqa: B010 - as above
 
 
 def run_multirun(

@@ -15,11 +15,12 @@ from mlxp.launching.launch_record import LaunchRecord
 from mlxp.launching.outcome import Outcome, SweepResults
 from mlxp.launching.planned_run import PlannedRuns
 from mlxp.launching.starter import RunExitedError, RunStarter
+from mlxp.printing import show
 from mlxp.running.configuration import Program, check_configuration
-from mlxp.running.endings import from_user_code
+from mlxp.running.endings import from_user_code, signal_in
 from mlxp.running.plan_report import PlannedRun, append_report, is_planning
 from mlxp.running.settings import SchedulerSettings
-from mlxp.running.signals import Terminated, exit_code, signal_of, signals_raised
+from mlxp.running.signals import Terminated, exit_code, signals_raised
 from mlxp.running.submitted_run import claimed_directory
 
 if TYPE_CHECKING:
@@ -98,14 +99,15 @@ def _stopped_by_a_signal(outcome: Outcome) -> Iterator[None]:
     """Within this context, a sweep that is stopped tells how far it came, and the exit code names the signal."""
     try:
         yield
-    except (KeyboardInterrupt, Terminated) as error:
+    except BaseException as error:
+        number = signal_in(error)
+        if number is None and not isinstance(error, SystemExit):
+            raise
         outcome.print_summary()
-        number = signal_of(error)
-        print(f"stopped by {number.name}", file=sys.stderr)  # noqa: T201 - the command line's answer
+        if number is None:
+            raise
+        show(f"stopped by {number.name}", "stderr")
         sys.exit(exit_code(number))
-    except SystemExit:
-        outcome.print_summary()
-        raise
 
 
 def _start_as_program(
@@ -126,7 +128,12 @@ def _hydra_function(program: Program, starter: RunStarter) -> Callable[[Any], An
     # Hydra names the program after the function that this one wraps.
     @functools.wraps(program.task)
     def run(composed: Any) -> Any:
-        return starter(composed)
+        try:
+            return starter(composed)
+        except BaseException as error:
+            # What raises an exception again adds no frame: Hydra, which cuts off its own, shows the user's.
+            error.__traceback__ = from_user_code(error.__traceback__)
+            raise
 
     return run
 
@@ -209,7 +216,7 @@ def _under_way(
     except BaseException as error:
         # Runs of other processes are ended with us; one that died, of lack of memory perhaps, could not say so.
         record.ask_to_stop()
-        record.end_runs_under_way(signal_of(error) if isinstance(error, Terminated | KeyboardInterrupt) else None)
+        record.end_runs_under_way(signal_in(error))
         raise
 
 

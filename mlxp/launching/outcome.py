@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mlxp.errors import SweepError
 from mlxp.launching.launch_record import LaunchRecord, RunRecord, summary
 from mlxp.launching.starter import RunStarter
+from mlxp.printing import flush, show
 from mlxp.run_directory.status import Status
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Outcome:
         self.print_summary()
         failures = self._failures()
         if failures:
-            sys.stdout.flush()
+            flush()
             sys.exit(failures)
         return self._sweep_results()
 
@@ -77,7 +78,7 @@ class Outcome:
         """Print a line for each run of a sweep."""
         runs = self.record.runs()
         if runs and not self.starter.is_single:
-            print(summary(runs), flush=True)  # noqa: T201 - the command line's answer
+            show(summary(runs))
 
     def _sweep_results(self) -> SweepResults:
         runs = self.record.runs()

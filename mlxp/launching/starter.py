@@ -5,20 +5,19 @@ import logging
 import os
 import pickle
 import sys
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlxp.errors import MLXPError
 from mlxp.launching.launch_record import LaunchRecord
+from mlxp.printing import show
 from mlxp.run_directory.status import Status
 from mlxp.running.configuration import Program
-from mlxp.running.endings import from_user_code, is_preemption
+from mlxp.running.endings import first_line, from_user_code, is_preemption, signal_in, traceback_text
 from mlxp.running.plan_report import is_planning
 from mlxp.running.provenance import process_info
 from mlxp.running.run import Run
-from mlxp.running.signals import Terminated
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -128,7 +127,7 @@ class RunStarter:
         try:
             value = run.execute()
         except BaseException as error:  # noqa: BLE001 - recorded, then raised again in every case
-            self._record_end(number, run, error=_first_line(error))
+            self._record_end(number, run, error=first_line(error))
             self._fail(error, run, overrides)
         self._record_end(number, run, value=value if _is_plain(value) else None)
         return value
@@ -147,10 +146,10 @@ class RunStarter:
             self.record.add(number, overrides=overrides, status=Status.FAILED.value, error=str(error))
             self._stop_others()
             if not self.is_single:
-                print(f"{' '.join(overrides)}: {error}", file=sys.stderr)  # noqa: T201 - as it happens
+                show(f"{' '.join(overrides)}: {error}", "stderr")
             raise CompactHydraException(str(error)) from error
-        except Exception as error:  # noqa: BLE001 - a user's own logger or version manager may raise anything
-            self.record.add(number, overrides=overrides, status=Status.FAILED.value, error=_first_line(error))
+        except BaseException as error:  # noqa: BLE001 - a user's own logger or version manager may raise anything
+            self.record.add(number, overrides=overrides, status=Status.FAILED.value, error=first_line(error))
             self._fail(error, None, overrides)
         host = process_info()
         log_dir = str(run.directory.path) if run.directory else None
@@ -168,25 +167,25 @@ class RunStarter:
             composed.mlxp.logger.forced_log_id = earlier.log_id
 
     def _record_end(self, number: int, run: Run, **facts: Any) -> None:
-        self.record.add(number, status=run.info.status, duration=run.info.duration, **facts)
+        self.record.add(number, status=run.status, duration=run.duration, **facts)
 
     def _stop_others(self) -> None:
         if not self.keep_going:
             self.record.ask_to_stop()
 
     def _fail(self, error: BaseException, run: Run | None, overrides: list[str]) -> NoReturn:
-        if isinstance(error, Terminated | KeyboardInterrupt) or is_preemption(error):
+        if signal_in(error) is not None or is_preemption(error):
             raise error
         self._stop_others()
         error.__traceback__ = from_user_code(error.__traceback__)
         if not (self.is_single and self._is_launching_process):
             name = f"run {run.directory.log_id}" if run and run.directory else "run"
-            print(f"{name} failed: {' '.join(overrides)}", file=sys.stderr)  # noqa: T201 - as it happens
-            traceback.print_exception(error)
+            show(f"{name} failed: {' '.join(overrides)}\n{traceback_text(error)}", "stderr")
         if isinstance(error, SystemExit):
             raise RunExitedError(error.code) from None
-        if not self._is_launching_process and not _is_picklable(error):
-            raise RuntimeError(_first_line(error)) from None
+        is_ours = self._is_launching_process and (self.is_single or isinstance(error, Exception))
+        if not is_ours and not _is_picklable(error):
+            raise RuntimeError(first_line(error)) from None
         raise error
 
 
@@ -200,10 +199,6 @@ def _number_and_overrides() -> tuple[int, list[str]]:
     return number, overrides
 
 
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".strip().split("\n")[0]
-
-
 def _is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(_is_plain(item) for item in value)
@@ -211,6 +206,9 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_picklable(error: BaseException) -> bool:
+    """Whether an exception can go to the process that waits for the run, and does not end it there."""
+    if not isinstance(error, Exception):
+        return False
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - what this process has pickled itself
     except Exception:  # noqa: BLE001 - whatever goes wrong there means no

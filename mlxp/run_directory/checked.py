@@ -111,8 +111,12 @@ INFO: Kinds = {
     "python": _is_text,
     "packages": _is_list_of_texts,
     "heartbeat": _is_seconds,
+    "ranks": _is_count,
 }
 """What the keys of info.yaml may hold, beside null; others, as those of a user's own logger, may hold anything."""
+
+RANK: Kinds = {name: INFO[name] for name in ("status", "exit", "hostname", "process_id", "ended_at")}
+"""The same for what one of several processes of a run says in a file of its own."""
 
 SUBMISSION: Kinds = {
     "status": _is_status,

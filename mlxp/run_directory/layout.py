@@ -13,6 +13,7 @@ from typing import Any
 from mlxp.errors import InvalidKeyError, LogDirectoryError
 from mlxp.run_directory.checked import INFO, SUBMISSION, checked
 from mlxp.run_directory.files import read_mapping
+from mlxp.run_directory.ranks import RANKS, with_ranks
 
 LAYOUT_VERSION = 2
 """Version of the run directory's format; directories of MLXP 1 carry none."""
@@ -28,6 +29,8 @@ STORE_DIR = ".store"
 
 SWEEPS_DIR = ".launch"
 """Folder beside the runs for what Hydra's own plug-ins leave (submitit's job files, Optuna's results)."""
+
+_BESIDE_RUNS = frozenset({CACHE_DIR, IDS_DIR, STORE_DIR, SWEEPS_DIR})
 
 RESERVED_LOG_NAMES = frozenset({"info", "config", "mlxp", "artifacts"})
 """Names that a metrics file cannot have, since columns of the reader start with them."""
@@ -69,6 +72,10 @@ class RunDirectory:
     def mlxp_file(self) -> Path:
         """The settings of MLXP in force."""
         return self.metadata / "mlxp.yaml"
+
+    def rank_file(self, rank: int) -> Path:
+        """How one of several processes of the run ended, if it failed; the first one tells that in `info_file`."""
+        return self.metadata / RANKS / f"{rank}.yaml"
 
     @property
     def submission_file(self) -> Path:
@@ -126,7 +133,7 @@ class RunDirectory:
 
     def info(self) -> dict[str, Any]:
         """Return what the run says of itself in info.yaml: values that can be right, none if the file is damaged."""
-        return checked(read_mapping(self.info_file), INFO)[0]
+        return with_ranks(checked(read_mapping(self.info_file), INFO)[0], self.metadata)
 
     def submission(self) -> dict[str, Any]:
         """Return how the run was submitted, as submission.yaml says; nothing if it was not, or if that is damaged."""
@@ -278,3 +285,18 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # such as a symbolic link to itself
         return False
+
+
+def is_written_by_runs(path: Path) -> bool:
+    """Tell whether a folder is a directory of runs, one run's, or what lies beside them: nothing that a user wrote."""
+    if path.name in _BESIDE_RUNS:
+        return True
+    if log_id_of(path.name) is not None:
+        return RunDirectory(path).metadata.is_dir()
+    try:
+        names = os.listdir(path)  # noqa: PTH208 - names are wanted
+    except OSError:
+        return False
+    if not all(log_id_of(name) is not None or name in _BESIDE_RUNS for name in names):
+        return False
+    return bool(_BESIDE_RUNS & set(names)) or any((path / name / "metadata").is_dir() for name in names)

@@ -1,7 +1,7 @@
 """The configuration of a run: what a task is called with, what is checked before anything starts, what is resolved."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from mlxp.errors import InvalidConfigFileError, MissingFieldError
 from mlxp.running.plug_ins import created
 from mlxp.running.secrets import without_secrets
 from mlxp.running.settings import Settings, check, checked, forced_directory
+from mlxp.running.storable import storable_text
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Context:
-    """What a task is called with.
+    """What a task is called with. One for a test can be made of what the task needs.
 
     Attributes
     ----------
@@ -29,11 +30,16 @@ class Context:
         What is known about the run: status, host, process, times, directories, versions.
     logger
         Writes metrics and artifacts; None if the setting ``use_logger`` is false.
+
+    Examples
+    --------
+    >>> Context(config=ConfigDict(seed=1)).config.seed
+    1
     """
 
-    config: Any
-    mlxp: ConfigDict
-    info: ConfigDict
+    config: Any = field(default_factory=ConfigDict)
+    mlxp: ConfigDict = field(default_factory=ConfigDict)
+    info: ConfigDict = field(default_factory=ConfigDict)
     logger: Any = None
 
 
@@ -86,6 +92,7 @@ def _checked_content(program: Program, composed: "DictConfig") -> tuple[dict[str
             f"the configuration has no value for {', '.join(missing)}; give one, as in {missing[0]}=... "
             "on the command line"
         )
+    _check_texts(content)
     return settings or {}, content
 
 
@@ -120,7 +127,7 @@ def resolved_configuration(
         resolved: Any = given if is_literal or not given else OmegaConf.to_container(composed.mlxp, resolve=True)
         settings = checked(resolved, program.directory)
         if settings.resolve and not is_literal:
-            OmegaConf.resolve(config)
+            _resolve(config)
             _keep_literal(config, OmegaConf.to_container(config, resolve=False))
     except OmegaConfBaseException as error:
         raise InvalidConfigFileError(f"the configuration cannot be resolved: {error}") from error
@@ -148,7 +155,9 @@ def recorded(written: Any, resolved: Any) -> Any:
 
 
 def _chosen(written: Any, resolved: Any, masked: Any) -> Any:
-    if masked == resolved:
+    if isinstance(resolved, tuple):  # of a resolver
+        resolved = list(resolved)
+    if masked is resolved or masked == resolved:
         return masked
     if isinstance(resolved, dict):
         known = written if isinstance(written, dict) else {}
@@ -159,6 +168,18 @@ def _chosen(written: Any, resolved: Any, masked: Any) -> Any:
     return written if isinstance(written, str) and "${" in written else masked
 
 
+def _resolve(config: "DictConfig") -> None:
+    from omegaconf import OmegaConf, flag_override
+    from omegaconf.errors import UnsupportedValueType
+
+    try:
+        OmegaConf.resolve(config)
+    except UnsupportedValueType:
+        # A resolver has returned a tuple, a date, ...: the task gets it as it is.
+        with flag_override(config, "allow_objects", True):
+            OmegaConf.resolve(config)
+
+
 def _keep_literal(node: Any, values: Any) -> None:
     """Write a literal ``${`` in resolved values so that it is not taken for an interpolation the next time."""
     for key, value in values.items() if isinstance(values, dict) else enumerate(values):
@@ -166,6 +187,51 @@ def _keep_literal(node: Any, values: Any) -> None:
             _keep_literal(node[key], value)
         elif isinstance(value, str) and "${" in value:
             node[key] = value.replace("${", "\\${")
+
+
+def task_and_plain_configuration(config: "DictConfig", settings: Settings) -> tuple[Any, Any]:
+    """Return the configuration as the task gets it, and as plain dicts and lists.
+
+    Raises
+    ------
+    InvalidConfigFileError
+        If a value cannot be resolved, or if no file could hold it.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        plain: Any = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise InvalidConfigFileError(f"the configuration cannot be resolved: {error}") from error
+    _check_texts(plain)
+    return (ConfigDict(plain) if settings.as_ConfigDict else config), plain
+
+
+def _check_texts(content: Any) -> None:
+    """Check that all texts can be written as UTF-8: names of files may hold bytes that are no text."""
+    for name, text in _texts(content):
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise InvalidConfigFileError(
+                    f"the value of {storable_text(name)} holds bytes that are no UTF-8 text, which config.yaml cannot "
+                    f"record: '{storable_text(text)}'; rename the file, or give another text"
+                ) from error
+
+
+def _texts(content: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text in a configuration, keys included, with its full name."""
+    items = content.items() if isinstance(content, dict) else enumerate(content)
+    for key, value in items:
+        name = f"{prefix}{key}"
+        if isinstance(key, str):
+            yield name, key
+        if isinstance(value, dict | list | tuple):
+            yield from _texts(value, f"{name}.")
+        elif isinstance(value, str):
+            yield name, value
 
 
 def work_dir_of(settings: Settings) -> tuple[str, Any]:

@@ -1,46 +1,107 @@
-"""How a run ended: the status and the words for what a task raised, and the part of a traceback that is the user's."""
+"""How a run ended: the status and the words for what a task raised, and the part of a traceback that is the user's.
 
+An exception's own text is the user's code: making it may fail, or take for ever, and what comes out may be of any
+length. So what a run is said to have ended with is known without it; the words follow.
+"""
+
+import signal
 import traceback
 from types import TracebackType
 from typing import Any
 
 from mlxp.run_directory.status import Status
 from mlxp.running.signals import Terminated, exit_code, signal_of
+from mlxp.running.storable import storable_text
 
 _TRACEBACK_LINES = 20
 """How many of a traceback's last lines go to info.yaml."""
+
+_LONGEST_LINE = 1000
+"""How many characters of each of them, and of an exception's text."""
 
 _LAUNCHING = {"mlxp", "hydra"}
 """The packages whose code is between the program's start and the task."""
 
 
 def ending(error: BaseException | None) -> dict[str, Any]:
-    """Return the status that `error` stands for, and what info.yaml says about it."""
+    """Return the status that `error` stands for, and what info.yaml says about it without asking for its text."""
     end: dict[str, Any] = {"status": Status.COMPLETE.value, "reason": "returned", "code": 0, "signal": None}
-    end["traceback"] = _last_lines(error) if error is not None else None
+    end["traceback"] = None
     if error is None:
         return end
-    if isinstance(error, Terminated | KeyboardInterrupt):
-        number = signal_of(error)
+    number = signal_in(error)
+    if number is not None:
         killed = {"status": Status.KILLED.value, "reason": number.name, "signal": number.name}
         return {**end, **killed, "code": exit_code(number)}
     if isinstance(error, SystemExit):
         return {**end, **_ending_of_exit(error)}
-    reason = f"{type(error).__name__}: {error}".strip()
-    return {**end, "status": Status.FAILED.value, "reason": reason, "code": 1}
+    return {**end, "status": Status.FAILED.value, "reason": _name(error), "code": 1}
 
 
 def _ending_of_exit(error: SystemExit) -> dict[str, Any]:
+    code = int(error.code) if isinstance(error.code, int) else 1
     if is_preemption(error):
         return {
             "status": Status.KILLED.value,
             "reason": "preempted or timed out; handled by submitit",
-            "code": error.code,
+            "code": code,
         }
-    if error.code is None or error.code == 0:
-        return {"reason": "sys.exit(0)", "traceback": None}
-    code = error.code if isinstance(error.code, int) else 1
-    return {"status": Status.FAILED.value, "reason": f"sys.exit({error.code!r})", "code": code}
+    if error.code is None or code == 0:
+        return {"reason": "sys.exit(0)"}
+    return {"status": Status.FAILED.value, "reason": "sys.exit", "code": code}
+
+
+def with_words(end: dict[str, Any], error: BaseException) -> dict[str, Any]:
+    """Return an `ending` with what the exception says of itself: its text, and the last lines of its traceback."""
+    if end["status"] == Status.COMPLETE:
+        return end
+    words = {"traceback": _last_lines(error)}
+    if end["reason"] == "sys.exit":
+        words["reason"] = f"sys.exit({_made(repr, error.code if isinstance(error, SystemExit) else None)})"
+    elif end["status"] == Status.FAILED:
+        words["reason"] = described(error)
+    return {**end, **words}
+
+
+def described(error: BaseException) -> str:
+    """Return the type and the text of an exception, whatever its own code makes of them.
+
+    Examples
+    --------
+    >>> described(ValueError("too large"))
+    'ValueError: too large'
+    """
+    return f"{_name(error)}: {_made(str, error)}".removesuffix(": ")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the same, without further lines."""
+    return described(error).split("\n")[0]
+
+
+def _name(error: BaseException) -> str:
+    return storable_text(type.__getattribute__(type(error), "__name__"), _LONGEST_LINE)
+
+
+def _made(make: Any, value: Any) -> str:
+    """Return what `str` or `repr` makes of a value; both call the user's code."""
+    try:
+        text = make(value)
+    except (KeyboardInterrupt, Terminated):
+        raise
+    except BaseException as problem:  # noqa: BLE001 - the exception that it is about must not be lost for another one
+        return f"(no text: {make.__name__}() raised {_name(problem)})"
+    return storable_text(text, _LONGEST_LINE).strip()
+
+
+def signal_in(error: BaseException) -> signal.Signals | None:
+    """Return the signal that an exception stands for, or one in a group of exceptions; None if there is none."""
+    if isinstance(error, Terminated | KeyboardInterrupt):
+        return signal_of(error)
+    if isinstance(error, BaseExceptionGroup) and not isinstance(error, ExceptionGroup):
+        found = (signal_in(one) for one in error.exceptions)
+        return next((number for number in found if number is not None), None)
+    return None
 
 
 def is_preemption(error: BaseException) -> bool:
@@ -58,6 +119,17 @@ def from_user_code(trace: TracebackType | None) -> TracebackType | None:
     return inner or trace
 
 
+def traceback_text(error: BaseException) -> str:
+    """Return the traceback as Python prints it, whatever the exception's own code does."""
+    try:
+        return "".join(traceback.format_exception(error))
+    except (KeyboardInterrupt, Terminated):
+        raise
+    except BaseException:  # noqa: BLE001 - as in _made
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        return f"Traceback (most recent call last):\n{frames}{described(error)}\n"
+
+
 def _last_lines(error: BaseException) -> str:
-    text = "".join(traceback.format_exception(error)).rstrip("\n")
-    return "\n".join(text.split("\n")[-_TRACEBACK_LINES:])
+    lines = traceback_text(error).rstrip("\n").split("\n")[-_TRACEBACK_LINES:]
+    return "\n".join(storable_text(line, _LONGEST_LINE) for line in lines)

@@ -1,7 +1,7 @@
 """Which of several processes this one is, where a launcher such as ``srun`` or ``torchrun`` starts a run many times.
 
-Only the first one writes the run's directory. Each launcher tells its processes in environment variables; the innermost
-one counts.
+Only the first one writes the run's directory; of the others, each writes a file of its own if it fails. Each launcher
+tells its processes in environment variables; the innermost one counts.
 """
 
 import os
@@ -17,8 +17,17 @@ _VARIABLES = (
 
 def rank() -> int:
     """Return the number of this process among those that its launcher has started; 0 if it is the only one."""
+    return _rank_of_ranks()[0]
+
+
+def ranks() -> int:
+    """Return how many processes the launcher has started; 1 if this is the only one."""
+    return _rank_of_ranks()[1]
+
+
+def _rank_of_ranks() -> tuple[int, int]:
     for number, count in _VARIABLES:
         found, total = os.environ.get(number, ""), os.environ.get(count, "")
         if found.isdigit() and total.isdigit() and int(found) < int(total):
-            return int(found)
-    return 0
+            return int(found), int(total)
+    return 0, 1

@@ -5,11 +5,11 @@ Hydra is started.
 """
 
 import contextlib
+import functools
 import logging
 import os
 import platform
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -17,18 +17,31 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlxp.config_dict import ConfigDict
 from mlxp.errors import InvalidConfigFileError, LogDirectoryError, MLXPError
-from mlxp.run_directory.files import overwrite, read_yaml, to_yaml, write_yaml
+from mlxp.printing import flush, show
+from mlxp.run_directory.checked import RANK
+from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import LAYOUT_VERSION, RunDirectory
-from mlxp.run_directory.liveness import heartbeat, process_exists
+from mlxp.run_directory.liveness import heartbeat, process_exists, process_start
+from mlxp.run_directory.ranks import RANKS, forget_earlier, with_ranks
 from mlxp.run_directory.status import Status
-from mlxp.running.configuration import Context, Program, recorded, resolved_configuration, work_dir_of
-from mlxp.running.endings import ending, from_user_code
+from mlxp.running.configuration import (
+    Context,
+    Program,
+    recorded,
+    resolved_configuration,
+    task_and_plain_configuration,
+    work_dir_of,
+)
+from mlxp.running.endings import described, ending, from_user_code, traceback_text, with_words
+from mlxp.running.info_file import InfoFile
 from mlxp.running.plug_ins import created
 from mlxp.running.provenance import made_from, modules_beside, packages, process_info, taken_rerun_of
+from mlxp.running.rank import rank, ranks
 from mlxp.running.recorded_configuration import CHANGED, ChangedConfigurationError, check_unchanged
 from mlxp.running.secrets import without_secrets
 from mlxp.running.settings import LoggerSettings
 from mlxp.running.signals import signals_held, signals_raised
+from mlxp.running.storable import storable
 from mlxp.running.submitted_run import is_another_rank, scheduler_info, submission
 from mlxp.version import __version__
 
@@ -38,9 +51,6 @@ if TYPE_CHECKING:
     from mlxp.logger import Logger
 
 _log = logging.getLogger("mlxp")
-
-_LONG = frozenset({"exit", "packages", "environment", "code"})
-"""What info.yaml goes without where the disk is full."""
 
 
 class Run:
@@ -73,7 +83,7 @@ class Run:
                 "command line with given values, without another sweeper than mlxp and without hydra.mode; set "
                 "mlxp.use_scheduler to false, or start the program like that"
             )
-        as_set, plain = self._as_set(config)
+        as_set, plain = task_and_plain_configuration(config, self.settings)
         self.work_dir, version_manager = work_dir_of(self.settings)
         self.logger: Logger | None = None
         self.directory: RunDirectory | None = None
@@ -84,42 +94,20 @@ class Run:
             self.logger = logger = created("logger", chosen.name, chosen.arguments())
             self.directory = RunDirectory(Path(logger.log_dir))
             self.written = None if is_another_rank(self.directory.path) else self.directory
-        self.info = ConfigDict(self._first_info(overrides, version_manager))
-        self.context = Context(as_set, ConfigDict(self.settings.to_dict()), self.info, self.logger)
-        to_record = recorded(OmegaConf.to_container(composed), plain)
-        self._refuse_if_changed(to_record)
-        if self.written is not None:
-            self._write_info()
-            write_yaml(self.written.config_file, to_record)
-            write_yaml(self.written.mlxp_file, without_secrets(self.settings.to_dict()))
-
-    def _refuse_if_changed(self, config: Any) -> None:
-        if self.directory is None:
-            return
+        facts = self._first_facts(overrides, version_manager)
+        self.info = InfoFile(facts, self.written.info_file if self.written is not None else None)
+        self.context = Context(as_set, ConfigDict(self.settings.to_dict()), self.info.shown, self.logger)
         try:
-            check_unchanged(self.directory, config)
-        except ChangedConfigurationError as error:
-            end = {"reason": CHANGED, "code": 1, "signal": None, "traceback": None, "message": str(error)}
-            self.info.update(status=Status.REFUSED.value, exit=end, ended_at=self.info.started_at)
-            self._write_info()
-            self._close_logger()
+            self._write_first_files(recorded(OmegaConf.to_container(composed), plain))
+        except BaseException as error:
+            self._give_up(error)
             raise
 
-    def _as_set(self, config: "DictConfig") -> tuple[Any, Any]:
-        """Return the configuration as the task gets it, and as plain dicts and lists."""
-        from omegaconf import OmegaConf
-        from omegaconf.errors import OmegaConfBaseException
-
-        try:
-            plain: Any = OmegaConf.to_container(config, resolve=True)
-        except OmegaConfBaseException as error:
-            raise InvalidConfigFileError(f"the configuration cannot be resolved: {error}") from error
-        return (ConfigDict(plain) if self.settings.as_ConfigDict else config), plain
-
-    def _first_info(self, overrides: list[str], version_manager: Any) -> dict[str, Any]:
+    def _first_facts(self, overrides: list[str], version_manager: Any) -> dict[str, Any]:
         earlier = _earlier_info(self.directory)
+        self.ended_before = earlier.get("ended_at")
         now = datetime.now().astimezone()
-        return {
+        facts = {
             "status": Status.STARTING.value,
             "current_file_path": self.program.file,
             **process_info(),
@@ -128,7 +116,7 @@ class Run:
             "end_date": "",
             "end_time": "",
             "work_dir": self.work_dir,
-            "logger": self.logger.get_info() if self.logger else None,
+            "logger": None,
             "scheduler": scheduler_info(self.directory) or earlier.get("scheduler"),
             "version_manager": version_manager or submission(self.directory).get("version_manager"),
             "mlxp_version": __version__,
@@ -141,19 +129,25 @@ class Run:
             "overrides": overrides,
             "rerun_of": taken_rerun_of(),
             "exit": None,
-            **self._made_from(),
+            "git": None,
+            "code": None,
+            "environment": None,
             "python": platform.python_version(),
             "packages": packages(),
             "heartbeat": self.settings.heartbeat,
+            "process_start": process_start(self.process_id),
         }
+        # Of a run that was not submitted, each process has a directory of its own.
+        return facts | ({RANKS: ranks()} if ranks() > 1 and submission(self.directory) else {})
 
     def _check_is_from_copy(self) -> None:
         """Refuse to run in a copy of the code where a part of the code is not the copy's."""
-        copy = (self.info.get("code") or {}).get("copy")
+        code = self.info.facts["code"] or {}
+        copy = code.get("copy")
         beside = modules_beside(Path(copy)) if copy else []
         if beside:
             raise MLXPError(
-                f"these modules come from {self.info.code['top']}, and not from the copy of the code in {copy}: "
+                f"these modules come from {code['top']}, and not from the copy of the code in {copy}: "
                 f"{', '.join(beside)}; install the project in another way, or start Python without -I and -E"
             )
 
@@ -166,16 +160,28 @@ class Run:
             return int(submission(self.directory).get("attempt", 1))
         return earlier.get("attempt", 1) + 1 if earlier else 1
 
-    def _write_info(self) -> None:
-        if self.written is None:
-            return
-        try:
-            write_yaml(self.written.info_file, without_secrets(self.info.to_dict()))
-        except LogDirectoryError:
-            # On a full disk, what is shorter than before still finds place where it was.
-            short = without_secrets({name: value for name, value in self.info.to_dict().items() if name not in _LONG})
-            if not overwrite(self.written.info_file, to_yaml(short)):
-                raise
+    def _write_first_files(self, configuration: Any) -> None:
+        if self.directory is not None:
+            check_unchanged(self.directory, configuration)
+        if self.logger is not None:
+            self.info.update(logger=self.logger.get_info())
+        if self.written is not None:
+            forget_earlier(self.written.metadata, self.ended_before)
+            self.info.write()
+            write_yaml(self.written.config_file, configuration)
+            write_yaml(self.written.mlxp_file, storable(without_secrets(self.settings.to_dict())))
+        elif self.directory is not None:  # what this process said in an earlier attempt is no longer true
+            self.directory.rank_file(rank()).unlink(missing_ok=True)
+        self.info.update(**self._made_from())  # last, since it may take all that a disk has left
+
+    def _give_up(self, error: BaseException) -> None:
+        """Say that the run ended before it began, as far as anything can be written."""
+        end = with_words(ending(error), error)
+        if isinstance(error, ChangedConfigurationError):
+            end |= {"status": Status.REFUSED.value, "reason": CHANGED, "traceback": None, "message": str(error)}
+        with signals_held():
+            for step in (self._close_logger, functools.partial(self._write_end, end)):
+                _problem_of(step)
 
     def execute(self) -> Any:
         """Call the task and return its value; whatever happens, the status tells the truth afterwards.
@@ -194,16 +200,25 @@ class Run:
             error.__traceback__ = from_user_code(error.__traceback__)
             if os.getpid() != self.process_id:
                 _leave_forked_process(error)
-            with signals_held():
-                self._end(error)
-            if isinstance(error, SystemExit) and self.info.status == Status.COMPLETE:
+            self._end(error)
+            if isinstance(error, SystemExit) and self.status == Status.COMPLETE:
                 return None
             raise
         if os.getpid() != self.process_id:
             _leave_forked_process(None)
-        with signals_held():
-            self._end(None)
+        self._end(None)
         return value
+
+    @property
+    def status(self) -> str:
+        """What is said of the run."""
+        return str(self.info.facts["status"])
+
+    @property
+    def duration(self) -> float | None:
+        """How many seconds it took; None while it goes on."""
+        seconds: float | None = self.info.facts["duration"]
+        return seconds
 
     def _heartbeat(self) -> contextlib.AbstractContextManager[None]:
         if self.written is None:
@@ -214,29 +229,52 @@ class Run:
         if self.program.seeding_function is not None:
             self.program.seeding_function(self.context.config["seed"])
         self._check_is_from_copy()
-        self.info.status = Status.RUNNING.value
-        self._write_info()
+        self.info.update(status=Status.RUNNING.value)
+        self.info.write()
         return self.program.task(self.context)
 
     def _end(self, error: BaseException | None) -> None:
+        """Say how the run ended: first what is known for certain, then in the words of the exception."""
         end = ending(error)
+        with signals_held():
+            found = [_problem_of(step) for step in (self._close_logger, functools.partial(self._write_end, end))]
+        problems = [problem for problem in found if problem is not None]
+        if error is None:
+            if problems:
+                raise problems[0]
+            return
+        with contextlib.suppress(BaseException):  # its words are its own; nothing depends on them
+            self._write_end(with_words(end, error))
+            self._append_traceback(error)
+        for problem in problems:
+            _log.error("run in %s: %s", self.work_dir, described(problem))
+
+    def _write_end(self, end: dict[str, Any]) -> None:
         now = datetime.now().astimezone()
+        started = datetime.fromisoformat(self.info.facts["started_at"])
+        said = {name: value for name, value in end.items() if name != "status"}
         self.info.update(
-            status=end.pop("status"),
+            status=end["status"],
             end_date=now.strftime("%d/%m/%Y"),
             end_time=now.strftime("%H:%M:%S"),
             ended_at=now.isoformat(timespec="milliseconds"),
-            duration=round((now - datetime.fromisoformat(self.info.started_at)).total_seconds(), 3),
+            duration=round((now - started).total_seconds(), 3),
             packages=packages(),
+            exit=said,
         )
-        self.info["exit"] = end
-        problems = [problem for problem in map(_problem_of, (self._close_logger, self._write_info)) if problem]
-        if error is not None and self.settings.logger.log_streams_to_file:
-            self._append_traceback(error)
-        if problems and error is None:
-            raise problems[0]
-        for problem in problems:
-            _log.error("run in %s: %s", self.info.work_dir, problem)
+        if self.written is not None:
+            known = with_ranks(self.info.facts, self.written.metadata)
+            self.info.update(status=known["status"], exit=known["exit"])
+            self.info.write()
+        elif self.directory is not None and end["status"] != Status.COMPLETE:
+            self._write_failure_of_rank(self.directory)
+
+    def _write_failure_of_rank(self, directory: RunDirectory) -> None:
+        file = directory.rank_file(rank())
+        file.parent.mkdir(exist_ok=True)
+        write_yaml(file, without_secrets({name: self.info.facts[name] for name in RANK}))
+        with contextlib.suppress(OSError):
+            os.utime(directory.info_file)  # so that whoever has read it looks again
 
     def _close_logger(self) -> None:
         if self.logger is not None:
@@ -246,16 +284,18 @@ class Run:
         """Add to log.stderr what is printed only when the streams are not copied any more."""
         from mlxp.running.streams import goes_to
 
-        if self.written is not None and not goes_to("stderr", self.written.stderr):
-            with contextlib.suppress(OSError), self.written.stderr.open("a", encoding="utf-8") as file:
-                traceback.print_exception(error, file=file)
+        if self.written is None or not self.settings.logger.log_streams_to_file:
+            return
+        if not goes_to("stderr", self.written.stderr):
+            with self.written.stderr.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(traceback_text(error))
 
 
-def _problem_of(step: Callable[[], None]) -> Exception | None:
+def _problem_of(step: Callable[[], None]) -> BaseException | None:
     """Return what a step of the end raises, which must not keep the next one from being taken."""
     try:
         step()
-    except Exception as problem:  # noqa: BLE001 - a user's own logger may raise anything
+    except BaseException as problem:  # noqa: BLE001 - a user's own logger may raise anything
         return problem
     return None
 
@@ -267,9 +307,8 @@ def _leave_forked_process(error: BaseException | None) -> NoReturn:
         if isinstance(error, SystemExit):
             code = error.code if isinstance(error.code, int) else int(error.code is not None)
         elif error is not None:
-            traceback.print_exception(error)
-        sys.stdout.flush()
-        sys.stderr.flush()
+            show(traceback_text(error), "stderr")
+        flush()
     finally:  # whatever the task has done to the streams, this copy must not go on as the run
         os._exit(code)
 
@@ -282,23 +321,23 @@ def _refuse_if_alive(settings: LoggerSettings) -> None:
     info = _earlier_info(directory)
     if is_another_rank(directory.path):
         return
-    under_way = info.get("status") in (Status.STARTING, Status.RUNNING)
-    here = info.get("hostname") == process_info()["hostname"]
-    if under_way and here and info.get("process_id") != os.getpid() and process_exists(info.get("process_id")):
+    status = Status.of(info.get("status"))
+    here = info.get("hostname") == process_info()["hostname"] and info.get("process_id") != os.getpid()
+    if status is not None and status.is_under_way and here and _is_alive(info):
         raise LogDirectoryError(
             f"run {forced} in {directory.path.parent} is still running, as process {info['process_id']}; "
             "wait until it has ended, or stop it"
         )
 
 
+def _is_alive(info: dict[str, Any]) -> bool | None:
+    return process_exists(info.get("process_id"), info.get("process_start"))
+
+
 def _earlier_info(directory: RunDirectory | None) -> dict[str, Any]:
-    if directory is None:
+    if directory is None or not directory.info_file.exists():
         return {}
-    try:
-        info = read_yaml(directory.info_file)
-    except Exception:  # noqa: BLE001 - a damaged file of an earlier attempt must not stop the next one
-        return {"attempt": 1}
-    return info if isinstance(info, dict) else {}
+    return directory.info() or {"attempt": 1}  # a damaged file of an earlier attempt does not stop the next one
 
 
 @contextlib.contextmanager

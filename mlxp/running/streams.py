@@ -109,6 +109,8 @@ def stop(copies: list[Copy]) -> None:
 
 
 def _writes_to(stream: Any, descriptor: int) -> bool:
+    if getattr(stream, "closed", False) is True:  # by an earlier run of this process: nothing is written to it
+        return True
     try:
         return bool(stream.fileno() == descriptor)
     except Exception:  # noqa: BLE001 - a closed or detached stream, or an object that only has write()

@@ -16,6 +16,7 @@ from typing import Any
 from mlxp.run_directory.checked import INFO, SUBMISSION, Kinds, checked
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.liveness import is_gone, is_silent
+from mlxp.run_directory.ranks import RANKS, with_ranks
 from mlxp.run_directory.status import Status
 from mlxp_reader.records.file_states import NO_FILE, FileState
 from mlxp_reader.records.run_files import FileProblem, RunFiles
@@ -122,6 +123,8 @@ def _checked(files: RunFiles, name: str, kinds: Kinds) -> dict[Any, Any] | None:
 
 def _read_info(files: RunFiles, record: Record) -> None:
     info = _checked(files, _INFO, INFO)
+    if info is not None and RANKS in info:
+        info = with_ranks(info, f"{files.path}/metadata")
     submission = _checked(files, _SUBMISSION, SUBMISSION)
     state = files.states[_INFO]
     if submission:

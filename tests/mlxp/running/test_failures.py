@@ -348,3 +348,17 @@ def test_parent_signal_is_named_in_runs_of_other_processes(actions):
     process.wait(timeout=60)
     process.communicate()
     assert [actions.info(log_id)["exit"]["signal"] for log_id in (1, 2)] == ["SIGINT"] * 2
+
+
+def test_job_that_fails_shows_the_users_code_and_no_overrides_but_the_users(actions):
+    run = actions.directory / "logs/1"
+    (run / "metadata").mkdir(parents=True)
+    (run / "metadata/submission.yaml").write_text("scheduler: SLURM\nstatus: SUBMITTED\nattempt: 1\n", encoding="utf-8")
+    result = actions.run("action=fail", env={**os.environ, "MLXP_RUN_DIRECTORY": str(run)})
+    lines = result.stderr.splitlines()
+    assert (result.returncode, lines[0]) == (1, "Traceback (most recent call last):")
+    assert f'File "{actions.directory / "main.py"}"' in lines[1]
+    assert "/mlxp/" not in result.stderr
+    assert "mlxp.logger" not in result.stderr
+    assert "ZeroDivisionError: division by zero" in lines
+    assert actions.info()["overrides"] == ["action=fail"]

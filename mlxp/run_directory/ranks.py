@@ -1,0 +1,75 @@
+"""What the processes of one run say that a launcher started beside the first one: ``torchrun``, ``srun``, ``mpirun``.
+
+Each file has one owner. The first process owns info.yaml; each of the others writes its own file, and only if it did
+not come to its end. Whoever reads the status puts them together, here.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mlxp.run_directory.checked import RANK, checked
+from mlxp.run_directory.files import read_mapping
+from mlxp.run_directory.status import Status
+
+RANKS = "ranks"
+"""The folder of their files in ``metadata``, and the key of info.yaml that tells how many processes there are."""
+
+
+def with_ranks(info: dict[Any, Any], metadata: str | os.PathLike[str]) -> dict[Any, Any]:
+    """Return what info.yaml says, and the failure of another process where the first one did not fail itself.
+
+    Parameters
+    ----------
+    info
+        What info.yaml in `metadata` says. Only where it tells of several processes is anything looked for.
+    metadata
+        The folder of the files that describe the run.
+    """
+    count, status = info.get(RANKS), Status.of(info.get("status"))
+    if type(count) is not int or count < 2 or status not in {Status.COMPLETE, Status.KILLED}:
+        return info
+    for number, said in _words_in(Path(metadata, RANKS)):
+        if number < count and _counts(said, info, status):
+            end = said.get("exit") or {}
+            return {**info, "status": said["status"], "exit": {**end, "reason": f"rank {number}: {end.get('reason')}"}}
+    return info
+
+
+def forget_earlier(metadata: Path, ended_at: Any) -> None:
+    """Remove what processes of an attempt that `ended_at` said, as info.yaml tells; done when the next one begins."""
+    for number, said in _words_in(metadata / RANKS):
+        if not _is_after(said.get("ended_at"), ended_at):
+            with contextlib.suppress(OSError):
+                (metadata / RANKS / f"{number}.yaml").unlink()
+
+
+def _words_in(folder: Path) -> Iterator[tuple[int, dict[Any, Any]]]:
+    """Yield the number of each process that said something, and what it said."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names are wanted
+    except OSError:
+        return
+    stems = (name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+    for number in sorted(int(stem) for stem in stems if stem.isdecimal() and len(stem) < 10):
+        yield number, checked(read_mapping(folder / f"{number}.yaml"), RANK)[0]
+
+
+def _is_after(one: Any, other: Any) -> bool:
+    """Whether a time, in ISO 8601, is after another one; true where that cannot be known."""
+    try:
+        return datetime.fromisoformat(one) > datetime.fromisoformat(other)
+    except (TypeError, ValueError):  # one is missing, or has no time zone
+        return True
+
+
+def _counts(said: Mapping[str, Any], info: Mapping[str, Any], status: Status) -> bool:
+    """Whether what another process said explains more than what the first one did."""
+    other = Status.of(said.get("status"))
+    if status is Status.COMPLETE:
+        return other in {Status.FAILED, Status.KILLED}
+    # A launcher ends the others when one fails; but when all are ended, some may fail of that.
+    return other is Status.FAILED and not _is_after(said.get("ended_at"), info.get("ended_at"))
