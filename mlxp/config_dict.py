@@ -26,6 +26,11 @@ class ConfigDict(dict[str, Any]):
       momentum: 0.9
     """
 
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override] # a view of the items, as in MLXP 1
+        """The items, so that ``vars(config)`` has them as that of an ``argparse.Namespace`` has."""
+        return self
+
     def __init__(self, *args: Mapping[str, Any] | Iterable[tuple[str, Any]], **kwargs: Any) -> None:
         super().__init__()
         for key, value in dict(*args, **kwargs).items():
@@ -57,7 +62,7 @@ class ConfigDict(dict[str, Any]):
             raise AttributeError(f"there is no key '{name}' here") from None
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *(key for key in self if isinstance(key, str))})
+        return sorted({*dir(type(self)), *(key for key in self if isinstance(key, str))})
 
     def __repr__(self) -> str:
         return to_yaml(self.to_dict()).rstrip("\n")

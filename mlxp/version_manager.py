@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from mlxp.errors import MLXPError
+from mlxp.printing import show
 from mlxp.programs import run_program
+from mlxp.run_directory.layout import is_written_by_runs
 
 __all__ = ["GitVM", "VersionManager"]
 
 _SECONDS = 3600.0
 """How long git may take; a clone of a large repository to a slow disk takes many minutes."""
+
+_SHOWN = 20
+"""How many names of files are shown at most."""
 
 
 class VersionManager(abc.ABC):
@@ -50,7 +55,7 @@ class GitVM(VersionManager):
 
     The copy is made once per commit, in ``<parent_work_dir>/<repository>/<commit>``. With ``interactive_mode`` and a
     terminal, it asks once per program whether to add untracked files and to commit changes; otherwise it warns that
-    they are not part of the copy.
+    they are not part of the copy. What MLXP writes itself is not among them.
 
     Parameters
     ----------
@@ -79,7 +84,7 @@ class GitVM(VersionManager):
         """
         current = Path.cwd()
         repository = Path(_git("rev-parse", "--show-toplevel", directory=current))
-        _offer_to_commit(repository, self.interactive_mode and _has_terminal())
+        _offer_to_commit(repository, self.parent_work_dir, self.interactive_mode and _has_terminal())
         self.repo_path = str(repository)
         self.commit_hash = _git("rev-parse", "HEAD", directory=repository)
         copy = self.parent_work_dir / repository.name / self.commit_hash
@@ -132,26 +137,47 @@ def _requirements(copy: Path) -> list[str]:
 
 
 def _has_terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    return all(stream is not None and not stream.closed and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
+_READ_BEFORE = (
+    "What the program has read before, its configuration and the modules it has imported, is used as it is here."
+)
 
 
 @functools.cache  # asked, or warned, once per program
-def _offer_to_commit(repository: Path, may_ask: bool) -> None:
-    untracked = _git("ls-files", "--others", "--exclude-standard", directory=repository).splitlines()
+def _offer_to_commit(repository: Path, work_dirs: Path, may_ask: bool) -> None:
+    untracked = _untracked(repository, work_dirs)
     if untracked:
-        _say("Untracked files, which are not part of the code that is executed:", untracked)
+        _say("Untracked files, which the copy of the code does not have:", repository, untracked)
         if may_ask:
             added = [name.strip() for name in input("Files to add, separated by commas (Enter for none): ").split(",")]
             if any(added):
                 _git("add", "--", *filter(None, added), directory=repository)
-    changed = _git("diff", "--name-only", "HEAD", directory=repository).splitlines()
+    changed = _names(_git("diff", "--name-only", "-z", "HEAD", directory=repository))
     if changed:
-        _say("Uncommitted changes, which are not part of the code that is executed:", changed)
+        _say("Uncommitted changes, which the copy of the code does not have:", repository, changed)
         if may_ask and input("Commit them now? (y/n): ").strip().lower().startswith("y"):
             _git(
                 "commit", "--quiet", "--all", "-m", "Commit before running experiments with MLXP", directory=repository
             )
+            return
+    if untracked or changed:
+        show(_READ_BEFORE, "stderr")
 
 
-def _say(title: str, names: list[str]) -> None:
-    print("\n  ".join([title, *names]), file=sys.stderr)  # noqa: T201 - part of the question
+def _names(answer: str) -> list[str]:
+    return [name for name in answer.split("\0") if name]
+
+
+def _untracked(repository: Path, work_dirs: Path) -> list[str]:
+    """Return the untracked files, and the folders that hold nothing else; what MLXP itself writes is left out."""
+    found = _names(_git("ls-files", "-z", "--others", "--exclude-standard", "--directory", directory=repository))
+    return [name for name in found if repository / name != work_dirs and not is_written_by_runs(repository / name)]
+
+
+def _say(title: str, repository: Path, names: list[str]) -> None:
+    imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    shown = [f"{name} (imported already)" if str(repository / name) in imported else name for name in names[:_SHOWN]]
+    more = [f"… and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+    show("\n  ".join([title, *shown, *more]), "stderr")

@@ -1,5 +1,6 @@
 """ConfigDict: a dict with attributes."""
 
+import argparse
 import copy
 import pickle
 from enum import Enum
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlxp import ConfigDict
+from mlxp import ConfigDict, Context
 
 
 @pytest.fixture
@@ -96,3 +97,23 @@ def test_keys_that_are_no_names_are_kept():
 
 def test_keys_are_completed(config):
     assert {"seed", "model", "update"} <= set(dir(config))
+
+
+def test_it_is_taken_apart_as_any_mapping_or_namespace(config):
+    def keywords(**given):
+        return given
+
+    assert vars(config) == dict(config) == keywords(**config) == config.to_dict()
+    config.new = 5
+    assert vars(config)["new"] == 5
+    assert argparse.Namespace(**vars(config)).new == 5
+    vars(config)["seed"] = 7
+    assert config.seed == 7
+
+
+def test_context_for_a_test_is_made_of_what_the_task_needs():
+    empty = Context()
+    assert (empty.config, empty.mlxp, empty.info, empty.logger) == ({}, {}, {}, None)
+    empty.config.seed = 1
+    assert (empty.config, Context().config) == ({"seed": 1}, {})
+    assert Context(config=ConfigDict(seed=3)).config.seed == 3

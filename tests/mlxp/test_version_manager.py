@@ -101,3 +101,44 @@ def test_missing_git_is_one_clear_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MLXPError, match="needs the program git, which is not installed"):
         GitVM(str(tmp_path)).make_working_directory()
+
+
+def test_what_is_executed_with_its_changes_is_not_said_to_be_executed_without(repository):
+    with (repository.directory / "main.py").open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    (repository.directory / "new.py").touch()
+    result = repository.run("mlxp.use_version_manager=true")
+    assert result.stderr == (
+        "Untracked files, which the copy of the code does not have:\n"
+        "  new.py\n"
+        "Uncommitted changes, which the copy of the code does not have:\n"
+        "  main.py (imported already)\n"
+        "What the program has read before, its configuration and the modules it has imported, is used as it is here.\n"
+    )
+
+
+def test_what_mlxp_writes_is_not_named_among_the_untracked_files(repository):
+    (repository.directory / ".gitignore").write_text("", encoding="utf-8")
+    git(repository.directory, "commit", "-q", "-a", "-m", "ignore nothing")
+    for parent in ("logs", "deeply/in/logs"):
+        repository.run("seed=1,2", f"mlxp.logger.parent_log_dir={parent}")
+    assert repository.run("mlxp.use_version_manager=true", "seed=1,2").stderr == ""
+    # Not even where some of it is tracked.
+    git(repository.directory, "add", "logs/1")
+    git(repository.directory, "commit", "-q", "-m", "a run")
+    assert repository.run("mlxp.use_version_manager=true").stderr == ""
+
+
+def test_long_lists_of_untracked_files_are_cut(repository):
+    for number in range(142):
+        (repository.directory / f"data-{number:03}").touch()
+    lines = repository.run("mlxp.use_version_manager=true").stderr.splitlines()
+    assert (len(lines), lines[-2]) == (23, "  … and 122 more")
+
+
+@pytest.mark.parametrize("name", ["data/1/image.png", "results/1/notes.txt", "1/readme.txt", "experiment/main.py"])
+def test_users_own_files_are_named_whatever_their_folders_are_called(repository, name):
+    file = repository.directory / name
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert f"  {name.split('/')[0]}/\n" in repository.run("mlxp.use_version_manager=true").stderr

@@ -1,5 +1,6 @@
 """Running and sweeping from Python and from a notebook."""
 
+import datetime as dt
 import os
 import signal
 import subprocess
@@ -206,3 +207,40 @@ def test_environment_is_left_alone(actions):
         python(actions, f"{code}; print((dict(os.environ), os.getcwd(), list(sys.path)) == before)").stdout == "True\n"
     )
     assert os.path.exists(actions.directory / "logs/1")
+
+
+RESOLVERS = (
+    "import datetime, mlxp\n"
+    "from omegaconf import OmegaConf\n"
+    "returned = {'pair': (0.9, 0.999), 'set': {1, 2}, 'date': datetime.date(2020, 1, 2)}\n"
+    "returned['nested'] = [(1, 2), {'a': (3,)}]\n"
+    "OmegaConf.register_new_resolver('get', lambda name: returned[name])\n"
+    "import main; main.ACTIONS['look'] = lambda ctx: ctx.config.x\n"
+)
+
+
+@pytest.mark.parametrize("as_config_dict", ["true", "false"])
+@pytest.mark.parametrize(
+    ("name", "recorded"),
+    [
+        ("pair", [0.9, 0.999]),
+        ("set", {1, 2}),
+        ("date", dt.date(2020, 1, 2)),
+        ("nested", [[1, 2], {"a": [3]}]),
+    ],
+)
+def test_resolver_may_return_what_omegaconf_does_not_hold(actions, as_config_dict, name, recorded):
+    overrides = ["action=look", f"+x=${{get:{name}}}", "+y=${x}", "number=1,2", f"mlxp.as_ConfigDict={as_config_dict}"]
+    result = python(actions, f"{RESOLVERS}; print(task.sweep({overrides}) == [returned['{name}']] * 2)")
+    assert result.stdout.splitlines()[-1] == "True", result.stderr
+    assert actions.config()["x"] == actions.config()["y"] == recorded
+
+
+def test_base_exception_of_the_task_reaches_the_caller(actions):
+    code = (
+        "def leave(ctx): raise GeneratorExit\n"
+        "import main; main.ACTIONS['leave'] = leave\n"
+        "try: task.run(['action=leave'])\nexcept GeneratorExit: print('caught')\n"
+        "try: task.sweep(['action=leave', 'number=1,2'])\nexcept mlxp.errors.SweepError as error: print(error.log_ids)"
+    )
+    assert python(actions, code).stdout.splitlines() == ["caught", "[2, 3]"]
