@@ -231,7 +231,7 @@ RESOLVERS = (
 )
 def test_resolver_may_return_what_omegaconf_does_not_hold(actions, as_config_dict, name, recorded):
     overrides = ["action=look", f"+x=${{get:{name}}}", "+y=${x}", "number=1,2", f"mlxp.as_ConfigDict={as_config_dict}"]
-    result = python(actions, f"{RESOLVERS}; print(task.sweep({overrides}) == [returned['{name}']] * 2)")
+    result = python(actions, f"{RESOLVERS}print(task.sweep({overrides}) == [returned['{name}']] * 2)")
     assert result.stdout.splitlines()[-1] == "True", result.stderr
     assert actions.config()["x"] == actions.config()["y"] == recorded
 
