@@ -21,7 +21,8 @@ class Ranks:
         self.names = LAUNCHERS[launcher]
         self.run = RunDirectory(program.directory / "logs/1")
         self.run.metadata.mkdir(parents=True)
-        submission = {"scheduler": "SLURM", "status": "SUBMITTED", "attempt": 1, "scheduler_job_id": "7"}
+        # Here, what a process does is in its configuration.
+        submission = {"scheduler": "SLURM", "status": "SUBMITTED", "attempt": 1, "accept_changes": True}
         self.run.submission_file.write_text(yaml.safe_dump(submission), encoding="utf-8")
 
     def start(self, rank, *arguments):
