@@ -22,10 +22,12 @@ from mlxp.running.forks import Locked
 from mlxp.running.keys_file import KeysFile
 
 fcntl: Any
+resource: Any
 try:
     import fcntl
+    import resource
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = resource = None
 
 _CHECK_INTERVAL = 0.1
 """Seconds between two looks at whether a metrics file that is being written still exists."""
@@ -157,10 +159,13 @@ class MetricsFile(Locked):
 
 _O_BINARY = getattr(os, "O_BINARY", 0)  # Windows would write two characters for the end of a line
 
+_FOR_APPENDING = getattr(os, "O_ACCMODE", 0) | os.O_APPEND
+
 _Identity = tuple[int, int, int]
 
 
-_HIGH_NUMBERS = itertools.cycle(range(512, 1000))
+_HIGHEST = 1000
+_turns = itertools.count()
 
 
 def _high_number(descriptor: int) -> int:
@@ -170,9 +175,11 @@ def _high_number(descriptor: int) -> int:
     """
     if fcntl is None:
         return descriptor
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    half = (min(limit, _HIGHEST) if limit > 1 else _HIGHEST) // 2  # there may be no limit, which is -1
     try:
-        high = int(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, next(_HIGH_NUMBERS)))
-    except OSError:  # this process may not have as many
+        high = int(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, half + next(_turns) % half))
+    except OSError:  # all above are taken
         return descriptor
     os.close(descriptor)
     return high
@@ -182,7 +189,7 @@ def _identity(descriptor: int) -> _Identity | None:
     """Return which file is open under a number, and for what; None if none is."""
     try:
         status = os.fstat(descriptor)
-        return status.st_dev, status.st_ino, fcntl.fcntl(descriptor, fcntl.F_GETFL) if fcntl else 0
+        return status.st_dev, status.st_ino, fcntl.fcntl(descriptor, fcntl.F_GETFL) & _FOR_APPENDING if fcntl else 0
     except OSError:
         return None
 
