@@ -6,7 +6,6 @@ job_script.py, which writes the jobs.
 """
 
 import dataclasses
-import fcntl
 import functools
 import json
 import os
@@ -251,6 +250,8 @@ def _left_out(record: dict[str, Any]) -> LeftOut:
 
 def _execute(script: Script, directory: Path, variables: JobVariables) -> int:
     """Execute the script, and wait for all that it leaves running; return its exit code."""
+    import fcntl  # there is none on Windows, where this module is imported all the same
+
     reading, writing = os.pipe()
     # A shell other than bash knows only files with one digit.
     life_line = fcntl.fcntl(writing, fcntl.F_DUPFD, 200 if shell_name(script) == "bash" else 5)
