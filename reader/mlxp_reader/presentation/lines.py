@@ -153,10 +153,8 @@ def _single(frame: Runs, found: list[Curve], request: Request) -> list[Line]:
     lines = []
     for run, (x, values) in enumerate(found):
         if len(x):
-            told = {key: frame[key].iloc[run] for key in request.by}
-            lines.append(
-                Line({**told, "run": ids[run]}, x, values, None, None, np.ones(len(x), dtype=np.int64), is_mean=False)
-            )
+            told = {"run": ids[run], **{key: frame[key].iloc[run] for key in request.by}}
+            lines.append(Line(told, x, values, None, None, np.ones(len(x), dtype=np.int64), is_mean=False))
     return lines
 
 

@@ -573,3 +573,8 @@ def test_values_of_any_kind_have_the_same_texts_in_every_picture():
         assert [line.split("  ")[0] for line in runs.table(key, value="score").to_table().splitlines()[2:]] == texts[
             key
         ]
+
+
+def test_a_column_called_run_is_a_key_like_any_other():
+    runs = runs_of([[1.0, 2.0]] * 3).assign(run=["a", "b", "a"])
+    assert labels(runs.plot_metric("val.loss", hue="run")) == ["a", "b"]
