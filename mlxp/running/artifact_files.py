@@ -22,7 +22,7 @@ from mlxp.run_directory.artifact_places import (
     target_of,
 )
 from mlxp.run_directory.artifact_types import ArtifactType, prepare
-from mlxp.run_directory.files import read_yaml, sync_folder, write_yaml
+from mlxp.run_directory.files import read_mapping, sync_folder, write_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.liveness import process_exists
 from mlxp.running.forks import Locked, no_fork
@@ -131,7 +131,7 @@ class ArtifactFiles(Locked):
         file = self.run.artifact_types_file
         with self.lock:
             file.parent.mkdir(exist_ok=True)
-            write_yaml(file, {**(read_yaml(file) or {}), name: record})
+            write_yaml(file, {**read_mapping(file), name: record})
 
     def repair(self) -> None:
         """Finish or undo what an attempt that was killed while saving has left."""

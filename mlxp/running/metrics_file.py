@@ -52,7 +52,7 @@ class MetricsFile(Locked):
         self._identity: _Identity | None = None
         self._mark = 2**32 + random.getrandbits(39)
         try:
-            _drop_torn_line(path)
+            _drop_line_left_torn(path)
             self._open(os.O_CREAT)
         except OSError as error:
             raise LogDirectoryError(f"cannot open {path}: {error.strerror or error}") from error
@@ -236,12 +236,31 @@ class MetricsFiles(Locked):
 
 def _drop_torn_line(path: Path) -> None:
     """Cut off a last line that a killed process, or a full disk, left without its end."""
+    torn = _torn_line(path)
+    if torn is not None:
+        os.truncate(path, torn.start)
+
+
+def _drop_line_left_torn(path: Path) -> None:
+    """Do so at the start, where another process of the run may be about to write the end of that line."""
+    torn = _torn_line(path)
+    if torn is not None:
+        time.sleep(_TIME_TO_WRITE)
+        if _torn_line(path) == torn:
+            os.truncate(path, torn.start)
+
+
+_TIME_TO_WRITE = 0.05
+
+
+def _torn_line(path: Path) -> range | None:
+    """Return where a last line that has no end lies in the file; None if there is none."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:
-        return
-    with path.open("rb+") as file:
-        start = size
+        return None
+    start = size
+    with path.open("rb") as file:
         while start > 0:
             start = max(0, start - 4096)
             file.seek(start)
@@ -249,8 +268,7 @@ def _drop_torn_line(path: Path) -> None:
             if end_of_line >= 0:
                 start += end_of_line + 1
                 break
-        if start < size:
-            file.truncate(start)
+    return range(start, size) if start < size else None
 
 
 _PLAIN = frozenset({str, int, bool, type(None)})

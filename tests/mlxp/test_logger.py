@@ -217,6 +217,16 @@ def test_resumed_run_drops_a_line_that_was_never_finished(tmp_path, torn):
     assert records(logger) == [{"x": 0}, {"x": 2}]
 
 
+def test_line_that_another_process_is_writing_is_left_to_it(tmp_path, monkeypatch):
+    with Logger(tmp_path) as logger:
+        logger.log_metrics({"x": 0}, "train")
+    with Path(logger.metrics_dir, "train.json").open("ab", buffering=0) as file, Logger(tmp_path, 1) as logger:
+        file.write(b'{"x":')
+        monkeypatch.setattr("time.sleep", lambda _: file.write(b"1}\n"))
+        logger.log_metrics({"x": 2}, "train")
+    assert records(logger) == [{"x": 0}, {"x": 1}, {"x": 2}]
+
+
 def test_threads_may_log_at_once(logger):
     def log(thread):
         for i in range(200):
