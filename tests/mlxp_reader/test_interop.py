@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
 from mlxp_reader import Reader
@@ -188,7 +189,8 @@ def test_altair_and_plotly(runs):
 
 def test_seaborn(runs):
     seaborn = pytest.importorskip("seaborn", reason="without seaborn, it is NOT tested")
-    axes = seaborn.lineplot(runs.history("train.loss"), x="step", y="train.loss", hue="log_id", legend=False)
+    axes = Figure().subplots()
+    seaborn.lineplot(runs.history("train.loss"), x="step", y="train.loss", hue="log_id", legend=False, ax=axes)
     assert sorted(line.get_ydata().tolist() for line in axes.lines) == [[1.5, 0.5], [1.5, 1.0], [1.5, 1.5]]
 
 
@@ -199,3 +201,13 @@ def test_scikit_learn_and_great_tables(runs):
     model = trees.DecisionTreeRegressor().fit(numbers[["info.logger.log_id"]], numbers["train.loss.last"])
     assert model.predict(numbers[["info.logger.log_id"]]).tolist() == [0.5, 1.0, 1.5]
     assert "1.5" in tables.GT(numbers).as_raw_html()
+
+
+def test_histories_and_aggregates_have_types_that_pandas_knows(runs):
+    history = runs.history("train.loss")
+    over = runs.over("s", exclude=["lr", "layers", "n", "b", "x", "d"])
+    groups, curves = over.aggregate("train.loss.last", ["mean", "count"]), over.aggregate("train.loss", ["mean"])
+    for frame in (history, groups, curves):
+        assert {str(dtype) for dtype in frame.dtypes} <= {"object", "str", "float64", "int64", "bool"}
+    assert history["config.lr"].tolist() == ["auto", "auto", 0.1, 0.1, 1, 1]
+    assert history.groupby("config.layers", sort=False)["train.loss"].mean().tolist() == [1.0, 1.25, 1.5]

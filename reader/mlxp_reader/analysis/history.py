@@ -11,6 +11,7 @@ from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.curves import LOG_ID, SOURCE, STEP_KEYS, Curves, curves, run_ids
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.metric_values import MetricValues
+from mlxp_reader.columns.plain_values import known_to_pandas
 from mlxp_reader.columns.runs import Runs
 
 _NO_NUMBERS = np.empty(0, dtype=np.int64)
@@ -66,7 +67,7 @@ def _long(frame: Runs, found: Curves) -> pd.DataFrame:
     told = {name: _repeated(column, found, counts) for name, column in _run_names(frame, found.columns).items()}
     columns = {**told, "step": found.step, **found.columns}
     for key in frame.diff():
-        columns[key] = _repeated(frame[key], found, counts)
+        columns[key] = _repeated(known_to_pandas(frame[key]), found, counts)
     return pd.DataFrame(columns, copy=False)
 
 

@@ -18,6 +18,7 @@ from mlxp_reader.analysis.seed_statistics import spread
 from mlxp_reader.analysis.settings import Settings
 from mlxp_reader.columns.keys import as_names, resolve_columns, setting, short
 from mlxp_reader.columns.metric_array import MetricDtype
+from mlxp_reader.columns.plain_values import known_to_pandas
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import notice, some
 
@@ -266,7 +267,10 @@ class SeedGroups:
         return setting({key: self.settings[key].iloc[group] for key in self.keys}) or "all runs"
 
     def _with_settings(self, columns: dict[str, Any]) -> pd.DataFrame:
-        return self.settings.assign(**columns)
+        return self._told_settings().assign(**columns)
+
+    def _told_settings(self) -> pd.DataFrame:
+        return self.settings.assign(**{key: known_to_pandas(self.settings[key]) for key in self.keys})
 
     def _aggregated_curves(self, metric: str, how: list[str], alignment: str, step: str | None) -> pd.DataFrame:
         by_run = curves_by_run(curves(self.frame, [metric], step), metric, len(self.frame))
@@ -282,7 +286,7 @@ class SeedGroups:
             steps.append(at)
             parts.append(pd.DataFrame(spread(table.reshape(len(mine), len(at)), list(dict.fromkeys([*how, "count"])))))
         numbers = np.concatenate([np.empty(0, dtype=np.int64), *groups])
-        told = self.settings.iloc[numbers].reset_index()
+        told = self._told_settings().iloc[numbers].reset_index()
         found = (
             pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(dict.fromkeys([*how, "count"])))
         )

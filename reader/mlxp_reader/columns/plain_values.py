@@ -75,6 +75,19 @@ def plain_column(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column
 
 
+def known_to_pandas(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return a column of values, as one of a type that pandas knows; lists can be grouped by still.
+
+    Examples
+    --------
+    >>> known_to_pandas(pd.Series(["auto", [1], 2], dtype="mixed")).dtype, known_to_pandas(pd.Series([1.5])).dtype
+    (dtype('O'), dtype('float64'))
+    """
+    if isinstance(column.array, CellArray):
+        return pd.Series(column.array.cells, index=column.index, name=column.name, dtype=object)
+    return plain_column(column)
+
+
 def _plain_numbers(array: Any) -> Any:
     missing = np.asarray(array.isna())
     if not missing.any():
