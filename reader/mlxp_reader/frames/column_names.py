@@ -36,7 +36,7 @@ def full_names(frame: pd.DataFrame, names: Any) -> Any:
         If one is a statistic of a metric, which is no column; the message says what to write.
     """
     several = [names] if isinstance(names, str) else names
-    if not isinstance(several, list) or all(name in frame.columns for name in several):
+    if frame.columns.nlevels > 1 or not isinstance(several, list) or not all(isinstance(n, str) for n in several):
         return names
     fields = fields_of(frame)
     full = [name if name in frame.columns else resolve(name, fields, wants="anything") for name in several]
@@ -51,7 +51,7 @@ def full_names_of_keys(frame: pd.DataFrame, by: Any) -> Any:
     names = [by] if is_one else by
     if isinstance(names, tuple) and names not in frame.columns:
         names = list(names)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if frame.columns.nlevels > 1 or not isinstance(names, list) or not all(isinstance(n, str) for n in names):
         return by
     try:
         full = [name if name in frame.index.names else resolve_columns(frame, name)[0] for name in names]

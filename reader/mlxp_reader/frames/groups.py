@@ -20,6 +20,7 @@ from mlxp_reader.notices import some
 
 Key = tuple[Any, ...]
 
+_OWN = {"_groups", "_frame", "_pandas", "_found", "_labels_are_of_runs"}
 _KEEPS_RUNS = {"transform", "map", "filter", "sort"}
 
 
@@ -64,7 +65,7 @@ class GroupedDataFrame:
         return len(self)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
+        if name.startswith("__") or name in _OWN:  # which unpickling and copying ask for before they are there
             raise AttributeError(name)
         return getattr(self.as_pandas(), name)
 
@@ -78,7 +79,7 @@ class GroupedDataFrame:
     def __getitem__(self, key: Any) -> Any:
         """Return the group with these values, or, for names of columns, pandas' groups of these columns."""
         if not isinstance(key, tuple):
-            if not isinstance(key, str | list) and (key,) in self.grouped_dict:
+            if pd.api.types.is_number(key) and key not in self.columns and as_key(key) in self.grouped_dict:
                 raise InvalidKeyError(f"a group is found by a tuple of its values: groups[({key!r},)]")
             return self.as_pandas()[full_names(self.sample(), key)]
         if as_key(key) not in self.grouped_dict:

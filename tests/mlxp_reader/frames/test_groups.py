@@ -240,6 +240,12 @@ def test_a_run_is_shown_without_loading_its_metrics():
 
 
 def test_groups_that_pandas_makes_of_anything_else_work_as_before(runs):
+    assert runs.groupby("config.lr")[runs.columns[[2, 4]]].sum()["scores"].tolist() == [60, 40]
+    assert runs.groupby("config.lr")._grouper.names == ["config.lr"]
+    numbered = DataFrame({0: [1, 1, 2], 1: [3, 4, 5]})
+    assert numbered.groupby(0)[1].sum().tolist() == numbered.groupby(0)[[1]].sum()[1].tolist() == [7, 5]
+    wide = DataFrame([[1, 2, 3]], columns=pd.MultiIndex.from_tuples([("a", ""), ("b", "c"), ("b", "d")]))
+    assert wide.groupby("a")["b"].sum().to_numpy().tolist() == [[2, 3]]
     assert {key: len(group) for key, group in runs.groupby(runs["scores"] > 20).items()} == {(False,): 2, (True,): 2}
     assert len(runs.groupby(level=0)) == 4
     assert runs.groupby(lambda label: label % 3)["scores"].sum().tolist() == [30, 50, 20]
