@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path, PurePath
 
 
@@ -81,6 +82,8 @@ def verdict(words: Sequence[str]) -> Verdict:
     ['run', 'leave', 'run', 'leave']
     """
     name = PurePath(words[0]).name if words else ""
+    if name == "env" and any(one.startswith(("-S", "--split-string")) for one in words[1:]):
+        return Verdict.LEAVE
     if name in _STARTERS and not _is_question(words):
         return verdict(started(words))
     if not words or _is_question(words):
@@ -174,6 +177,13 @@ def _sed(arguments: list[str]) -> bool:
     return not writes and _has_no("--in-place", letters="i")(arguments)
 
 
+def _perl(arguments: list[str]) -> bool:
+    changing = r"\b(unlink|rename|open|system|exec|rmdir|truncate|mkdir)\b|`"
+    texts = [text for option, text in pairwise(arguments) if re.fullmatch(r"-[a-z]*[eE]", option)]
+    switches = [one for one in arguments if re.match(r"-[a-z]", one)]
+    return bool(texts) and not any("i" in one for one in switches) and not re.search(changing, " ".join(texts))
+
+
 def _find(arguments: list[str]) -> bool:
     if any(one in {"-delete", "-fls"} or one.startswith("-fprint") for one in arguments):
         return False
@@ -213,6 +223,22 @@ _CHECKS: dict[str, Callable[[list[str]], bool]] = {
     **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), _awk),
     "cp": _copies_to_new,
     "ln": _copies_to_new,
+    "curl": _has_no(
+        "--output",
+        "--remote-name",
+        "--upload-file",
+        "--request",
+        "--data",
+        "--form",
+        "--dump-header",
+        "--cookie-jar",
+        letters="oOTXdFDc",
+    ),
+    "wget": lambda arguments: (
+        any(re.fullmatch(r"-q?O-?|--output-document=-", one) for one in arguments)
+        and (any(one.endswith("O-") for one in arguments) or "-" in arguments or "--output-document=-" in arguments)
+    ),
+    "perl": _perl,
     "date": _has_no("--set", letters="s"),
     "dd": lambda arguments: not any(one.startswith("of=") for one in arguments),
     "find": _find,

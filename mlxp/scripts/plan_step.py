@@ -21,8 +21,11 @@ from typing import Any
 SEPARATOR = ":mlxp:"
 """Stands between the words of the script, since each may expand to none or to several."""
 
-RUN, STOP, REFUSED = 90, 91, 92
-"""Exit codes: the shell shall execute the command itself, it would not have gone on, or it shall end."""
+RUN, STOP, REFUSED, RUN_GUARDED = 90, 91, 92, 93
+"""Exit codes: the shell shall execute the command itself, it would not have gone on, or it shall end.
+
+In what is to be executed guarded, shells take our functions for the programs that may change something.
+"""
 
 LEFT_OUT = "mlxp:only-in-the-job"
 """Is printed in the place of the output of a command that was left out."""
@@ -110,7 +113,7 @@ def _refuse(words: list[str], reason: str) -> int:
 def _become(part: str, block: str, words: list[str]) -> int:
     """Execute a command that turned out to start no Python program, if a plan does."""
     verdict = _ask([part, block, "", *words])
-    if verdict != RUN:
+    if verdict not in {RUN, RUN_GUARDED}:
         return 0 if verdict == STOP else verdict
     if words[0] in {"exec", "time"}:
         words = words[1:]
@@ -131,7 +134,7 @@ def _ask(arguments: list[str]) -> int:
     found = verdict(words)
     is_of_shell = bool(kind) and "/" not in kind
     if found is Verdict.UNKNOWN and (is_of_shell or "n" in flags) and not _may_start_python(words):
-        found = Verdict.RUN
+        return RUN if is_of_shell else RUN_GUARDED
     if found is Verdict.RUN:
         if os.path.basename(words[0]) == "mkdir":  # noqa: PTH119
             _note("made.jsonl", paths=[os.path.abspath(word) for word in words[1:]])  # noqa: PTH100

@@ -58,6 +58,7 @@ __mlxp_do() {
     if HELPER ask "$__mlxp_part" "${__mlxp_block:-}" "$__mlxp_kind" "$@"; then return 0; else __mlxp_status=$?; fi
     case $__mlxp_status in
         RUN) ;;
+        GUARDED) BASH_ENV=DIRECTORY/functions.sh "$@" CLOSED; return;;
         STOP) exit 0;;
         *) exit "$__mlxp_status";;
     esac
@@ -110,6 +111,7 @@ def functions(script: Script, directory: Path, life_line: int) -> str:
         "OURS": "|".join(ours),
         "CLOSED": f"{life_line}>&-",
         "RUN": str(plan_step.RUN),
+        "GUARDED": str(plan_step.RUN_GUARDED),
         "STOP": str(plan_step.STOP),
     }
     text = re.sub(r"\b(" + "|".join(values) + r")\b", lambda match: values[match.group()], _FUNCTIONS)

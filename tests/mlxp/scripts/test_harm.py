@@ -74,6 +74,13 @@ HARMFUL = {
     "conditions": "if rm $P/old; then echo gone; fi\nrm $P/old || echo no\n[ -f $P/old ] && rm $P/old\n"
     "X=$(rm -v $P/old)\nwhile read f; do rm $f; done < <(ls -d $P/*)\ncase x in x) rm $P/old;; esac\n! rm $P/old\n"
     "python main.py a=1,2",
+    "a shell of its own": "X=$(bash -c 'rm -rf $P/work; /bin/rm $P/old; echo x > $P/dir/a')\n"
+    "if bash wipe2.sh; then :; fi\n"
+    "bash -c 'rm -rf $P'\nbash <<END\nrm -rf $P\nEND\nenv -S 'rm -rf $P/work'\nbusybox rm -rf $P\nr''m -rf $P/work\n"
+    "$'rm' $P/old\n${NOTHING:-rm} $P/old\n$(echo rm) $P/old\n`echo rm` $P/old\ntime rm -rf $P/work\n"
+    "python - <<END\nimport os; os.remove(os.environ['P'] + '/old')\nEND\n[[ -d $P ]] > $P/old\nA=1 > $P/old\n"
+    "exec {fd}> $P/old\necho x | tee -a $P/old\ncp -t $P/work $P/old $P/dir/a\nwget -O $P/old localhost:1\n"
+    "python main.py a=1,2\nexec rm -rf $P",
     "around runs": "for a in 1 2; do rm -rf $P/work; python main.py a=$a; rm -f $P/old; done",
     "shell of the system": "clean() { rm -rf $P/work; }\nclean\ncommand rm $P/old\necho x > $P/old\n"
     ". ./environment.sh\npython main.py a=1,2",
@@ -87,6 +94,7 @@ def test_plan_leaves_every_file_as_it_was(precious, name):
     shebang = "#!/bin/sh" if name == "shell of the system" else "#!/bin/bash"
     precious.write("import os, pathlib\nfor f in pathlib.Path(os.environ['P']).glob('*'): f.unlink()\n", "wipe.py")
     precious.write("#!/bin/sh\nrm -rf $P/*\n", "wipe.sh").chmod(0o755)
+    precious.write("#!/bin/bash\nrm -rf $P/work\n/bin/rm -f $P/old\n", "wipe2.sh")
     precious.write("all:\n\trm -rf $P/*\n", "wipe.mk")
     precious.write("rm -rf $P/work\n/bin/rm -f $P/old\necho x > $P/old || true\nexport READ=yes\n", "environment.sh")
     before = precious.state()
@@ -253,6 +261,14 @@ os.remove("out/renamed")
         ("module save", False),
         ("make", False),
         ("sudo ls", False),
+        ("env -S rm_x", False),
+        ("curl -s https://x", True),
+        ("curl -so old https://x", False),
+        ("wget -qO- https://x", True),
+        ("wget https://x", False),
+        ("perl -ne print file", True),
+        ("perl -i -pe s/a/b/ file", False),
+        ("perl -e unlink('x')", False),
     ],
 )
 def test_commands_are_known_by_what_they_can_do(line, is_executed):
