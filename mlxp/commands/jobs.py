@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import IO
 
 from mlxp.commands.terminal import coloured
-from mlxp.errors import JobSubmissionError, LogDirectoryError, MLXPError
+from mlxp.errors import LogDirectoryError, MLXPError
+from mlxp.jobs.cancellation import cancel as cancel_jobs
+from mlxp.jobs.resubmission import resubmit as submit_again
 from mlxp.jobs.run_state import RunState, run_states
 from mlxp.jobs.submission import Submission
-from mlxp.jobs.submission import cancel as cancel_jobs
-from mlxp.jobs.submission import resubmit as submit_again
+from mlxp.jobs.submitting import stops_between_steps
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.printable import printable
 from mlxp.run_directory.status import Status
+from mlxp.scheduler import Scheduler
 
 _POLL_SECONDS = 0.5
 
@@ -27,11 +29,11 @@ def _runs(options: argparse.Namespace) -> list[RunState]:
     return _matching(_all_runs(options), options)
 
 
-def _all_runs(options: argparse.Namespace) -> list[RunState]:
+def _all_runs(options: argparse.Namespace, *, ask_all: bool = False) -> list[RunState]:
     if not options.logs.is_dir():
         raise LogDirectoryError(f"there is no directory {options.logs}; name the runs' directory with --logs")
     # Absolute, since a job that is submitted again starts elsewhere.
-    return run_states(options.logs.absolute())
+    return run_states(options.logs.absolute(), ask_all=ask_all)
 
 
 def _matching(runs: list[RunState], options: argparse.Namespace) -> list[RunState]:
@@ -65,20 +67,20 @@ def _first_line(text: str) -> str:
 
 def cancel(options: argparse.Namespace) -> int:
     """Cancel the jobs of runs that wait or go on."""
-    going_on = [run for run in _all_runs(options) if run.is_open and (run.status.is_open or run.may_have_moved)]
+    going_on = [run for run in _all_runs(options, ask_all=True) if run.has_live_job]
     runs = _matching(going_on, options)
     _refuse_to_cancel_others(runs, going_on)
     _refuse_to_cancel_in_vain(runs)
-    submitted = [(run.submission, str(run.job_id)) for run in runs if run.submission is not None]
     errors, cancelled = [], []
-    for scheduler in {one.scheduler.name: one.scheduler for one, _ in submitted}.values():
-        own = [(one, job_id) for one, job_id in submitted if one.scheduler.name == scheduler.name]
-        error = cancel_jobs(scheduler, [one for one, _ in own], [job_id for _, job_id in own])
-        if error:
-            errors.append(error)
-            print(f"mlxp: {error}", file=sys.stderr)
-        else:
-            cancelled += [str(one.directory.log_id) for one, _ in own]
+    with stops_between_steps() as stop_if_asked:
+        for scheduler, jobs in _jobs_by_scheduler(runs):
+            stop_if_asked()
+            error = cancel_jobs(scheduler, jobs)
+            if error:
+                errors.append(error)
+                print(f"mlxp: {error}", file=sys.stderr)
+            else:
+                cancelled += [str(one.directory.log_id) for group in jobs.values() for one in group]
     if cancelled or not errors:
         several = "s" * (len(cancelled) != 1)
         which = f": {' '.join(cancelled)}" if cancelled else "; none of these has one that goes on"
@@ -86,10 +88,20 @@ def cancel(options: argparse.Namespace) -> int:
     return 1 if errors else 0
 
 
+def _jobs_by_scheduler(runs: list[RunState]) -> list[tuple[Scheduler, dict[str, list[Submission]]]]:
+    found: dict[str, tuple[Scheduler, dict[str, list[Submission]]]] = {}
+    for run in runs:
+        if run.submission is not None:
+            scheduler = run.submission.scheduler
+            _, jobs = found.setdefault(scheduler.name, (scheduler, {}))
+            jobs.setdefault(str(run.job_id), []).append(run.submission)
+    return list(found.values())
+
+
 def _refuse_to_cancel_others(runs: list[RunState], going_on: list[RunState]) -> None:
     """Raise an error if a job of `runs` also does others: it can only be cancelled as a whole."""
     jobs = {run.job_key for run in runs}
-    sharing = [run for run in going_on if run.job_key in jobs]
+    sharing = [run for run in going_on if run.job_key in jobs and run.says is not Status.COMPLETE]
     others = [str(run.directory.log_id) for run in sharing if run not in runs]
     if others:
         ids = ", ".join(str(run.directory.log_id) for run in sharing)
@@ -103,12 +115,7 @@ def _refuse_to_cancel_in_vain(runs: list[RunState]) -> None:
     """Raise an error if a run may have another job by now: to cancel the one that is known would end nothing."""
     moved = [run for run in runs if run.may_have_moved]
     if moved:
-        raise MLXPError(f"{_unknown_job(moved[0])}; nothing was cancelled, try again later")
-
-
-def _unknown_job(run: RunState) -> str:
-    words = f" ({run.job.words})" if run.job is not None and run.job.words else ""
-    return f"{run.scheduler_name} cannot be asked which job does run {run.directory.log_id} now{words}"
+        raise MLXPError(f"{moved[0].unknown_job}; nothing was cancelled, try again later")
 
 
 def output(options: argparse.Namespace) -> int:
@@ -144,36 +151,16 @@ def _followed(file: Path, directory: RunDirectory) -> Iterator[bytes]:
 
 def resubmit(options: argparse.Namespace) -> int:
     """Submit runs again under their ids."""
-    runs = _runs(options)
+    runs = _matching(_all_runs(options, ask_all=options.query is not None), options)
     if options.query is None:
-        runs = [run for run in runs if run.submission is not None and run.status.is_unsubmitted]
+        runs = [run for run in runs if run.status.is_unsubmitted and run.submission is not None]
     code = 0
-    for run in runs:
-        problem = _problem_of_resubmission(run)
-        if problem is None and run.submission is not None:
-            problem = _resubmitted(run.submission, accept_changes=options.accept_changes)
-        if problem is not None:
-            code = 1
-        what = f"job {run.submission.job_id}" if problem is None and run.submission else f"not submitted: {problem}"
-        print(f"run {run.directory.log_id}: {what}", flush=True)
+    with stops_between_steps() as stop_if_asked:
+        again = submit_again(runs, stop_if_asked, force=options.force, accept_changes=options.accept_changes)
+        for log_id, submission, problem in again:
+            code = 1 if problem else code
+            what = f"not submitted: {problem}" if problem or submission is None else f"job {submission.job_id}"
+            print(f"run {log_id}: {what}", flush=True)
     if not runs:
         print("no run to submit")
     return code
-
-
-def _problem_of_resubmission(run: RunState) -> str | None:
-    if run.submission is None:
-        return "it was not submitted by mlxpsub"
-    if run.status.is_open:
-        return f"it is {run.status}; cancel it first"
-    if run.may_have_moved:
-        return _unknown_job(run)
-    return None
-
-
-def _resubmitted(submission: Submission, *, accept_changes: bool) -> str | None:
-    try:
-        submit_again(submission, accept_changes=accept_changes)
-    except JobSubmissionError as error:
-        return str(error)
-    return None

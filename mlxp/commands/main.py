@@ -17,6 +17,7 @@ from mlxp.commands.completion import complete
 from mlxp.commands.terminal import notices_in_lines
 from mlxp.errors import MLXPError
 from mlxp.run_directory.printable import printable
+from mlxp.running.signals import Terminated, exit_code, signal_of
 from mlxp.scheduler import import_plugin
 from mlxp.version import __version__
 
@@ -39,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MLXPError as error:
         print(f"mlxp: {printable(str(error))}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
+    except (KeyboardInterrupt, Terminated) as error:
+        return exit_code(signal_of(error))
     except BrokenPipeError:  # as when the output is piped to `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -247,4 +248,9 @@ def _add_resubmit(verbs: Any) -> None:
     )
     again.add_argument(
         "--accept-changes", action="store_true", help="run the configuration as it is now, where it has changed since"
+    )
+    again.add_argument(
+        "--force",
+        action="store_true",
+        help="runs that are COMPLETE, too, and those of which the scheduler cannot tell whether they have a job",
     )

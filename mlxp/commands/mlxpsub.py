@@ -7,9 +7,11 @@ from pathlib import Path
 
 from mlxp.commands.completion import complete
 from mlxp.errors import InvalidSchedulerError, MLXPError
-from mlxp.jobs.batch import Batch, Packing
+from mlxp.jobs.batch import Batch
+from mlxp.jobs.packing import Packing
 from mlxp.jobs.submitter import Submitter, chosen_scheduler, directives_of
 from mlxp.jobs.submitting import shown, submit_all, tell
+from mlxp.running.signals import Terminated, exit_code, signal_of
 from mlxp.scheduler import SCHEDULERS, import_plugin, problem_with
 from mlxp.scripts.plan import make_plan
 from mlxp.scripts.script import read_script
@@ -27,9 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MLXPError as error:
         print(f"mlxpsub: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated) as error:
         print("mlxpsub: interrupted", file=sys.stderr)
-        return 130
+        return exit_code(signal_of(error))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,13 +79,12 @@ def _submit(options: argparse.Namespace) -> int:
     packing = Packing(options.per_job, options.array, options.max_parallel)
     for note in [*submitter.notes, *packing.notes(scheduler)]:
         print(f"mlxpsub: {options.script}: {note}", file=sys.stderr)
-    batch = Batch(submitter, packing)
     if options.dry_run:
-        _print_plan(batch)
+        _print_plan(Batch(submitter, packing))
         if problem is not None:
             print(f"mlxpsub: {problem}", file=sys.stderr)
         return 0
-    return submit_all(batch, "mlxpsub")
+    return submit_all(submitter, packing, "mlxpsub")
 
 
 def _print_plan(batch: Batch) -> None:

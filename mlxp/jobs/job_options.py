@@ -7,25 +7,15 @@ from pathlib import Path
 
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.scheduler import Scheduler
+from mlxp.scripts.job_script import quoted
 
 
-def submission_command(  # noqa: PLR0913 - what a job is given
-    scheduler: Scheduler,
-    name: str,
-    stdout: Path,
-    stderr: Path,
-    *,
-    shell: str,
-    extra: Sequence[str] = (),
-    replaced: str = "",
-) -> list[str]:
-    """Return the words of the command that submits a script, with `extra` options, one of them for a `replaced` one."""
+def header_lines(scheduler: Scheduler, name: str, stdout: Path, stderr: Path, *, shell: str) -> list[str]:
+    """Return MLXP's own options as lines of a script."""
     values = option_values(scheduler, name, stdout, stderr, shell)
-    words = list(scheduler.submit)
-    if replaced in words:  # an option and its value
-        position = words.index(replaced)
-        words = [*words[:position], *words[position + 2 :]]
-    return [filled(word, values) for word in [*words, *extra]]
+    if scheduler.quotes_in_header:
+        values = {key: quoted(value) for key, value in values.items()}
+    return [f"{scheduler.directive} {filled(option, values)}" for option in scheduler.header]
 
 
 def option_values(scheduler: Scheduler, name: str, stdout: Path, stderr: Path, shell: str) -> dict[str, str]:

@@ -3,17 +3,21 @@
 A run's own last word counts. Where it cannot have said it, the scheduler is asked; what is not known is not dead.
 """
 
+import contextlib
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mlxp.errors import InvalidSchedulerError
-from mlxp.job_state import JobState, Phase
-from mlxp.jobs.submission import Submission
+from mlxp.errors import InvalidSchedulerError, MLXPError
+from mlxp.job_state import JobState, Phase, Search
+from mlxp.jobs.handing_over import settle
+from mlxp.jobs.submission import Submission, now, owned
 from mlxp.run_directory.layout import RunDirectory, run_directories
 from mlxp.run_directory.liveness import is_gone, is_silent
+from mlxp.run_directory.outcome import begun, outcome, own_word, verdict
 from mlxp.run_directory.status import Status
 from mlxp.scheduler import SCHEDULERS, scheduler_named
 
@@ -28,6 +32,8 @@ class RunState:
         What became of it, all things considered.
     reason
         Why, where the status does not say it all.
+    job
+        What its scheduler says of its job, now or before; None if it was not asked.
     """
 
     directory: RunDirectory
@@ -38,18 +44,34 @@ class RunState:
     job: JobState | None = field(default=None)
 
     @property
+    def submitted(self) -> dict[str, Any]:
+        """What its submitter wrote; nothing if it was not submitted."""
+        return self.submission.content if self.submission is not None else {}
+
+    @property
     def says(self) -> Status | None:
         """What the run itself says of its present attempt; None if that has not begun."""
-        if self.submission is not None and (self.info.get("attempt") or 1) < self.submission.attempt:
-            return None
-        return Status.of(self.info.get("status"))
+        return own_word(self.info, self.submitted)
+
+    @property
+    def has_job(self) -> bool:
+        """Whether a scheduler has accepted a job for it."""
+        return self.submission is not None and self.submission.status is Status.SUBMITTED
 
     @property
     def is_open(self) -> bool:
         """Whether only the scheduler can tell more about the run."""
-        submitted = self.submission is not None and self.submission.status is Status.SUBMITTED
-        # A scheduler may start a run again that it has ended itself.
-        return submitted and (self.says is None or self.says.is_under_way or self.says is Status.KILLED)
+        # A scheduler may start a run again that it has ended itself, or that has asked for it.
+        return self.has_job and self.says is not Status.COMPLETE and not verdict(self.info, self.submitted)
+
+    @property
+    def has_live_job(self) -> bool:
+        """Whether its job is not over, as far as is known: it waits, goes on, or cannot be asked about."""
+        if self.job is None or not self.has_job:
+            return False
+        if self.job.phase is Phase.UNKNOWN:
+            return self.may_have_moved or self.says is None or self.says.is_under_way
+        return not self.job.is_over
 
     @property
     def job_id(self) -> str | None:
@@ -71,9 +93,31 @@ class RunState:
         return is_unknown and known is not None and known.restarts_as_another_job
 
     @property
+    def unknown_job(self) -> str:
+        """A sentence about a job that `may_have_moved`."""
+        words = f" ({self.job.words})" if self.job is not None and self.job.words else ""
+        return f"{self.scheduler_name} cannot be asked which job does run {self.directory.log_id} now{words}"
+
+    @property
     def job_key(self) -> tuple[str, str | None] | None:
         """What the job of this run has in common with that of another one if both are the same."""
         return (self.scheduler_name, self.job_id) if self.scheduler_name else None
+
+    def obstacle_to_resubmission(self, *, force: bool) -> str | None:
+        """Return why the run cannot be submitted again; None if it can."""
+        if self.submission is None:
+            return "it was not submitted by mlxpsub"
+        if self.status.is_open:
+            return f"it is {self.status}; cancel it first"
+        if self.may_have_moved:
+            return self.unknown_job
+        if self.has_live_job and self.job is not None:
+            return (
+                f"its job is not over: {self.scheduler_name} says {self.job.words or self.job.phase}; cancel it first"
+            )
+        if self.status is Status.COMPLETE and not force:
+            return "it is COMPLETE; --force does it again"
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what programs may want to know."""
@@ -87,15 +131,42 @@ class RunState:
         }
 
 
-def run_states(parent: Path, log_ids: Iterable[int] | None = None) -> list[RunState]:
-    """Return the runs in `parent` with what became of them; those with the ids only, if any are given."""
+def run_states(parent: Path, log_ids: Iterable[int] | None = None, *, ask_all: bool = False) -> list[RunState]:
+    """Return the runs in `parent` with what became of them.
+
+    What a scheduler says for the last time of a job is written down on the way.
+
+    Parameters
+    ----------
+    parent
+        The log directory.
+    log_ids
+        The ids of those to return; by default all.
+    ask_all
+        Whether to ask the schedulers also about jobs whose runs have said their last word.
+    """
     wanted = None if log_ids is None else set(log_ids)
     directories = [one for one in run_directories(parent) if wanted is None or one.log_id in wanted]
     runs = [RunState(one, one.info(), Submission.of(one)) for one in directories]
-    _ask_schedulers([run for run in runs if run.is_open])
+    searches: dict[str, Search] = {}
     for run in runs:
+        if run.submission is not None and run.submission.is_in_doubt:
+            _settle(run.submission, searches)
+        heard = verdict(run.info, run.submitted)
+        if heard:
+            run.job = JobState(Phase(heard["phase"]), heard.get("words") or "", reason=heard.get("reason"))
+    _ask_schedulers([run for run in runs if run.is_open or (ask_all and run.has_job)])
+    for run in runs:
+        _write_verdict(run)
         run.status, run.reason = _status_of(run)
     return runs
+
+
+def _settle(submission: Submission, searches: dict[str, Search]) -> None:
+    # Whoever is submitting it at this moment knows better; where nobody can know, it stays in doubt.
+    with contextlib.suppress(MLXPError, OSError), owned([submission], "looks for the job"):
+        submission.refresh()
+        settle(submission, searches, is_patient=False)
 
 
 def _ask_schedulers(runs: Sequence[RunState]) -> None:
@@ -110,43 +181,90 @@ def _ask_schedulers(runs: Sequence[RunState]) -> None:
             run.job = states.get(job_id, JobState(Phase.UNKNOWN))
 
 
+_MOST_IDS = 1000
+"""Ids in one question; a word of a command has a largest length."""
+
+
 def _states(scheduler: str, job_ids: Sequence[str]) -> Mapping[str, JobState]:
     try:
         ask = scheduler_named(scheduler).state
     except InvalidSchedulerError:  # of a plugin that was not given
         return {}
-    try:
-        return ask(job_ids) if ask is not None and job_ids else {}
-    except Exception as error:  # noqa: BLE001 - an answer that is not understood must not hide the runs
-        return dict.fromkeys(job_ids, JobState(Phase.UNKNOWN, f"what is not understood: {error}"))
+    if ask is None:
+        return {}
+    found: dict[str, JobState] = {}
+    for start in range(0, len(job_ids), _MOST_IDS):
+        some = job_ids[start : start + _MOST_IDS]
+        try:
+            found |= ask(some)
+        except Exception as error:  # noqa: BLE001 - an answer that is not understood must not hide the runs
+            found |= dict.fromkeys(some, JobState(Phase.UNKNOWN, f"what is not understood: {error}"))
+    return found
+
+
+def _write_verdict(run: RunState) -> None:
+    """Write down what the scheduler has said for the last time of a job, if that is new, and nobody else writes."""
+    job, submission = run.job, run.submission
+    if job is None or submission is None or verdict(run.info, run.submitted):
+        return
+    phase, reason = job.phase, job.reason
+    if phase is Phase.FORGOTTEN and submission.content.get("cancelled_at"):
+        phase, reason = Phase.ENDED, "CANCELLED"  # Grid Engine keeps no record of a job that never started
+    is_last = phase in {Phase.FAILED, Phase.ENDED} or (phase is Phase.DONE and (_is_over(run) or _is_silent(run)))
+    if not is_last or run.says is Status.COMPLETE:
+        return
+    heard = {"phase": phase.value, "reason": reason, "words": job.words, "begun": begun(run.info), "heard_at": now()}
+    seen = (submission.attempt, submission.job_id)
+    with contextlib.suppress(MLXPError, OSError), owned([submission], "writes what became of the job"):
+        submission.refresh()
+        if (submission.attempt, submission.job_id) == seen and begun(run.directory.info()) == begun(run.info):
+            submission.write(verdict=heard)
+    if (submission.attempt, submission.job_id) == seen:
+        submission.content["verdict"] = heard  # true also where nothing can be written
+
+
+def _is_over(run: RunState) -> bool:
+    return run.says is None or not run.says.is_under_way
 
 
 def _status_of(run: RunState) -> tuple[Status, str]:
-    if run.submission is not None and run.submission.status is not Status.SUBMITTED:
-        return run.submission.status, run.submission.content.get("error") or "its job was not submitted"
-    if run.job is not None and run.submission is not None:
-        return _status_of_job(run, run.job, run.submission.content["scheduler"])
-    if run.says is not None and run.says.is_under_way:
-        return _status_of_process(run)
-    return _own_word(run)
+    if run.submission is None or (not run.has_job and run.says is not None):
+        is_under_way = run.says is not None and run.says.is_under_way
+        return _status_of_process(run) if is_under_way else _own_word(run)
+    if not run.has_job:
+        doubt = "it is not known whether it has a job; `mlxp resubmit` finds out, or asks"
+        why = run.submitted.get("error") or "its job was not submitted"
+        return run.submission.status, doubt if run.submission.is_in_doubt else why
+    return _status_with_job(run, run.job) if run.job is not None else _own_word(run)
+
+
+def _status_with_job(run: RunState, job: JobState) -> tuple[Status, str]:
+    scheduler = str(run.scheduler_name)
+    status, _ = outcome(run.info, run.submitted)
+    if run.submitted.get("cancelled_at") and job.is_over and status is Status.KILLED:
+        return Status.KILLED, f"its job was cancelled at {run.submitted['cancelled_at']}"
+    if run.says is None:
+        return _status_of_unstarted(run, job, scheduler)
+    if job.phase is Phase.WAITING or (job.phase is Phase.RUNNING and _has_started_again(run, job)):
+        return Status.SUBMITTED, f"{scheduler} says {job.words}; the run is to be started again"
+    return _status_of_started(run, job, scheduler) if run.says.is_under_way else _own_word(run)
+
+
+def _has_started_again(run: RunState, job: JobState) -> bool:
+    """Tell whether the job was started after the run had ended, so that the run is about to begin again."""
+    ended_at = run.info.get("ended_at")
+    if job.started_at is None or not ended_at or run.says is None or run.says.is_under_way:
+        return False
+    return job.started_at > datetime.fromisoformat(ended_at).timestamp()
 
 
 def _own_word(run: RunState) -> tuple[Status, str]:
     if run.says is None:
         return Status.STARTING, "its info.yaml is not there, or damaged: it may have ended before it could say so"
-    return run.says or Status.STARTING, str((run.info.get("exit") or {}).get("reason") or "")
-
-
-def _status_of_job(run: RunState, job: JobState, scheduler: str) -> tuple[Status, str]:
-    says = f"{scheduler} says {job.words}"
-    cancelled_at = run.submission.content.get("cancelled_at") if run.submission is not None else None
-    if cancelled_at is not None and job.phase not in {Phase.WAITING, Phase.RUNNING, Phase.UNKNOWN}:
-        return Status.KILLED, f"its job was cancelled at {cancelled_at}"
-    if run.says is None:
-        return _status_of_unstarted(run, job, scheduler)
-    if job.phase is Phase.WAITING:
-        return Status.SUBMITTED, f"{says}; the run is to be started again"
-    return _own_word(run) if run.says is Status.KILLED else _status_of_started(run, job, scheduler)
+    _, reason = outcome(run.info, run.submitted)
+    if reason is None or run.job is None:
+        return run.says, str((run.info.get("exit") or {}).get("reason") or "")
+    return run.says, f"{reason}: {run.scheduler_name} says {run.job.words or run.job.phase}"
 
 
 def _status_of_started(run: RunState, job: JobState, scheduler: str) -> tuple[Status, str]:
@@ -156,11 +274,15 @@ def _status_of_started(run: RunState, job: JobState, scheduler: str) -> tuple[St
     if job.phase is Phase.FAILED:
         return Status.FAILED, f"{says}; the run could not write how it ended"
     if job.phase in {Phase.DONE, Phase.FORGOTTEN} and _is_silent(run):
-        return (
-            Status.LOST,
-            f"it has not been heard of since its job {'ended' if job.phase is Phase.DONE else 'was forgotten'}",
-        )
+        what = "ended" if job.phase is Phase.DONE else "was forgotten"
+        return Status.LOST, f"it has not been heard of since its job {what}"
+    if job.phase is Phase.UNKNOWN:
+        return run.says or Status.STARTING, _not_asked(job, scheduler)
     return run.says or Status.STARTING, "" if job.phase is Phase.RUNNING else f"{scheduler} does not say more"
+
+
+def _not_asked(job: JobState, scheduler: str) -> str:
+    return f"{scheduler} cannot be asked{f': {job.words}' if job.words else ''}"
 
 
 def _status_of_unstarted(run: RunState, job: JobState, scheduler: str) -> tuple[Status, str]:
@@ -176,7 +298,7 @@ def _status_of_unstarted(run: RunState, job: JobState, scheduler: str) -> tuple[
         case Phase.RUNNING:
             return Status.SUBMITTED, "its job is running; the program has not started yet"
         case Phase.UNKNOWN:
-            return Status.SUBMITTED, f"{scheduler} cannot be asked{f': {job.words}' if job.words else ''}"
+            return Status.SUBMITTED, _not_asked(job, scheduler)
     return Status.SUBMITTED, says
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlxp.errors import InvalidConfigFileError, InvalidSchedulerError
-from mlxp.jobs.batch import Batch, Packing
+from mlxp.jobs.packing import Packing
 from mlxp.jobs.submitter import Submitter
 from mlxp.jobs.submitting import submit_all
 from mlxp.running.plan_report import PlannedRun
@@ -48,7 +48,7 @@ def submit_planned(runs: Sequence[PlannedRun], settings: SchedulerSettings) -> i
     submitter = Submitter(_plan(runs, settings, scheduler), scheduler)
     for note in submitter.notes:
         print(f"mlxp: {note}", file=sys.stderr)  # noqa: T201 - as mlxpsub says it
-    return submit_all(Batch(submitter, Packing()), "mlxp")
+    return submit_all(submitter, Packing(), "mlxp")
 
 
 def _refuse_in_a_job(scheduler: Scheduler) -> None:

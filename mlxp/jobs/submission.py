@@ -1,23 +1,17 @@
-"""A run that was, or is to be, submitted: what is on disk about it, and the calls of the scheduler's commands."""
+"""What is on disk about a run that was, or is to be, submitted."""
 
-import os
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from mlxp.errors import JobSubmissionError
-from mlxp.jobs.job_options import job_name, submission_command
-from mlxp.programs import ProgramError, run_program
+from mlxp.jobs.packing import Packing
 from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import RunDirectory
+from mlxp.run_directory.locks import locked
 from mlxp.run_directory.status import Status
 from mlxp.scheduler import Scheduler, scheduler_named
-
-_SECONDS = 300.0
-"""How long a scheduler may take to accept or to cancel a job; a busy one takes a minute."""
 
 
 @dataclass
@@ -49,118 +43,62 @@ class Submission:
         return int(self.content.get("attempt") or 1)
 
     @property
+    def token(self) -> str | None:
+        """What ends the name of its job; None where no job can have come of it."""
+        return self.content.get("token")
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether a job was asked for, and it is not known whether there is one: whoever asked has died, perhaps."""
+        return self.status is Status.PREPARED and self.token is not None
+
+    @property
     def scheduler(self) -> Scheduler:
         """The scheduler that the run was, or is to be, submitted to."""
         return scheduler_named(str(self.content["scheduler"]))
 
+    @property
+    def shell(self) -> str:
+        """The path of the shell that its script is for."""
+        return str(self.content.get("shell") or "/bin/bash")
+
+    @property
+    def packing(self) -> Packing:
+        """How it was put into a job."""
+        return Packing.of(self.content.get("packing"))
+
     def write(self, **changes: Any) -> None:
-        """Replace the file on disk after these `changes`."""
+        """Replace the file on disk after these `changes`; when this returns, they are on the disk."""
         self.content |= changes
-        write_yaml(self.directory.submission_file, self.content)
+        write_yaml(self.directory.submission_file, self.content, durably=True)
+
+    def refresh(self) -> None:
+        """Read again what is on disk.
+
+        Raises
+        ------
+        JobSubmissionError
+            If it cannot be understood any more.
+        """
+        content = self.directory.submission()
+        if not content:
+            raise JobSubmissionError(f"{self.directory.submission_file} is missing or damaged")
+        self.content = content
 
 
-def submit(submission: Submission) -> None:
-    """Hand the run's script to its scheduler and record the answer.
-
-    Raises
-    ------
-    JobSubmissionError
-        If the scheduler does not accept the job; that is recorded, too.
-    """
-    directory = submission.directory
-    command = submission_command(
-        submission.scheduler, job_name(directory), directory.stdout, directory.stderr, shell=submission.content["shell"]
-    )
-    try:
-        ids = job_ids(submission.scheduler, command, directory.script)
-    except JobSubmissionError as error:
-        submission.write(status=Status.REFUSED, error=str(error), command=command, submitted_at=now())
-        raise
-    submission.write(status=Status.SUBMITTED, scheduler_job_id=ids[0], error=None, command=command, submitted_at=now())
+_WAIT = 5.0
+"""Seconds to wait for somebody who writes down what the scheduler says of a job."""
 
 
-def resubmit(submission: Submission, *, accept_changes: bool = False) -> None:
-    """Submit a run again, in its directory; what its last attempt printed is kept beside, as ``log.stdout.1``.
-
-    Parameters
-    ----------
-    accept_changes
-        Whether it may run another configuration than the one that is recorded.
+def owned(submissions: Sequence[Submission], does: str) -> Any:
+    """Return a context in which nobody else submits, cancels or writes about these runs.
 
     Raises
     ------
-    JobSubmissionError
-        If the scheduler does not accept the job.
+    LockedError
+        On entering, if another process does.
     """
-    if submission.status is Status.SUBMITTED:
-        content = submission.content
-        attempt = submission.attempt
-        for file in (submission.directory.stdout, submission.directory.stderr):
-            if file.exists():
-                file.rename(file.with_name(f"{file.name}.{attempt}"))
-        recorded = submission.directory.config_file
-        if accept_changes and recorded.exists():
-            shutil.copyfile(recorded, recorded.with_name(f"{recorded.name}.{attempt}"))
-        facts = {name: content.get(name) for name in ("scheduler_job_id", "submitted_at")}
-        earlier = [*(content.get("earlier") or []), {"attempt": attempt, **facts}]
-        # The program counts its attempts itself, those that the scheduler started again included.
-        begun = submission.directory.info().get("attempt") or attempt
-        submission.write(
-            status=Status.PREPARED,
-            scheduler_job_id=None,
-            attempt=max(attempt, begun) + 1,
-            earlier=earlier,
-            cancelled_at=None,
-            stderr=None,
-        )
-    if accept_changes or "accept_changes" in submission.content:
-        submission.write(accept_changes=accept_changes)
-    submit(submission)
-
-
-def cancel(scheduler: Scheduler, submissions: Sequence[Submission], job_ids: Iterable[str]) -> str | None:
-    """Cancel the jobs of runs, and return what the scheduler says against it, if anything."""
-    jobs = dict.fromkeys(job_ids)
-    if not scheduler.cancel:
-        return f"{scheduler.name} has no command that cancels jobs"
-    try:
-        answer = run_program([*scheduler.cancel, *jobs], seconds=_SECONDS)
-    except ProgramError as error:
-        return str(error)
-    if answer.code:
-        return answer.complaint
-    for one in submissions:
-        # Grid Engine keeps no record of a job that never started.
-        one.write(cancelled_at=now())
-    return None
-
-
-def job_ids(scheduler: Scheduler, command: Sequence[str], script: Path) -> list[str]:
-    """Run a submission command on `script`, from its directory, and return the ids that the scheduler gave.
-
-    Raises
-    ------
-    JobSubmissionError
-        If the command fails, or if there is no id in its answer.
-    """
-    # Relative, since not every scheduler can take a path with spaces.
-    words = list(command) if scheduler.script_is_input else [*command, f"./{script.name}"]
-    given = script.read_bytes() if scheduler.script_is_input else None
-    environment = _environment(script.parent)
-    try:
-        answer = run_program(words, seconds=_SECONDS, directory=script.parent, environment=environment, given=given)
-    except ProgramError as error:
-        raise JobSubmissionError(str(error)) from error
-    ids = scheduler.job_id.findall(answer.output)
-    if answer.code != 0 or not ids:
-        raise JobSubmissionError(answer.complaint)
-    return ids
-
-
-def _environment(directory: Path) -> dict[str, str]:
-    # A job that inherits the environment must not take itself for another run, nor plan. OAR believes PWD.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLXP_")}
-    return {**inherited, "PWD": str(directory)}
+    return locked([one.directory.submission_lock for one in submissions], does, wait=_WAIT)
 
 
 def now() -> str:

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlxp.errors import InvalidSchedulerError
-from mlxp.jobs.job_options import filled, job_name, option_values, shell_path, task_variable, tasks_of
+from mlxp.jobs.job_options import header_lines, job_name, shell_path, task_variable, tasks_of
+from mlxp.jobs.packing import Packing
 from mlxp.jobs.submission import Submission
-from mlxp.run_directory.files import write_atomically
-from mlxp.run_directory.layout import RunDirectory, create_run_directory
+from mlxp.run_directory.files import sync_folder, write_atomically
+from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, take_log_id
 from mlxp.run_directory.status import Status
 from mlxp.running.recorded_configuration import identity
 from mlxp.running.submitted_run import VARIABLE as RUN_VARIABLE
 from mlxp.scheduler import SCHEDULERS, Scheduler, problem_with, scheduler_named
-from mlxp.scripts.job_script import JobWriter, command_line, quoted
+from mlxp.scripts.job_script import JobWriter, command_line
 from mlxp.scripts.job_words import named
 from mlxp.scripts.plan import Plan
 from mlxp.scripts.python_command import clearing_launcher
@@ -153,16 +154,9 @@ class Submitter:
     def script_for(self, number: int, directory: RunDirectory) -> str:
         """Return the text of the script of the run with this `number` in `directory`."""
         step, run = self.plan.runs[number]
-        name, files = job_name(directory), (directory.stdout, directory.stderr)
-        return self.writer.script_of(step, run, directory, self.header(name, *files))
-
-    def header(self, name: str, stdout: Path, stderr: Path) -> list[str]:
-        """Return the lines with the options of a job: MLXP's, then the user's."""
-        values = option_values(self.scheduler, name, stdout, stderr, shell=self.shell)
-        if self.scheduler.quotes_in_header:
-            values = {key: quoted(value) for key, value in values.items()}
-        own = [f"{self.scheduler.directive} {filled(option, values)}" for option in self.scheduler.header]
-        return [*own, *(text for _, text in self.directives)]
+        files = directory.stdout, directory.stderr
+        own = header_lines(self.scheduler, job_name(directory), *files, shell=self.shell)
+        return self.writer.script_of(step, run, directory, [*own, *(text for _, text in self.directives)])
 
     @property
     def shell(self) -> str:
@@ -173,31 +167,39 @@ class Submitter:
         """Return the overrides of the run with this `number`, as people are to read them."""
         return [named(one, self.plan.variables.markers) for one in self.plan.runs[number][1].overrides]
 
-    def prepare(self, number: int, batch: str) -> Submission:
-        """Create the directory of the run with this `number`, write what is in it, and return its submission."""
+    def prepare(self, number: int, batch: str, packing: Packing) -> Submission:
+        """Create the directory of the run with this `number`, with all that is in it, and return its submission.
+
+        It is made in the folder of the `batch`, and gets its name at the end: nobody sees a part of it.
+        """
         step, run = self.plan.runs[number]
-        directory = create_run_directory(Path(run.parent_log_dir))
-        directory.metadata.mkdir()
-        write_atomically(directory.config_file, run.config)
-        write_atomically(directory.script, self.script_for(number, directory))
+        parent = Path(run.parent_log_dir)
+        directory = RunDirectory(parent / str(take_log_id(parent)))
+        made = RunDirectory(parent / SWEEPS_DIR / batch / f".{directory.log_id}")
+        made.metadata.mkdir(parents=True)
+        write_atomically(made.config_file, run.config)
+        write_atomically(made.script, self.script_for(number, directory))
         # Who may read it may execute it: there may be secrets in a script.
-        mode = directory.script.stat().st_mode
-        directory.script.chmod(mode | (mode & 0o444) >> 2)
-        submission = Submission(directory, {})
-        submission.write(
-            status=Status.PREPARED,
-            scheduler=self.scheduler.name,
-            scheduler_job_id=None,
-            attempt=1,
-            run=command_line(self.plan, step, run),
-            overrides=self.overrides(number),
-            shell=self.shell,
-            version_manager=run.version_manager,
-            batch=batch,
-            number=number,
+        mode = made.script.stat().st_mode
+        made.script.chmod(mode | (mode & 0o444) >> 2)
+        content = {
+            "status": Status.PREPARED,
+            "scheduler": self.scheduler.name,
+            "scheduler_job_id": None,
+            "attempt": 1,
+            "run": command_line(self.plan, step, run),
+            "overrides": self.overrides(number),
+            "shell": self.shell,
+            "version_manager": run.version_manager,
+            "batch": batch,
+            "number": number,
+            "packing": packing.to_dict(),
             **({"late": run.late} if run.late else {}),
-        )
-        return submission
+        }
+        Submission(made, content).write()
+        made.path.rename(directory.path)
+        sync_folder(parent)
+        return Submission(directory, content)
 
 
 def check_path(scheduler: Scheduler, path: Path) -> None:

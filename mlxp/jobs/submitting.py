@@ -1,39 +1,51 @@
 """Submits a batch, and tells what becomes of each run: for ``mlxpsub``, and for a program that submits itself."""
 
+import contextlib
 import functools
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlxp.jobs.batch import Batch
+from mlxp.jobs.batch import Batch, alone
+from mlxp.jobs.packing import Packing
 from mlxp.jobs.submission import Submission
+from mlxp.jobs.submitter import Submitter
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.status import Status
+from mlxp.running.signals import Terminated, exit_code, signal_of
 
 
-def submit_all(batch: Batch, program: str) -> int:
-    """Submit a batch, tell what becomes of each run, and return an exit code; `program` begins what is said."""
-    if batch.is_resumed:
-        print(f"{program}: {_what_is_resumed(batch)}", file=sys.stderr)
-    try:
-        with interrupts_between_steps() as stop_if_interrupted:
-            batch.prepare(stop_if_interrupted)
-            batch.submit(stop_if_interrupted, functools.partial(_print_line, several=len(batch.submitter.parents) > 1))
-    except KeyboardInterrupt:
-        done = sum(one.status is Status.SUBMITTED for one in batch.submissions)
-        print(
-            f"{program}: interrupted; {done} of {len(batch.submitter.plan.runs)} runs were submitted. "
-            "The same command, or `mlxp resubmit`, submits the others.",
-            file=sys.stderr,
-        )
-        return 130
-    refused = [one for one in batch.submissions if one.status is not Status.SUBMITTED]
-    if refused:
-        print(f"{program}: {len(refused)} runs were not submitted; `mlxp resubmit` tries those again", file=sys.stderr)
-    return 1 if refused else 0
+def submit_all(submitter: Submitter, packing: Packing, program: str) -> int:
+    """Submit runs, tell what becomes of each, and return an exit code; `program` begins what is said.
+
+    Raises
+    ------
+    LockedError
+        If another process submits the same at this moment.
+    """
+    with stops_between_steps() as stop_if_asked, alone(submitter):
+        batch = Batch(submitter, packing)
+        if batch.is_resumed:
+            print(f"{program}: {_what_is_resumed(batch)}", file=sys.stderr)
+        try:
+            batch.prepare(stop_if_asked)
+            batch.submit(stop_if_asked, functools.partial(_print_line, several=len(submitter.parents) > 1))
+        except (KeyboardInterrupt, Terminated) as error:
+            done = sum(one.status is Status.SUBMITTED for one in batch.submissions)
+            print(
+                f"{program}: interrupted; {done} of {len(batch.submitter.plan.runs)} runs were submitted. "
+                "The same command, or `mlxp resubmit`, submits the others.",
+                file=sys.stderr,
+            )
+            return exit_code(signal_of(error))
+    missing = [one for one in batch.submissions if one.status is not Status.SUBMITTED]
+    if missing:
+        print(f"{program}: {len(missing)} runs were not submitted; `mlxp resubmit` tries those again", file=sys.stderr)
+    return 1 if missing else 0
 
 
 def _what_is_resumed(batch: Batch) -> str:
@@ -50,11 +62,8 @@ def shown(directory: RunDirectory, *, several: bool) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _print_line(submission: Submission, *, several: bool) -> None:
-    if submission.status is Status.SUBMITTED:
-        what = f"job {submission.job_id}"
-    else:
-        what = f"not submitted: {submission.content['error']}"
+def _print_line(submission: Submission, problem: str, *, several: bool) -> None:
+    what = f"job {submission.job_id}" if submission.status is Status.SUBMITTED else f"not submitted: {problem}"
     tell(f"run {shown(submission.directory, several=several)}: {what}: {submission.content['run']}")
 
 
@@ -67,16 +76,24 @@ def tell(line: str) -> None:
 
 
 @contextmanager
-def interrupts_between_steps() -> Iterator[Callable[[], None]]:
-    """Yield a function that raises KeyboardInterrupt if Ctrl-C was pressed; until it is called, nothing happens."""
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+def stops_between_steps() -> Iterator[Callable[[], None]]:
+    """Yield a function that raises what Ctrl-C, a closed terminal or `kill` asks for; until then, nothing happens.
 
-    def stop_if_interrupted() -> None:
-        if pressed:
-            raise KeyboardInterrupt
+    A scheduler's answer is on the disk before the process ends. Signals that are ignored, as by ``nohup``, stay so.
+    """
+    asked: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if is_main and hasattr(signal, name)]
+    numbers = [number for name in names if signal.getsignal(number := getattr(signal, name)) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda number, _: asked.append(number)) for number in numbers}
+
+    def stop_if_asked() -> None:
+        if asked:
+            raise KeyboardInterrupt if asked[0] == signal.SIGINT else Terminated(asked[0])
 
     try:
-        yield stop_if_interrupted
+        yield stop_if_asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            with contextlib.suppress(TypeError):  # one that was not set from Python
+                signal.signal(number, handler)

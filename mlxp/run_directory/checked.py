@@ -134,8 +134,23 @@ SUBMISSION: Kinds = {
     "stderr": _is_text,
     "earlier": _is_list_of_mappings,
     "cancelled_at": _is_time,
+    "token": _is_text,
+    "task": _is_whole,
+    "packing": {"per_job": _is_count, "array": _is_truth, "at_once": _is_count},
+    "verdict": {"phase": _is_text, "reason": _is_text, "words": _is_text, "begun": _is_whole, "heard_at": _is_time},
 }
 """The same for submission.yaml."""
+
+
+CLAIM: Kinds = {
+    "scheduler_job_id": _is_job_id,
+    "token": _is_text,
+    "hostname": _is_text,
+    "process_id": _is_count,
+    "process_start": _is_text,
+    "claimed_at": _is_time,
+}
+"""The same for the claim of a job on an attempt of a run."""
 
 
 def checked(content: Mapping[Any, Any], kinds: Kinds, prefix: str = "") -> tuple[dict[Any, Any], list[str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlxp.errors import InvalidKeyError, LogDirectoryError
-from mlxp.run_directory.checked import INFO, SUBMISSION, checked
+from mlxp.run_directory.checked import CLAIM, INFO, SUBMISSION, checked
 from mlxp.run_directory.files import read_mapping
 from mlxp.run_directory.ranks import RANKS, with_ranks
 
@@ -140,6 +140,10 @@ class RunDirectory:
         content = checked(read_mapping(self.submission_file), SUBMISSION)[0]
         return content if content.get("scheduler") and content.get("status") else {}
 
+    def claim(self, attempt: int) -> dict[str, Any]:
+        """Return which job has claimed an attempt of the run, and in which process; nothing if none has."""
+        return checked(read_mapping(self.claim_file(attempt)), CLAIM)[0]
+
     def config(self) -> dict[str, Any]:
         """Return the user's configuration; an empty one if there is none, or if the file is damaged."""
         return read_mapping(self.config_file)
@@ -180,15 +184,31 @@ def create_run_directory(parent: Path) -> RunDirectory:
         If `parent` cannot be created or written.
     """
     try:
+        while not _create(parent / str(log_id := take_log_id(parent))):
+            pass
+    except OSError as error:
+        raise LogDirectoryError(f"cannot create a run's directory in {parent}: {error.strerror or error}") from error
+    return RunDirectory(parent / str(log_id))
+
+
+def take_log_id(parent: Path) -> int:
+    """Return an id that nobody else gets, and for which there is no directory.
+
+    Raises
+    ------
+    LogDirectoryError
+        If `parent` cannot be created or written.
+    """
+    try:
         parent.mkdir(parents=True, exist_ok=True)
         (parent / IDS_DIR).mkdir(exist_ok=True)
         log_id = next_log_id(parent)
-        while not (_take_id(parent, log_id) and _create(parent / str(log_id))):
+        while not _take_id(parent, log_id) or (parent / str(log_id)).exists():
             log_id += 1
         _forget_ids_below(parent, log_id)
     except OSError as error:
         raise LogDirectoryError(f"cannot create a run's directory in {parent}: {error.strerror or error}") from error
-    return RunDirectory(parent / str(log_id))
+    return log_id
 
 
 def next_log_id(parent: Path) -> int:

@@ -13,7 +13,7 @@ _LEAST_SILENCE: Final = 90.0  # seconds; file systems of clusters show a new tim
 _HEARTBEATS_MISSED: Final = 3
 
 
-def is_silent(info: Mapping[str, Any], last_beat: float) -> bool:
+def is_silent(info: Mapping[str, Any], last_beat: float, now: float | None = None) -> bool:
     """Tell whether a run has missed several heartbeats.
 
     Parameters
@@ -22,6 +22,8 @@ def is_silent(info: Mapping[str, Any], last_beat: float) -> bool:
         What its info.yaml says; directories of MLXP 1 tell of no heartbeat.
     last_beat
         When that file was last touched, in seconds since the epoch.
+    now
+        The time, by the clock that `last_beat` is from; by default this computer's.
 
     Examples
     --------
@@ -30,7 +32,7 @@ def is_silent(info: Mapping[str, Any], last_beat: float) -> bool:
     """
     heartbeat = info.get("heartbeat")
     longest = _HEARTBEATS_MISSED * heartbeat if isinstance(heartbeat, int | float) else 0
-    return time.time() - last_beat > max(longest, _LEAST_SILENCE)
+    return (time.time() if now is None else now) - last_beat > max(longest, _LEAST_SILENCE)
 
 
 def is_gone(info: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from mlxp.run_directory.files import create_exclusively
 from mlxp.run_directory.liveness import heartbeat, process_exists, process_start
 
 _BEAT = 10.0
+_POLL = 0.05
 _PATIENCE = 180.0
 """Seconds of silence after which an owner on another host is taken for dead; NFS shows a new time a minute late."""
 
@@ -44,7 +46,7 @@ class _Owner:
 
 
 @contextlib.contextmanager
-def locked(paths: Sequence[Path], does: str) -> Iterator[None]:
+def locked(paths: Sequence[Path], does: str, *, wait: float = 0.0) -> Iterator[None]:
     """Hold locks at all of the `paths`, in folders that exist, or none of them.
 
     Parameters
@@ -53,6 +55,8 @@ def locked(paths: Sequence[Path], does: str) -> Iterator[None]:
         Where; at most one process at a time gets any of them.
     does
         What the owner does meanwhile, for messages to others: ``"submits run 7"``.
+    wait
+        Seconds to wait for another owner, who may just be looking.
 
     Raises
     ------
@@ -62,21 +66,24 @@ def locked(paths: Sequence[Path], does: str) -> Iterator[None]:
     owner = _Owner(socket.gethostname(), os.getpid(), process_start(os.getpid()), os.urandom(8).hex(), does)
     with contextlib.ExitStack() as taken:
         for path in dict.fromkeys(paths):
-            _take(path, owner)
+            _take(path, owner, time.monotonic() + wait)
             taken.callback(_release, path, owner)
         with heartbeat(list(paths), _BEAT):
             yield
 
 
-def _take(path: Path, owner: _Owner) -> None:
+def _take(path: Path, owner: _Owner, deadline: float) -> None:
     while not create_exclusively(path, json.dumps(asdict(owner))):
         holder = _Owner.of(path)
         if not _is_dead(path, holder):
+            if time.monotonic() < deadline:
+                time.sleep(_POLL)
+                continue
             who = f"process {holder.process_id} on {holder.hostname} {holder.does}" if holder else f"{path} is taken"
             raise LockedError(f"{who}; try again when it has ended")
         # Under a lock of its own, so that nobody breaks what another one has just taken.
         breaker = path.with_name(f"{path.name}.breaking")
-        _take(breaker, owner)
+        _take(breaker, owner, deadline)
         try:
             if _Owner.of(path) == holder and _is_dead(path, holder):
                 path.unlink(missing_ok=True)

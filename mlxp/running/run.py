@@ -21,9 +21,10 @@ from mlxp.printing import flush, show
 from mlxp.run_directory.checked import RANK
 from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import LAYOUT_VERSION, RunDirectory
-from mlxp.run_directory.liveness import heartbeat, process_exists, process_start
+from mlxp.run_directory.liveness import heartbeat, process_start
 from mlxp.run_directory.ranks import RANKS, forget_earlier, with_ranks
 from mlxp.run_directory.status import Status
+from mlxp.running.claim import goes_on
 from mlxp.running.configuration import (
     Context,
     Program,
@@ -156,9 +157,10 @@ class Run:
         return made_from(self.program.directory, parent, capture=self.settings.capture)
 
     def _attempt(self, earlier: dict[str, Any]) -> int:
+        submitted = int(submission(self.directory).get("attempt") or 1)
         if self.directory is not None and self.written is None:  # the first process may have counted already
-            return int(submission(self.directory).get("attempt", 1))
-        return earlier.get("attempt", 1) + 1 if earlier else 1
+            return submitted
+        return max(submitted, (earlier.get("attempt") or 1) + 1) if earlier else submitted
 
     def _write_first_files(self, configuration: Any) -> None:
         if self.directory is not None:
@@ -319,19 +321,13 @@ def _refuse_if_alive(settings: LoggerSettings) -> None:
         return
     directory = RunDirectory(Path(settings.parent_log_dir, str(forced)))
     info = _earlier_info(directory)
-    if is_another_rank(directory.path):
+    if is_another_rank(directory.path) or not info:
         return
-    status = Status.of(info.get("status"))
-    here = info.get("hostname") == process_info()["hostname"] and info.get("process_id") != os.getpid()
-    if status is not None and status.is_under_way and here and _is_alive(info):
+    if goes_on(info, directory):
         raise LogDirectoryError(
-            f"run {forced} in {directory.path.parent} is still running, as process {info['process_id']}; "
-            "wait until it has ended, or stop it"
+            f"run {forced} in {directory.path.parent} is still running, as process {info.get('process_id')} on "
+            f"{info.get('hostname')}; wait until it has ended, or stop it"
         )
-
-
-def _is_alive(info: dict[str, Any]) -> bool | None:
-    return process_exists(info.get("process_id"), info.get("process_start"))
 
 
 def _earlier_info(directory: RunDirectory | None) -> dict[str, Any]:

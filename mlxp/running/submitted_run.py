@@ -1,15 +1,19 @@
 """What the process of a submitted run knows about it: which directory is its own, and how it was submitted.
 
 The job's script names the directory in its environment. The first program of MLXP takes it out of there, so that what
-it starts in turn is a run of its own.
+it starts in turn is a run of its own. Before anything else it claims the run's attempt for its job, so that what was
+submitted twice is executed once.
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from mlxp.errors import MLXPError
 from mlxp.run_directory.layout import RunDirectory
+from mlxp.run_directory.status import Status
+from mlxp.running.claim import claim, other_job
 from mlxp.running.rank import rank
 
 VARIABLE = "MLXP_RUN_DIRECTORY"
@@ -27,19 +31,40 @@ def claimed_directory() -> RunDirectory | None:
 
     Raises
     ------
+    SystemExit
+        With code 0, after a sentence that says so, if there is nothing to do for this process: it is in a job that is
+        not the run's, or the run is COMPLETE.
     MLXPError
-        If the run has been cancelled: a scheduler may start a job again that it is told to end at the same time.
+        If the run has been cancelled: a scheduler may start a job again that it is told to end at the same time. If
+        another process does the run at this moment.
     """
     path = os.environ.pop(VARIABLE, None)
-    if path and rank() > 0:
-        _shared.add(path)
     for prefix in CONTAINER_PREFIXES.values():
         os.environ.pop(prefix + VARIABLE, None)
-    directory = RunDirectory(Path(path)) if path else None
-    cancelled_at = submission(directory).get("cancelled_at")
+    if not path:
+        return None
+    directory = RunDirectory(Path(path))
+    submitted = directory.submission()
+    cancelled_at = submitted.get("cancelled_at")
     if cancelled_at is not None:
         raise MLXPError(f"run {path} was cancelled at {cancelled_at}; `mlxp resubmit` submits it again")
+    if rank() > 0:
+        _shared.add(path)
+        obstacle = other_job(submitted)
+    else:
+        obstacle = _is_done(directory, submitted) or claim(directory, submitted)
+    if obstacle is not None:
+        print(f"mlxp: run {path}: {obstacle}; nothing is executed here", file=sys.stderr)  # noqa: T201 - said once
+        raise SystemExit(0)
     return directory
+
+
+def _is_done(directory: RunDirectory, submitted: dict[str, Any]) -> str | None:
+    info = directory.info()
+    begun, attempt = info.get("attempt") or 1, submitted.get("attempt") or 1
+    if info.get("status") == Status.COMPLETE and begun >= attempt:
+        return "it is COMPLETE, and `mlxp resubmit --force` does it again"
+    return None
 
 
 def is_another_rank(directory: Path) -> bool:
@@ -58,4 +83,8 @@ def submission(directory: RunDirectory | None) -> dict[str, Any]:
 def scheduler_info(directory: RunDirectory | None) -> dict[str, Any] | None:
     """Return what info.yaml says about the scheduler; None if the run was not submitted."""
     known = submission(directory)
-    return {name: known.get(name) for name in ("scheduler", "scheduler_job_id")} if known else None
+    if not known or directory is None:
+        return None
+    # The job that has claimed the attempt knows its id before its submitter has written it down.
+    claimed = directory.claim(known.get("attempt") or 1).get("scheduler_job_id")
+    return {"scheduler": known.get("scheduler"), "scheduler_job_id": claimed or known.get("scheduler_job_id")}

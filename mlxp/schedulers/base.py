@@ -1,10 +1,10 @@
 """What every scheduler's file is made of: the types of a row, and what several of them have in common."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mlxp.job_state import JobState, Phase
+from mlxp.job_state import JobState, Phase, Search
 from mlxp.programs import Answer, ProgramError, run_program
 
 _SECONDS = 60
@@ -56,6 +56,8 @@ class Array:
         The option of a submission, with a value, that `option` stands for.
     task_id
         The id of one task, from the array's.
+    id_variable
+        The environment variable in which a task finds the id of the array, where that is not the one of a job.
     names
         What is accepted as its name, where that differs from what is accepted as a job's.
     first
@@ -71,6 +73,7 @@ class Array:
     task_variable: str
     task_id: str
     names: Name | None = None
+    id_variable: str = ""
     task_is_argument: bool = False
     replaces: str = ""
     first: int = 1
@@ -118,8 +121,12 @@ class Scheduler:
         The command that ends the jobs whose ids follow; none if there is none.
     restarts_as_another_job
         Whether a job that is started again gets another id, so that only `state` tells which job is to be cancelled.
-    job_variable
-        The environment variable in which a job finds its id.
+    job_variable, name_variable
+        The environment variables in which a job finds its id and its name.
+    find
+        Looks for jobs by a part of their name, handed over so many seconds ago; see `Search`. None if there is no way.
+    settles
+        Seconds after which a job that was handed over, whatever became of the command that did it, is found for sure.
     """
 
     name: str
@@ -141,12 +148,33 @@ class Scheduler:
     cancel: tuple[str, ...] = ()
     restarts_as_another_job: bool = False
     job_variable: str = ""
+    name_variable: str = ""
+    find: Callable[[str, float], Search] | None = None
+    settles: float = 60.0
     array: Array | None = None
 
     @property
     def command(self) -> str:
         """The program that submits."""
         return self.submit[0]
+
+    def own_job_id(self, environment: Mapping[str, str]) -> str | None:
+        """Return the id of the job that a process with this environment is in; None if it is in none.
+
+        Examples
+        --------
+        >>> from mlxp.schedulers.slurm import SLURM
+        >>> SLURM.own_job_id({"SLURM_JOB_ID": "14", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3"})
+        '12_3'
+        """
+        job = environment.get(self.job_variable) or None
+        if job is None or self.array is None or not self.array.task_id:
+            return job
+        task = environment.get(self.array.task_variable, "")
+        if not task.isdecimal() or (task == "0" and self.array.first > 0):  # "undefined", or 0, where there is no array
+            return job
+        array_id = environment.get(self.array.id_variable, job)
+        return self.array.task_id.format(id=array_id, task=task)
 
     def is_directive(self, line: str) -> bool:
         """Tell whether a line of a script holds an option of this scheduler.
@@ -191,3 +219,20 @@ def by_exit_code(code: int, failure: str = "0") -> JobState:
     if code > SIGNALLED:
         return JobState(Phase.ENDED, f"ended by signal {code - SIGNALLED}{failure}")
     return JobState(Phase.FAILED if code or failure else Phase.DONE, f"exit code {code}{failure}")
+
+
+def found_in(lines: Iterable[tuple[str, str]], token: str, *, is_complete: bool, words: str = "") -> Search:
+    """Return which of the jobs, given by id and name, have a name with `token` in it.
+
+    Examples
+    --------
+    >>> found_in([("12", "logs/7-kx3"), ("12", "logs/7-kx3"), ("13", "other")], "kx3", is_complete=True).ids
+    ('12',)
+    """
+    ids = {job for job, name in lines if token in name}
+    return Search(tuple(sorted(ids, key=_age)), is_complete or bool(ids), words)
+
+
+def _age(job: str) -> tuple[int, str]:
+    number = re.search(r"\d+", job)
+    return int(number.group()) if number else 0, job

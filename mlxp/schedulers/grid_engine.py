@@ -1,11 +1,28 @@
 """Grid Engine: Sun's, Univa's, and Son of Grid Engine."""
 
+import getpass
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from mlxp.job_state import JobState, Phase
-from mlxp.schedulers.base import ASK_VERSION, NO_LINE_BREAK, Array, Name, Scheduler, all_in, asked, by_exit_code, option
+from mlxp.job_state import JobState, Phase, Search
+from mlxp.programs import Answer
+from mlxp.schedulers.base import (
+    ASK_VERSION,
+    NO_LINE_BREAK,
+    Array,
+    Name,
+    Scheduler,
+    all_in,
+    asked,
+    by_exit_code,
+    found_in,
+    option,
+)
+
+_REMEMBERED = 30 * 86400.0
 
 
 def states(ids: Sequence[str]) -> dict[str, JobState]:
@@ -22,11 +39,19 @@ def states(ids: Sequence[str]) -> dict[str, JobState]:
 def _grid_engine_live(text: str) -> Iterator[tuple[str, JobState]]:
     for job in ET.fromstring(text).iter("job_list"):  # noqa: S314 - the scheduler's own words
         number, state = job.findtext("JB_job_number", ""), job.findtext("state", "")
-        found = JobState(_grid_engine_phase(state), f"state {state}")
+        start = _seconds(job.findtext("JAT_start_time", ""))
+        found = JobState(_grid_engine_phase(state), f"state {state}", started_at=start)
         tasks = job.findtext("tasks")
         yield from ((f"{number}.{task}", found) for task in _task_numbers(tasks or ""))
         if tasks is None:
             yield number, found
+
+
+def _seconds(start: str) -> float | None:
+    try:
+        return datetime.fromisoformat(start).timestamp()
+    except ValueError:
+        return None
 
 
 def _grid_engine_phase(state: str) -> Phase:
@@ -44,17 +69,41 @@ def _task_numbers(text: str) -> Iterator[int]:
 
 
 def _grid_engine_ended() -> dict[str, JobState]:
-    # One command for all jobs; qacct takes a single id only.
-    answer = asked(["qacct", "-d", "30", "-j", "*"])
     states = {}
+    for facts in _records(_accounts()):
+        number, task = facts["jobnumber"].strip(), facts.get("taskid", "undefined").strip()
+        code = int(facts.get("exit_status", "0").split()[0])
+        failed = facts.get("failed", "0").strip()
+        job = number if task == "undefined" else f"{number}.{task}"
+        state = by_exit_code(code, failure=failed)
+        states[job] = replace(state, reason="TIMEOUT") if "enforced h_rt" in failed else state
+    return states
+
+
+def _accounts() -> Answer | None:
+    # One command for all jobs; qacct takes a single id only.
+    return asked(["qacct", "-d", "30", "-j", "*"])
+
+
+def _records(answer: Answer | None) -> Iterator[dict[str, str]]:
     for record in (answer.output if answer else "").split("=" * 62):
         facts = dict(line.split(maxsplit=1) for line in record.splitlines() if len(line.split(maxsplit=1)) == 2)
         if "jobnumber" in facts:
-            number, task = facts["jobnumber"].strip(), facts.get("taskid", "undefined").strip()
-            code = int(facts.get("exit_status", "0").split()[0])
-            job = number if task == "undefined" else f"{number}.{task}"
-            states[job] = by_exit_code(code, failure=facts.get("failed", "0").strip())
-    return states
+            yield facts
+
+
+def find(token: str, age: float) -> Search:
+    """Look for jobs by a part of their name: among live ones, the last that have ended, and in the accounting file."""
+    lines: list[tuple[str, str]] = []
+    for state in ("prs", "z"):
+        answer = asked(["qstat", "-u", getpass.getuser(), "-s", state, "-r", "-xml"])
+        if answer is None or answer.code:
+            return Search(words=answer.complaint if answer else "qstat does not answer")
+        for job in ET.fromstring(answer.output).iter("job_list"):  # noqa: S314 - the scheduler's own words
+            name = job.findtext("full_job_name", "") or job.findtext("JB_name", "")
+            lines.append((job.findtext("JB_job_number", ""), name))
+    lines += [(facts["jobnumber"].strip(), facts.get("jobname", "")) for facts in _records(_accounts())]
+    return found_in(lines, token, is_complete=age < _REMEMBERED, words="its accounts go back for a month only")
 
 
 # sge_types(5), and what 8.1.9 refused.
@@ -99,6 +148,8 @@ SGE = Scheduler(
     state=states,
     cancel=("qdel",),
     job_variable="JOB_ID",
+    name_variable="JOB_NAME",
+    find=find,
     array=Array(
         option=("-t", "{first}-{last}", "{limit}"),
         limit="-tc {at_once}",

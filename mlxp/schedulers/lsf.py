@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from mlxp.job_state import JobState, Phase
-from mlxp.schedulers.base import NO_LINE_BREAK, Array, Name, Scheduler, all_in, asked, by_exit_code, option
+from mlxp.job_state import JobState, Phase, Search
+from mlxp.schedulers.base import NO_LINE_BREAK, Array, Name, Scheduler, all_in, asked, by_exit_code, found_in, option
 
 _LSF = {
     **dict.fromkeys(("PEND", "PSUSP", "WAIT", "PROV"), Phase.WAITING),
@@ -25,6 +25,20 @@ def states(ids: Sequence[str]) -> dict[str, JobState]:
         ended = by_exit_code(int(code)) if code.isdigit() else JobState(Phase.ENDED, state)
         states[name] = JobState(_LSF[state], state) if state in _LSF else ended
     return {one: states.get(one, JobState(Phase.FORGOTTEN)) for one in ids}
+
+
+_REMEMBERED = 3600.0
+"""Seconds for which LSF, where the site does not say otherwise, tells of jobs that have ended (CLEAN_PERIOD)."""
+
+
+def find(token: str, age: float) -> Search:
+    """Look for jobs by a part of their name."""
+    answer = asked(["bjobs", "-a", "-noheader", "-o", "jobid job_name delimiter='|'"])
+    if answer is None or (answer.code and "No job found" not in answer.errors):
+        return Search(words=answer.complaint if answer else "bjobs does not answer")
+    parts = [line.partition("|") for line in answer.output.splitlines()]
+    lines = [(job.strip(), name) for job, _, name in parts]
+    return found_in(lines, token, is_complete=age < _REMEMBERED, words="it forgets jobs that have ended after an hour")
 
 
 LSF = Scheduler(
@@ -48,6 +62,8 @@ LSF = Scheduler(
     state=states,
     cancel=("bkill",),
     job_variable="LSB_JOBID",
+    name_variable="LSB_JOBNAME",
+    find=find,
     array=Array(
         option=("-J", "{name}[{first}-{last}]{limit}"),
         limit="%{at_once}",

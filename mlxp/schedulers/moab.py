@@ -42,4 +42,5 @@ MWM = Scheduler(
     state=states,
     cancel=("mjobctl", "-c"),
     job_variable="MOAB_JOBID",
+    name_variable="MOAB_JOBNAME",
 )

@@ -6,8 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mlxp.job_state import JobState, Phase
-from mlxp.schedulers.base import NO_LINE_BREAK, SIGNALLED, Array, Name, Scheduler, all_in, asked, by_exit_code, option
+from mlxp.job_state import JobState, Phase, Search
+from mlxp.schedulers.base import (
+    NO_LINE_BREAK,
+    SIGNALLED,
+    Array,
+    Name,
+    Scheduler,
+    all_in,
+    asked,
+    by_exit_code,
+    found_in,
+    option,
+)
 
 _OAR = {
     **dict.fromkeys(("Waiting", "Hold", "toLaunch", "toAckReservation", "toError"), Phase.WAITING),
@@ -57,19 +68,35 @@ def _oar_events(job: Mapping[str, Any]) -> set[str]:
     return {str(event.get("type")) for event in job.get("events") or [] if isinstance(event, dict)}
 
 
+_REASONS = {"WALLTIME": "TIMEOUT", "BESTEFFORT_KILL": "PREEMPTED", "FRAG_JOB_REQUEST": "CANCELLED"}
+
+
 def _oar_state(job: Mapping[str, Any]) -> JobState:
     state = str(job.get("state"))
     if state in _OAR:
-        return JobState(_OAR[state], state)
+        start = job.get("startTime")
+        return JobState(_OAR[state], state, started_at=float(start) if isinstance(start, int) and start > 0 else None)
     events = _oar_events(job)
     ends = events & {"FRAG_JOB_REQUEST", "WALLTIME", "KILLED", "BESTEFFORT_KILL", "SEND_KILL_JOB"}
     if ends:
-        return JobState(Phase.ENDED, f"{state} ({', '.join(sorted(ends))})")
+        reason = next((reason for event, reason in _REASONS.items() if event in ends), None)
+        return JobState(Phase.ENDED, f"{state} ({', '.join(sorted(ends))})", reason=reason)
     status = job.get("exit_code")  # as wait(2) gives it
     if state == "Error" or status is None:
         return JobState(Phase.FAILED, f"{state} ({', '.join(sorted(events)) or 'never launched'})")
     code, by_signal = divmod(int(str(status)), 256)
     return by_exit_code(code or (SIGNALLED + by_signal if by_signal else 0))
+
+
+def find(token: str, _age: float) -> Search:
+    """Look for jobs by a part of their name, of which OAR keeps all for ever."""
+    answer = asked(["oarstat", "-J", "--sql", f"job_name LIKE '%{token}%'"])
+    if answer is None or answer.code:
+        return Search(words=answer.complaint if answer else "oarstat does not answer")
+    found = json.loads(answer.output or "null") or {}
+    # One that OAR has started again is known by its first id.
+    first = [(job_id, token) for job_id, job in found.items() if not job.get("resubmit_job_id")]
+    return found_in(first, token, is_complete=True)
 
 
 OAR = Scheduler(
@@ -93,6 +120,8 @@ OAR = Scheduler(
     cancel=("oardel",),
     restarts_as_another_job=True,
     job_variable="OAR_JOB_ID",
+    name_variable="OAR_JOB_NAME",
+    find=find,
     array=Array(
         option=("--array-param-file", "{parameters}"),
         limit="",

@@ -4,8 +4,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from xml.etree import ElementTree as ET
 
-from mlxp.job_state import JobState, Phase
-from mlxp.schedulers.base import ASK_VERSION, NO_LINE_BREAK, Name, Scheduler, all_in, asked, by_exit_code, option
+from mlxp.job_state import JobState, Phase, Search
+from mlxp.schedulers.base import (
+    ASK_VERSION,
+    NO_LINE_BREAK,
+    Name,
+    Scheduler,
+    all_in,
+    asked,
+    by_exit_code,
+    found_in,
+    option,
+)
 
 
 def states(ids: Sequence[str]) -> dict[str, JobState]:
@@ -44,12 +54,29 @@ def _pbs_state(facts: Mapping[str, str]) -> JobState:
         return JobState(Phase.ENDED, "ended without an exit code")
     # Torque adds 256 for a signal; negative numbers mean that the job could not be run.
     number = int(code)
+    reason = {-29: "TIMEOUT", -27: "OUT_OF_MEMORY"}.get(number)  # OpenPBS's job.h
+    if reason is not None:
+        return JobState(Phase.ENDED, f"exit status {number}", reason=reason)
     return by_exit_code(number - 128 if number > 256 else number)
 
 
 # OpenPBS allows letters, digits and -_+ after a letter; old versions of Torque take 15 characters.
 PBS_NAME = Name(re.compile(r"[^A-Za-z0-9_-]"), 15, starts_with_letter=True)
 _NOT_OF_GRID_ENGINE = re.compile(r"\A(?![\s\S]*invalid option argument)")
+
+
+def find(token: str, _age: float) -> Search:
+    """Look for jobs by a part of their name; of ended ones only an OpenPBS that keeps a history knows."""
+    answer = asked(["qstat", "-x", "-f"])
+    has_history = answer is not None and not answer.code and "job_state = F" in answer.output
+    if answer is None or answer.code or not answer.output.strip():
+        answer = asked(["qstat", "-f"])
+    if answer is None or answer.code:
+        return Search(words=answer.complaint if answer else "qstat does not answer")
+    read = _torque_jobs if answer.output.lstrip().startswith("<") else _openpbs_jobs
+    lines = [(job, facts.get("Job_Name", "")) for job, facts in read(answer.output)]
+    return found_in(lines, token, is_complete=has_history, words="it keeps no history of jobs that have ended")
+
 
 PBS = Scheduler(
     name="PBS",
@@ -74,4 +101,6 @@ PBS = Scheduler(
     state=states,
     cancel=("qdel",),
     job_variable="PBS_JOBID",
+    name_variable="PBS_JOBNAME",
+    find=find,
 )

@@ -1,10 +1,13 @@
 """Slurm."""
 
+import getpass
 import re
+import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
-from mlxp.job_state import JobState, Phase
-from mlxp.schedulers.base import NO_LINE_BREAK, Array, Name, Scheduler, all_in, asked, option
+from mlxp.job_state import REASONS, JobState, Phase, Search
+from mlxp.schedulers.base import NO_LINE_BREAK, Array, Name, Scheduler, all_in, asked, found_in, option
 
 _SLURM = {
     **dict.fromkeys(
@@ -22,7 +25,7 @@ _SLURM = {
 def states(ids: Sequence[str]) -> dict[str, JobState]:
     """Return the states of Slurm jobs: recent ones from squeue, older ones from the accounting, if any."""
     jobs = ",".join(sorted({one.partition("_")[0] for one in ids}))
-    answer = asked(["squeue", "-h", "-r", "-t", "all", "-j", jobs, "-o", "%i|%T|%r"])
+    answer = asked(["squeue", "-h", "-r", "-t", "all", "-j", jobs, "-o", "%i|%T|%r|%S"])
     if answer is None or (answer.code and "Invalid job id" not in answer.errors):
         return all_in(ids, Phase.UNKNOWN, answer.errors.strip() if answer else "squeue does not answer")
     states = dict(_slurm_lines(answer.output))
@@ -32,12 +35,27 @@ def states(ids: Sequence[str]) -> dict[str, JobState]:
     return {one: states.get(one, JobState(Phase.FORGOTTEN)) for one in ids}
 
 
+_REASONS = {
+    **{name: name for name in REASONS},
+    "DEADLINE": "TIMEOUT",
+    "BOOT_FAIL": "NODE_FAIL",
+}
+
+
 def _slurm_lines(text: str) -> Iterator[tuple[str, JobState]]:
     for line in text.splitlines():
-        job, state, reason = [*line.split("|"), "", ""][:3]
+        job, state, reason, start = [*line.split("|"), "", "", ""][:4]
         name = (state.split() or [""])[0].rstrip("+")
         words = f"{state} ({reason})" if reason not in {"", "None"} else state
-        yield job, JobState(_SLURM.get(name, Phase.ENDED), words)
+        phase = _SLURM.get(name, Phase.ENDED)
+        yield job, JobState(phase, words, reason=_REASONS.get(name), started_at=_seconds(start))
+
+
+def _seconds(start: str) -> float | None:
+    try:
+        return datetime.fromisoformat(start).timestamp()  # the controller's local time, which is ours
+    except ValueError:
+        return None
 
 
 def _slurm_accounting(ids: Sequence[str]) -> dict[str, JobState]:
@@ -50,8 +68,34 @@ def _slurm_accounting(ids: Sequence[str]) -> dict[str, JobState]:
         words = (
             state.words.replace("(", "(exit code ") if state.phase is Phase.FAILED else state.words.partition(" (")[0]
         )
-        states[job] = JobState(state.phase, words)
+        states[job] = JobState(state.phase, words, reason=state.reason)
     return states
+
+
+def find(token: str, age: float) -> Search:
+    """Look for jobs by a part of their name: in the queue, where ended ones stay a while, and in the accounts."""
+    answer = asked(["squeue", "-h", "-u", getpass.getuser(), "-t", "all", "-o", "%F|%j"])
+    if answer is None or answer.code:
+        return Search(words=answer.complaint if answer else "squeue does not answer")
+    # A day earlier, whatever the time zone. Jobs that never could start are not listed, and never ran.
+    start = datetime.fromtimestamp(time.time() - age - 86400, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    accounts = asked(["sacct", "-X", "-n", "-P", "-S", start, "-o", "JobID,JobName"])
+    has_accounts = accounts is not None and not accounts.code
+    lines = _pairs(answer.output) + [
+        (job.partition("_")[0], name) for job, name in _pairs(accounts.output if accounts and has_accounts else "")
+    ]
+    is_complete = has_accounts or age < _remembered_seconds()
+    return found_in(lines, token, is_complete=is_complete, words="it keeps no account of jobs that have ended")
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    return [(job, name) for job, _, name in (line.partition("|") for line in text.splitlines())]
+
+
+def _remembered_seconds() -> float:
+    answer = asked(["scontrol", "show", "config"])
+    found = re.search(r"^MinJobAge\s*=\s*(\d+)", answer.output, re.MULTILINE) if answer is not None else None
+    return float(found[1]) if found else 0.0
 
 
 SLURM = Scheduler(
@@ -84,11 +128,15 @@ SLURM = Scheduler(
     state=states,
     cancel=("scancel",),
     job_variable="SLURM_JOB_ID",
+    name_variable="SLURM_JOB_NAME",
+    find=find,
+    settles=20.0,  # twice MessageTimeout
     array=Array(
         option=("--array={first}-{last}{limit}",),
         limit="%{at_once}",
         task_variable="SLURM_ARRAY_TASK_ID",
         task_id="{id}_{task}",
+        id_variable="SLURM_ARRAY_JOB_ID",
         largest_command=("scontrol", "show", "config"),
         largest_is_excluded=True,
         largest_pattern=re.compile(r"^MaxArraySize\s*=\s*(\d+)", re.MULTILINE),

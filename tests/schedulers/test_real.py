@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from mlxp_reader import Reader
+
 SCHEDULER = os.environ.get("REAL_SCHEDULER")
 pytestmark = pytest.mark.skipif(SCHEDULER is None, reason="needs a real scheduler: tests/schedulers/run starts some")
 
@@ -120,6 +122,8 @@ def test_run_that_takes_too_long_is_killed(cluster):
     # The shortest limit of Slurm is a minute, and it looks every half a minute; the program sleeps for two.
     cluster.submit("python main.py action=sleep number=1", SHORT[SCHEDULER])
     cluster.wait(["KILLED"], seconds=200)
+    if SCHEDULER == "SLURM":
+        assert told(cluster) == ("KILLED", "TIMEOUT")
 
 
 def test_sweep_of_two_commands_completes(quickstart):
@@ -357,3 +361,133 @@ def test_job_runs_the_copy_of_the_code(quickstart):
     quickstart.wait(["COMPLETE"] * 2)
     assert "/.work_dir/" in quickstart.app.info(2)["work_dir"]
     assert quickstart.app.log_ids() == [1, 2]
+
+
+def only_slurm(reason):
+    return pytest.mark.skipif(SCHEDULER != "SLURM", reason=reason)
+
+
+def job_of(cluster, log_id=1):
+    return cluster.app.info(log_id)["scheduler"]["scheduler_job_id"]
+
+
+def requeued(job):
+    """Let Slurm start a job again, without the two minutes that it would wait."""
+    subprocess.run(["scontrol", "requeue", job], check=True)
+    deadline = time.monotonic() + 60
+    while state_of(job) != "PENDING":
+        assert time.monotonic() < deadline, state_of(job)
+        time.sleep(0.2)
+    subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=True)
+
+
+def state_of(job):
+    command = ["squeue", "-h", "-t", "all", "-j", job, "-o", "%T"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def jobs_of(cluster):
+    """Return the ids of all jobs whose scripts or names are those of a project's runs."""
+    lines = subprocess.run(["squeue", "-h", "-t", "all", "-o", "%F %o %Z"], capture_output=True, text=True, check=True)
+    return sorted({line.split()[0] for line in lines.stdout.splitlines() if str(cluster.app.directory) in line})
+
+
+def told(cluster, log_id=1):
+    """Return what `mlxp status` and the reader tell of a run; it is the same."""
+    status = cluster.status()[log_id]
+    frame = Reader(cluster.app.directory / "logs").filter(f"info.logger.log_id == {log_id}")
+    assert frame["info.status"].iloc[0] == status
+    return status, frame["info.exit.reason"].iloc[0] if "info.exit.reason" in frame.columns else None
+
+
+@only_slurm("Slurm starts a job again under its id")
+def test_job_that_is_started_again_and_prepares_itself_is_not_over(cluster):
+    cluster.submit('[ "${SLURM_RESTART_COUNT:-0}" = 0 ] || sleep 12\npython main.py action=sleep number=1')
+    cluster.wait(["RUNNING"])
+    job = job_of(cluster)
+    requeued(job)
+    deadline = time.monotonic() + 60
+    while state_of(job) != "RUNNING":
+        assert time.monotonic() < deadline, state_of(job)
+        time.sleep(0.2)
+    assert cluster.status() == {1: "SUBMITTED"}
+    assert "cancel it first" in cluster.call("cli", "resubmit", "number == 1").stdout
+    cluster.wait(["RUNNING"])
+    assert cluster.app.info()["attempt"] == 2
+    assert cluster.call("cli", "cancel", "number == 1").stdout == "cancelled the jobs of 1 run: 1\n"
+    cluster.wait(["KILLED"])
+    assert told(cluster) == ("KILLED", "CANCELLED")
+
+
+@only_slurm("Slurm starts a job again under its id")
+def test_job_that_asks_to_be_started_again_can_be_cancelled_and_is_not_submitted_twice(cluster):
+    cluster.submit('python main.py action=fail number=1 || scontrol requeue "$SLURM_JOB_ID"')
+    deadline = time.monotonic() + 60
+    while not (cluster.app.directory / "logs/1/metadata/info.yaml").exists() or state_of(job_of(cluster)) != "PENDING":
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert cluster.status() == {1: "SUBMITTED"}
+    assert cluster.call("cli", "resubmit", "number == 1").returncode == 1
+    assert cluster.call("cli", "cancel", "number == 1").stdout == "cancelled the jobs of 1 run: 1\n"
+    cluster.wait(["FAILED"])
+    assert jobs_of(cluster) == [cluster.app.info()["scheduler"]["scheduler_job_id"]]
+
+
+@only_slurm("Slurm starts a job again under its id")
+def test_run_that_is_complete_is_not_done_again_with_the_job_that_it_shares(cluster):
+    cluster.submit("python main.py action=value,sleep number=1", None, "--per-job", "2")
+    cluster.wait(["COMPLETE", "RUNNING"])
+    requeued(job_of(cluster, 2))
+    deadline = time.monotonic() + 90
+    while cluster.app.info(2)["attempt"] == 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    cluster.wait(["COMPLETE", "RUNNING"])
+    assert cluster.app.info(1)["attempt"] == 1
+    assert "it is COMPLETE" in (cluster.app.directory / "logs/1/log.stderr").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(SCHEDULER is None, reason="see above")
+@pytest.mark.parametrize("death", ["kill -9 $PPID", "echo 'Socket timed out on send/recv operation' >&2; exit 1"])
+def test_job_whose_client_died_or_got_no_answer_is_found_and_not_submitted_twice(
+    quickstart, tmp_path, monkeypatch, death
+):
+    command = SUBMITTER[SCHEDULER]
+    (tmp_path / command).write_text(
+        f'#!/bin/sh\n[ "${{1:-}}" != --version ] || exec {shutil.which(command)} "$@"\n'
+        f'answer=$({shutil.which(command)} "$@")\necho called >> {tmp_path}/calls\n'
+        f'[ -e {tmp_path}/died ] || {{ touch {tmp_path}/died; {death}; }}\necho "$answer"\n'
+    )
+    (tmp_path / command).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    quickstart.script("python main.py seed=1,2")
+    first = quickstart.call("mlxpsub", "script.sh")
+    if first.returncode:
+        assert quickstart.call("mlxpsub", "script.sh").returncode == 0
+    quickstart.wait(["COMPLETE", "COMPLETE"])
+    assert (tmp_path / "calls").read_text() == "called\ncalled\n"
+    assert [quickstart.app.info(log_id)["attempt"] for log_id in (1, 2)] == [1, 1]
+
+
+@only_slurm("scancel is Slurm's")
+def test_job_that_was_cancelled_by_the_schedulers_own_command_is_told_apart(cluster):
+    cluster.submit("python main.py action=sleep number=1")
+    cluster.wait(["RUNNING"])
+    subprocess.run(["scancel", job_of(cluster)], check=True)
+    cluster.wait(["KILLED"])
+    deadline = time.monotonic() + 60
+    while told(cluster) != ("KILLED", "CANCELLED"):
+        assert time.monotonic() < deadline, told(cluster)
+        time.sleep(1)
+
+
+@pytest.mark.skipif(SCHEDULER is None, reason="see above")
+def test_program_that_was_killed_in_its_job_has_failed_for_all_who_tell_of_it(cluster):
+    cluster.submit("python main.py action=sleep number=1")
+    cluster.wait(["RUNNING"])
+    os.kill(cluster.app.info()["process_id"], 9)
+    deadline = time.monotonic() + 90
+    while told(cluster)[0] == "RUNNING":
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    assert told(cluster)[0] in {"FAILED", "KILLED"}

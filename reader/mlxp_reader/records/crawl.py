@@ -16,6 +16,7 @@ from typing import Any
 from mlxp.run_directory.checked import INFO, SUBMISSION, Kinds, checked
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.liveness import is_gone, is_silent
+from mlxp.run_directory.outcome import outcome
 from mlxp.run_directory.ranks import RANKS, with_ranks
 from mlxp.run_directory.status import Status
 from mlxp_reader.records.file_states import NO_FILE, FileState
@@ -128,10 +129,7 @@ def _read_info(files: RunFiles, record: Record) -> None:
     submission = _checked(files, _SUBMISSION, SUBMISSION)
     state = files.states[_INFO]
     if submission:
-        says = {}
-        if _is_waiting(info, submission, state):
-            says = {"status": submission.get("status", Status.SUBMITTED.value)}
-        info = {**(info or {}), **says, "scheduler": submission}
+        info = {**(info or {}), **_known_of_job(info or {}, submission), "scheduler": submission}
     elif _is_lost(info or {}, state):  # of a job, its scheduler may know more
         info = {**(info or {}), "status": Status.LOST.value}
     # A directory that was copied or renamed is known by the name that it has now.
@@ -141,10 +139,13 @@ def _read_info(files: RunFiles, record: Record) -> None:
         files.report(_INFO, "there is no such file, or no status in it")
 
 
-def _is_waiting(info: Mapping[str, Any] | None, submission: Mapping[str, Any], state: FileState) -> bool:
-    """Tell whether the attempt that was submitted has not begun, so that it cannot have said anything."""
-    begun, submitted = (info or {}).get("attempt", 1), submission.get("attempt", 1)
-    return state is NO_FILE or (isinstance(begun, int) and isinstance(submitted, int) and begun < submitted)
+def _known_of_job(info: Mapping[str, Any], submission: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the submitter and the scheduler, as they wrote it down, know better than the run."""
+    status, reason = outcome(info, submission)
+    if status is None and not info:
+        status = Status.SUBMITTED
+    known: dict[str, Any] = {"status": status.value} if status is not None else {}
+    return known | {"exit": {**(info.get("exit") or {}), "reason": reason}} if reason is not None else known
 
 
 def _is_lost(info: Mapping[str, Any], state: FileState) -> bool:

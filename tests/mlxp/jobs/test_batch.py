@@ -40,10 +40,14 @@ def test_array_is_one_submission_and_each_run_knows_its_task(words, scheduler):
 
 
 def test_limits_of_arrays_are_spelled_as_each_scheduler_wants(words):
-    for scheduler, expected in (("SLURM", "--array=1-5%2"), ("SGE", "-t 1-5 -tc 2"), ("LSF", "-J logs-1-5[1-5]%2")):
+    for scheduler, expected in (
+        ("SLURM", "--array=1-5%2"),
+        ("SGE", "-t 1-5 -tc 2"),
+        ("LSF", "-J logs-1-5-TOKEN[1-5]%2"),
+    ):
         desk = words(scheduler)
         submit(desk, "--array", "--max-parallel", "2")
-        assert expected in " ".join(desk.calls()[0])
+        assert expected in " ".join(desk.calls()[0]).replace(desk.submission(1)["token"], "TOKEN")
 
 
 def test_jobs_of_an_array_of_oar_have_ids_of_their_own(words):
@@ -164,3 +168,17 @@ def test_first_number_of_a_task_is_the_schedulers_choice(words):
     (script,) = desk.directory.glob("logs/.launch/*/1.sh")
     start_task(desk, script, SLURM_ARRAY_TASK_ID="0")
     assert [words_of(desk, log_id) for log_id in (1, 2, 3)] == [1, 0, 0]
+
+
+def test_runs_are_submitted_again_as_they_were_put_into_jobs(words):
+    desk = words("SLURM")
+    script = desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py a=1,2,3,4,5,6\n").name
+    options = ["--array", "--max-parallel", "2", "--per-job", "2"]
+    assert desk.mlxpsub(script, *options, FAKE_REFUSED="1").returncode == 1
+    assert desk.mlxp("resubmit").returncode == 0
+    assert "--array=1-3%2" in desk.calls()[-1]
+    assert [desk.submission(log_id)["scheduler_job_id"] for log_id in (1, 2, 5)] == ["102_1", "102_1", "102_3"]
+    *_, again = sorted(desk.directory.glob("logs/.launch/*/1.sh"))
+    assert "#SBATCH --time=1\n" in again.read_text(encoding="utf-8")
+    start_task(desk, again, SLURM_ARRAY_TASK_ID="3")
+    assert [words_of(desk, log_id) for log_id in range(1, 7)] == [0, 0, 0, 0, 1, 1]

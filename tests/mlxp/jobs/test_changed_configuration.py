@@ -118,10 +118,10 @@ def test_values_of_the_process_may_differ(make_desk):
     desk.submit(SCRIPT.format(more="+note=/scratch/$SLURM_JOB_ID"))
     found = yaml.safe_load((desk.directory / "logs/1/metadata/config.yaml").read_text(encoding="utf-8"))
     assert (found["note"], found["job"]) == ("/scratch/$SLURM_JOB_ID", "$SLURM_JOB_ID")
-    job = desk.run_job(1, SLURM_JOB_ID="77", SLURM_CPUS_PER_TASK="4")
+    job = desk.run_job(1, SLURM_JOB_ID="101", SLURM_CPUS_PER_TASK="4")
     assert job.returncode == 0, job.stderr
     found = desk.app.config(1)
-    assert [str(found[key]) for key in ("note", "job", "cpus")] == ["/scratch/77", "77", "4"]
+    assert [str(found[key]) for key in ("note", "job", "cpus")] == ["/scratch/101", "101", "4"]
 
 
 def test_submission_that_was_cut_short_is_not_finished_with_another_configuration(waiting):

@@ -72,6 +72,7 @@ def test_script_of_a_job_is_the_recorded_one(submitted):
 def test_submission_is_the_recorded_one(submitted):
     call = "\n".join(submitted.calls()[6]).replace(str(submitted.directory), "/home/me/project")
     call = re.sub(r"\S*/bash", "/bin/bash", call) + "\n"
+    call = call.replace(submitted.submission(7)["token"], "TOKEN")
     assert call == (RECORDED / f"{submitted.scheduler}.argv").read_text(encoding="utf-8")
 
 
@@ -277,8 +278,8 @@ def test_wrong_options_are_said(desk, arguments, code, message):
     assert (result.returncode, message in result.stderr) == (code, True)
 
 
-def interrupt(desk, script, *arguments):
-    """Press Ctrl-C once the first job has been submitted."""
+def interrupt(desk, script, *arguments, number=signal.SIGINT):
+    """Press Ctrl-C, or close the terminal, once the first job has been submitted."""
     slow = desk.home / "bin/sbatch"
     slow.write_text(
         '#!/bin/sh\nsleep 0.7\nexec FAKE "$@"\n'.replace("FAKE", desk.env["PATH"].split(":")[0] + "/sbatch")
@@ -294,16 +295,19 @@ def interrupt(desk, script, *arguments):
     ]
     process = subprocess.Popen(command, cwd=desk.directory, env=env, stdout=subprocess.PIPE, text=True)
     process.stdout.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
 
 
-@pytest.mark.parametrize(("arguments", "submissions"), [((), 6), (("--array",), 3)])
-def test_interrupted_submission_is_finished_by_the_same_command(desk, arguments, submissions):
+@pytest.mark.parametrize(
+    ("arguments", "submissions", "number"),
+    [((), 6, signal.SIGINT), (("--array",), 3, signal.SIGINT), ((), 6, signal.SIGTERM), ((), 6, signal.SIGHUP)],
+)
+def test_interrupted_submission_is_finished_by_the_same_command(desk, arguments, submissions, number):
     script = desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py seed=1,2,3,4,5,6\n").name
     desk.env["FAKE_ARRAY_SIZE"] = "3"
-    interrupt(desk, script, *arguments)
+    interrupt(desk, script, *arguments, number=number)
     assert 1 <= len(desk.calls()) < submissions
     assert desk.mlxpsub(script, *arguments).returncode == 0
     assert len(desk.calls()) == submissions

@@ -1,0 +1,62 @@
+"""What became of a run, as far as its files say together: its own last word, its submitter's, and the scheduler's.
+
+The scheduler's verdict on a job is written into submission.yaml by whoever hears it. So the reader, which asks nobody,
+and those who ask come to the same result.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlxp.job_state import Phase
+from mlxp.run_directory.status import Status
+
+
+def own_word(info: Mapping[str, Any], submission: Mapping[str, Any]) -> Status | None:
+    """Return what a run says of its present attempt; None if that has not begun.
+
+    Parameters
+    ----------
+    info, submission
+        What `RunDirectory.info` and `RunDirectory.submission` return.
+    """
+    if (info.get("attempt") or 1) < (submission.get("attempt") or 1):
+        return None
+    return Status.of(info.get("status"))
+
+
+def verdict(info: Mapping[str, Any], submission: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scheduler's verdict on the job; nothing if there is none, or if the run has begun again since."""
+    heard = submission.get("verdict") or {}
+    return heard if heard.get("phase") in Phase.__members__ and heard.get("begun") == begun(info) else {}
+
+
+def begun(info: Mapping[str, Any]) -> int:
+    """Return how often the run has begun."""
+    return (info.get("attempt") or 1) if info else 0
+
+
+def outcome(info: Mapping[str, Any], submission: Mapping[str, Any]) -> tuple[Status | None, str | None]:
+    """Return the status of a submitted run, and why its job ended, where the scheduler knows better than the run.
+
+    Examples
+    --------
+    >>> submission = {"status": "SUBMITTED", "verdict": {"phase": "ENDED", "reason": "TIMEOUT", "begun": 1}}
+    >>> status, reason = outcome({"status": "RUNNING", "attempt": 1}, submission)
+    >>> print(status, reason)
+    KILLED TIMEOUT
+    """
+    heard = verdict(info, submission)
+    status = _status(own_word(info, submission), submission, heard.get("phase"))
+    if status is not Status.KILLED:
+        return status, None
+    return status, "CANCELLED" if submission.get("cancelled_at") else heard.get("reason")
+
+
+def _status(own: Status | None, submission: Mapping[str, Any], phase: str | None) -> Status | None:
+    if own is not None and not (own.is_under_way and phase):
+        return own
+    if own is None and (phase is None or submission.get("status") != Status.SUBMITTED):
+        return Status.of(submission.get("status"))
+    if phase == Phase.ENDED or submission.get("cancelled_at"):
+        return Status.KILLED
+    return Status.LOST if own is not None and phase == Phase.DONE else Status.FAILED
