@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from mlxp.commands.table_and_plot import opened
 from mlxp.commands.terminal import as_json, bold, coloured
 from mlxp.errors import LogDirectoryError, MLXPError
@@ -102,7 +104,7 @@ def _lines(about: dict[str, Any], state: RunState, directory: RunDirectory) -> I
     yield from _table([(name, text) for name, text in [*_facts(about, state.info), ("note", waits_for)] if text])
     yield from _problem(about, state, directory)
     yield from _section("configuration", to_yaml(about["config"]).splitlines() if about["config"] else [])
-    rows = [(name, *map(_number, values.values())) for name, values in about["metrics"].items()]
+    rows = [(name, *_statistics_told(values)) for name, values in about["metrics"].items()]
     yield from _section("metrics", list(_table([("", *_STATISTICS), *rows])) if rows else [])
     yield from _section("artifacts", about["artifacts"])
     yield from _section("could not be read", about["unreadable"])
@@ -147,8 +149,18 @@ def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _number(value: Any) -> str:
-    return "–" if is_missing(value) and value is not None else shown(value)
+def _statistics_told(values: dict[str, Any]) -> list[str]:
+    # Of what was logged, a last value may be NaN; of nothing, there is none.
+    return [_told(value if values["count"] or name == "count" else _ABSENT) for name, value in values.items()]
+
+
+def _told(value: Any) -> str:
+    """Return a value as text: null, nan and what is not there are three things."""
+    if value is _ABSENT or value is pd.NA:
+        return "–"
+    if value is None:
+        return "null"
+    return "nan" if is_missing(value) else shown(value)
 
 
 def diff(options: argparse.Namespace) -> int:
@@ -186,7 +198,7 @@ def _compared(runs: "DataFrame", configs: Sequence[Any]) -> Iterator[tuple[str, 
         lasts, counts = (MetricAccessor(runs[name]).statistic(one).tolist() for one in ("last", "count"))
         yield (
             f"{name}.last",
-            [last if not is_missing(count) else _ABSENT for last, count in zip(lasts, counts, strict=True)],
+            [last if not is_missing(count) and count else _ABSENT for last, count in zip(lasts, counts, strict=True)],
         )
 
 
@@ -216,7 +228,7 @@ def _is_nan(value: Any) -> bool:
 
 def _texts(values: Sequence[Any]) -> list[str]:
     """Return values as short texts that differ where the values do."""
-    texts = ["–" if value is _ABSENT else shown(value) for value in values]
+    texts = [_told(value) for value in values]
     return texts if len(set(texts)) > 1 else [repr(value) for value in values]
 
 
