@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from mlxp.launching.config_directory import ConfigDirectory
 from mlxp.launching.launch import from_command_line, from_python
 from mlxp.launching.outcome import SweepResults
+from mlxp.printing import guarded_output
 from mlxp.run_directory.import_paths import imported
 from mlxp.running.configuration import Context, Program
 from mlxp.running.plan_report import PlannedRun
@@ -164,7 +165,8 @@ def _submit(runs: Sequence[PlannedRun], settings: SchedulerSettings) -> int:
     """Hand the runs to the scheduler; what is needed for that is loaded only here."""
     from mlxp.jobs.self_submission import submit_planned
 
-    return submit_planned(runs, settings)
+    with guarded_output():
+        return submit_planned(runs, settings)
 
 
 def _is_interactive() -> bool:

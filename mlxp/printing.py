@@ -5,8 +5,10 @@ may have closed its streams or never had any. What the stream cannot show is esc
 """
 
 import contextlib
+import io
 import os
 import sys
+from collections.abc import Iterator
 from typing import TextIO
 
 
@@ -70,3 +72,60 @@ def drop(stream: str) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, descriptor)
         os.close(nowhere)
+
+
+class _Guarded(io.TextIOBase):
+    """A stream that takes everything, and passes on what the one behind it can show."""
+
+    def __init__(self, file: TextIO | None) -> None:
+        self.file = file
+        self.problem: Exception | None = None
+
+    def write(self, text: str) -> int:
+        if self.file is not None and self.problem is None:
+            try:
+                self.file.write(showable(text, self.file))
+            except (OSError, ValueError) as error:
+                self.problem = error
+        return len(text)
+
+    def flush(self) -> None:
+        if self.file is not None and self.problem is None:
+            try:
+                self.file.flush()
+            except (OSError, ValueError) as error:
+                self.problem = error
+
+    def isatty(self) -> bool:
+        return self.file is not None and not self.file.closed and self.file.isatty()
+
+    def fileno(self) -> int:
+        if self.file is None:
+            raise io.UnsupportedOperation("there is no such stream")
+        return self.file.fileno()
+
+
+@contextlib.contextmanager
+def guarded_output() -> Iterator[_Guarded]:
+    """Within this context, what is printed ends nothing; what `problem` the output had is known when it is left.
+
+    Examples
+    --------
+    >>> with guarded_output() as output:
+    ...     print("run 1: COMPLETE")
+    run 1: COMPLETE
+    >>> output.problem is None
+    True
+    """
+    before = sys.stdout, sys.stderr
+    output, errors = _Guarded(sys.stdout), _Guarded(sys.stderr)
+    sys.stdout, sys.stderr = output, errors
+    try:
+        yield output
+    finally:
+        output.flush()
+        errors.flush()
+        sys.stdout, sys.stderr = before
+        for stream, guarded in (("stdout", output), ("stderr", errors)):
+            if guarded.problem is not None:
+                drop(stream)

@@ -7,7 +7,6 @@ Here are its options and what it does about errors. What each verb does is in `m
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from mlxp.commands.completion import complete
 from mlxp.commands.terminal import notices_in_lines
 from mlxp.errors import MLXPError
+from mlxp.printing import guarded_output, show
 from mlxp.run_directory.printable import printable
 from mlxp.running.signals import Terminated, exit_code, signal_of
 from mlxp.scheduler import import_plugin
@@ -28,24 +28,27 @@ _BANDS = ("std", "sem", "ci95", "bootstrap", "min-max", "iqr", "none")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if something failed."""
+    with guarded_output() as output:
+        code = _run(arguments)
+    if output.problem is None:
+        return code
+    if not isinstance(output.problem, BrokenPipeError):  # as when the output is piped to `head`
+        show(f"mlxp: cannot print: {getattr(output.problem, 'strerror', None) or output.problem}", "stderr")
+    return code or 1
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _options(arguments)
-    if hasattr(sys.stdout, "reconfigure"):  # what the terminal cannot show must not end the program
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         for module in options.plugin:
             import_plugin(module)
         with notices_in_lines():
-            code = int(_function(options.verb)(options))
-        sys.stdout.flush()
+            return int(_function(options.verb)(options))
     except MLXPError as error:
         print(f"mlxp: {printable(str(error))}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, Terminated) as error:
         return exit_code(signal_of(error))
-    except BrokenPipeError:  # as when the output is piped to `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return code
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -11,6 +11,7 @@ from mlxp.jobs.batch import Batch
 from mlxp.jobs.packing import Packing
 from mlxp.jobs.submitter import Submitter, chosen_scheduler, directives_of
 from mlxp.jobs.submitting import shown, submit_all, tell
+from mlxp.printing import guarded_output
 from mlxp.running.signals import Terminated, exit_code, signal_of
 from mlxp.scheduler import SCHEDULERS, import_plugin, problem_with
 from mlxp.scripts.plan import make_plan
@@ -19,6 +20,11 @@ from mlxp.scripts.script import read_script
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if something was not submitted."""
+    with guarded_output():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     complete(parser)
     options = parser.parse_args(arguments)
