@@ -173,7 +173,12 @@ def _names(answer: str) -> list[str]:
 def _untracked(repository: Path, work_dirs: Path) -> list[str]:
     """Return the untracked files, and the folders that hold nothing else; what MLXP itself writes is left out."""
     found = _names(_git("ls-files", "-z", "--others", "--exclude-standard", "--directory", directory=repository))
-    return [name for name in found if repository / name != work_dirs and not is_written_by_runs(repository / name)]
+    return [name for name in found if not _is_output(repository, Path(name), work_dirs)]
+
+
+def _is_output(repository: Path, name: Path, work_dirs: Path) -> bool:
+    paths = [repository / one for one in (name, *name.parents) if one.name]
+    return work_dirs in paths or any(map(is_written_by_runs, paths))
 
 
 def _say(title: str, repository: Path, names: list[str]) -> None:

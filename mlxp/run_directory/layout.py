@@ -318,5 +318,6 @@ def is_written_by_runs(path: Path) -> bool:
     except OSError:
         return False
     if not all(log_id_of(name) is not None or name in _BESIDE_RUNS for name in names):
-        return False
+        inner = [path / name for name in names]  # it may hold directories of runs, and nothing else
+        return all(one.is_dir() and not one.is_symlink() and is_written_by_runs(one) for one in inner)
     return bool(_BESIDE_RUNS & set(names)) or any((path / name / "metadata").is_dir() for name in names)
