@@ -15,6 +15,7 @@ from mlxp.errors import InvalidArtifactError, LogDirectoryError
 from mlxp.run_directory.artifact_types import ARTIFACT_TYPES, ArtifactType
 from mlxp.run_directory.import_paths import import_directory, import_path
 from mlxp.run_directory.layout import RunDirectory, claim_run_directory, create_run_directory
+from mlxp.run_directory.lineage import note_loaded
 from mlxp.running.artifact_files import ArtifactFiles, checked_artifact_name, checkpoint_path, with_suffix
 from mlxp.running.earlier_names import ATTRIBUTES, had_arguments
 from mlxp.running.metrics_file import MetricsFiles, encoded
@@ -230,7 +231,9 @@ class Logger:
         if artifact_type is None:
             artifact_type = artifacts.type_of(name)
         functions = self._artifact_type(artifact_type)
-        return functions.load(str(artifacts.find(artifact_type, name)))
+        path = artifacts.find(artifact_type, name)
+        note_loaded(path)
+        return functions.load(str(path))
 
     def register_artifact_type(self, name: str, save: Callable[[Any, str], Any], load: Callable[[str], Any]) -> None:
         """Make a type of artifacts known by the functions that save and load it, for this run.
@@ -315,7 +318,9 @@ class DefaultLogger(Logger):
             If no name is given, and there are several, none of which is called ``checkpoint``.
         """
         run = self._run if root is None else RunDirectory(Path(root))
-        return ARTIFACT_TYPES["pickle"].load(str(checkpoint_path(run, log_name)))
+        path = checkpoint_path(run, log_name)
+        note_loaded(path)
+        return ARTIFACT_TYPES["pickle"].load(str(path))
 
 
 def _state_of_mlxp_1(state: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,6 +21,7 @@ from mlxp.printing import flush, show
 from mlxp.run_directory.checked import RANK
 from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import LAYOUT_VERSION, RunDirectory
+from mlxp.run_directory.lineage import loaded_runs
 from mlxp.run_directory.liveness import heartbeat, process_start
 from mlxp.run_directory.ranks import RANKS, forget_earlier, with_ranks
 from mlxp.run_directory.status import Status
@@ -39,6 +40,7 @@ from mlxp.running.plug_ins import created
 from mlxp.running.provenance import made_from, modules_beside, packages, process_info, taken_rerun_of
 from mlxp.running.rank import rank, ranks
 from mlxp.running.recorded_configuration import CHANGED, ChangedConfigurationError, check_unchanged
+from mlxp.running.resources import Resources
 from mlxp.running.secrets import without_secrets
 from mlxp.running.settings import LoggerSettings
 from mlxp.running.signals import signals_held, signals_raised
@@ -133,6 +135,8 @@ class Run:
             "git": None,
             "code": None,
             "environment": None,
+            "parents": [],
+            "resources": None,
             "python": platform.python_version(),
             "packages": packages(),
             "heartbeat": self.settings.heartbeat,
@@ -196,7 +200,7 @@ class Run:
             If the task ended well, but its status could not be written.
         """
         try:
-            with signals_raised(), self._heartbeat(), _working_directory(self.work_dir):
+            with signals_raised(), self._heartbeat(), _working_directory(self.work_dir), self._observed():
                 value = self._call_task()
         except BaseException as error:
             error.__traceback__ = from_user_code(error.__traceback__)
@@ -226,6 +230,22 @@ class Run:
         if self.written is None:
             return contextlib.nullcontext()
         return heartbeat(self.written.info_file, self.settings.heartbeat)
+
+    @contextlib.contextmanager
+    def _observed(self) -> Iterator[None]:
+        """Within this context, watch what the task costs, and from which runs it loads something."""
+        with Resources() as resources, loaded_runs() as parents:
+            try:
+                yield
+            finally:
+                self.info.update(resources=resources.used(), parents=self._relative(parents))
+
+    def _relative(self, parents: Iterable[str]) -> list[str]:
+        """Return the directories of other runs as they are seen from this run's; as they are without one."""
+        if self.directory is None:
+            return list(parents)
+        own = str(self.directory.path)
+        return [Path(os.path.relpath(parent, own)).as_posix() for parent in parents if parent != own]
 
     def _call_task(self) -> Any:
         if self.program.seeding_function is not None:

@@ -20,6 +20,7 @@ from mlxp.run_directory.artifact_types import ARTIFACT_TYPES
 from mlxp.run_directory.files import read_yaml
 from mlxp.run_directory.import_paths import imported
 from mlxp.run_directory.layout import RunDirectory
+from mlxp.run_directory.lineage import note_loaded
 from mlxp_reader.columns.arrow_storage import chunks_of, register
 from mlxp_reader.columns.cells import CellDtype, Objects, is_missing, objects
 from mlxp_reader.columns.lazy_cells import LazyCellArray, Rows
@@ -65,6 +66,7 @@ class Artifact:
         path = self.path
         if not path.exists():
             raise InvalidArtifactError(f"the artifact {self.name} was recorded, but there is no file {path}")
+        note_loaded(path)
         try:
             return (loader or _loader(self.run, self.type, allow_marshal=allow_marshal))(str(path))
         except InvalidArtifactError:

@@ -1,0 +1,45 @@
+"""Which runs a run took something from: a checkpoint, an artifact.
+
+Whoever loads something from a run's directory says so here; a run that is under way takes note of it. Outside of a run
+nobody listens.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_listeners: list[dict[str, None]] = []
+
+
+def note_loaded(file: Path) -> None:
+    """Say that a file of some run has been loaded."""
+    if not _listeners:
+        return
+    path = Path(os.path.abspath(file))  # noqa: PTH100 - follow no symbolic links
+    run = next((folder for folder in path.parents if (folder / "metadata").is_dir()), None)
+    for listener in _listeners if run is not None else ():
+        listener[str(run)] = None
+
+
+@contextlib.contextmanager
+def loaded_runs() -> Iterator[dict[str, None]]:
+    """Within this context, collect the directories of the runs that something is loaded from, in their order.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> logs = Path(tempfile.mkdtemp())
+    >>> (logs / "3" / "metadata").mkdir(parents=True)
+    >>> with loaded_runs() as runs:
+    ...     note_loaded(logs / "3" / "artifacts" / "pickle" / "last_ckpt.pkl")
+    >>> [Path(run).name for run in runs]
+    ['3']
+    """
+    listener: dict[str, None] = {}
+    _listeners.append(listener)
+    try:
+        yield listener
+    finally:
+        # By identity: two that heard the same are equal.
+        _listeners[:] = [other for other in _listeners if other is not listener]
