@@ -252,6 +252,12 @@ class CellArray(ExtensionArray):
         ranks = {key: rank for rank, key in enumerate(sorted({key for key in keys if key is not None}))}
         return np.array([-1 if key is None else ranks[key] for key in keys], dtype=np.intp)
 
+    def _rank(self, **options: Any) -> npt.NDArray[Any]:
+        # pandas 2 would take what is missing, which has no place in the order, for the lowest value.
+        places = self._values_for_argsort().astype(np.float64)
+        ranks: npt.NDArray[Any] = pd.Series(np.where(places < 0, np.nan, places)).rank(**options).to_numpy()
+        return ranks
+
     @classmethod
     def _sort_key(cls, cell: Any) -> Any:
         raise NotImplementedError
