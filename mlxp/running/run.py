@@ -10,7 +10,7 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -200,7 +200,12 @@ class Run:
             If the task ended well, but its status could not be written.
         """
         try:
-            with signals_raised(), self._heartbeat(), _working_directory(self.work_dir), self._observed():
+            with (
+                signals_raised(),
+                self._heartbeat(),
+                _working_directory(self.work_dir),
+                _observed(self.info, self.directory),
+            ):
                 value = self._call_task()
         except BaseException as error:
             error.__traceback__ = from_user_code(error.__traceback__)
@@ -230,22 +235,6 @@ class Run:
         if self.written is None:
             return contextlib.nullcontext()
         return heartbeat(self.written.info_file, self.settings.heartbeat)
-
-    @contextlib.contextmanager
-    def _observed(self) -> Iterator[None]:
-        """Within this context, watch what the task costs, and from which runs it loads something."""
-        with Resources() as resources, loaded_runs() as parents:
-            try:
-                yield
-            finally:
-                self.info.update(resources=resources.used(), parents=self._relative(parents))
-
-    def _relative(self, parents: Iterable[str]) -> list[str]:
-        """Return the directories of other runs as they are seen from this run's; as they are without one."""
-        if self.directory is None:
-            return list(parents)
-        own = str(self.directory.path)
-        return [Path(os.path.relpath(parent, own)).as_posix() for parent in parents if parent != own]
 
     def _call_task(self) -> Any:
         if self.program.seeding_function is not None:
@@ -311,6 +300,19 @@ class Run:
         if not goes_to("stderr", self.written.stderr):
             with self.written.stderr.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(traceback_text(error))
+
+
+@contextlib.contextmanager
+def _observed(info: InfoFile, directory: RunDirectory | None) -> Iterator[None]:
+    """Within this context, watch what the task costs, and from which other runs it loads something."""
+    own = str(directory.path) if directory is not None else None
+    with Resources() as resources, loaded_runs() as runs:
+        try:
+            yield
+        finally:
+            others = [run for run in runs if run != own]
+            parents = [Path(os.path.relpath(run, own)).as_posix() for run in others] if own else others
+            info.update(resources=resources.used(), parents=parents)
 
 
 def _problem_of(step: Callable[[], None]) -> BaseException | None:
