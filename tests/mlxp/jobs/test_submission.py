@@ -301,13 +301,13 @@ def interrupt(desk, script, *arguments, number=signal.SIGINT):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "submissions", "number"),
-    [((), 6, signal.SIGINT), (("--array",), 3, signal.SIGINT), ((), 6, signal.SIGTERM), ((), 6, signal.SIGHUP)],
+    ("arguments", "submissions", "name"),
+    [((), 6, "SIGINT"), (("--array",), 3, "SIGINT"), ((), 6, "SIGTERM"), ((), 6, "SIGHUP")],
 )
-def test_interrupted_submission_is_finished_by_the_same_command(desk, arguments, submissions, number):
+def test_interrupted_submission_is_finished_by_the_same_command(desk, arguments, submissions, name):
     script = desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py seed=1,2,3,4,5,6\n").name
     desk.env["FAKE_ARRAY_SIZE"] = "3"
-    interrupt(desk, script, *arguments, number=number)
+    interrupt(desk, script, *arguments, number=getattr(signal, name))
     assert 1 <= len(desk.calls()) < submissions
     assert desk.mlxpsub(script, *arguments).returncode == 0
     assert len(desk.calls()) == submissions
