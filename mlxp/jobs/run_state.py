@@ -214,13 +214,13 @@ def _write_verdict(run: RunState) -> None:
     if not is_last or run.says is Status.COMPLETE:
         return
     heard = {"phase": phase.value, "reason": reason, "words": job.words, "begun": begun(run.info), "heard_at": now()}
-    seen = (submission.attempt, submission.job_id)
+    # What was asked about stays what is known here: whoever has submitted the run since must be noticed later.
     with contextlib.suppress(MLXPError, OSError), owned([submission], "writes what became of the job"):
-        submission.refresh()
-        if (submission.attempt, submission.job_id) == seen and begun(run.directory.info()) == begun(run.info):
-            submission.write(verdict=heard)
-    if (submission.attempt, submission.job_id) == seen:
-        submission.content["verdict"] = heard  # true also where nothing can be written
+        current = Submission.of(run.directory)
+        seen = (submission.attempt, submission.job_id, begun(run.info))
+        if current is not None and (current.attempt, current.job_id, begun(run.directory.info())) == seen:
+            current.write(verdict=heard)
+    submission.content["verdict"] = heard  # true also where nothing can be written
 
 
 def _is_over(run: RunState) -> bool:
