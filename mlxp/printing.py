@@ -9,7 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 
 def show(text: str, stream: str = "stdout") -> bool:
@@ -77,8 +77,8 @@ def drop(stream: str) -> None:
 class _Guarded(io.TextIOBase):
     """A stream that takes everything, and passes on what the one behind it can show."""
 
-    def __init__(self, file: TextIO | None) -> None:
-        self.file = file
+    def __init__(self, file: "TextIO | _Guarded | None") -> None:
+        self.file: Any = file
         self.problem: Exception | None = None
 
     def write(self, text: str) -> int:
@@ -88,6 +88,18 @@ class _Guarded(io.TextIOBase):
             except (OSError, ValueError) as error:
                 self.problem = error
         return len(text)
+
+    def write_bytes(self, content: bytes) -> None:
+        """Pass bytes on as they are, such as those of a file."""
+        if isinstance(self.file, _Guarded):
+            self.file.write_bytes(content)
+            self.problem = self.file.problem
+        elif self.file is not None and self.problem is None:
+            try:
+                self.file.flush()
+                self.file.buffer.write(content)
+            except (OSError, ValueError) as error:
+                self.problem = error
 
     def flush(self) -> None:
         if self.file is not None and self.problem is None:
@@ -102,7 +114,7 @@ class _Guarded(io.TextIOBase):
     def fileno(self) -> int:
         if self.file is None:
             raise io.UnsupportedOperation("there is no such stream")
-        return self.file.fileno()
+        return int(self.file.fileno())
 
 
 @contextlib.contextmanager

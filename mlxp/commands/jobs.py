@@ -17,6 +17,7 @@ from mlxp.jobs.resubmission import resubmit as submit_again
 from mlxp.jobs.run_state import RunState, run_states
 from mlxp.jobs.submission import Submission
 from mlxp.jobs.submitting import stops_between_steps
+from mlxp.printing import guarded_output
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.printable import printable
 from mlxp.run_directory.status import Status
@@ -128,9 +129,12 @@ def output(options: argparse.Namespace) -> int:
         raise LogDirectoryError(
             f"there is no {file}: the run has printed nothing yet, or was started with log_streams_to_file: false"
         )
-    for text in _followed(file, directory) if options.follow else [file.read_bytes()]:
-        sys.stdout.buffer.write(text)
-        sys.stdout.flush()
+    with guarded_output() as printed:
+        for text in _followed(file, directory) if options.follow else [file.read_bytes()]:
+            printed.write_bytes(text)
+            printed.flush()
+            if printed.problem is not None:  # as when the output is piped to `head`
+                return 1
     return 0
 
 
