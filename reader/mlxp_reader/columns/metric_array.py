@@ -144,8 +144,10 @@ class MetricArray(LazyCellArray):
     def _values_for_factorize(self) -> tuple[Objects, float]:
         return self.load().cells, np.nan
 
-    def _reduce(self, name: str, *, skipna: bool = True, keepdims: bool = False, **kwargs: Any) -> npt.NDArray[Any]:
+    def _reduce(self, name: str, *, skipna: bool = True, keepdims: bool = False, **kwargs: Any) -> Any:
         """Return one value per step: of ``numpy.mean(column, axis=0)``, say, the mean curve of the runs."""
+        if name == "count":  # of runs that have the metric
+            return super()._reduce(name, skipna=skipna, keepdims=keepdims, **kwargs)
         if name not in _OVER_RUNS or keepdims:
             raise TypeError(f"a column of metrics does not support operation '{name}'; column.metric has statistics")
         runs = [np.asarray(values) for values in self.runs() if values is not None or not skipna]

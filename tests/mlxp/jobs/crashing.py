@@ -104,7 +104,13 @@ def main(directory, verb, last):
     effects = Effects(last)
     fake = FakeScheduler(directory / "queue")
     scheduler = dataclasses.replace(
-        SLURM, name="FAKE", directive="#FAKE", state=fake.states, find=fake.find, settles=0.0
+        SLURM,
+        name="FAKE",
+        directive="#FAKE",
+        state=fake.states,
+        find=fake.find,
+        settles=0.0,
+        array=dataclasses.replace(SLURM.array, largest_command=()),  # a real Slurm that is down answers late
     )
     register(scheduler)
     handing_over.run_program = cancellation.run_program = effects.after(fake.run)
