@@ -15,7 +15,7 @@ from mlxp_reader.query.statistics import STATISTICS, Statistic
 
 @pd.api.extensions.register_series_accessor("metric")
 class MetricAccessor:
-    """What can be asked of a column of metrics; runs without the metric have no answer.
+    """The statistics of a column of metrics; a run without the metric has none.
 
     Each of `STATISTICS` is a method, such as ``last()``; it returns a number per run.
 
@@ -28,7 +28,7 @@ class MetricAccessor:
 
     def __init__(self, series: "pd.Series[Any]") -> None:
         if not isinstance(series.array, MetricArray):
-            # What pandas takes for the absence of the accessor.
+            # pandas takes this error to mean that the column has no such accessor.
             raise AttributeError(f"a column of type {series.dtype} holds no metrics")  # noqa: TRY004
         self._series = series
         self._array = series.array
@@ -73,7 +73,7 @@ for _name, _row in STATISTICS.items():
 
 
 def _plain(found: Any) -> Any:
-    """Return a masked array as a plain one, if NaN can stand for what is missing or nothing is."""
+    """Return a masked array as a plain one if nothing is missing or NaN can mark what is."""
     if isinstance(found, MixedArray):
         found = _as_numbers(found)
     if isinstance(found, pd.arrays.FloatingArray):
@@ -84,7 +84,7 @@ def _plain(found: Any) -> Any:
 
 
 def _as_numbers(found: MixedArray) -> Any:
-    """Return values of several kinds as an array of numbers, if they are numbers or None, which stands for none."""
+    """Return values of several kinds as an array of numbers if each is a number or None, which means no value."""
     missing = found.isna()
     kinds = set(map(type, found.cells[~missing]))
     if not kinds <= {bool, int, float}:
@@ -92,6 +92,6 @@ def _as_numbers(found: MixedArray) -> Any:
     is_whole = bool(kinds) and float not in kinds
     try:
         values: npt.NDArray[Any] = np.where(missing, 0, found.cells).astype(np.int64 if is_whole else np.float64)
-    except OverflowError:  # an integer that no array of numbers holds
+    except OverflowError:  # an integer too large for any array of numbers
         return found
     return (pd.arrays.IntegerArray if is_whole else pd.arrays.FloatingArray)(values, missing)

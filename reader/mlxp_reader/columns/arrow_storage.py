@@ -1,7 +1,7 @@
-"""Columns in Parquet and Arrow: of plain types, which any program reads, and with what they mean to MLXP beside them.
+"""Columns in Parquet and Arrow: stored as plain types that any program reads, along with what they mean to MLXP.
 
-A column is stored as lists, texts and structures. The type of its field is an extension of that: who knows MLXP gets
-its column back, and everybody else, in any language, the plain type.
+A column is stored as lists, texts and structures. The type of its field extends such a plain type: a
+program that knows MLXP gets its column back, and any other program, in any language, gets the plain type.
 """
 
 import json
@@ -18,7 +18,7 @@ _META = b"ARROW:extension:metadata"
 
 
 class _StoredType(pa.ExtensionType):  # type: ignore[misc]  # pyarrow has no types of its own
-    """The type of a field whose column is of a type of MLXP."""
+    """The type of a field that stores a column of one of MLXP's types."""
 
     kind = ""
 
@@ -37,11 +37,11 @@ class _StoredType(pa.ExtensionType):  # type: ignore[misc]  # pyarrow has no typ
 
 
 def register(kind: str) -> None:
-    """Let Arrow know the type of columns called `kind`, so that reading a file gives such columns."""
+    """Register the column type `kind` with Arrow, so that reading a file gives such columns."""
     stored = type(f"Stored{kind.title()}", (_StoredType,), {"kind": kind})
     try:
         pa.register_extension_type(stored(pa.null()))
-    except pa.ArrowKeyError:  # the module was imported anew
+    except pa.ArrowKeyError:  # the module was imported again
         pa.unregister_extension_type(f"mlxp.{kind}")
         pa.register_extension_type(stored(pa.null()))
 
@@ -53,14 +53,14 @@ def chunks_of(array: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
 
 
 def portable_table(frame: pd.DataFrame, index: bool | None = None) -> pa.Table:
-    """Return a frame as a table of Arrow that can be read without MLXP, and with it as the same frame."""
+    """Return a frame as an Arrow table that can be read without MLXP; MLXP reads it back as the same frame."""
     table = pa.Table.from_pandas(pd.DataFrame(frame), preserve_index=index)
     kinds = {str(name): dtype.name for name, dtype in frame.dtypes.items() if isinstance(dtype, CellDtype)}
     if not kinds:
         return table
     about = json.loads(table.schema.metadata[b"pandas"])
     for column in about["columns"]:
-        # pandas would look for a type of that name, and not find it where MLXP is not.
+        # pandas would look for a type of that name and not find it where MLXP is not installed.
         if column["numpy_type"] in kinds.values():
             column["numpy_type"] = "object"
     fields = [

@@ -1,6 +1,6 @@
-"""Artifacts of runs: a column per type and folder, each cell a mapping from names to what can be loaded.
+"""Artifacts of runs: one column per type and folder, where each cell maps names to artifacts that can be loaded.
 
-Nothing is opened, and nothing that a log directory holds is executed, before somebody calls `Artifact.load`.
+No file is opened, and no code from a log directory is executed, until somebody calls `Artifact.load`.
 """
 
 import os
@@ -36,13 +36,13 @@ class Artifact:
     run: Path
     type: str
     name: str
-    """The file's name, with the folders that it is in."""
+    """The file's name, including the folders that contain it."""
 
     @property
     def path(self) -> Path:
         """The file that holds the artifact."""
         path = artifact_path(RunDirectory(self.run), self.type, self.name)
-        # MLXP 1 recorded weights.npz and left this on disk.
+        # MLXP 1 recorded the name weights.npz but left this file on disk.
         written_by_numpy = path.with_name(f"{path.name}_tmp.npz")
         return written_by_numpy if self.type == "numpy" and not path.exists() and written_by_numpy.exists() else path
 
@@ -54,7 +54,7 @@ class Artifact:
         Parameters
         ----------
         loader
-            A function of the file's path to use instead.
+            A function to use instead; it takes the file's path.
         allow_marshal
             Whether to execute a loader that MLXP 1 stored as byte code.
 
@@ -182,7 +182,7 @@ class ArtifactFolder(Mapping[str, Artifact]):
 
 
 class Recorded(NamedTuple):
-    """Artifacts of one type in one folder that some runs have."""
+    """The artifacts that some runs have of one type in one folder."""
 
     type: str
     folder: str
@@ -196,7 +196,7 @@ class ArtifactColumn:
     Parameters
     ----------
     directories
-        For each run, the directory that holds its own.
+        For each run, the directory that holds its artifacts.
     log_ids
         The id of each run.
     """
@@ -206,7 +206,7 @@ class ArtifactColumn:
         self._log_ids = log_ids
         self._recorded = recorded
         self.rows: Rows = np.full(len(log_ids), -1, dtype=np.intp)
-        """The row of each run that has some, -1 for the others."""
+        """The row of each run that has artifacts here; -1 for the others."""
         self._which = np.zeros(len(log_ids), dtype=np.intp)
         for number, one in enumerate(recorded):
             self.rows[one.rows] = one.rows
@@ -241,7 +241,7 @@ _ARROW_TYPE = pa.struct(
 
 
 class ArtifactArray(LazyCellArray):
-    """A column of artifacts, one mapping per run; NaN where a run has none there."""
+    """A column of artifacts, one mapping per run; NaN where a run has none."""
 
     _cell_dtype = ArtifactDtype()
 

@@ -1,6 +1,6 @@
-"""What the columns of metrics, artifacts and mixed values share: a pandas array of objects that pandas leaves alone.
+"""What the columns of metrics, artifacts and mixed values share: a pandas array whose objects pandas leaves intact.
 
-pandas takes lists, and whatever looks like one, for several values. Here each of them is one cell.
+pandas treats a list, or anything that looks like one, as several values. Here each of them is one cell.
 """
 
 from bisect import bisect_left, bisect_right
@@ -26,12 +26,12 @@ def objects(cells: Sequence[Any]) -> Objects:
 
 
 def is_missing(value: Any) -> bool:
-    """Tell whether `value` is one of the scalars by which pandas says that there is nothing."""
+    """Tell whether `value` is one of the scalars that pandas uses for a missing value."""
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
 
 
 class CellDtype(ExtensionDtype):
-    """The base of the types of such columns."""
+    """The base class of the types of these columns."""
 
     na_value = np.nan
     kind = "O"
@@ -46,7 +46,7 @@ class CellDtype(ExtensionDtype):
 
 
 class CellArray(ExtensionArray):
-    """A column of cells; the children say which cells there are and what is done with their content."""
+    """A column of cells; subclasses define what a cell may be and what is done with its content."""
 
     _cell_dtype: ClassVar[CellDtype]
     _readonly = False  # set by pandas since version 3
@@ -66,7 +66,7 @@ class CellArray(ExtensionArray):
         Raises
         ------
         TypeError
-            If there is no such cell in this kind of column.
+            If this kind of column cannot hold such a cell.
         """
         raise NotImplementedError
 
@@ -82,7 +82,7 @@ class CellArray(ExtensionArray):
         Raises
         ------
         TypeError
-            If one of them cannot be in a column of this kind.
+            If this kind of column cannot hold one of them.
         """
         return cls(objects([cls._cell(value) for value in values]))
 
@@ -103,7 +103,7 @@ class CellArray(ExtensionArray):
 
     @property
     def nbytes(self) -> int:
-        """The bytes of the references to the cells; what is loaded belongs to the reader."""
+        """The size in bytes of the references to the cells; loaded values belong to the reader."""
         return self.cells.nbytes
 
     def __len__(self) -> int:
@@ -124,7 +124,7 @@ class CellArray(ExtensionArray):
     def __setitem__(self, key: Any, value: Any) -> None:
         if self._readonly:
             raise ValueError("Cannot modify read-only array")
-        # pandas gives one place as a tuple, too.
+        # pandas may pass a single position as a tuple.
         key = check_array_indexer(self, key[0] if isinstance(key, tuple) and len(key) == 1 else key)
         if is_integer(key):
             if isinstance(value, CellArray):
@@ -143,12 +143,12 @@ class CellArray(ExtensionArray):
 
     def _as_array(self, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         if dtype.kind in "SU":
-            # numpy 1 takes a cell with several values for several cells, even where it only has to write them.
+            # numpy 1 treats a cell with several values as several cells, even where it only has to write them.
             return objects([str(cell) for cell in self]).astype(dtype)
         return self.cells.astype(dtype)
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
-        """Return the column as another type; its text holds everything that a cell does."""
+        """Return the column as another type; as text, each cell is written in full."""
         dtype = pandas_dtype(dtype)
         if dtype == self.dtype:
             return self.copy() if copy else self
@@ -160,11 +160,11 @@ class CellArray(ExtensionArray):
         return self.__array__(dtype)
 
     def to_plain(self) -> Objects:
-        """Return what the cells hold, as objects that code knows which has not heard of such cells."""
+        """Return what the cells hold, as objects that code unaware of such cells can handle."""
         return self.cells
 
     def isna(self) -> npt.NDArray[np.bool_]:
-        """Tell for each cell whether there is nothing."""
+        """Tell for each cell whether it is missing."""
         return np.asarray(pd.isna(self.cells))
 
     def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> Self:
@@ -182,11 +182,11 @@ class CellArray(ExtensionArray):
         return self._concat_same_type([gap, kept] if periods > 0 else [kept, gap])
 
     def copy(self) -> Self:
-        """Return a column that can be changed by itself; the cells are shared."""
+        """Return a column that can be changed independently; the cells are shared."""
         return type(self)(self.cells.copy())
 
     def value_counts(self, dropna: bool = True) -> "pd.Series[int]":
-        """Return how often each cell occurs."""  # pandas before 3 leaves that to the array
+        """Return how often each cell occurs."""  # before version 3, pandas leaves this to the array
         codes, cells = self.factorize(use_na_sentinel=dropna)
         return pd.Series(np.bincount(codes[codes >= 0], minlength=len(cells)), index=pd.Index(cells), name="count")
 
@@ -233,7 +233,7 @@ class CellArray(ExtensionArray):
         return self.cells, np.nan
 
     def _cast_pointwise_result(self, values: Any) -> Any:
-        # pandas gives what a function made of the cells, sometimes as a typed array already.
+        # pandas passes the results of a function applied to the cells, sometimes already as a typed array.
         if isinstance(values, ExtensionArray) or (isinstance(values, np.ndarray) and values.dtype != object):
             return values
         inferred = pd.Series(objects(list(values)), dtype=object).infer_objects()
@@ -243,7 +243,7 @@ class CellArray(ExtensionArray):
 
     @classmethod
     def _fits(cls, values: list[Any]) -> bool:
-        """Tell whether what a function made of the cells is to be such cells again."""
+        """Tell whether the results of a function applied to the cells should be such cells again."""
         raise NotImplementedError
 
     def _values_for_argsort(self) -> npt.NDArray[np.intp]:
@@ -253,7 +253,7 @@ class CellArray(ExtensionArray):
         return np.array([-1 if key is None else ranks[key] for key in keys], dtype=np.intp)
 
     def _rank(self, **options: Any) -> npt.NDArray[Any]:
-        # pandas 2 would take what is missing, which has no place in the order, for the lowest value.
+        # pandas 2 would treat missing cells, which have no place in the order, as the lowest value.
         places = self._values_for_argsort().astype(np.float64)
         ranks: npt.NDArray[Any] = pd.Series(np.where(places < 0, np.nan, places)).rank(**options).to_numpy()
         return ranks
@@ -283,7 +283,7 @@ class CellArray(ExtensionArray):
 
 
 def _scalar(cell: Any) -> Objects:
-    """Return `cell` in an array without dimensions, which numpy does not take for several cells."""
+    """Return `cell` in a zero-dimensional array, which numpy does not treat as several cells."""
     array = np.empty((), dtype=object)
     array[()] = cell
     return array

@@ -1,4 +1,4 @@
-"""The columns of a frame by the names that users write, and their names and values as users read them."""
+"""Finds the columns of a frame by the names that users type, and shows names and values as users read them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from mlxp_reader.query.names import Kind, Wants, resolve
 
 
 def as_names(names: str | Iterable[str] | None) -> list[str]:
-    """Return one name, several or none as a list."""
+    """Return one name, several names or none as a list."""
     return [names] if isinstance(names, str) else list(names or ())
 
 
@@ -35,7 +35,7 @@ def resolve_columns(frame: Runs | pd.DataFrame, names: str | Iterable[str] | Non
     Raises
     ------
     InvalidKeyError
-        If there is no such column, or if it is no key.
+        If there is no such column, or if it is not a key.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def named_column(frame: Runs | pd.DataFrame, name: str, wants: Wants = "value") 
     Raises
     ------
     InvalidKeyError
-        If there is no such thing, or if it is not what is wanted; see `resolve`.
+        If nothing has that name, or if it is not what is wanted; see `resolve`.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def shown(value: Any) -> str:
 
 
 def cut(text: str, most: int = 24) -> str:
-    """Return a text in one line of so many characters at most.
+    """Return a text as one line of at most `most` characters.
 
     Examples
     --------

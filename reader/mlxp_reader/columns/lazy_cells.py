@@ -1,6 +1,6 @@
-"""Columns whose cells are made when somebody asks for them: until then, rows tell where they are.
+"""Columns whose cells are made on demand; until then, a column holds row numbers that say where its cells are.
 
-Pandas moves rows around, not cells. Only changing a column makes its cells: from then on it holds them itself.
+pandas moves row numbers around, not cells. Only a change to a column makes its cells, which it then holds itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -68,7 +68,7 @@ class LazyCellArray(CellArray):
 
     @property
     def nbytes(self) -> int:
-        """The bytes of the references to the cells; what is loaded belongs to the reader."""
+        """The size in bytes of the references to the cells; loaded values belong to the reader."""
         return 8 * len(self)
 
     def __getitem__(self, item: Any) -> Any:
@@ -84,7 +84,7 @@ class LazyCellArray(CellArray):
 
     def _slice(self, rows: Rows) -> Self:
         """Return neighbouring cells."""
-        assert self.source is not None  # noqa: S101 - for those who have looked
+        assert self.source is not None  # noqa: S101 - callers have checked
         return self.of_rows(self.source[0], rows)
 
     def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> Self:
@@ -96,7 +96,7 @@ class LazyCellArray(CellArray):
         return self.of_rows(source, taken)
 
     def copy(self) -> Self:
-        """Return a column that can be changed by itself; the values are shared."""
+        """Return a column that can be changed independently; the values are shared."""
         return super().copy() if self.source is None else self.of_rows(*self.source)
 
     @classmethod
@@ -107,13 +107,13 @@ class LazyCellArray(CellArray):
         return cls.of_rows(sources[0][0], np.concatenate([rows for _, rows in sources]))
 
     def equals(self, other: object) -> bool:
-        """Tell whether `other` is a column of the same cells; nothing is loaded where they are the same anyway."""
+        """Tell whether `other` is a column of the same cells; nothing is loaded if they are known to be the same."""
         if isinstance(other, type(self)) and self.source and other.source and self.source[0] is other.source[0]:
             return np.array_equal(self.source[1], other.source[1]) or super().equals(other)
         return super().equals(other)
 
     def isna(self) -> npt.NDArray[np.bool_]:
-        """Tell for each run whether there is nothing; nothing is loaded."""
+        """Tell for each run whether its cell is missing, without loading anything."""
         if self.source is not None:
             return np.asarray(self.source[1] < 0)
         return np.fromiter((type(cell) is float for cell in self.cells), np.bool_, len(self.cells))

@@ -1,6 +1,6 @@
 """Columns of metrics: pandas arrays whose cells are loaded when somebody looks into them.
 
-Operations of pandas that only move cells around load nothing, in a plain `pandas.DataFrame` too.
+Operations of pandas that only move cells around load nothing, even in a plain `pandas.DataFrame`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -69,7 +69,7 @@ class MetricArray(LazyCellArray):
             yield MetricValues(cell.column, cell.row, read_ahead) if isinstance(cell, MetricValues) else cell
 
     def _slice(self, rows: Rows) -> "MetricArray":
-        # pandas cuts a column into groups by slices: those look ahead together.
+        # pandas slices a column to form groups: the slices share one read-ahead.
         part = super()._slice(rows)
         part._read_ahead = self._shared_read_ahead()  # noqa: SLF001 - of our own class
         return part
@@ -98,7 +98,7 @@ class MetricArray(LazyCellArray):
         return self
 
     def runs(self) -> list[Any]:
-        """Return the values of each run, a read-only array or a list, and None for a run without them."""
+        """Return the values of each run as a read-only array or a list; None for a run without any."""
         self.load()
         if self.source is None:
             return [None if is_missing(cell) else cell.loaded for cell in self.cells]
@@ -106,7 +106,7 @@ class MetricArray(LazyCellArray):
         return [None if row < 0 else column.values(row) for row in rows.tolist()]
 
     def record_numbers(self) -> list[npt.NDArray[np.int64] | None]:
-        """Return for each run the records that hold its values; None where these are 0, 1, 2, ... or there are none."""
+        """Return the record numbers of each run's values; None if these are 0, 1, 2, ... or there are none."""
         self.load()
         if self.source is None:
             return [None if is_missing(cell) else cell.column.record_numbers(cell.row) for cell in self.cells]
@@ -145,7 +145,7 @@ class MetricArray(LazyCellArray):
         return self.load().cells, np.nan
 
     def _reduce(self, name: str, *, skipna: bool = True, keepdims: bool = False, **kwargs: Any) -> Any:
-        """Return one value per step: of ``numpy.mean(column, axis=0)``, say, the mean curve of the runs."""
+        """Return one value per step: ``numpy.mean(column, axis=0)``, for example, is the mean curve of the runs."""
         if name == "count":  # of runs that have the metric
             return super()._reduce(name, skipna=skipna, keepdims=keepdims, **kwargs)
         if name not in _OVER_RUNS or keepdims:
@@ -163,12 +163,12 @@ class MetricArray(LazyCellArray):
         counts = np.array([len(cell) for cell in cells], dtype=np.uint64)
         return flat.array if not isinstance(flat.dtype, np.dtype) else flat.to_numpy(), counts
 
-    def memory_usage(self, deep: bool = False) -> int:  # noqa: ARG002 - what is loaded belongs to the reader
-        """Return the bytes of the references to the values."""
+    def memory_usage(self, deep: bool = False) -> int:  # noqa: ARG002 - loaded values belong to the reader
+        """Return the size in bytes of the references to the values."""
         return self.nbytes
 
     def to_plain(self) -> Objects:
-        """Return the values of each run: read-only arrays, which share their memory, and lists of anything else."""
+        """Return the values of each run: numbers as read-only arrays that share memory, anything else as lists."""
         return objects([np.nan if values is None else values for values in self.runs()])
 
     def _values_for_json(self) -> Objects:

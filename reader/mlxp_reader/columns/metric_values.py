@@ -1,7 +1,7 @@
-"""The values of metrics: loaded when somebody looks into them, and once for all who do.
+"""The values of metrics: loaded the first time that somebody looks into them, then shared.
 
-`MetricValues` is what a user holds, a sequence that knows where its values are. What is loaded is recorded in the
-`MetricColumn` that the values of all runs share. Nothing here knows pandas.
+`MetricValues` is what a user holds: a sequence that knows where its values are. The values of all runs share a
+`MetricColumn`, which keeps what is loaded. Nothing here depends on pandas.
 """
 
 import threading
@@ -15,22 +15,22 @@ RunValues = npt.NDArray[Any] | list[Any]
 """The values of one metric in one run: a read-only array of integers, floats or booleans, or a list of anything."""
 
 _READ_AHEAD = 512
-"""By how much more is loaded each time that cells are looked at one after the other."""
+"""The factor by which each load grows when cells are looked at one after the other."""
 
 
 class MetricColumn:
-    """The values of one metric in all runs of a reader, loaded once, where touched.
+    """The values of one metric in all runs of a reader; each run's values are loaded once, when touched.
 
     Parameters
     ----------
     load
-        Returns the values for an ascending array of rows.
+        A function that returns the values for an ascending array of rows.
     """
 
     def __init__(self, name: str, rows: int, load: Callable[[npt.NDArray[np.intp]], Sequence[RunValues]]) -> None:
         self.name = name
         self.records: dict[int, npt.NDArray[np.int64]] = {}
-        """For each loaded row whose values are not those of records 0, 1, 2, ...: the number of each value's record."""
+        """The number of each value's record, for each loaded row where these are not simply 0, 1, 2, ..."""
         self._load = load
         self._values: npt.NDArray[np.object_] = np.empty(rows, dtype=object)
         self._loaded = bytearray(rows)
@@ -46,7 +46,7 @@ class MetricColumn:
         return sum(self._loaded)
 
     def cell(self, row: int) -> "MetricValues":
-        """Return the values of `row`, not loaded yet."""
+        """Return the values of `row` without loading them."""
         return MetricValues(self, row)
 
     def values(self, row: int) -> RunValues:
@@ -67,7 +67,7 @@ class MetricColumn:
             missing = wanted[np.frombuffer(self._loaded, dtype=np.bool_)[wanted] == 0]
             if len(missing):
                 for row, values in zip(missing, self._load(missing), strict=True):
-                    # The run lists the metric, and has no value of it: nothing was logged yet, or the file is lost.
+                    # The run lists the metric but has no value of it: nothing was logged yet, or the file is lost.
                     self._values[row] = _NOTHING if values is None else values
                     self._loaded[row] = True
 
@@ -77,7 +77,7 @@ _NOTHING.flags.writeable = False
 
 
 class _Given:
-    """RunValues that a user puts into a column."""
+    """Values that a user puts into a column."""
 
     def __init__(self, values: RunValues) -> None:
         self._given = values
@@ -93,9 +93,9 @@ class _Given:
 
 
 class MetricValues(Sequence[Any]):
-    """The values of one metric in one run, loaded on first use; equal to the list of them.
+    """The values of one metric in one run, loaded on first use; they compare equal to a list of the same values.
 
-    ``numpy.asarray`` gives them as a read-only array, `tolist` as a list of Python's numbers.
+    ``numpy.asarray`` returns them as a read-only array, and `tolist` as a list of Python numbers.
 
     Examples
     --------
@@ -127,7 +127,7 @@ class MetricValues(Sequence[Any]):
         if self._read_ahead is not None:
             if not self.column.is_loaded(self.row):
                 self._read_ahead.load(self)
-            self._read_ahead = None  # it has done its work
+            self._read_ahead = None  # no longer needed
         return self.column.values(self.row)
 
     def copy(self) -> list[Any]:
@@ -138,27 +138,27 @@ class MetricValues(Sequence[Any]):
         return getattr(np.asarray(self), name)(*args, **kwargs)
 
     def mean(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the mean of the values, as an array of numpy has it; see also ``column.metric.mean()``."""
+        """Return the mean of the values, as a numpy array would; see also ``column.metric.mean()``."""
         return self._computed("mean", args, kwargs)
 
     def std(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the standard deviation of the values, as an array of numpy has it."""
+        """Return the standard deviation of the values, as a numpy array would."""
         return self._computed("std", args, kwargs)
 
     def min(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the lowest value, as an array of numpy has it."""
+        """Return the lowest value, as a numpy array would."""
         return self._computed("min", args, kwargs)
 
     def max(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the highest value, as an array of numpy has it."""
+        """Return the highest value, as a numpy array would."""
         return self._computed("max", args, kwargs)
 
     def sum(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the sum of the values, as an array of numpy has it."""
+        """Return the sum of the values, as a numpy array would."""
         return self._computed("sum", args, kwargs)
 
     def tolist(self) -> list[Any]:
-        """Return the values as a list of Python's numbers."""
+        """Return the values as a list of Python numbers."""
         values = self.loaded
         return values.tolist() if isinstance(values, np.ndarray) else list(values)
 
@@ -221,7 +221,7 @@ class MetricValues(Sequence[Any]):
         return repr(self.tolist())
 
     def __format__(self, spec: str) -> str:
-        # What tabulate, and with it DataFrame.to_markdown, puts into a table.
+        # tabulate, and so DataFrame.to_markdown, puts this into a table.
         return format(shortened(self), spec)
 
 
@@ -249,12 +249,12 @@ def shortened(cell: MetricValues) -> str:
 
 
 class ReadAhead:
-    """RunValues that are likely to be looked at one after the other: ever more of them are loaded at once.
+    """Cells that are likely to be looked at one after the other; each load takes in more of them than the last.
 
     Parameters
     ----------
     cells
-        Returns all of them; something else stands for a run without the metric.
+        A function that returns all of them; anything that is not a cell stands for a run without the metric.
     """
 
     def __init__(self, cells: Callable[[], Iterable[Any]]) -> None:
@@ -274,7 +274,7 @@ class ReadAhead:
 
 
 def load_cells(cells: Iterable[Any]) -> None:
-    """Load what is missing of `cells`, each column's in one go."""
+    """Load those of `cells` that are not loaded yet, all of one column at once."""
     rows: dict[MetricColumn, list[int]] = {}
     for cell in cells:
         if isinstance(cell, MetricValues) and isinstance(cell.column, MetricColumn):

@@ -1,7 +1,7 @@
 """A column for values of several kinds: what is a number in one run may be a string, a list or ``None`` in another.
 
-Values keep their type. Comparing them never raises, lists can be grouped by, and the column survives Parquet. What
-remains is done as pandas does it with objects, or with numbers where these are all that is there.
+Values keep their types. Comparing them never raises, lists can serve as group keys, and the column survives Parquet.
+Everything else works as pandas does it with objects, or with numbers if there is nothing else.
 """
 
 import copy
@@ -32,7 +32,7 @@ def _refuse(self: Any, *args: object, **kwargs: object) -> Any:  # noqa: ARG001 
 
 
 class ListValue(list[Any]):
-    """A list that can be a key, of a group or of a dict, and hence cannot be changed."""
+    """A list that can be the key of a group or of a dict, and hence cannot be changed."""
 
     append = extend = insert = remove = pop = clear = sort = reverse = _refuse
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
@@ -63,7 +63,7 @@ class DictValue(dict[Any, Any]):
         return {key: copy.deepcopy(item, memo) for key, item in self.items()}
 
 
-for _dumper in (SafeRepresenter, Representer):  # YAML knows no children of list and dict
+for _dumper in (SafeRepresenter, Representer):  # YAML does not know subclasses of list and dict
     _dumper.add_representer(ListValue, SafeRepresenter.represent_list)
     _dumper.add_representer(DictValue, SafeRepresenter.represent_dict)
 
@@ -76,7 +76,7 @@ class MixedDtype(CellDtype):
     type = object
 
     def _get_common_dtype(self, dtypes: list[Any]) -> "MixedDtype | None":
-        # Of the runs of two readers, say, one below the other.
+        # For example, when the runs of two readers are concatenated.
         return self if all(map(_holds_values, dtypes)) else None
 
     @staticmethod
@@ -125,12 +125,12 @@ class MixedArray(ExtensionScalarOpsMixin, CellArray):  # type: ignore[misc]  # a
 
     @property
     def as_series(self) -> "pd.Series[Any]":
-        """The values as pandas has them: numbers if there is nothing else, objects otherwise."""
+        """The values as a plain pandas series: of numbers if there is nothing else, of objects otherwise."""
         return pd.Series(numbers_or_objects(self.cells))
 
     @property
     def categories(self) -> Objects:
-        """The values, for the accessor ``.str`` of pandas: it looks here for what it may work on."""
+        """The values, for pandas' ``.str`` accessor, which looks here to see whether it can work on them."""
         return self.cells
 
     def __getattr__(self, name: str) -> Any:
@@ -150,7 +150,7 @@ class MixedArray(ExtensionScalarOpsMixin, CellArray):  # type: ignore[misc]  # a
 
     @classmethod
     def _back(cls, result: "pd.Series[Any]") -> Any:
-        """Return what was computed as an array: of numbers, or of values of several kinds."""
+        """Return a computed result as an array of numbers or of values of several kinds."""
         if result.dtype == object:
             return cls.of(result)
         return result.to_numpy() if isinstance(result.dtype, np.dtype) else result.array
@@ -224,7 +224,7 @@ class MixedArray(ExtensionScalarOpsMixin, CellArray):  # type: ignore[misc]  # a
         return 4, repr(cell)
 
     def _values_for_factorize(self) -> tuple[Objects, float]:
-        # As pandas does with objects: what is None and what is missing are one group.
+        # As pandas does with objects: None and missing values form one group.
         return np.where(self.isna(), np.nan, self.cells), np.nan
 
     def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:  # noqa: ARG002
@@ -239,7 +239,7 @@ class MixedArray(ExtensionScalarOpsMixin, CellArray):  # type: ignore[misc]  # a
         return pa.array(texts, type=pa.string())
 
     def to_plain(self) -> Objects:
-        """Return the values with lists and dicts of their own, which can be changed."""
+        """Return the values, with lists and dicts copied so that they can be changed."""
         return objects([plain(cell) for cell in self.cells])
 
     def _values_for_json(self) -> Any:
@@ -252,7 +252,7 @@ def _can_be_ordered(a: Any, b: Any) -> bool:
 
 
 def _plain_lists(cells: list[Any]) -> list[Any] | None:
-    """Return lists of values of one kind as lists of Arrow; None if there is anything else."""
+    """Return lists of values of one kind as Arrow lists; None if there is anything else."""
     lists = [cell for cell in cells if not (cell is not None and is_missing(cell))]
     if not lists or not all(isinstance(cell, list) for cell in lists):
         return None
@@ -262,7 +262,7 @@ def _plain_lists(cells: list[Any]) -> list[Any] | None:
 
 
 def _as_text(value: Any) -> str:
-    """Return a value as JSON; a text stays as it is, unless it could be taken for JSON."""
+    """Return a value as JSON; a string stays as it is unless it could be mistaken for JSON."""
     return value if isinstance(value, str) and not _is_json(value) else to_text(value)
 
 
@@ -289,4 +289,4 @@ def _holds_values(dtype: Any) -> bool:
 
 MixedDtype.array_type = MixedArray
 register("mixed")
-MixedArray._add_arithmetic_ops()  # noqa: SLF001 - as pandas tells to
+MixedArray._add_arithmetic_ops()  # noqa: SLF001 - as pandas documents it

@@ -1,4 +1,4 @@
-"""Values and columns as code that knows nothing of MLXP takes them: plain lists, dicts, numbers and paths."""
+"""Values and columns for code that knows nothing of MLXP: plain lists, dicts, numbers and paths."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ _EXACT_IN_FLOAT = 2**53
 
 
 def plain(value: Any) -> Any:
-    """Return a value of a column with lists and dicts that can be changed, and with Python's own numbers.
+    """Return a value of a column, with lists and dicts that can be changed and with Python's own numbers.
 
     Examples
     --------
@@ -27,9 +27,9 @@ def plain(value: Any) -> Any:
 
 
 def numbers_or_objects(cells: Objects) -> Any:
-    """Return values as an array of numbers if they are nothing else and none is rounded, else as they are.
+    """Return values as an array of numbers if all are numbers and none would be rounded, else as they are.
 
-    What is missing is NaN among numbers.
+    Among numbers, a missing value is NaN.
 
     Examples
     --------
@@ -50,16 +50,16 @@ def numbers_or_objects(cells: Objects) -> Any:
 
 
 def plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame of the columns that `plain_column` makes; all is loaded."""
+    """Return a frame of the columns that `plain_column` makes; everything is loaded."""
     columns = [plain_column(frame.iloc[:, at]) for at in range(frame.shape[1])]
     plain_columns = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=frame.index)
     return pd.DataFrame(plain_columns.set_axis(frame.columns, axis=1))
 
 
 def plain_column(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return a column of a type of numpy or of pandas, with values that can be changed and that pickle and YAML know.
+    """Return a column of a numpy or pandas type, with values that can be changed and that pickle and YAML know.
 
-    Missing integers and booleans are NaN, as pandas itself has them. Metrics are read-only arrays, since they share the
+    Missing integers and booleans are NaN, as in pandas itself. Metrics are read-only arrays, since they share the
     reader's memory; artifacts are dicts from names to paths.
 
     Examples
@@ -76,7 +76,7 @@ def plain_column(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def known_to_pandas(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return a column of values, as one of a type that pandas knows; lists can be grouped by still.
+    """Return a column of values as a type that pandas knows; lists can still be grouped by.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def _plain_numbers(array: Any) -> Any:
     if not missing.any():
         return array.to_numpy(dtype=array.dtype.numpy_dtype)
     cells = objects([np.nan if cell is pd.NA else cell for cell in array.tolist()])
-    # Integers that a float would round, and booleans, are objects then, as they are to pandas.
+    # Booleans, and integers that a float would round, then become objects, as in pandas.
     return cells if array.dtype.kind == "b" else numbers_or_objects(cells)
 
 

@@ -1,7 +1,7 @@
-"""Statistics of metrics over all runs at once, as arrays of pandas; `mlxp_reader.query.statistics` has their rows.
+"""Statistics of metrics over all runs at once, as pandas arrays; `mlxp_reader.query.statistics` lists them.
 
-Most pass over NaN, as everywhere in pandas: a run that diverged at last still has a best value. ``last`` and ``first``
-are what was logged, ``count`` is how many values were.
+Most skip NaN, as everywhere in pandas: a run that diverged in the end still has a best value. ``last`` and ``first``
+are the values as logged, and ``count`` is how many were logged.
 """
 
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def _numbers(values: Any) -> _Array:
         return _NOTHING
     if isinstance(values, np.ndarray):
         return values.astype(np.int64) if values.dtype == np.bool_ else values
-    # NaN keeps the places of the values that are no numbers, which argmin and argmax count.
+    # NaN keeps the places of values that are not numbers, since argmin and argmax count them.
     return np.array([value if isinstance(value, int | float) else np.nan for value in values], dtype=np.float64)
 
 

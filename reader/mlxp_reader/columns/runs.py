@@ -1,4 +1,4 @@
-"""What a frame of runs is to everything that computes or draws something from it."""
+"""What code that computes or draws something from a frame of runs expects of it."""
 
 from typing import TYPE_CHECKING, Any, Protocol, Self, overload
 

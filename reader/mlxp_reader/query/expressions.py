@@ -1,13 +1,13 @@
-"""What a query means: a tree of small expressions, each of which marks the runs that it matches.
+"""The meaning of a query: a tree of small expressions, each of which marks the runs that it matches.
 
-The tree is made by `mlxp_reader.query.language`, which owns the syntax, or by a user's own parser. This
-module knows neither files nor frames: it asks for a field's values, one per run, and answers with one truth value per
+The tree is built by `mlxp_reader.query.language`, which owns the syntax, or by a user's own parser. This
+module knows neither files nor frames: it asks for a field's values, one per run, and returns one truth value per
 run.
 
 A comparison follows Python, with two additions that let it run over any collection of runs. It never raises: numbers
 (``True`` and ``False`` are the numbers 1 and 0), strings, lists and ``None`` compare with their own kind only, so that
-``lr < 1`` passes over a run whose ``lr`` is ``'auto'``. And a run that lacks the key matches no comparison, not even
-``!=`` or ``is None``; a run that holds something else matches ``!=``. ``not`` turns a whole answer around, so that
+``lr < 1`` skips a run whose ``lr`` is ``'auto'``. And a run that lacks the key matches no comparison, not even
+``!=`` or ``is None``; a run that holds something else matches ``!=``. ``not`` inverts a whole answer, so that
 ``not lr == 1`` matches what ``lr != 1`` does *and* the runs without ``lr``.
 """
 
@@ -28,9 +28,9 @@ from mlxp_reader.query.names import is_metadata, is_of_no_run, resolve
 
 Mask = npt.NDArray[np.bool_]
 FieldValues = Callable[[str], Any]
-"""Gives a field's values, one per run: an array of numpy, pandas or Arrow, or a list.
+"""Returns a field's values, one per run: an array of numpy, pandas or Arrow, or a list.
 
-A run without the key is ``pandas.NA`` or `MISSING`; a null in a masked, string or Arrow array is such a run, too.
+``pandas.NA`` or `MISSING` stands for a run without the key, and so does a null in a masked, string or Arrow array.
 ``None`` in a list or an object array is a null that the configuration holds.
 """
 
@@ -42,7 +42,7 @@ class Missing(Enum):
 
 
 MISSING = Missing.MISSING
-"""Stands for the value of a key that a run does not have; ``pandas.NA`` does so, too."""
+"""Stands for the value of a key that a run does not have, as ``pandas.NA`` does."""
 
 
 _NEAR = 200
@@ -63,7 +63,7 @@ class QueryPlace:
     start: int
 
     def shown(self) -> str:
-        """Return the line of the text, what is near the place if it is long, and below it a caret under the place."""
+        """Return the line of the text, or only the part near the place if it is long, with a caret under the place."""
         first = max(self.text.rfind("\n", 0, self.start) + 1, self.start - _NEAR)
         line = self.text[first : self.start + _NEAR].partition("\n")[0]
         indent = "".join(char if char == "\t" else " " for char in line[: self.start - first])
@@ -71,7 +71,7 @@ class QueryPlace:
 
 
 class Expression(ABC):
-    """Something that is true or false of each run."""
+    """Something that is true or false for each run."""
 
     @abstractmethod
     def columns(self) -> set[str]:
@@ -84,8 +84,9 @@ class Expression(ABC):
         Raises
         ------
         InvalidKeyError
-            If a name stands for no field or for several; the message shows the place. A key of the configuration by its
-            full name that no run has, and that is like none, is no error: a warning tells that it matches no run.
+            If a name stands for no field or for several; the message shows the place. The full name of a
+            configuration key that no run has, and that resembles none, is no error: a warning says that it matches no
+            run.
         """
 
     @abstractmethod
@@ -109,7 +110,7 @@ class Everything(Expression):
 
 @dataclass(frozen=True, slots=True)
 class _OfField(Expression):
-    """What is true or false of the value of one field."""
+    """Something that is true or false for the value of one field."""
 
     name: str
 
@@ -131,7 +132,7 @@ class _OfField(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Nothing(Expression):
-    """Matches no run: what is said of a key that none has."""
+    """Matches no run: stands for any condition on a key that no run has."""
 
     name: str
 
@@ -162,13 +163,13 @@ class Comparison(_OfField):
         return values.ordered(_ORDERS[self.operator], self.value)
 
     def minds_null(self) -> bool:
-        """Tell whether a run that holds a null may be answered differently than one without the key."""
+        """Tell whether the answer for a run that holds a null may differ from that for a run without the key."""
         return (self.operator == "!=") != (self.value is None and self.operator in {"==", "!="})
 
 
 @dataclass(frozen=True, slots=True)
 class Membership(_OfField):
-    """Tells whether the value of a field is one of some literals, or, `negated`, is there and is none of them."""
+    """Tells whether the value of a field is one of some literals or, if `negated`, exists and is none of them."""
 
     choices: tuple[Any, ...]
     negated: bool = False
@@ -180,13 +181,13 @@ class Membership(_OfField):
         return values.present & ~found if self.negated else found
 
     def minds_null(self) -> bool:
-        """Tell whether a run that holds a null may be answered differently than one without the key."""
+        """Tell whether the answer for a run that holds a null may differ from that for a run without the key."""
         return self.negated != (None in self.choices)
 
 
 @dataclass(frozen=True, slots=True)
 class Not(Expression):
-    """Matches the runs that its operand does not match, those that lack the key included."""
+    """Matches the runs that its operand does not match, including those that lack the key."""
 
     operand: Expression
 
@@ -233,7 +234,7 @@ class AnyOf(_OfSeveral):
 class RecordPredicate(Expression):
     """A function of one run's record, a flat dict of its configuration and info such as ``{'config.lr': 0.1}``.
 
-    This is what lets a user's own parser return any function, a TinyDB query among them.
+    It allows a user's own parser to return any function, such as a TinyDB query.
     """
 
     predicate: Callable[[Mapping[str, Any]], Any]
@@ -255,7 +256,7 @@ def _without_missing(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if value is not MISSING}
 
 
-# From here on: the comparison of one field's values with a literal, fast where they all are of one kind.
+# From here on: the comparison of one field's values with a literal, fast if they are all of one kind.
 
 _NUMBERS = (int, float, np.integer, np.floating, np.bool_)
 _ORDERS: dict[str, Callable[[Any, Any], Any]] = {
@@ -268,7 +269,7 @@ _ORDERS: dict[str, Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """The values of a field; those of the runs that are not `present` mean nothing."""
+    """The values of a field; for runs that are not `present`, they mean nothing."""
 
     kind: Literal["number", "text", "mixed"]
     values: Sequence[Any] | npt.NDArray[Any]
@@ -343,13 +344,13 @@ def _values_of_numpy(column: npt.NDArray[Any]) -> _Values:
 
 
 def _values_of_pandas(column: Any) -> _Values:
-    # Told apart by their types' attributes, since queries need no pandas.
+    # Distinguished by the attributes of their types, since queries do not need pandas.
     if column.dtype.type is str:
         return _Values("text", column.to_numpy(dtype=object, na_value=""), ~np.asarray(column.isna()))
     of_numpy = getattr(column.dtype, "numpy_dtype", None)
     if of_numpy is None or of_numpy.kind not in "biuf":
         return _mixed(np.asarray(column, dtype=object).tolist())
-    if isinstance(column.dtype.na_value, float):  # an array of numpy, in which NaN is a value like any other
+    if isinstance(column.dtype.na_value, float):  # a numpy array, in which NaN is a value like any other
         return _values_of_numpy(column.to_numpy())
     values = column.to_numpy(dtype=of_numpy, na_value=0)
     return replace(_values_of_numpy(values), present=~np.asarray(column.isna()))

@@ -14,8 +14,8 @@ Comparisons bind tightest, then ``~`` or ``not``, then ``&`` or ``and``, then ``
     list       = "[" [literal ("," literal)* [","]] "]"
 
 A name is words joined by dots; any other name is put in backticks. Strings take single or double quotes and Python's
-escapes; ``true``, ``false`` and ``null`` are allowed, as YAML writes them. What a comparison means is told in
-`mlxp_reader.query.expressions`. Every query of MLXP 1 is a query, with the same meaning.
+escapes; ``true``, ``false`` and ``null`` are allowed, as YAML writes them. See `mlxp_reader.query.expressions`
+for what a comparison means. Every query of MLXP 1 is valid here and has the same meaning.
 """
 
 import re
@@ -37,12 +37,12 @@ from mlxp_reader.query.expressions import (
 )
 
 MAX_DEPTH = 100
-"""How many parentheses, inversions and lists may be inside one another."""
+"""How deeply parentheses, inversions and lists may be nested."""
 
 
 @runtime_checkable
 class Parser(Protocol):
-    """What reads the queries of a reader: pass your own as ``Reader(..., parser=...)``.
+    """Reads the queries of a reader; pass your own parser as ``Reader(..., parser=...)``.
 
     Examples
     --------
@@ -54,16 +54,16 @@ class Parser(Protocol):
     """
 
     def parse(self, query: str) -> Expression | Callable[[Mapping[str, Any]], Any]:
-        """Return what `query` means.
+        """Return the meaning of `query`.
 
-        Either an `Expression`, or a function of one run's record that tells whether the run matches. A record is a
-        flat dict of the run's configuration and info, such as ``{"config.lr": 0.1, "info.status": "COMPLETE"}``; the
-        keys that the run lacks are not in it.
+        This is either an `Expression` or a function of one run's record that tells whether the run matches. A record is
+        a flat dict of the run's configuration and info, such as ``{"config.lr": 0.1, "info.status": "COMPLETE"}``;
+        it does not contain the keys that the run lacks.
 
         Raises
         ------
         QuerySyntaxError
-            Or any other error, which reaches the caller of ``Reader.filter``.
+            If `query` is not valid. Any other error may be raised, too; it reaches the caller of ``Reader.filter``.
         """
 
 
@@ -77,12 +77,12 @@ class DefaultParser:
     """
 
     def parse(self, query: str) -> Expression:
-        """Return what `query` means; see `parse`."""
+        """Return the meaning of `query`; see `parse`."""
         return parse(query)
 
 
 def expression_of(parsed: Expression | Callable[[Mapping[str, Any]], Any]) -> Expression:
-    """Return what a parser returned as an expression: a function of a record becomes one.
+    """Return a parser's result as an expression; a function of a record is turned into one.
 
     Raises
     ------
@@ -97,12 +97,12 @@ def expression_of(parsed: Expression | Callable[[Mapping[str, Any]], Any]) -> Ex
 
 
 def parse(text: str) -> Expression:
-    """Return the expression that `text` writes; an empty text matches every run.
+    """Return the expression that `text` stands for; an empty text matches every run.
 
     Raises
     ------
     QuerySyntaxError
-        If the text is not of the language; the message shows the place and says what was expected there.
+        If the text is not a valid query; the message shows the place and says what was expected there.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def parse(text: str) -> Expression:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    kind: str  # "name", "number", "string", "wrong", "end"; an operator, a bracket or a keyword is its own kind
+    kind: str  # "name", "number", "string", "wrong", "end"; operators, brackets and keywords are their own kind
     text: str
     start: int
 
@@ -329,7 +329,7 @@ _ESCAPED = dict(zip("\\'\"abfnrtv\n", ["\\", "'", '"', "\a", "\b", "\f", "\n", "
 
 
 def _unquoted(text: str) -> str:
-    # As in Python, a backslash that begins no escape stands for itself: 'C:\data'.
+    # As in Python, a backslash that does not begin an escape stands for itself: 'C:\data'.
     return _ESCAPE.sub(lambda match: _unescaped(match[1]), text[1:-1])
 
 

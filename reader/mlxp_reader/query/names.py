@@ -1,8 +1,8 @@
 """The names of fields: what each kind looks like, and which field a name stands for, wherever a person types one.
 
 A field is ``config.<key>`` or ``info.<key>``, a metric ``<log name>.<key>``, or ``artifact.<type>.<folder>``; a frame
-may have further columns. A name may leave out ``config.``, say ``log_id`` and ``status`` for those of the info, and ask
-for a metric by one of its statistics, such as ``train.loss.last``.
+may have further columns. A name may omit ``config.``, use ``log_id`` and ``status`` for those of the info, and ask for
+a statistic of a metric, such as ``train.loss.last``.
 """
 
 import difflib
@@ -15,10 +15,10 @@ from mlxp_reader.notices import some
 from mlxp_reader.query.statistics import STATISTICS, listed
 
 Kind = Literal["value", "metric", "artifact", "statistic"]
-"""What a field holds: one value per run, one per record, files; or a statistic that is made of a metric."""
+"""What a field holds: one value per run, one per record, files, or a statistic of a metric."""
 
 SHORT_NAMES = {"log_id": "info.logger.log_id", "status": "info.status"}
-"""What is asked for so often that it has a short name, unless the configuration has a key of that name."""
+"""Fields used so often that they have a short name, unless the configuration has a key of that name."""
 
 _METADATA = ("config.", "info.")
 _NOT_METRICS = (*_METADATA, "artifact.", "mlxp.")
@@ -26,7 +26,7 @@ _NOT_METRICS = (*_METADATA, "artifact.", "mlxp.")
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What may be named in one kind of place, and what is said about all else there."""
+    """What may be named in one kind of place, and what messages say about anything else there."""
 
     noun: str
     kinds: tuple[Kind, ...]
@@ -54,7 +54,7 @@ _WANTED = {
     "anything": _Wanted("column", ("value", "metric", "artifact", "statistic")),
 }
 Wants = Literal["value", "key", "metric", "statistic", "anything"]
-"""Where a name stands: of a value to compare or show, of a key to group by, of curves, of one of their statistics."""
+"""What a name is wanted for: a value to compare or show, a key to group by, curves, or one of their statistics."""
 
 
 def is_metadata(field: str) -> bool:
@@ -88,7 +88,7 @@ def split_statistic(name: str) -> tuple[str, str] | None:
 
 
 def kinds_of(fields: Collection[str]) -> Mapping[str, Kind]:
-    """Return what each field holds: as its name tells, unless `fields` maps names to kinds already."""
+    """Return what each field holds, judging by its name unless `fields` already maps names to kinds."""
     return fields if isinstance(fields, Mapping) else {field: _kind(field) for field in fields}
 
 
@@ -99,17 +99,17 @@ def _kind(field: str) -> Kind:
 def resolve(name: str, fields: Collection[str], wants: Wants = "value") -> str:
     """Return the field, or the statistic of a metric, that `name` stands for.
 
-    A field's full name is that field. Any other name is a key of the configuration, a statistic of a metric, or one of
-    the `SHORT_NAMES`; a meaning that cannot be what is wanted does not count.
+    A field's full name stands for that field. Any other name is a key of the configuration, a statistic of a metric, or
+    one of the `SHORT_NAMES`; a meaning of the wrong kind does not count.
 
     Parameters
     ----------
     name
-        A name as a person types it.
+        The name as a person types it.
     fields
         The full names of all fields, or a mapping from them to their kinds.
     wants
-        ``"value"`` for one value per run, ``"key"`` for one that is no statistic, ``"metric"``, ``"statistic"``, or
+        ``"value"`` for one value per run, ``"key"`` for one that is not a statistic, ``"metric"``, ``"statistic"``, or
         ``"anything"``.
 
     Raises
@@ -140,9 +140,9 @@ def resolve(name: str, fields: Collection[str], wants: Wants = "value") -> str:
 
 
 def is_of_no_run(name: str, fields: Collection[str]) -> bool:
-    """Tell whether `name` is a key of the configuration by its full name that no run has, and no typing error.
+    """Tell whether `name` is the full name of a configuration key that no run has, and not a typing error.
 
-    Runs of another time or place may have it. A typing error is like the name of a key that is there.
+    Runs of another time or place may have that key. A typing error resembles the name of an existing key.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def is_of_no_run(name: str, fields: Collection[str]) -> bool:
 
 
 def _meanings(name: str, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
-    """Return all that a name may stand for, and what each holds; the short names only where nothing else does."""
+    """Return all fields that a name may mean, and what each holds; short names count only if nothing else fits."""
     meanings = {field: kinds[field] for field in (name, f"config.{name}") if field in kinds}
     metric, _, statistic = name.rpartition(".")
     if statistic in STATISTICS and kinds.get(metric) == "metric":
@@ -166,7 +166,7 @@ def _meanings(name: str, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
 
 
 def _instead(name: str, meaning: str, kind: Kind, wanted: _Wanted) -> str:
-    """Return what is said of a name that stands for something else than what is wanted."""
+    """Return the message for a name that stands for something other than what is wanted."""
     if kind == "artifact":
         return "holds artifacts, which are files: they have no values to compare, to group by or to draw"
     if kind == "value" and wanted.noun == "statistic":
@@ -197,14 +197,14 @@ def _unknown(name: str, kinds: Mapping[str, Kind], wanted: _Wanted) -> str:
 
 
 def _statistics_like(name: str, kinds: Mapping[str, Kind]) -> list[str]:
-    """Return statistics of the metrics that are like the one that `name` asks for: by metrics, which are fewer."""
+    """Return statistics of metrics like the one that `name` asks for; it compares metrics, which are fewer."""
     metric, _, statistic = name.rpartition(".")
     metric, statistic = (metric, statistic) if statistic in STATISTICS else (name, "last")
     return [f"{one}.{statistic}" for one in near(metric, [field for field, kind in kinds.items() if kind == "metric"])]
 
 
 def near(name: str, names: Iterable[str]) -> list[str]:
-    """Return up to three of `names` that are like `name`, which may be a part of one, or one without its prefix.
+    """Return up to three of `names` that resemble `name`, which may be part of one, or one without its prefix.
 
     Examples
     --------

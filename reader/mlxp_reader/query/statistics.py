@@ -1,7 +1,7 @@
-"""The statistics of a metric, one row each: everything that knows their names takes them from here.
+"""The statistics of a metric, one row each: all code that uses their names takes them from here.
 
-A new one is a new row: queries, `with_stats`, ``series.metric``, tables, the completion and the help of the command
-line, and the page of the query language all have it then.
+To add a statistic, add a row: queries, `with_stats`, ``series.metric``, tables, the completion and the help of the
+command line, and the page of the query language then all have it.
 """
 
 from collections.abc import Callable
@@ -17,17 +17,17 @@ _Lengths = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """One number per run, made of the values that it logged.
+    """One number per run, computed from the values that the run logged.
 
     Attributes
     ----------
     meaning
-        What it is, as it stands after "the" in a sentence.
+        A description that can follow "the" in a sentence.
     compute
-        Takes the values of all runs, one after the other, and how many each run has, at least one; returns a number
-        per run.
+        A function that takes the values of all runs, one after the other, and how many each run has (at least one). It
+        returns one number per run.
     of_nothing
-        What it is where the metric is there and has no value; None if there is no answer then.
+        The result for a run that has the metric but no value of it; None if there is no answer then.
     """
 
     meaning: str
@@ -58,13 +58,13 @@ def _max(values: _Array, lengths: _Lengths) -> _Array:
 def _mean(values: _Array, lengths: _Lengths) -> _Array:
     starts = _starts(lengths)
     there = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):  # inf - inf, and runs that are NaN throughout
+    with np.errstate(invalid="ignore"):  # inf - inf, and runs with only NaN
         sums = np.add.reduceat(np.where(there, values, 0.0), starts)
         return np.asarray(sums / np.add.reduceat(there.astype(np.int64), starts))
 
 
 def _of_each(function: Callable[[_Array], Any], least: int) -> Callable[[_Array, _Lengths], _Array]:
-    """Return what applies a function to the values of each run without NaN; NaN if there are fewer than `least`."""
+    """Return a function that applies `function` to each run's values without NaN; NaN for fewer than `least`."""
 
     def compute(values: _Array, lengths: _Lengths) -> _Array:
         runs = (run[~np.isnan(run)] for run in np.split(values, np.cumsum(lengths)[:-1]))
@@ -78,7 +78,7 @@ def _std(values: _Array) -> Any:
     return np.std(values, ddof=1)
 
 
-def _count(values: _Array, lengths: _Lengths) -> _Array:  # noqa: ARG001 - what each row takes
+def _count(values: _Array, lengths: _Lengths) -> _Array:  # noqa: ARG001 - every row takes these
     return lengths.astype(np.int64)
 
 
@@ -87,7 +87,7 @@ def _place_of(extreme: Callable[[_Array, _Lengths], _Array]) -> Callable[[_Array
         hits = np.flatnonzero(values == np.repeat(extreme(values, lengths), lengths))
         runs = np.repeat(np.arange(len(lengths)), lengths)[hits]
         found, first = np.unique(runs, return_index=True)
-        places = np.full(len(lengths), np.nan)  # a run that is NaN throughout has no best value
+        places = np.full(len(lengths), np.nan)  # a run with only NaN has no best value
         places[found] = hits[first] - _starts(lengths)[found]
         return places if np.isnan(places).any() else places.astype(np.int64)
 
@@ -109,11 +109,11 @@ STATISTICS = {
     "argmin": Statistic("position of the lowest value, from 0", _place_of(_min)),
     "argmax": Statistic("position of the highest value, from 0", _place_of(_max)),
 }
-"""What can be asked of a metric, whose values are one per record."""
+"""The statistics of a metric, which has one value per record."""
 
 
 def listed(last_word: str = "or") -> str:
-    """Return the names of the statistics as they stand in a sentence.
+    """Return the names of the statistics as a list for a sentence.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""What is known of each run without its metrics: directories are crawled into an index."""
+"""What is known about each run apart from its metrics: run directories are crawled into an index."""

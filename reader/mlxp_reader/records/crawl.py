@@ -1,7 +1,7 @@
-"""Turns the directory of a run into one record: what its YAML files say, which metrics and artifacts it has.
+"""Turns the directory of a run into one record: what its YAML files say and which metrics and artifacts it has.
 
-Directories of MLXP 1 are read as well as today's. Whatever is broken there becomes a problem of the record and never an
-exception, since one bad run must not hide the others. Metrics and artifacts themselves are left to those who load them.
+Both directories of MLXP 1 and current ones are read. Anything broken becomes a problem of the record and never an
+exception, since one bad run must not hide the others. The metrics and artifacts themselves are loaded elsewhere.
 """
 
 import json
@@ -31,14 +31,14 @@ _METRICS_KEYS = _RUN.metrics_keys_file.parent.as_posix()
 _ARTIFACTS_KEYS = _RUN.artifacts_keys_file.as_posix()
 
 _NO_LOGS = ("config", "info", "artifact", "mlxp")  # what columns of other kinds start with
-_MOST_KEYS = 2**15  # of a configuration, each of which is a column
+_MOST_KEYS = 2**15  # in a configuration; each key is a column
 _RACY = 2.0  # seconds; a file changed again within one tick of the file system's clock keeps its stamp
 _YOUNG = 60.0  # seconds that a run may take to write its first files
 
 
 @dataclass(slots=True)
 class Record:
-    """What is known of one run without loading its metrics and artifacts.
+    """What is known about one run without loading its metrics and artifacts.
 
     Attributes
     ----------
@@ -49,9 +49,9 @@ class Record:
     artifacts
         The names of the artifacts, by type and folder.
     files, stamp
-        The files that tell whether the record is still right, and the numbers of their `FileState`s, one after the
-        other. Of a run that goes on, a checksum of the record comes last, since it may be another one though the files
-        are the same: its process ends, its time to write the first files is over.
+        The files that show whether the record is still right, and the numbers of their `FileState`s, one after the
+        other. For an unfinished run, a checksum of the record comes last, since the record may change while the files
+        stay the same: when the run's process ends, or when its time to write the first files is over.
     settled
         Whether an unchanged `stamp` proves that the record is still right.
     """
@@ -77,7 +77,7 @@ def crawl(path: str | os.PathLike[str]) -> Record:
     files = RunFiles(os.fspath(path))
     record = Record(int(os.path.basename(files.path)))  # noqa: PTH119 - a pathlib.Path costs more than the reading
     started = time.time()
-    # Of each file before it is read: what changes meanwhile is then looked at again next time.
+    # The state of each file from before it is read, so that a change in the meantime is noticed next time.
     files.look_at(_METRICS_KEYS)
     _read_info(files, record)
     _read_config(files, record)
@@ -109,9 +109,9 @@ def metrics_file(log_name: str) -> str:
 
 
 def _checked(files: RunFiles, name: str, kinds: Kinds) -> dict[Any, Any] | None:
-    """Return what a file of MLXP's own says, without the values that cannot be right.
+    """Return what one of MLXP's own files says, without the values that cannot be right.
 
-    A status is kept as it is, since a run without one could not be found by it.
+    A status is always kept as it is, since otherwise the run could not be found by it.
     """
     content = files.mapping(name)
     if content is None:
@@ -130,9 +130,9 @@ def _read_info(files: RunFiles, record: Record) -> None:
     state = files.states[_INFO]
     if submission:
         info = {**(info or {}), **_known_of_job(info or {}, submission), "scheduler": submission}
-    elif _is_lost(info or {}, state):  # of a job, its scheduler may know more
+    elif _is_lost(info or {}, state):  # the scheduler of a job may know more
         info = {**(info or {}), "status": Status.LOST.value}
-    # A directory that was copied or renamed is known by the name that it has now.
+    # A directory that was copied or renamed goes by its current name.
     info = {**(info or {}), "logger": {**((info or {}).get("logger") or {}), "log_id": record.log_id}}
     _add_flattened(info, "info", _INFO, record, files)
     if "info.status" not in record.values and not files.problems and not _is_young(files.path):
@@ -140,7 +140,7 @@ def _read_info(files: RunFiles, record: Record) -> None:
 
 
 def _known_of_job(info: Mapping[str, Any], submission: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the submitter and the scheduler, as they wrote it down, know better than the run."""
+    """Return what the submitter and the scheduler have recorded that is more reliable than what the run says."""
     status, reason = outcome(info, submission)
     if status is None and not info:
         status = Status.SUBMITTED
@@ -168,9 +168,9 @@ def _is_waiting_or_young(files: RunFiles, record: Record) -> bool:
 def _is_young(path: str) -> bool:
     """Tell whether the run may just be about to write its first files."""
     try:
-        return time.time() - os.stat(path).st_mtime < _YOUNG  # noqa: PTH116 - a path costs more than the call
+        return time.time() - os.stat(path).st_mtime < _YOUNG  # noqa: PTH116 - a pathlib.Path costs more than the call
     except OSError:
-        return True  # removed meanwhile
+        return True  # removed in the meantime
 
 
 def _add_flattened(mapping: Mapping[Any, Any], prefix: str, file: str, record: Record, files: RunFiles) -> None:
@@ -187,7 +187,7 @@ def _add_flattened(mapping: Mapping[Any, Any], prefix: str, file: str, record: R
 
 
 class _TooManyError(Exception):
-    """More keys than can be meant."""
+    """There are more keys than can be intended."""
 
 
 def _flatten(mapping: Mapping[Any, Any], prefix: str, values: dict[str, Any], twice: list[str]) -> None:
@@ -268,7 +268,7 @@ def _first_records(file: str) -> Iterator[dict[str, Any]]:
     try:
         with open(file, "rb") as opened:  # noqa: PTH123 - a path costs more
             text = opened.read(_ENOUGH)
-            if len(text) == _ENOUGH:  # the last line may be cut off; of a single one, the rest is read
+            if len(text) == _ENOUGH:  # the last line may be cut off; if it is the only one, the rest is read
                 text = text[: text.rfind(b"\n") + 1] or text + opened.readline(_LONGEST_LINE)
     except OSError:
         return
@@ -287,7 +287,7 @@ def parse_json_line(line: bytes) -> dict[str, Any] | None:
     return row if isinstance(row, dict) else None
 
 
-_NAMES = (list, dict, type(None))  # today's, that of MLXP 1, and an empty one
+_NAMES = (list, dict, type(None))  # the current form, that of MLXP 1, and an empty one
 
 
 def _read_artifact_names(files: RunFiles, record: Record) -> None:
@@ -304,5 +304,5 @@ def _are_names(found: Any) -> bool:
 
 
 def _folder(key: str) -> str:
-    """Return the folder that `key` means: today's is a path, that of MLXP 1 like ``.plots.final``."""
+    """Return the folder that `key` means: now a path, in MLXP 1 a name like ``.plots.final``."""
     return key[1:].replace(".", "/") if key.startswith(".") else key

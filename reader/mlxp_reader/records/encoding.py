@@ -1,6 +1,6 @@
-"""Lists of Python values, one per run, as Arrow arrays, and exactly back: type, value, and whether there is one.
+"""Converts Python values, one per run, to Arrow arrays and exactly back: type, value, and whether there is one.
 
-Values of one kind become an array of that type. Anything else becomes JSON text, in which what JSON lacks is tagged.
+Values of one kind become an array of that type. Anything else becomes JSON text with tags for what JSON lacks.
 """
 
 import datetime as dt
@@ -21,10 +21,10 @@ _TYPES: dict[type[Any], pa.DataType] = {
     bool: pa.bool_(),
     int: pa.int64(),
     float: pa.float64(),
-    str: pa.large_string(),  # the one of pandas
+    str: pa.large_string(),  # the type that pandas uses
 }
 _TEXT = pa.dictionary(pa.int32(), pa.string())
-"""The type of columns of JSON text, in which few texts are shared by many runs."""
+"""The type of columns of JSON text, where many runs share a few texts."""
 
 _ABSENT = type(MISSING)
 
@@ -50,7 +50,7 @@ def encoded(name: str, values: Sequence[Any]) -> EncodedColumn:
         try:
             array = pa.array(plain, type=_TYPES[kind], from_pandas=False)
         except (KeyError, OverflowError, pa.ArrowInvalid, UnicodeEncodeError):
-            pass  # a kind, or a value of a kind, that Arrow has no type for
+            pass  # Arrow has no type for this kind, or for a value of this kind
         else:
             return _field(name, array.type, b"plain", null), pa.chunked_array([array])
     texts = [None if value is MISSING else to_text(value) for value in values]
@@ -78,7 +78,7 @@ def null_value(field: pa.Field) -> Any:
 
 
 def decoded(field: pa.Field, column: pa.ChunkedArray) -> list[Any]:
-    """Return the values that `encoded` made the column of."""
+    """Return the values from which `encoded` made the column."""
     if not holds_text(field):
         null = null_value(field)
         values: list[Any] = column.to_pylist()
@@ -90,7 +90,7 @@ def decoded(field: pa.Field, column: pa.ChunkedArray) -> list[Any]:
 
 
 def distinct(column: pa.ChunkedArray) -> tuple[list[Any], npt.NDArray[np.intp]]:
-    """Return the different values of a column of JSON text, and which of them each run has; -1 stands for none."""
+    """Return the distinct values of a column of JSON text, and the position of each run's value; -1 stands for none."""
     combined = column.combine_chunks()
     values = [from_text(text) for text in combined.dictionary.to_pylist()]
     return values, combined.indices.fill_null(-1).to_numpy().astype(np.intp)
@@ -107,7 +107,7 @@ def to_text(value: Any) -> str:
 
 
 def from_text(text: str) -> Any:
-    """Return the value that `to_text` made `text` of.
+    """Return the value from which `to_text` made `text`.
 
     Examples
     --------

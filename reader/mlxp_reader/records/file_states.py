@@ -1,4 +1,4 @@
-"""The states of files: what tells whether a file has changed since it was read."""
+"""The states of files, which show whether a file has changed since it was read."""
 
 import os
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 States = npt.NDArray[np.int64]
-"""The states of some files, one `FileState` a row."""
+"""The states of some files, one `FileState` per row."""
 
 
 class FileState(NamedTuple):
@@ -20,25 +20,25 @@ class FileState(NamedTuple):
 
 
 NO_FILE = FileState(-1, -1, -1)
-"""The state of a file that is not there, or cannot be looked at."""
+"""The state of a file that does not exist or cannot be examined."""
 
 UNKNOWN = FileState(-2, -2, -2)
-"""Stands for a state that is still to be looked up."""
+"""Stands for a state that has not been looked up yet."""
 
-_LARGEST = 2**63 - 1  # some file systems have inodes beyond it
+_LARGEST = 2**63 - 1  # some file systems have larger inode numbers
 
 
 def state_of(file: str | int) -> FileState:
-    """Return the state of the file at a path, or of one that is open."""
+    """Return the state of the file at a path, or of an open file."""
     try:
-        status = os.stat(file)  # noqa: PTH116 - ten thousand times, twice as fast
-    except (OSError, ValueError):  # no name that a file can have
+        status = os.stat(file)  # noqa: PTH116 - twice as fast, and called ten thousand times
+    except (OSError, ValueError):  # or a name that no file can have
         return NO_FILE
     return FileState(status.st_size, status.st_mtime_ns, status.st_ino & _LARGEST)
 
 
 def states_of(paths: Iterable[str]) -> States:
-    """Return the state of each file, in rows.
+    """Return the states of files, one per row.
 
     Examples
     --------

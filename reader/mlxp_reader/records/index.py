@@ -1,7 +1,7 @@
 """The index: the records of all runs of a directory as one Parquet file, brought up to date by reading what changed.
 
-The file is derived. It says what it was made from, is replaced as a whole, and whatever is wrong with it, down to its
-absence, means that it is made again.
+The file is derived data. It says what it was made from and is replaced as a whole. If anything is wrong with it, or if
+it is missing, it is made again.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ FILE_NAME = "index.parquet"
 _VERSION = b"4"
 
 SOURCE = "source"
-"""The field of several directories that are read together; it tells which of them each run is from."""
+"""The field that says which directory each run is from, if several directories are read together."""
 
 _OWN = {
     "log_id": pa.int64(),
@@ -60,27 +60,27 @@ class Changes:
 
 
 class Shared(NamedTuple):
-    """What the runs say of something, read once for all runs that say the same."""
+    """What the runs say about something, read once for all runs that say the same."""
 
     contents: list[Any]
     of_run: npt.NDArray[np.intp]
-    """Which of the contents is each run's."""
+    """For each run, the position of its content in `contents`."""
 
 
 def shared(table: pa.Table, name: str) -> Shared:
-    """Return the column `name` of an index, which is one of JSON texts."""
+    """Return the column `name` of an index, which holds JSON texts."""
     column = table[name].combine_chunks()
     contents = [json.loads(text) for text in column.dictionary.to_pylist()]
     return Shared(contents, column.indices.to_numpy().astype(np.intp))
 
 
 def cache_directory(source: Path, destination: Path | None) -> Path:
-    """Return the directory for what is derived from the runs in `source`, created if need be.
+    """Return the directory for data derived from the runs in `source`; create it if needed.
 
     Raises
     ------
     LogDirectoryError
-        If `destination` is given and cannot be written, or if `source` is no directory.
+        If `destination` is given and cannot be written, or if `source` is not a directory.
     """
     cache = (destination or source) / CACHE_DIR
     try:
@@ -103,13 +103,13 @@ def _cache_of_user(source: Path) -> Path:
     name = hashlib.sha256(os.fsencode(source)).hexdigest()[:16]
     cache = platformdirs.user_cache_path("mlxp", appauthor=False) / name
     _log.info("%s cannot be written: its index is kept in %s", source, cache)
-    with contextlib.suppress(OSError):  # then nothing is kept, and all is read each time
+    with contextlib.suppress(OSError):  # then nothing is kept, and everything is read each time
         cache.mkdir(parents=True, exist_ok=True)
     return cache
 
 
 def opened(source: Path, cache: Path) -> pa.Table | None:
-    """Return the index of `source` that is stored in `cache`, or None if there is none that can be used."""
+    """Return the index of `source` that is stored in `cache`, or None if there is no usable one."""
     table = index_file.read(cache / FILE_NAME)
     return table if table is not None and table.schema.metadata == _about(source, cache) else None
 
@@ -117,7 +117,7 @@ def opened(source: Path, cache: Path) -> pa.Table | None:
 def refreshed(
     source: Path, cache: Path, known: pa.Table | None, executor: Executor | None = None
 ) -> tuple[pa.Table, Changes]:
-    """Return the index of the runs that are in `source` now, and store it if it differs from the `known` one.
+    """Return the index of the runs now in `source`, and store it if it differs from the `known` one.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def refreshed(
 
 @contextlib.contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Let Python not search for cycles, of which records have none: it would take a quarter of the time."""
+    """Keep Python from searching for cycles: records have none, and the search would take a quarter of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -149,7 +149,7 @@ def _brought_up_to_date(
 ) -> tuple[pa.Table, Changes]:
     rows, stale = _still_right(known, paths)
     records = crawl_all([path for log_id, path in paths.items() if log_id not in rows], executor)
-    # Not those that were removed since they were listed.
+    # Leave out those that were removed since they were listed.
     records = [one for one in records if "info.status" in one.values or os.path.isdir(paths[one.log_id])]  # noqa: PTH112
     changes = Changes(cached=len(rows), changed=len(stale), new=len(paths) - len(rows) - len(stale))
     if known is not None and len(rows) + len(stale) == known.num_rows and _say_the_same(records, stale):
@@ -163,16 +163,16 @@ def _brought_up_to_date(
 
 
 def _about(source: Path, cache: Path) -> dict[bytes, bytes]:
-    """Return what an index says of itself."""
+    """Return what an index says about itself."""
     return {
         b"mlxp.index": _VERSION,
-        # Beside the runs, the index moves with them.
+        # An index beside the runs moves with them.
         b"mlxp.source": b"." if cache.parent == source else os.fsencode(source),
     }
 
 
 def _still_right(known: pa.Table | None, paths: dict[int, str]) -> tuple[dict[int, int], dict[int, list[int]]]:
-    """Return the rows of the runs that need not be read again by id, and the stamps of those known that do."""
+    """Return by id the rows of the runs that need not be read again, and the stamps of the known ones that must be."""
     if known is None:
         return {}, {}
     row_of = {log_id: row for row, log_id in enumerate(known["log_id"].to_pylist()) if log_id in paths}
@@ -186,7 +186,7 @@ def _still_right(known: pa.Table | None, paths: dict[int, str]) -> tuple[dict[in
 
 
 def _are_up_to_date(known: pa.Table, rows: Sequence[int], paths: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Tell for the runs at `rows` of an index, which are at `paths` now, whether their files are those of the stamp."""
+    """Tell for the runs at `rows` of an index, now at `paths`, whether their files still match their stamps."""
     files = shared(known, "files")
     names = (files.contents[at] for at in files.of_run[rows].tolist())
     now = states_of(f"{path}/{name}" for path, named in zip(paths, names, strict=True) for name in named).ravel()
@@ -199,7 +199,7 @@ def _are_up_to_date(known: pa.Table, rows: Sequence[int], paths: Sequence[str]) 
 def metric_states(table: pa.Table, log_name: str, rows: npt.NDArray[np.intp]) -> States:
     """Return the states of a metrics file of the runs at `rows`, as they were when the index was brought up to date.
 
-    They are `UNKNOWN` for runs that go on.
+    They are `UNKNOWN` for unfinished runs.
     """
     files = shared(table, "files")
     name = metrics_file(log_name)
@@ -242,7 +242,7 @@ def _table(records: Sequence[Record]) -> pa.Table:
 def _json(content: Any) -> str:
     try:
         return orjson.dumps(content).decode()
-    except orjson.JSONEncodeError:  # names of files that are no text
+    except orjson.JSONEncodeError:  # file names that are not valid text
         return json.dumps(content, separators=(",", ":"))
 
 
@@ -253,14 +253,14 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.ChunkedArray:
 
 
 def stacked(tables: Sequence[pa.Table], names: Sequence[str]) -> pa.Table:
-    """Return the rows of several indexes, one below the other, with the name of each as a further field, `SOURCE`."""
+    """Return the rows of several indexes, one below the other, with the name of each in a further field, `SOURCE`."""
     table = functools.reduce(_both, tables).combine_chunks()
     sources = [name for name, one in zip(names, tables, strict=True) for _ in range(one.num_rows)]
     return table.append_column(*encoding.encoded(SOURCE, sources))
 
 
 def _merged(known: pa.Table, new: pa.Table) -> pa.Table:
-    """Return the rows of both tables in the order of their ids."""
+    """Return the rows of both tables in order of their ids."""
     table = _both(known, new)
     log_ids = table["log_id"].to_numpy()
     if np.all(log_ids[1:] > log_ids[:-1]):

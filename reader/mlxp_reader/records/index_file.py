@@ -1,7 +1,7 @@
-"""The file of an index: a Parquet file as a whole, which is read only if not a bit of it has changed.
+"""The file of an index: a complete Parquet file that is read only if not a single bit of it has changed.
 
-Parquet has checksums of its pages, and none of what says where these are and what they mean. Hence the checksum of the
-whole file lies before its footer, at a place that no reader of Parquet looks at.
+Parquet has checksums of its pages, but not of the data that says where they are and what they mean. Hence a checksum of
+the whole file lies before its footer, at a place that no Parquet reader looks at.
 """
 
 import os
@@ -12,16 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 _MOST_COLUMNS = 1000
-"""Of more columns, a Parquet file takes a minute and a gigabyte; they are one stream of Arrow in a column then."""
+"""With more columns, a Parquet file takes a minute and a gigabyte; they are then one Arrow stream in one column."""
 
 _PACKED = "packed"
 _MARK = b"MLXP"
-_END = 8  # the length of the footer, and Parquet's name
+_END = 8  # the length of the footer, and Parquet's magic bytes
 _CHECK = len(_MARK) + 4
 
 
 def read(path: Path) -> pa.Table | None:
-    """Return the table in the file at `path`, or None if there is none, or if the file is damaged."""
+    """Return the table in the file at `path`, or None if there is no file or it is damaged."""
     try:
         return _unpacked(path.read_bytes())
     except (OSError, ValueError, LookupError, pa.ArrowException):
@@ -43,12 +43,12 @@ def _unpacked(content: bytes) -> pa.Table | None:
 
 
 def write(table: pa.Table, path: Path, own: int) -> None:
-    """Replace the file at `path` by one that holds `table`, whose first `own` columns are not the runs'.
+    """Replace the file at `path` by one with `table`, whose first `own` columns are the index's own and not the runs'.
 
     Raises
     ------
     OSError
-        If it cannot be written; the old one is then still there.
+        If it cannot be written; the old file is then still there.
     """
     content = _packed(table, own)
     footer = _start_of_footer(content)

@@ -1,4 +1,4 @@
-"""Reads the YAML files of one run, whatever they hold: what cannot be read is a problem and never an exception."""
+"""Reads the YAML files of one run, whatever they hold: anything unreadable is a problem, never an exception."""
 
 import os
 from functools import lru_cache
@@ -11,10 +11,10 @@ from mlxp.run_directory.files import LARGEST_FILE
 from mlxp_reader.records import yaml_lines
 from mlxp_reader.records.file_states import NO_FILE, FileState, state_of
 
-# What PyYAML's safe loader is known to raise, beside its own errors, on values that are not what their tag says.
+# What PyYAML's safe loader is known to raise, apart from its own errors, for values that do not fit their tag.
 _YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
 
-# Not blocking, since somebody may have left a pipe where a file should be.
+# Non-blocking, since somebody may have left a pipe where a file should be.
 _READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 _SHORT = 10_000
@@ -34,7 +34,7 @@ class RunFiles:
     Attributes
     ----------
     states
-        Each file that was looked for, in the state that it was read in.
+        The state in which each file was read, for all files that were looked for.
     problems
         What could not be read.
     """
@@ -50,7 +50,7 @@ class RunFiles:
         self.problems.append(FileProblem(file, line, error))
 
     def look_at(self, name: str) -> FileState:
-        """Return the state of a file or folder, which tells whether the run is still as it was read."""
+        """Return the state of a file or folder, which shows whether the run is still as it was when read."""
         self.states[name] = state_of(f"{self.path}/{name}")
         return self.states[name]
 
@@ -65,7 +65,7 @@ class RunFiles:
             return []
 
     def mapping(self, name: str) -> dict[Any, Any] | None:
-        """Return the mapping in a YAML file; None if there is no such file, or no mapping that can be read in it."""
+        """Return the mapping in a YAML file; None if there is no such file or it holds no readable mapping."""
         content = self._content(name)
         if content is None or isinstance(content, dict):
             return content

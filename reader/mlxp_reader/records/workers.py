@@ -1,4 +1,4 @@
-"""Crawls many run directories: here, on all cores if that takes long, or by an executor that the user gives."""
+"""Crawls many run directories: in this process, on all cores if that takes long, or with the user's executor."""
 
 import gc
 import os
@@ -14,13 +14,13 @@ from mlxp_reader.records import yaml_lines
 from mlxp_reader.records.crawl import Record, crawl
 
 _AT_ONCE = 250
-"""Directories that make up one unit of work."""
+"""The number of directories in one unit of work."""
 
 _MANY = 1000
-"""Directories after which what was learned from them is not worth its memory."""
+"""The number of directories after which what was learned from them is not worth its memory."""
 
 _PATIENCE = 5.0
-"""Seconds after which what is left is worth other processes, which cost as much as some thousand directories."""
+"""Seconds after which the rest justifies more processes, which cost as much as some thousand directories."""
 
 
 def crawl_all(paths: Sequence[str], executor: Executor | None = None) -> list[Record]:
@@ -29,8 +29,8 @@ def crawl_all(paths: Sequence[str], executor: Executor | None = None) -> list[Re
     Parameters
     ----------
     executor
-        What reads the directories; by default this process, and soon further ones on all cores. Whatever is given must
-        be able to import ``mlxp_reader`` and to see the directories.
+        What reads the directories; by default this process, soon joined by others on all cores. An executor must be
+        able to import ``mlxp_reader`` and to see the directories.
     """
     chunks = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
     results = executor.map(_crawl_each, chunks) if executor is not None else _crawl_here_first(chunks)
@@ -81,8 +81,8 @@ def _usable_cores() -> int:
 class _Worker:
     """A process that crawls.
 
-    Not one of multiprocessing: that imports the user's script again where it has no ``if __name__ == "__main__"``, and
-    forking a process that has threads, as any that uses Arrow, may end in a deadlock.
+    It does not use multiprocessing, which imports the user's script again if that has no
+    ``if __name__ == "__main__"``. Forking a process with threads, such as any that uses Arrow, may end in a deadlock.
     """
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ class _Worker:
 
 
 def _serve() -> None:
-    """Crawl what comes in, until nothing does."""
+    """Crawl the directories that arrive on standard input, until it ends."""
     gc.disable()  # it would take a quarter of the time, and find nothing
     while True:
         try:
@@ -123,7 +123,7 @@ def _serve() -> None:
 
 
 def _with_progress(chunks: Iterable[list[Record]], total: int) -> Iterator[list[Record]]:
-    """Show a progress bar after a second, for people only: on a terminal or in Jupyter."""
+    """Show a progress bar after a second, only where people see it: on a terminal or in Jupyter."""
     if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
         yield from chunks
         return

@@ -1,7 +1,7 @@
-"""Loads YAML exactly as PyYAML's safe loader types it, but many times faster on files that a dumper wrote.
+"""Loads YAML with exactly the types of PyYAML's safe loader, but many times faster for files that a dumper wrote.
 
-The files of one sweep differ in a few lines. Each distinct line of the plain block style is understood once and then
-remembered; any file with a line, or an arrangement of lines, that is not of this simple kind goes to PyYAML as a whole.
+The files of one sweep differ in a few lines. Each distinct line in plain block style is parsed once and remembered. A
+file with any line, or arrangement of lines, that is not of this simple kind goes to PyYAML as a whole.
 """
 
 import re
@@ -33,7 +33,7 @@ _QUOTED_TEXT = re.compile(r"'([ -&(-~]*)'", re.ASCII)
 
 _MOST_LINES_REMEMBERED = 200_000
 _LONGEST_LINE_REMEMBERED = 300
-_LONGEST_SCALAR = 1000  # of more, it is to be seen whether they are an endless number
+_LONGEST_SCALAR = 1000  # longer ones are checked for being an endless number
 _EMPTY: dict[str, type[Any]] = {"[]": list, "{}": dict}
 
 _remembered: dict[str, _Line] = {}
@@ -47,7 +47,8 @@ def load(text: str, budget: Budget | None = None) -> Any:
     text
         The content of a YAML file.
     budget
-        How much it may stand for, and from which that is taken; by default, as much as the files of one run.
+        How much the text may stand for; what it does stand for is deducted from this. By default, it is as much as the
+        files of one run may stand for.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def load(text: str, budget: Budget | None = None) -> Any:
 
 
 def forget() -> None:
-    """Forget all lines: after many files, they take more memory than what came out of these."""
+    """Forget all lines: after many files, they take more memory than the files' contents."""
     _remembered.clear()
 
 
@@ -83,7 +84,7 @@ def _load_lines(text: str) -> Any:
     current: Any = root
     indent = 0
     outer: list[tuple[int, Any]] = []  # the collections around the current one, with their indents
-    section: Any = None  # the key of the line before, if that was `key:`
+    section: Any = None  # the key of the previous line, if that was `key:`
     after_section = False
     for line in text[:-1].split("\n") if text.endswith("\n") else text.split("\n"):
         body = line.lstrip(" ")
@@ -136,7 +137,7 @@ def _parsed(body: str) -> _Line:
         if match := _ITEM_LINE.fullmatch(body):
             return _ITEM, None, _scalar(match[1])
     except (yaml.YAMLError, _NotSimpleError, ValueError):
-        pass  # PyYAML shall judge the whole file, and say where it is wrong
+        pass  # PyYAML judges the whole file and says where it is wrong
     return _OTHER, None, None
 
 

@@ -1,9 +1,9 @@
 """From the text of metric files to typed values: one JSON object per line in, one array per key out.
 
-Nearly every metric file repeats the same keys in the same order on each line. Such text is read without making a
-dictionary per line: after it has been verified that the keys, and nothing else, are there, they are overwritten by
-blanks, which leaves one flat JSON list. Any other text is read line by line. Both ways give equal values and types; the
-second one reports the lines that it cannot read.
+Nearly every metric file repeats the same keys in the same order on each line. The fast way reads such text
+without making a dictionary per line: it verifies that the keys, and nothing else, are there, and overwrites them with
+blanks, which leaves one flat JSON list. The careful way reads any other text line by line. Both give equal values and
+types; the careful way reports the lines that it cannot read.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ Values = npt.NDArray[Any] | list[str]
 """An array, or for the kinds ``string`` and ``json`` a list, in which a JSON value is its text."""
 
 MAX_PROBLEMS = 20
-"""How many bad lines of one file are told apart; the rest is counted."""
+"""How many bad lines of one file are reported one by one; the rest are only counted."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -46,7 +46,7 @@ class Segment:
     kind: Kind
     first: int  # the first of these files
     counts: npt.NDArray[np.int64]  # how many values each of them has
-    values: Values  # of all of them, one after the other
+    values: Values  # the values of all these files, one after the other
     records: npt.NDArray[np.int64] | None = None  # the record that holds each value, where not simply 0, 1, 2, ...
 
 
@@ -54,7 +54,7 @@ class Segment:
 class Parsed:
     """What some files hold; each list has one entry per file."""
 
-    order: list[int] = field(default_factory=list)  # which of the given files each entry is of: alike ones are together
+    order: list[int] = field(default_factory=list)  # the position of each entry's file; similar files are together
     ends: list[int] = field(default_factory=list)  # how many bytes were read: all but a torn last line
     lines: list[int] = field(default_factory=list)
     records: list[int] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Parsed:
 def parse(texts: Sequence[bytes]) -> Parsed:
     r"""Return the values in each of `texts`, the contents of metric files.
 
-    A last line without its end is forgiven, and read only if it is complete.
+    A last line without a line break is no error; it is read only if it is complete.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def _parse_group(texts: list[bytes], template: "_Template | None", parsed: Parse
 
 
 def typed(values: list[Any]) -> tuple[Kind, Values]:
-    """Return the kind that the non-empty list `values` is of, and the values in its form.
+    """Return the kind of the non-empty list `values`, and the values in the form of that kind.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def typed(values: list[Any]) -> tuple[Kind, Values]:
 def _is_encodable(texts: list[str]) -> bool:
     try:
         "".join(texts).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair is valid JSON, but no text
+    except UnicodeEncodeError:  # half of a surrogate pair is valid JSON, but not valid text
         return False
     return True
 
@@ -178,7 +178,7 @@ def _template(keys: tuple[str, ...], is_spaced: bool) -> _Template | None:
 
 
 def _parse_alike(texts: list[bytes], template: _Template, parsed: Parsed) -> bool:
-    """Add the values in `texts` to `parsed` if every line follows `template`; tell whether so."""
+    """Add the values in `texts` to `parsed` if every line follows `template`; tell whether they do."""
     buffer = bytearray(b"".join(texts))
     ends = _blank_keys(buffer, template)
     if ends is None:
@@ -206,8 +206,9 @@ def _parse_alike(texts: list[bytes], template: _Template, parsed: Parsed) -> boo
 def _blank_keys(buffer: bytearray, template: _Template) -> npt.NDArray[np.int64] | None:
     """Make `buffer` one flat JSON list, and return where its lines ended; None if a line does not follow `template`.
 
-    There are as many commas in a line as separators, each comma begins the separator of its place, and a line begins
-    and ends as it should: hence between them is one value each, provided that the list can be read and is long enough.
+    Each line has as many commas as there are separators, each comma begins the separator expected there, and the line
+    begins and ends as it should. Hence exactly one value lies between adjacent separators, provided that the list can
+    be read and is long enough.
     """
     chars = np.frombuffer(buffer, np.uint8)
     found = np.flatnonzero((chars == ord(",")) | (chars == ord("\n")))
@@ -306,7 +307,7 @@ def _loads(line: bytes) -> Any:
 
 
 def _sentence(error: Exception) -> str:
-    # Without the line that json tells, which is always the first.
+    # Without the line number that json reports, which is always 1.
     return f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
 
 
@@ -336,7 +337,7 @@ _BIG_INTEGER = re.compile(rb"(?<![.\d])\d{19}")
 
 
 def _may_be_rounded(segments: list[Segment]) -> bool:
-    # The fast parser makes a float of an integer that needs more than 64 bits.
+    # The fast parser turns an integer that needs more than 64 bits into a float.
     return any(
         segment.kind == "json" or (segment.kind == "float" and bool((np.abs(segment.values) >= 2.0**63).any()))
         for segment in segments

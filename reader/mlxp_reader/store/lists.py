@@ -1,7 +1,7 @@
 """Ragged columns: the values of one metric in many runs, one list per run, in one flat array.
 
-`Lists` holds lists of one kind and goes to Arrow and back without copying numbers. `MetricOfRuns` is what reading a
-metric gives: some `Lists`, of several kinds perhaps, and where in them each run's values are.
+`Lists` holds lists of one kind and converts to Arrow and back without copying numbers. `MetricOfRuns` is the result of
+reading a metric: some `Lists`, perhaps of several kinds, and where in them each run's values are.
 Nothing here imports pandas.
 """
 
@@ -29,7 +29,7 @@ _NUMERIC: dict[str, tuple[pa.DataType, type[np.generic]]] = {
 
 
 class RunProblem(NamedTuple):
-    """Something of a run that cannot be read: a line of one of its files, or the whole file (``line`` is None)."""
+    """Part of a run that cannot be read: a line of one of its files, or a whole file (``line`` is None)."""
 
     log_id: int
     file: str
@@ -41,7 +41,7 @@ class RunProblem(NamedTuple):
 class Lists:
     """Lists of values of one kind; list `i` is ``values[offsets[i] : offsets[i + 1]]``.
 
-    Values of the kind ``json`` are JSON texts. A list that is not `present` is none at all, which differs from empty.
+    Values of the kind ``json`` are JSON texts. A list that is not `present` does not exist; it is not empty.
     """
 
     kind: Kind
@@ -57,7 +57,7 @@ class Lists:
 
     @classmethod
     def of(cls, kind: Kind, counts: npt.NDArray[np.int64], values: Iterable[Values]) -> "Lists":
-        """Return lists of `counts` of the `values`; a negative count stands for no list at all."""
+        """Return `values` split into lists of the lengths `counts`; a negative count means that there is no list."""
         offsets = np.concatenate([[0], np.cumsum(np.maximum(counts, 0))])
         return cls(kind, flat(kind, values), offsets, counts >= 0)
 
@@ -89,7 +89,7 @@ class Lists:
         return cls(several[0].kind, values, np.concatenate([*offsets, ends[-1:]]).astype(np.int64), present)
 
     def between(self, start: int, stop: int) -> "Lists":
-        """Return the lists from `start` to `stop`, copied if these are not all: others are not kept in memory."""
+        """Return the lists from `start` to `stop`, copied unless they are all, so that no others stay in memory."""
         if stop - start == len(self):
             return self
         offsets = self.offsets[start : stop + 1]
@@ -97,7 +97,7 @@ class Lists:
         return Lists(self.kind, values, offsets - offsets[0], self.present[start:stop])
 
     def checksum(self) -> int:
-        """Return a checksum of all that the lists hold."""
+        """Return a checksum of everything that the lists hold."""
         if isinstance(self.values, np.ndarray):
             data = [self.values]
         else:
@@ -126,7 +126,7 @@ class Lists:
 
     @classmethod
     def from_arrow(cls, kind: Kind, lists: pa.LargeListArray) -> "Lists":
-        """Return the lists that `to_arrow` made an array of; numbers are not copied."""
+        """Return the lists in an array that `to_arrow` made; numbers are not copied."""
         bitmap, offsets = lists.buffers()[:2]
         present = np.ones(len(lists), np.bool_)
         if bitmap is not None:
@@ -176,9 +176,9 @@ class MetricOfRuns:
     parts
         The values, in lists of one kind each.
     part, row
-        For each run, the part that has its values and the place there; ``part`` is -1 where the run lacks the metric.
+        For each run, the part that holds its values and their row there; ``part`` is -1 if the run lacks the metric.
     records
-        For each run whose values are not those of records 0, 1, 2, ... of its file: the number of each value's record.
+        The number of each value's record, for each run where these are not simply 0, 1, 2, ...
     problems
         What could not be read.
     """
@@ -211,7 +211,7 @@ class MetricOfRuns:
         return cells
 
     def record_numbers(self, run: int) -> npt.NDArray[np.int64]:
-        """Return for each value of a run the number of its record, which tells what was logged together with it."""
+        """Return the record number of each value of a run; values logged together have the same number."""
         if run in self.records:
             return self.records[run]
         return np.arange(0 if self.part[run] < 0 else len(self.parts[self.part[run]][int(self.row[run])]))

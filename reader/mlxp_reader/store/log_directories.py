@@ -21,7 +21,7 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class LogDirectory:
-    """A directory of runs: what the user calls it, where it is, and where what was read of it is kept."""
+    """A directory of runs: what the user calls it, where it is, and where the data read from it is kept."""
 
     name: str
     path: Path
@@ -30,7 +30,7 @@ class LogDirectory:
 
     @classmethod
     def at(cls, name: str | os.PathLike[str], destination: Path | None) -> "LogDirectory":
-        """Return the directory of that name, whose index is kept in `destination` if that is given.
+        """Return the directory of that name; its index is kept in `destination` if that is given.
 
         Raises
         ------
@@ -42,7 +42,7 @@ class LogDirectory:
         return cls(os.fspath(name), path, cache, MetricStore(path, cache))
 
     def indexed(self, *, refresh: bool, executor: Executor | None) -> tuple[pa.Table, index.Changes]:
-        """Return the index of its runs, brought up to date unless one is there and no `refresh` is wanted."""
+        """Return the index of its runs, brought up to date if `refresh` is true or there is no index yet."""
         known = index.opened(self.path, self.cache)
         if known is not None and not refresh:
             return known, index.Changes(known.num_rows, 0, 0)
@@ -52,12 +52,12 @@ class LogDirectory:
 def directories(
     names: Sequence[str | os.PathLike[str]], destination: str | os.PathLike[str] | None
 ) -> list[LogDirectory]:
-    """Return several directories; what is kept of each in `destination` has a folder of its own there.
+    """Return several directories; each has its own folder in `destination` for what is kept of it.
 
     Raises
     ------
     LogDirectoryError
-        If there is none, if one is given twice or is no directory, or if `destination` cannot be written.
+        If none is given, if one is given twice or is not a directory, or if `destination` cannot be written.
     """
     if not names:
         raise LogDirectoryError("no directory of runs is given")
@@ -76,16 +76,16 @@ def _own(destination: str | os.PathLike[str] | None, path: str) -> Path | None:
 
 
 class LogDirectories:
-    """The runs of some directories, numbered one directory after the other.
+    """The runs of several directories, numbered consecutively, one directory after the other.
 
     Parameters
     ----------
     members
         The directories.
     are_named
-        Whether the index has a column that tells the directory of each run.
+        Whether the index has a column with the directory of each run.
     refresh
-        Whether to look for what changed.
+        Whether to look for changes.
     executor
         What crawls the directories.
 
@@ -94,7 +94,7 @@ class LogDirectories:
     table
         The index of all runs.
     changes
-        How many of them were known, changed and new.
+        How many runs were known, changed and new.
     """
 
     def __init__(
@@ -109,12 +109,12 @@ class LogDirectories:
         )
 
     def paths(self) -> list[str]:
-        """Return for each run the directory that has its directory."""
+        """Return for each run the directory that contains its own."""
         counts = np.diff(self._starts).tolist()
         return [path for one, count in zip(self.members, counts, strict=True) for path in [os.fspath(one.path)] * count]
 
     def names_at(self, rows: Rows) -> list[str]:
-        """Return for each of some runs what the user calls its directory."""
+        """Return what the user calls the directory of each of the runs at `rows`."""
         return [self.members[number].name for number in self._numbers(rows).tolist()]
 
     def _numbers(self, rows: Rows) -> Rows:
@@ -123,7 +123,7 @@ class LogDirectories:
     def load(self, log_name: str, key: str, rows: Rows) -> tuple[MetricOfRuns, list[str]]:
         """Return the values of a metric in the runs at `rows`, and for each problem the name of its directory."""
         ids = self.table["log_id"].to_numpy()[rows]
-        # A run that has ended is as it was when the index was brought up to date, one that goes on as it is now.
+        # A finished run is as it was when the index was brought up to date; one still running, as it is now.
         states = index.metric_states(self.table, log_name, rows)
         if len(self.members) == 1:
             found = self.members[0].store.read(ids, log_name, key, states)
@@ -140,7 +140,7 @@ class LogDirectories:
 
 
 def _with(joined: MetricOfRuns, found: MetricOfRuns, places: Rows) -> MetricOfRuns:
-    """Return the values of `joined`, and of those at `places`, which were `found`."""
+    """Return the values of `joined`, with those `found` for the runs at `places` added."""
     joined.part[places] = np.where(found.part < 0, -1, found.part + len(joined.parts))
     joined.row[places] = found.row
     return replace(

@@ -1,4 +1,4 @@
-"""Reading metric files: each from where reading stopped, up to the size it had when opened, many at a time."""
+"""Reads many metric files at a time, each from where reading last stopped to the size it had when opened."""
 
 import os
 import time
@@ -44,10 +44,10 @@ class _Text(NamedTuple):
 
 
 def read_files(jobs: Iterable[Job]) -> Iterator[tuple[list[Job], Shard] | Unreadable]:
-    """Read the files of `jobs`; yield shards, one row per job, in memory, and what cannot be read.
+    """Read the files of `jobs`; yield shards in memory, with one row per job, and the files that cannot be read.
 
-    A job that was to go on after an earlier part, but whose file has been written anew, is yielded as one that was read
-    from the start.
+    If a job was to continue after an earlier part but its file has been rewritten, the file is read from the start and
+    the job is yielded that way.
     """
     generation = time.time_ns()
     builder, done, batch = ShardBuilder(), list[Job](), list[_Text]()
@@ -72,7 +72,7 @@ def read_files(jobs: Iterable[Job]) -> Iterator[tuple[list[Job], Shard] | Unread
 
 def _read(job: Job) -> _Text | Unreadable | None:
     try:
-        descriptor = os.open(job.path, _READING)  # in half the time that a file object takes
+        descriptor = os.open(job.path, _READING)  # takes half the time of a file object
         try:
             state = state_of(descriptor)
             if state != job.state:  # another one than that which was seen
@@ -92,14 +92,15 @@ def _read(job: Job) -> _Text | Unreadable | None:
         return Unreadable(job, error.strerror or str(error))
 
 
-# Not blocking, since somebody may have left a pipe where a file should be.
+# Non-blocking, since somebody may have left a pipe where a file should be.
 _READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def _text_after(descriptor: int, last: np.void, size: int) -> bytes | None:
-    """Return what comes after the part `last`, or None if the file up to there is not what it was.
+    """Return the text after the part `last`, or None if the file has changed up to there.
 
-    All of it is looked at: it takes a twentieth of the time of parsing it, and a record may have been changed in place.
+    All of the earlier text is checked, since a record may have been changed in place; this takes a twentieth of the
+    time of parsing it.
     """
     left, check = int(last["end"]), 0
     while left:

@@ -1,7 +1,7 @@
-"""The metric store: the values of one metric in many runs, from the cache where they are, from the files for the rest.
+"""The metric store: the values of one metric in many runs, taken from the cache if there, else from the files.
 
-A metric file is read from where reading stopped the last time; all its keys are cached at once. Without a cache the
-values are the same. See `mlxp_reader.store.shards` for the cache, and `mlxp_reader.store.json_lines` for how files are
+A metric file is read from where reading last stopped, and all its keys are cached at once. The values are the same
+without a cache. See `mlxp_reader.store.shards` for the cache, and `mlxp_reader.store.json_lines` for how files are
 read.
 """
 
@@ -35,10 +35,10 @@ class MetricStore:
     Parameters
     ----------
     logs
-        The directory that has the runs' directories.
+        The directory that contains the runs' directories.
     cache_dir
         Where to keep what was read, for this and later processes; None keeps nothing. A folder that cannot be written
-        is as good as none.
+        has the same effect as None.
 
     Examples
     --------
@@ -62,15 +62,15 @@ class MetricStore:
     def read(self, log_ids: Sequence[int] | Ids, log_name: str, key: str, states: States | None = None) -> MetricOfRuns:
         """Return the values of the metric `key` of the file `log_name` in each of some runs, in their order.
 
-        A file that is not in the cache in its state is read up to the size that it has then. What cannot be read is
-        told by ``problems`` of the result.
+        A file whose current state is not in the cache is read up to the size that it has then. The ``problems`` of the
+        result say what could not be read.
 
         Parameters
         ----------
         log_ids
             The runs, each once.
         states
-            The states of their files; those that are `UNKNOWN`, by default all, are looked up.
+            The states of their files; those that are `UNKNOWN` (by default all) are looked up.
         """
         ids = np.asarray(log_ids, dtype=np.int64)
         states = np.full((len(ids), len(UNKNOWN)), UNKNOWN) if states is None else states
@@ -79,7 +79,7 @@ class MetricStore:
             while True:
                 try:
                     column = _Reading(self._logs, ids, log_name, key, folder).column(states)
-                except _LostShardError as error:  # damaged, or merged by another process: then there is a new one
+                except _LostShardError as error:  # damaged, or merged by another process into a new one
                     folder.drop(error.shard)
                 else:
                     break
@@ -93,7 +93,7 @@ class MetricStore:
 
 
 def give_memory_back() -> None:
-    """Give back what reading needed beside its results: as much again from the cache, some times as much from files."""
+    """Free what reading needed beside its results: as much again from the cache, several times as much from files."""
     pa.default_memory_pool().release_unused()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)  # else glibc keeps it
@@ -139,7 +139,7 @@ class _Reading:
         return states
 
     def _path(self, log_id: int) -> str:
-        # Not made by RunDirectory, which takes as long as looking at the file.
+        # Not built by RunDirectory, which would take as long as looking at the file.
         return f"{self._logs}{os.sep}{log_id}{os.sep}{self._file}"
 
     def _jobs(self, states: States, found: Found) -> Iterator[Job]:
@@ -151,7 +151,7 @@ class _Reading:
 
     def _add_read(self, column: "_ColumnBuilder", jobs: list[Job], shard: Shard) -> None:
         for job in jobs:
-            if job.last is None:  # what was thought to be the file's beginning is not
+            if job.last is None:  # what was taken for the beginning of the file is not
                 column.forget(job.run)
                 self._problems.pop(job.run, None)
         self._add(column, shard, np.array([job.run for job in jobs], dtype=np.int64), np.arange(len(jobs)))
@@ -218,7 +218,7 @@ class _ColumnBuilder:
             shard.forget()  # few others are left to be asked for
 
     def forget(self, run: int) -> None:
-        """Take back what was added for `run`."""
+        """Remove what was added for `run`."""
         self._pieces.pop(run, None)
 
     def build(self, problems: Sequence[RunProblem]) -> MetricOfRuns:

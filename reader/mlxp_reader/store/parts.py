@@ -1,4 +1,4 @@
-"""Parts of metric files: what was read of each, how that is told again, and whether the file has changed since."""
+"""Parts of metric files: what was read of each, how it is recognised, and whether the file has changed since."""
 
 import zlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mlxp_reader.records.file_states import NO_FILE, FileState, States
 
 MAX_PIECES = 8
-"""A file that was read in more pieces than this is read again as a whole."""
+"""A file that was read in more pieces than this is read again in one piece."""
 
 PART = np.dtype(
     [
@@ -20,9 +20,9 @@ PART = np.dtype(
             "size",  # these three are the state of the whole file
             "mtime_ns",
             "inode",
-            "start",  # the part is from this byte of the file
-            "end",  # to this one, where the next part starts
-            "generation",  # when the file's first part was read: all parts of one reading have the same
+            "start",  # the part starts at this byte of the file
+            "end",  # and ends before this one, where the next part starts
+            "generation",  # when the file's first part was read; all parts of one reading share it
             "first",  # how many records are before this part
             "records",  # how many it has
             "lines",  # how many lines there are up to its end
@@ -37,13 +37,13 @@ Parts = npt.NDArray[np.void]
 
 
 def checksum(text: bytes, before: int = 0) -> int:
-    """Return the checksum of the bytes of a file up to the end of `text`, given that of what is `before` it."""
+    """Return the checksum of the bytes of a file up to the end of `text`, given the checksum `before` it."""
     return zlib.crc32(text, before)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Which parts of some runs' files are known; the first three have one entry per part, in any order.
+    """Which parts of some runs' files are known; the first three attributes have one entry per part, in any order.
 
     Attributes
     ----------
@@ -52,9 +52,9 @@ class Found:
     shard, row
         Where the values are: the position among the shards, and the row there.
     is_current
-        For each run, whether the parts are all of its file.
+        For each run, whether the parts make up its whole file.
     last
-        For each run whose parts are the beginning of its file: the last of them.
+        The last part of each run whose parts are the beginning of its file.
     """
 
     run: npt.NDArray[np.int64]
@@ -98,7 +98,7 @@ def _positions(values: npt.NDArray[np.int64], among: npt.NDArray[np.int64]) -> n
 
 
 def _others(run_of: npt.NDArray[np.int64], is_complete: npt.NDArray[np.bool_]) -> dict[int, list[int]]:
-    """Return the parts of each run that is not complete in a single part."""
+    """Return the parts of each run whose file is not complete in a single part."""
     others: dict[int, list[int]] = {}
     candidates = np.flatnonzero(run_of >= 0)
     for part in candidates[~is_complete[run_of[candidates]]].tolist():
@@ -107,12 +107,12 @@ def _others(run_of: npt.NDArray[np.int64], is_complete: npt.NDArray[np.bool_]) -
 
 
 def _pieces(parts: Parts, rows: list[int], state: FileState) -> tuple[list[int], bool]:
-    """Return the parts of one file, in their order, and whether they are all of it."""
+    """Return the parts of one file, in order, and whether they make up all of it."""
     same_file = [row for row in rows if parts[row]["inode"] == state.inode]
     current = [row for row in same_file if (parts[row]["size"], parts[row]["mtime_ns"]) == state[:2]]
     if current and (pieces := _back_to_start(parts, same_file, current[0])) is not None:
         return pieces, True
-    # A file of the same size that was written again may hold anything.
+    # A file that was rewritten with the same size may hold anything.
     earlier = [row for row in same_file if parts[row]["size"] < state.size and parts[row]["end"] > parts[row]["start"]]
     if not earlier:
         return [], False
@@ -122,7 +122,7 @@ def _pieces(parts: Parts, rows: list[int], state: FileState) -> tuple[list[int],
 
 
 def _back_to_start(parts: Parts, rows: list[int], last: int) -> list[int] | None:
-    """Return the parts that end with `last`, but for those without content; None if one of them is lost."""
+    """Return the parts up to and including `last`, except empty ones; None if one of them is lost."""
     generation = parts[last]["generation"]
     by_end = {
         int(parts[row]["end"]): row

@@ -1,8 +1,8 @@
 """One shard on disk: a Parquet file in which each value is checked when it is read.
 
-A column holds the lists of one key, one list per part of a metric file. Of very many keys, several share a column, one
-key after the other, since a column of Parquet costs as much as a thousand values. What says where things are has a
-checksum in the file's name, and each column has one of what it holds.
+A column holds the lists of one key, one list per part of a metric file. If there are very many keys, several share a
+column, one key after the other, since a Parquet column costs as much as a thousand values. The file's name has a
+checksum of the data that says where things are, and each column has a checksum of its contents.
 """
 
 import json
@@ -25,11 +25,11 @@ from mlxp_reader.store.parts import PART, Parts
 VERSION = "2"
 
 MOST_COLUMNS = 64
-"""About how many columns a file has at most."""
+"""The approximate maximum number of columns in a file."""
 
 
 class ListsOf(NamedTuple):
-    """Which lists: the values of a key that are of one kind, or the numbers of the records that hold these."""
+    """Identifies lists: the values of a key that are of one kind, or the numbers of the records that hold them."""
 
     key: str
     kind: Kind
@@ -38,7 +38,7 @@ class ListsOf(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredColumn:
-    """A column of the file: lists of one kind, of one key or of several, one after the other."""
+    """A column of the file: lists of one kind, for one key or for several keys one after the other."""
 
     name: str
     kind: Kind
@@ -48,7 +48,7 @@ class StoredColumn:
 
 @dataclass(frozen=True, slots=True)
 class ShardFile:
-    """A file, and what it holds but for the lists."""
+    """A file, and everything it holds except the lists."""
 
     path: Path
     parts: Parts
@@ -57,12 +57,12 @@ class ShardFile:
     size: int
 
 
-# Noise does not compress, and nobody asks a shard for its statistics.
+# Noise does not compress, and nobody reads the statistics of a shard.
 _WRITING = {"compression": "none", "use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
 
 
 def write(folder: Path, parts: Parts, problems: Mapping[int, list[BadLine]], lists: Mapping[ListsOf, Lists]) -> None:
-    """Write a shard into `folder`: it is there as a whole or not at all.
+    """Write a shard into `folder`, either completely or not at all.
 
     Raises
     ------
@@ -100,11 +100,11 @@ def _table(parts: Parts, problems: Mapping[int, list[BadLine]], lists: Mapping[L
 
 _METADATA = b"mlxp.metrics"
 _PARTS = "parts"
-_PART_TYPE = pa.binary(PART.itemsize)  # one column, which is read ten times as fast as one per number
+_PART_TYPE = pa.binary(PART.itemsize)  # one column, which reads ten times as fast as one column per number
 
 
 def _shared_out(lists: Iterable[ListsOf]) -> Iterator[tuple[ListsOf, ...]]:
-    """Yield what the columns hold."""
+    """Yield which lists each column holds."""
     ordered = sorted(lists, key=_kind)  # a stable order: keys that are logged together stay together
     at_once = -(-len(ordered) // MOST_COLUMNS)
     for _, alike in groupby(ordered, key=_kind):
@@ -121,7 +121,7 @@ def _prefix(holds: Sequence[ListsOf]) -> str:
 
 
 def _in_rows(lists: pa.LargeListArray, at_once: int) -> pa.Array:
-    """Return lists in rows of so many, of which there are then as many as there are parts."""
+    """Return lists grouped into rows of `at_once`, so that there are as many rows as parts."""
     if at_once == 1:
         return lists
     rows = len(lists) // at_once
@@ -130,7 +130,7 @@ def _in_rows(lists: pa.LargeListArray, at_once: int) -> pa.Array:
 
 
 def _checksum_of_footer(path: Path) -> str:
-    """Return the checksum of a Parquet file's footer, which has none of its own, unlike the pages."""
+    """Return a checksum of a Parquet file's footer, which unlike the pages has none of its own."""
     with path.open("rb") as file:
         file.seek(-8, os.SEEK_END)
         length = int.from_bytes(file.read(4), "little")

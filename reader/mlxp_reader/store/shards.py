@@ -1,10 +1,10 @@
-"""The cache of metric files: what was read of them, in Parquet files called shards.
+"""The cache of metric files: what was read from them, in Parquet files called shards.
 
-A shard is written once, beside and renamed, and never changed: reading more adds a shard, and when there are many small
-ones they are merged into a new one. Any number of processes may do so at once. Each row of a shard is one part of one
-run's file, from one byte to another, and says which state of the file it was read from; a file that has grown has
-several parts. Nothing that is found here is believed: a shard that is damaged or of another version is passed over, and
-a row whose file has changed otherwise is not used. The folder may be deleted at any time.
+A shard is written once, under another name and then renamed, and never changes. Reading more adds a shard, and many
+small shards are merged into a new one. Any number of processes may do so at once. Each row of a shard is one part of
+one run's file, from one byte to another, and says which state of the file it was read from; a file that has grown has
+several parts. Nothing found here is trusted: a shard that is damaged or of another version is skipped, and a row is not
+used if its file has changed other than by growing. The folder may be deleted at any time.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from mlxp_reader.store.parts import PART, Parts
 from mlxp_reader.store.shard_file import ListsOf, ShardFile
 
 SMALL = 8 * 2**20
-"""A shard of fewer bytes than this is merged with others, once there are many."""
+"""A shard of fewer bytes than this is merged with others once there are many."""
 
 MAX_SMALL_SHARDS = 16
 
@@ -33,16 +33,16 @@ _logger = logging.getLogger("mlxp")
 
 
 class Shard:
-    """Parts of files, and the values in each: lists with one entry per part, by key and kind.
+    """Parts of files and the values in them: lists with one entry per part, by key and kind.
 
     Parameters
     ----------
     parts, problems
-        The parts, and the bad lines of those that have some.
+        The parts, and the bad lines of those that have any.
     memory
         The lists, for a shard that is in memory.
     file
-        The file, for a shard that is on disk; its lists are read when they are asked for.
+        The file, for a shard that is on disk; its lists are read on demand.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Shard:
     def lists(self, key: str) -> list[tuple[Lists, Lists | None]]:
         """Return the values of `key`, one kind after the other, each with its record numbers where they matter.
 
-        They are kept for the next call, until `forget`: cells that are looked into one by one are of one key.
+        They are kept for the next call, until `forget`: cells that are looked into one by one share a key.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class Shard:
         return [(found[values], found.get(records)) for values, records in wanted]
 
     def forget(self) -> None:
-        """Keep in memory no lists that `lists` has read, but for those that many keys share a column of."""
+        """Drop from memory the lists that `lists` has read, except those in a column that many keys share."""
         self._kept = {name: lists for name, lists in self._kept.items() if len(lists) > 1}
 
     def _found(self, wanted: Sequence[ListsOf]) -> Mapping[ListsOf, Lists]:
@@ -107,7 +107,7 @@ class Shard:
 
 
 class ShardBuilder:
-    """Collects what was parsed, batch after batch, until it makes a shard."""
+    """Collects what was parsed, batch after batch, and builds a shard from it."""
 
     def __init__(self) -> None:
         self._parts: list[Parts] = []
@@ -190,7 +190,7 @@ class ShardFolder:
             _remove(shard.file.path)
 
     def write(self, shard: Shard) -> None:
-        """Add `shard` to the folder; where that is not possible, do without."""
+        """Add `shard` to the folder, or do nothing if that is not possible."""
         if self._path is None or not len(shard.parts):
             return
         try:
@@ -229,7 +229,7 @@ def _newest_generations(shards: Iterable[Shard]) -> dict[int, int]:
 
 
 def _merged(shards: Iterable[tuple[Shard, Mapping[ListsOf, Lists]]], newest: Mapping[int, int]) -> Shard:
-    """Return one shard with the rows of `shards`, in memory, but for those that a newer reading has replaced."""
+    """Return one shard, in memory, with the rows of `shards` except those that a newer reading has replaced."""
     builder = ShardBuilder()
     for shard, all_lists in shards:
         generations = [newest[run] for run in shard.parts["run"].tolist()]
@@ -261,13 +261,13 @@ def _opened(path: Path) -> Shard | None:
 
 
 def _remove(path: Path) -> None:
-    # Another process may have removed it; on Windows, one that reads it prevents that.
+    # Another process may have removed it; on Windows, a process that reads it prevents its removal.
     with contextlib.suppress(OSError):
         path.unlink()
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what processes that were killed while writing have left."""
+    """Remove files left by processes that were killed while writing."""
     for path in folder.glob(".*"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > 86_400:
