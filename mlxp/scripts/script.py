@@ -6,12 +6,12 @@ The text is taken apart by a real grammar of bash. Nothing is run here; plan.py 
 import codecs
 import re
 import shlex
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlxp.errors import InvalidShellPathError, MLXPError
+from mlxp.programs import ProgramError, run_program
 from mlxp.scripts.actions import Action, actions_of, functions_and_aliases, is_tested
 from mlxp.scripts.assignments import Assignment, assignments_of, is_derived
 from mlxp.scripts.python_command import LAUNCHERS, is_interpreter, is_script
@@ -238,11 +238,12 @@ def _check_syntax(text: bytes, interpreter: tuple[str, ...], path: Path) -> None
         else ["-n"]
     )
     try:
-        answer = subprocess.run([*interpreter, *options], input=text, capture_output=True, check=False)
-    except OSError as error:
-        raise InvalidShellPathError(f"{path} is written for {shlex.join(interpreter)}: {error.strerror}") from error
-    if answer.returncode:
-        raise ScriptError(f"{path} is not valid shell: {answer.stderr.decode(errors='replace').strip()}")
+        answer = run_program([*interpreter, *options], seconds=60, given=text)
+    except ProgramError as error:
+        reason = getattr(error.__cause__, "strerror", None) or error
+        raise InvalidShellPathError(f"{path} is written for {shlex.join(interpreter)}: {reason}") from error
+    if answer.code:
+        raise ScriptError(f"{path} is not valid shell: {answer.errors.strip()}")
 
 
 def _with_own_path(text: bytes) -> bytes:
