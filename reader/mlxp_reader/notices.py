@@ -1,4 +1,4 @@
-"""What a user should know about a result without its being an error: a warning that shows the user's own line."""
+"""What users should know about a result although it is not an error: a warning that shows the user's own line."""
 
 import sys
 import warnings
@@ -9,7 +9,7 @@ _PACKAGES = ("mlxp_reader", "mlxp", "pandas")
 
 
 def notice(message: str) -> None:
-    """Warn about something, as of the line outside of this package that asked for it."""
+    """Warn about something, and point to the line outside this package that asked for it."""
     level, frame = 1, sys._getframe()  # noqa: SLF001 - what `warnings` itself uses; see skip_file_prefixes of Python 3.12
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _PACKAGES:
         frame, level = frame.f_back, level + 1
@@ -17,7 +17,7 @@ def notice(message: str) -> None:
 
 
 def some(things: "list[object] | list[int] | list[str]", most: int = 5) -> str:
-    """Return the first few of `things` as they stand in a sentence.
+    """Return the first few of `things`, written as in a sentence.
 
     Examples
     --------

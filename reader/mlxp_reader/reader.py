@@ -1,4 +1,4 @@
-"""The reader: a directory of runs, asked by a query, answers with a frame of runs."""
+"""The reader: it answers a query over a directory of runs with a frame of runs."""
 
 import logging
 import os
@@ -34,23 +34,23 @@ _FORMATS = ("dataframe", "datadict", "pandas")
 class Reader:
     """The runs in a directory.
 
-    The directory is crawled once: what it says is kept in an index beside it, and only what is new or changed is read
-    again. Metrics and artifacts are read when they are looked into.
+    The reader crawls the directory once and keeps the results in an index beside it. After that, it reads only what is
+    new or changed. Metrics and artifacts are read on access.
 
     Parameters
     ----------
     src_dir
-        The directory that holds the directories of the runs. Several are read together: the column ``source`` tells
-        the directory of each run, as it is given here; ids need not be unique among them.
+        The directory that holds the directories of the runs, or several of them, which are read together. The column
+        ``source`` then names the directory of each run as it is given here. Ids need not be unique across directories.
     dst_dir
         Where to keep the index; by default in `src_dir`, or, where that cannot be written, in the user's cache.
     parser
-        What reads the queries, if they are not of the language of `mlxp_reader.query`: see
+        The parser of the queries, if they are not in the language of `mlxp_reader.query`; see
         `mlxp_reader.query.Parser`.
     refresh
-        Whether to look for what changed; else the index is taken as it is, if there is one.
+        Whether to look for changes. If not, an existing index is used as it is.
     executor
-        What crawls the directories, any `concurrent.futures.Executor`; by default all cores of this computer.
+        Any `concurrent.futures.Executor`, which crawls the directories; by default, all cores of this computer do.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Reader:
     Raises
     ------
     LogDirectoryError
-        If `src_dir` cannot be read, or `dst_dir` not be written.
+        If `src_dir` cannot be read, or `dst_dir` cannot be written.
 
     Examples
     --------
@@ -112,16 +112,16 @@ class Reader:
 
     @property
     def src_dir(self) -> str:
-        """The directory of the runs; several, which `src_dirs` lists, are joined as in the variable PATH."""
+        """The directory of the runs; several directories, listed by `src_dirs`, are joined as in the variable PATH."""
         return os.pathsep.join(self.src_dirs)
 
     @property
     def dst_dir(self) -> str:
-        """The directory that has the index; several, which `dst_dirs` lists, are joined as in the variable PATH."""
+        """The directory of the index; several directories, listed by `dst_dirs`, are joined as in the variable PATH."""
         return os.pathsep.join(self.dst_dirs)
 
     def __getstate__(self) -> dict[str, Any]:
-        # What was made of the index can be made again, and would be as large as all that was read.
+        # What was made from the index can be made again, and would be as large as everything that was read.
         return {**self.__dict__, "_made": None}
 
     def __len__(self) -> int:
@@ -149,7 +149,7 @@ class Reader:
 
     @property
     def searchable(self) -> "pd.DataFrame":
-        """A table of the fields that a query can ask for by name; of metrics, it can ask for statistics."""
+        """A table of the fields that a query can ask for by name; for metrics, it can ask for statistics."""
         return self._typed([name for name, kind in self._builder.fields.items() if kind == "value"])
 
     def _typed(self, names: Sequence[str]) -> "pd.DataFrame":
@@ -162,7 +162,7 @@ class Reader:
     def problems(self) -> "pd.DataFrame":
         """A table of what could not be read: the run, the file, the line if known, and what is wrong.
 
-        Metrics are among them once they have been looked into.
+        Problems with metrics appear once the metrics have been read.
         """
         import pandas as pd
 
@@ -200,7 +200,7 @@ class Reader:
         Raises
         ------
         InvalidKeyError
-            If the query or `result_format` has a name that does not exist.
+            If the query uses a name that does not exist, or if there is no such `result_format`.
         SyntaxError
             If the query cannot be understood; the message shows the place.
         """

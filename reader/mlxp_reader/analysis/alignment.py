@@ -18,7 +18,7 @@ ALIGNMENTS = ("union", "interpolate", "intersect")
 
 
 def curves_by_run(found: Curves, metric: str, runs: int) -> list[Curve]:
-    """Return the curve of each of all `runs`; of a step that was logged several times, the last value holds."""
+    """Return the curve of each of all `runs`; for a step that was logged several times, the last value counts."""
     values = found.columns[metric]
     if values.dtype == object:
         raise InvalidKeyError(f"the values of {metric} are not numbers, so they have no mean and no curve")
@@ -29,7 +29,7 @@ def curves_by_run(found: Curves, metric: str, runs: int) -> list[Curve]:
 
 
 def in_order(steps: npt.NDArray[Any], values: npt.NDArray[np.float64]) -> Curve:
-    """Return steps and values as a curve: the steps in their order, without NaN, and of a repeated one the last."""
+    """Return steps and values as a curve: the steps in order, without NaN, and only the last of repeated steps."""
     if steps.dtype.kind == "f" and np.isnan(steps).any():
         there = ~np.isnan(steps)
         steps, values = steps[there], values[there]
@@ -42,8 +42,8 @@ def in_order(steps: npt.NDArray[Any], values: npt.NDArray[np.float64]) -> Curve:
 def align(curves: Sequence[Curve], how: str | None = "union") -> Curve:
     """Return common steps, and a table of the values of each curve at them.
 
-    With None as `how`, that is on the union, and interpolated if one curve lacks steps within it that another one has:
-    there, a mean would jump to that of the others.
+    If `how` is None, the steps are the union. Values are interpolated if one curve lacks steps within it that another
+    one has, because a mean would jump there to that of the others.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def _have_all(curves: Sequence[Curve], union: npt.NDArray[Any]) -> bool:
 
 
 def _interpolated(curve: Curve, at: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the values in between the first and the last one of a curve; there are none outside.
+    """Return the values between the first and the last one of a curve; there are none outside.
 
     Next to NaN or infinity that was logged, there is no other number in between.
     """

@@ -39,7 +39,7 @@ class Curves:
     run
         For each row, the position of its run in the frame; ascending.
     step
-        For each row, its step; NaN where a record does not tell it though others of the same run do.
+        For each row, its step; NaN where a record does not tell it although others of the same run do.
     columns
         For each metric, its values; NaN, or None among texts, where it has none at that step.
     """
@@ -98,7 +98,8 @@ def curves(frame: Runs, metrics: Sequence[str], step: str | None = None) -> Curv
 def beside(frame: Runs, metric: str, place: str, step: str | None = None) -> Curves:
     """Return the values of a metric, with those of another one as their steps.
 
-    They are those of the same records or, of two files, of the same step; NaN where there is none.
+    The steps are from the same records or, if the metrics are from two files, from the same step; NaN where there is
+    none.
 
     Raises
     ------
@@ -127,12 +128,12 @@ def _tell_of_different_steps(frame: Runs, log_names: Sequence[str], step: str | 
 
 
 def run_ids(frame: Runs) -> "pd.Series[Any]":
-    """Return the ids of the runs of a frame; their places in the index where there are none."""
+    """Return the ids of the runs of a frame, or their places in the index where there are none."""
     return frame[LOG_ID] if LOG_ID in frame.columns else frame.index.to_series()
 
 
 def run_labels(frame: Runs) -> "pd.Series[Any]":
-    """Return what to call each run, no two of them the same: its id, and its directory where ids are given twice."""
+    """Return a different name for each run: its id, and its directory where ids are given twice."""
     ids = run_ids(frame)
     if not ids.is_unique and {SOURCE, LOG_ID} <= {*frame.columns}:
         ids = frame[SOURCE].astype(str) + "/" + ids.astype(str)
@@ -221,7 +222,7 @@ def step_name(frame: Runs, log_name: str, step: str | None) -> str | None:
     Raises
     ------
     InvalidKeyError
-        If `step` is given, and there is no such key.
+        If `step` is given, but there is no such key.
     """
     if step is None:
         return next((name for key in STEP_KEYS if _is_metric(frame, name := f"{log_name}.{key}")), None)

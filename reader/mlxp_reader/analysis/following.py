@@ -9,10 +9,10 @@ from mlxp_reader.columns.cells import is_missing
 
 
 def following(settings: Settings, over: Sequence[str], by: Sequence[str], varying: Sequence[str]) -> list[str]:
-    """Return those of the keys `varying` that only follow the keys `over`.
+    """Return the keys among `varying` that only follow the keys `over`.
 
-    These are texts that, among the runs which have the other keys and the keys `by` in common, differ in nothing but
-    the values of `over` within them, and copies of these values.
+    Such keys are copies of the values of `over`, or texts that differ in nothing but these values within them. Only
+    runs that have the other keys and the keys `by` in common are compared.
 
     Examples
     --------

@@ -21,25 +21,25 @@ def history(frame: Runs, *metrics: str, step: str | None = None, wide: bool = Fa
     """Return the curves of the runs as a tidy table: one row per run and step.
 
     Its columns are ``log_id``, ``step``, one per metric, and the keys of the configuration that vary. Metrics of
-    several files are joined by run and step, NaN where one was not logged; a step that a run logged several times,
-    since it was resumed say, has as many rows. Where runs of several directories have the same ids, ``source`` tells
-    the directory, or, if these were not read together, numbers them.
+    several files are joined by run and step, with NaN where one was not logged. A step that a run logged several times,
+    for example because it was resumed, has as many rows. Where runs of several directories have the same ids,
+    ``source`` names the directory or, if these were not read together, numbers them.
 
     Parameters
     ----------
     metrics
-        Such as ``"train.loss"``; by default all that are no steps.
+        Such as ``"train.loss"``; by default all that are not steps.
     step
         The key that tells the step of each record; by default ``step``, ``epoch`` or ``iteration`` if there is one,
         else the number of the record in its file.
     wide
-        Whether to return one row per step and one column per run instead; of a step that was logged several times,
-        the last value. With several metrics, the columns have two levels.
+        Whether to return one row per step and one column per run instead. If a step was logged several times, its last
+        value is shown. With several metrics, the columns have two levels.
 
     Raises
     ------
     InvalidKeyError
-        If there is no such metric or key, or if a run is there twice.
+        If there is no such metric or key, or if a run occurs twice.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def _wide(frame: Runs, found: Curves) -> pd.DataFrame:
     for name, values in found.columns.items():
         there = ~(pd.isna(values) | pd.isna(found.step))
         long = pd.DataFrame({"run": found.run[there], "step": found.step[there], name: values[there]})
-        # A run that was resumed logs some steps again: what it logged last holds.
+        # A run that was resumed logs some steps again: what it logged last counts.
         last = long.drop_duplicates(["run", "step"], keep="last").set_index(["step", "run"])[name].unstack()  # noqa: PD010 - no values are put together here
         columns[name] = last.set_axis(_index(told.iloc[last.columns]), axis=1)
     if not columns:
@@ -105,7 +105,7 @@ def _run_names(frame: Runs, metrics: Iterable[str]) -> dict[str, "pd.Series[Any]
     Raises
     ------
     InvalidKeyError
-        If a run is there twice.
+        If a run occurs twice.
     """
     ids = run_ids(frame)
     if SOURCE in frame.columns and LOG_ID in frame.columns:

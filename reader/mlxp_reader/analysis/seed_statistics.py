@@ -1,7 +1,7 @@
 """Statistics over runs: one number per column of a table whose rows are the runs, by numpy and scipy.
 
 A table has NaN where a run has no value. Columns with the same number of values are computed together, so that every
-statistic is the plain function of numpy or scipy, of what is there.
+statistic is the plain function of numpy or scipy, applied to the values that are there.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What is said about groups of seeds where a mean would mislead: repeated seeds, missing ones, groups of one run."""
+"""Warnings about groups of seeds where a mean would mislead: repeated seeds, missing ones, groups of one run."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ def tell_repeated(groups: "SeedGroups") -> None:
 
 
 def tell_unequal(groups: "SeedGroups", there: npt.NDArray[np.bool_], what: str) -> None:
-    """Warn about groups of which fewer runs have a value than of others."""
+    """Warn about groups in which fewer runs have a value than in others."""
     counts = np.bincount(groups.number[there], minlength=len(groups))
     if len(set(counts)) < 2 and (not len(counts) or there.all()):
         return

@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but a seed, say: groups of them, and what is said about each group as a whole."""
+"""Groups of runs that differ in nothing but a seed, for example, and statistics of each group as a whole."""
 
 import fnmatch
 from collections.abc import Iterable, Sequence
@@ -24,16 +24,16 @@ from mlxp_reader.notices import notice, some
 
 
 def over(frame: Runs, *keys: str, exclude: str | Iterable[str] | None = None) -> "SeedGroups":
-    """Return the runs in groups by all keys of the configuration that vary, except some, such as the seed.
+    """Return the runs grouped by all keys of the configuration that vary, except some, such as the seed.
 
     Parameters
     ----------
     keys
         Such as ``"seed"``; ``config.`` may be left out.
     exclude
-        Patterns such as ``"paths.*"`` of further keys that make no groups. Texts that differ in nothing but the values
-        of `keys` within them, such as an output directory, and copies of these values make none anyway; a warning
-        names them.
+        Patterns such as ``"paths.*"`` of further keys that make no groups. Copies of the values of `keys` make none
+        anyway, and neither do texts, such as an output directory, that differ in nothing but these values within them.
+        A warning names them.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def seed_groups(
     by: Sequence[str] | None = None,
     may_mix: bool = False,
 ) -> "SeedGroups":
-    """Return the groups of runs that differ in nothing but the keys `over`, and warn of all that may mislead.
+    """Return the groups of runs that differ in nothing but the keys `over`, and warn about all that may mislead.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def seed_groups(
 
 
 class SeedGroups:
-    """Groups of runs with the same configuration, but for some keys such as the seed.
+    """Groups of runs with the same configuration, except for some keys such as the seed.
 
     Parameters
     ----------
@@ -102,11 +102,12 @@ class SeedGroups:
     over, keys, following
         The keys that the runs of a group differ in, those that tell the groups apart, and those that only follow.
     mixed
-        Keys that nobody asked for, and that make groups all the same: they vary among runs with the keys that were.
+        Keys that nobody asked for, but that make groups anyway, because they vary among runs that share the keys asked
+        for.
     settings
         The values of the keys: one row per group, whose number is the index.
     frame, by_run, number
-        The runs, their settings, and the number of the group of each.
+        The runs, their settings, and the group number of each.
     varying
         All keys of the configuration that vary.
 
@@ -198,7 +199,8 @@ class SeedGroups:
         Parameters
         ----------
         what
-            A statistic of a metric such as ``"test.acc.last"``, a column of numbers, or a metric: then its curves.
+            A statistic of a metric such as ``"test.acc.last"``, a column of numbers, or a metric, whose curves are then
+            used.
         how
             Some of ``mean``, ``std`` and ``sem`` (of the sample, ddof=1), ``ci95`` (half the width of the 95 % interval
             of the mean by Student's t), ``bootstrap`` (two columns, the ends of the 95 % interval of the mean by
@@ -231,9 +233,9 @@ class SeedGroups:
         what
             What to choose by: a statistic of a metric such as ``"val.acc.max"``, or a column of numbers.
         per
-            Keys for each value of which to choose one setting; by default, one setting in all.
+            Keys for each of whose values one setting is chosen; by default, one setting in all.
         report
-            What to tell about the setting that is chosen, such as ``"test.acc.last"``; by default `what`.
+            What to report about the chosen setting, such as ``"test.acc.last"``; by default `what`.
         direction
             ``"max"`` or ``"min"``; by default the last word of `what`.
 
@@ -248,7 +250,7 @@ class SeedGroups:
         return best(self, what, resolve_columns(self.frame, per), report or what, direction)
 
     def summary(self, what: str) -> pd.DataFrame:
-        """Return mean, std and count of each group; unequal counts are not warned of, but shown by `best`."""
+        """Return mean, std and count of each group; `best` shows unequal counts, so there is no warning about them."""
         return pd.DataFrame(spread(self.spread_out(numbers_of(self.frame, what)), ["mean", "std", "count"]))
 
     def sizes(self) -> npt.NDArray[np.intp]:

@@ -1,4 +1,4 @@
-"""The best setting of each kind: chosen by one number, told by another."""
+"""The best setting of each kind: chosen by one number, reported by another."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def best(groups: "SeedGroups", what: str, per: list[str], report: str, direction: str | None) -> pd.DataFrame:
     """Return the best setting for each value of the keys `per`; see `SeedGroups.best`.
 
-    A row has the setting, the mean of `what`, mean, std and count of `report`, how many fewer runs than the largest
-    group it has that tell both (``missing``), and how many other settings have the same mean (``ties``). Its index is
-    the number of the group, for `SeedGroups.runs`.
+    A row has the setting, the mean of `what`, and the mean, std and count of `report`. ``missing`` is the size of the
+    largest group minus the number of the row's own runs that tell both, and ``ties`` is how many other settings have
+    the same mean. The index is the number of the group, for `SeedGroups.runs`.
     """
     sign = _sign(what, direction)
     _check_keys(groups, per)

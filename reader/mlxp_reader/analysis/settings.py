@@ -1,7 +1,7 @@
 """Settings: the different values, and combinations of values, that occur among runs.
 
-A value is itself, not its text: 1000000.0 and 1000001.0 are two values, and so are 1 and ``True``. None, NaN and what
-is missing are values, too, which come last.
+Values are compared as they are, not by their texts: 1000000.0 and 1000001.0 are two values, and so are 1 and ``True``.
+None, NaN and missing values are values, too, and come last.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _NUMBER, _BOOL, _TEXT, _LIST, _OTHER, _NOTHING = range(6)
 
 
 def rank(value: Any) -> tuple[int, Any]:  # noqa: PLR0911 - a table of kinds
-    """Return what is the same for equal values, different for others, and sorts values of any kind.
+    """Return a sort key for values of any kind, which is the same for equal values and different for others.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def rank(value: Any) -> tuple[int, Any]:  # noqa: PLR0911 - a table of kinds
 
 
 def codes(column: "pd.Series[Any]") -> tuple[Codes, list[Any]]:
-    """Return the number of each run's value among the different ones, and these in their order.
+    """Return the number of each run's value among the different ones, and the different ones in order.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""What a frame of runs can be asked for that pandas does not know.
+"""The methods of a frame of runs that pandas does not have.
 
-Each method is a function of a file of its own, where its parameters are documented: its first parameter is the frame.
+Each method is a function in a file of its own, which documents its parameters. Its first parameter is the frame.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Frames of as many rows side by side: the `merge` of MLXP, where pandas' own would join by columns in common."""
+"""Frames with equally many rows, side by side: MLXP's `merge`, where pandas' own would join on common columns."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from mlxp_reader.notices import some
 
 
 def bound(frame: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the frame with the columns of another one; None if the two are to be joined, which is for pandas to do.
+    """Return the frame with the columns of another one, or None if the two are to be joined by pandas.
 
-    Rows of the same label are bound, or, if the labels are others, rows at the same place.
+    Rows with the same label are bound or, if the labels differ, rows at the same position.
 
     Raises
     ------
     InvalidKeyError
-        If columns in common differ, and would pair each row with several.
+        If common columns differ and would pair each row with several.
     """
     if len(frame) != len(other):
         return None

@@ -1,4 +1,4 @@
-"""From the index to a frame: which columns there are, of which types, and what a query asks them for."""
+"""Frames built from an index: which columns they have, of which types, and what a query compares."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -43,7 +43,7 @@ class FrameBuilder:
     table
         The index.
     directories
-        For each run, the directory that holds its own.
+        For each run, the directory that holds the run's own directory.
     load
         Returns the values of a metric, given the log name, the key and rows of the index.
     """
@@ -52,7 +52,7 @@ class FrameBuilder:
         self._table = table
         self._directories = directories
         self._load = load
-        # A field of the info keeps its name, should a log be called info.
+        # A field of the info keeps its name even if a log is called info.
         metrics = _runs_by_metric(index.shared(table, "metrics")).items()
         self._metrics = {name: sources for name, sources in metrics if name not in table.schema.names}
         self._artifacts = _runs_by_folder(index.shared(table, "artifacts"))
@@ -77,11 +77,11 @@ class FrameBuilder:
             return self._frame.copy()
         frame = self._frame.take(np.flatnonzero(rows)).reset_index(drop=True)
         mixed = [str(name) for name, dtype in frame.dtypes.items() if isinstance(dtype, MixedDtype)]
-        # What is left of a column with texts and numbers may be numbers.
+        # The remaining values of a column with texts and numbers may all be numbers.
         return frame.assign(**{name: _tightest(*_numbered(frame[name].array)) for name in mixed})
 
     def values(self, name: str) -> Any:
-        """Return what a query compares: the values of a field, or a statistic of a metric, of each run."""
+        """Return what a query compares: for each run, the value of a field or a statistic of a metric."""
         if name not in self.fields:
             metric, _, asked = name.rpartition(".")
             return self._statistic(metric, asked)
@@ -203,7 +203,7 @@ def _with_rows(shared: index.Shared) -> Iterator[tuple[Any, Rows]]:
 
 
 def _typed(column: pa.ChunkedArray) -> Any:
-    """Return values of one kind as an array of pandas; a null is a missing value."""
+    """Return values of one kind as a pandas array; a null is a missing value."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return column.to_pandas().array
     if pa.types.is_floating(column.type) or not column.null_count:

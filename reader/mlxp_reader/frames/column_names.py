@@ -1,4 +1,4 @@
-"""What the names of columns stand for where pandas takes them, and what is said of those that it does not find."""
+"""What column names stand for where pandas takes them, and what to say about names that it does not find."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from mlxp_reader.query.names import is_metadata, resolve
 
 
 def told_of_unknown(frame: pd.DataFrame, key: Any) -> str | None:
-    """Return what is wrong with the name of a column, or a list of them; None if that is for pandas to say."""
+    """Return what is wrong with a column name or a list of them, or None if pandas is to say so."""
     names = [key] if isinstance(key, str) else key if isinstance(key, list) else []
     unknown = [name for name in names if isinstance(name, str) and name not in frame.columns]
     fields = fields_of(frame) if unknown else {}
@@ -28,12 +28,12 @@ def told_of_unknown(frame: pd.DataFrame, key: Any) -> str | None:
 
 
 def full_names(frame: pd.DataFrame, names: Any) -> Any:
-    """Return the full name of a column, or a list of them; anything else, and what is unknown, as it is.
+    """Return the full name of a column, or a list of full names; anything else, or unknown, is returned as it is.
 
     Raises
     ------
     InvalidKeyError
-        If one is a statistic of a metric, which is no column; the message says what to write.
+        If one is a statistic of a metric, which is not a column; the message says what to write.
     """
     several = [names] if isinstance(names, str) else names
     if frame.columns.nlevels > 1 or not isinstance(several, list) or not all(isinstance(n, str) for n in several):
@@ -46,7 +46,7 @@ def full_names(frame: pd.DataFrame, names: Any) -> Any:
 
 
 def full_names_of_keys(frame: pd.DataFrame, by: Any) -> Any:
-    """Return what to group by, with the full names of columns; what pandas takes besides stays as it is."""
+    """Return what to group by, with full column names; anything else that pandas takes stays as it is."""
     is_one = isinstance(by, str)
     names = [by] if is_one else by
     if isinstance(names, tuple) and names not in frame.columns:
@@ -63,7 +63,7 @@ def full_names_of_keys(frame: pd.DataFrame, by: Any) -> Any:
 
 
 def ordered(frame: pd.DataFrame, names: list[str], ascending: bool) -> Any:
-    """Return the runs in the order of some columns, levels of the index, or statistics of metrics."""
+    """Return the runs sorted by columns, levels of the index, or statistics of metrics."""
     levels = {name: name for name in names if name in frame.index.names and name not in frame.columns}
     found = {name: named_column(frame, name, wants="anything") for name in names if name not in levels}
     columns = levels | {name: str(column.name) for name, column in found.items()}

@@ -1,7 +1,7 @@
 """The frame of runs: a `pandas.DataFrame` with the verbs of MLXP.
 
-Nothing here makes columns lazy; their types do (see `mlxp_reader.columns.metric_array`). An override takes whatever
-pandas takes and passes it on, unless it is of a form that only MLXP knows.
+Nothing here makes columns lazy; their types do (see `mlxp_reader.columns.metric_array`). Each override takes whatever
+pandas takes and passes it on, unless it has a form that only MLXP knows.
 """
 
 import io
@@ -61,12 +61,12 @@ class DataFrame(Analysis, MappedFrame):
         return frame
 
     def __getitem__(self, key: Any) -> Any:
-        """Return a column, rows, or, for a number that is no column, the `Run` at that place.
+        """Return a column, rows, or, for a number that is not a column, the `Run` at that position.
 
         Raises
         ------
         InvalidKeyError
-            If there is no such column; where the name stands for something else, the message says what to write.
+            If there is no such column; if the name stands for something else, the message says what to write.
         """
         if self._is_place(key):
             return Run(self, int(key))
@@ -84,9 +84,9 @@ class DataFrame(Analysis, MappedFrame):
         return key not in self.columns and not pd.api.types.is_numeric_dtype(self.columns.dtype)
 
     def diff(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the names of the columns that vary among those that start with a text, ``"config"`` by default.
+        """Return the names of the columns that vary and that start with a text, ``"config"`` by default.
 
-        Keys of the configuration that were renamed are among these. Given anything else, `pandas.DataFrame.diff`.
+        Renamed keys of the configuration are included. Given anything else, this is `pandas.DataFrame.diff`.
         """
         start = kwargs["start_key"] if "start_key" in kwargs else args[0] if args else "config"
         if kwargs.keys() - {"start_key"} or not isinstance(start, str):
@@ -95,10 +95,10 @@ class DataFrame(Analysis, MappedFrame):
         return [name for name in (self.configuration_keys() if start == "config" else names) if varies(self[name])]
 
     def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
-        """Return a plain `pandas.DataFrame`; with ``lazy=False``, one of plain columns in which all is loaded.
+        """Return a plain `pandas.DataFrame`; with ``lazy=False``, its columns are plain and fully loaded.
 
-        Missing integers and booleans are NaN there, lists and dicts can be changed, metrics are arrays, read-only since
-        they share the reader's memory, and artifacts are dicts from names to paths.
+        With ``lazy=False``, missing integers and booleans are NaN, and lists and dicts can be changed. Metrics are
+        arrays, which are read-only because they share the reader's memory. Artifacts are dicts from names to paths.
         """
         frame = pd.DataFrame(self)
         if lazy:
@@ -106,10 +106,10 @@ class DataFrame(Analysis, MappedFrame):
         return plain_frame(frame)
 
     def to_parquet(self, path: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Write the runs to a Parquet file of plain types, which any program reads.
+        """Write the runs to a Parquet file of plain types, which any program can read.
 
-        Where MLXP is imported, `pandas.read_parquet` gives the same columns, else lists and texts. Takes what
-        `pandas.DataFrame.to_parquet` does.
+        Where MLXP is imported, `pandas.read_parquet` returns the same columns; elsewhere, it returns lists and texts.
+        The parameters are those of `pandas.DataFrame.to_parquet`.
         """
         import pyarrow.parquet as pq
 
@@ -122,32 +122,32 @@ class DataFrame(Analysis, MappedFrame):
         return file.getvalue() if path is None else None
 
     def to_excel(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[misc]  # not to be overridden, say the stubs
-        """Write the runs to a sheet as pandas does; what is more than a number or a text is JSON."""
+        """Write the runs to a sheet as pandas does; values that are more than a number or a text become JSON."""
         text_frame(self).to_excel(*args, **kwargs)
 
     def to_sql(self, *args: Any, **kwargs: Any) -> int | None:  # type: ignore[misc]  # as above
-        """Write the runs to a database as pandas does; what is more than a number or a text is JSON."""
+        """Write the runs to a database as pandas does; values that are more than a number or a text become JSON."""
         return text_frame(self).to_sql(*args, **kwargs)
 
     def merge(self, *args: Any, **kwargs: Any) -> Any:
-        """Return this frame with the columns of another one of as many rows.
+        """Return this frame with the columns of another one that has as many rows.
 
-        Rows of the same label are bound, or, if the labels are others, rows at the same place. If columns in common
-        have other values, or more is asked for, `pandas.DataFrame.merge`.
+        Rows with the same label are bound or, if the labels differ, rows at the same position. If common columns have
+        different values, or more is asked for, this is `pandas.DataFrame.merge`.
 
         Raises
         ------
         InvalidKeyError
-            If columns in common have other values that do not tell rows apart.
+            If common columns have different values that do not tell rows apart.
         """
         other = kwargs["new_df"] if kwargs.keys() == {"new_df"} else args[0] if len(args) == 1 and not kwargs else None
         found = bound(self, other) if isinstance(other, pd.DataFrame) else None
         return super().merge(*args, **kwargs) if found is None else found
 
     def __add__(self, other: Any) -> Any:
-        """Return the runs of two frames, one below the other, since lists of runs were added so in MLXP 1.
+        """Return the runs of two frames, one below the other, as MLXP 1 added lists of runs.
 
-        What is no frame of runs is added as pandas does.
+        Anything that is not a frame of runs is added as pandas does.
         """
         if isinstance(other, DataFrame) and display.is_of_runs(self) and display.is_of_runs(other):
             return pd.concat([self, other], ignore_index=True)
@@ -159,7 +159,7 @@ class DataFrame(Analysis, MappedFrame):
         return super().__getattr__(name)
 
     def sort(self, by: str | list[str], ascending: bool = True) -> "DataFrame":
-        """Return the runs in the order of some columns, or of statistics of metrics such as ``"test.loss.last"``.
+        """Return the runs sorted by columns, or by statistics of metrics such as ``"test.loss.last"``.
 
         Raises
         ------
@@ -170,10 +170,10 @@ class DataFrame(Analysis, MappedFrame):
         return in_order
 
     def groupby(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the runs in groups, a `GroupedDataFrame`, which understands what pandas' groups do.
+        """Return the runs in groups, as a `GroupedDataFrame`, which understands what pandas' groups do.
 
-        Of keys of the configuration, ``config.`` may be left out. Unlike in pandas, the runs whose value is None or
-        missing are a group, unless ``dropna=True`` leaves them out.
+        The ``config.`` of configuration keys may be left out. Unlike in pandas, the runs whose value is None or missing
+        form a group, unless ``dropna=True`` leaves them out.
 
         Raises
         ------
@@ -188,7 +188,7 @@ class DataFrame(Analysis, MappedFrame):
             args = (full_names_of_keys(self, args[0]), *args[1:])
         elif "by" in kwargs:
             kwargs["by"] = full_names_of_keys(self, kwargs["by"])
-        # What is None is a group, too; pandas' own default would leave out its runs.
+        # None forms a group, too; pandas' own default would leave out its runs.
         kwargs = {"dropna": False, "observed": True, **kwargs}
         return FrameGroups(self, super().groupby(*args, **kwargs))
 
@@ -198,8 +198,8 @@ class DataFrame(Analysis, MappedFrame):
         Parameters
         ----------
         columns
-            Names of columns, and statistics of metrics such as ``"test.loss.last"``; by default the configuration that
-            varies, and the status.
+            Names of columns, and statistics of metrics such as ``"test.loss.last"``; by default, the configuration keys
+            that vary, and the status.
         tablefmt
             Any format of `tabulate`.
         options
@@ -221,7 +221,7 @@ class DataFrame(Analysis, MappedFrame):
         return tables.to_table(self, columns, tablefmt, **options)
 
     def with_stats(self, *names: str) -> Self:
-        """Return the runs with statistics of metrics as further columns of numbers.
+        """Return the runs with statistics of metrics as additional columns of numbers.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The groups of one frame, which pandas finds, and which are put together as frames of their own when they are used."""
+"""The groups of one frame: pandas finds them, and each becomes a frame of its own when it is used."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -19,7 +19,7 @@ class FrameGroups(GroupedDataFrame):
     frame
         The runs.
     groups
-        What pandas' own `groupby` made of them.
+        What pandas' own `groupby` returned for them.
 
     Examples
     --------
@@ -40,7 +40,7 @@ class FrameGroups(GroupedDataFrame):
 
     @property
     def grouped_dict(self) -> dict[Key, Any]:
-        """The groups by the values of the columns; a missing value is None, which is a group like any other."""
+        """The groups by the values of the columns; a missing value is None, which forms a group like any other."""
         return self._found
 
     def as_pandas(self) -> Any:
@@ -61,11 +61,11 @@ class FrameGroups(GroupedDataFrame):
         return len(self._pandas)
 
     def ungroup(self) -> Any:
-        """Return the runs, one group after the other, with the labels that they have."""
+        """Return the runs, one group after the other, with their labels."""
         return self._in_order() if self._is_by_columns() else super().ungroup()
 
     def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
-        """Return a plain `pandas.DataFrame` whose index tells the groups; see `DataFrame.toPandas`."""
+        """Return a plain `pandas.DataFrame` whose index names the groups; see `DataFrame.toPandas`."""
         if not self._is_by_columns():
             return super().toPandas(lazy=lazy)
         runs = self._in_order()
@@ -85,10 +85,10 @@ class FrameGroups(GroupedDataFrame):
         return [self._frame]
 
     def of_columns(self, names: set[str]) -> GroupedDataFrame:
-        """Return the groups with these columns only: fewer are put together faster."""
+        """Return the groups with these columns only, since fewer columns are put together faster."""
         if not self._is_by_columns() or "_found" in self.__dict__:
             return self
-        # A statistic is made of its metric.
+        # A statistic is computed from its metric.
         needed = {name if name in self._frame.columns else name.rpartition(".")[0] for name in names}
         frame = self._frame[list({*self.group_keys, *needed})]
         pandas = self._pandas

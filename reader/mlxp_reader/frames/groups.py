@@ -1,7 +1,8 @@
 """Groups of runs: the verbs of MLXP on several frames, one for each combination of some values.
 
-By composition: `keys`, `sort` and `group_keys` mean other things to pandas' own class. What is not MLXP's is passed on
-to pandas. `mlxp_reader.frames.frame_groups` has those that `DataFrame.groupby` returns.
+The class uses composition, because `keys`, `sort` and `group_keys` mean other things to pandas' own class. Anything
+that is not MLXP's is passed on to pandas. `mlxp_reader.frames.frame_groups` has the groups that `DataFrame.groupby`
+returns.
 """
 
 from collections.abc import ItemsView, Iterator, KeysView, Sequence
@@ -25,14 +26,14 @@ _KEEPS_RUNS = {"transform", "map", "filter", "sort"}
 
 
 class GroupedDataFrame:
-    """Frames of runs by the values of some columns.
+    """Frames of runs, grouped by the values of some columns.
 
     Parameters
     ----------
     group_keys
         The names of these columns.
     grouped_dict
-        The groups by these values, which are always a tuple.
+        The groups by these values, which always form a tuple.
 
     Examples
     --------
@@ -51,7 +52,7 @@ class GroupedDataFrame:
 
     @property
     def grouped_dict(self) -> dict[Key, Any]:
-        """The groups by the values of the columns; a missing value is None, which is a group like any other."""
+        """The groups by the values of the columns; a missing value is None, which forms a group like any other."""
         return self._groups
 
     @property
@@ -121,7 +122,7 @@ class GroupedDataFrame:
     def ungroup(self) -> Any:
         """Return all groups as one frame, in which the values that they were grouped by are columns.
 
-        Runs keep the labels that they had. Rows that were made of the groups, as by `aggregate`, are numbered.
+        Runs keep their labels. Rows that were made from groups, as by `aggregate`, are numbered.
         """
         if not self.grouped_dict:
             return DataFrame(columns=pd.Index(self.group_keys))
@@ -134,7 +135,7 @@ class GroupedDataFrame:
         return together.reset_index(drop=True)
 
     def _lacking_keys(self) -> dict[str, Any]:
-        """Return for each run the values that it was grouped by, of those that are no columns of every group."""
+        """Return for each run the values that it was grouped by, for keys that are not columns of every group."""
         keys = [key for key, group in self.items() for _ in range(len(group))]
         return {
             name: maps.column([key[at] for key in keys])
@@ -143,7 +144,7 @@ class GroupedDataFrame:
         }
 
     def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
-        """Return a plain `pandas.DataFrame` whose index tells the groups; see `DataFrame.toPandas`."""
+        """Return a plain `pandas.DataFrame` whose index names the groups; see `DataFrame.toPandas`."""
         frames: dict[Key, pd.DataFrame] = {key: group.toPandas(lazy=lazy) for key, group in self.items()}
         if not frames:
             return pd.DataFrame(columns=pd.Index(self.group_keys))
@@ -151,7 +152,7 @@ class GroupedDataFrame:
         return indexed(pd.concat(list(frames.values())), self.group_keys, list(zip(*keys, strict=True)))
 
     def aggregate(self, *args: Any, **kwargs: Any) -> Any:
-        """Return one row per group; see `DataFrame.aggregate`. Given no maps, what pandas returns.
+        """Return one row per group or, given no maps, what pandas returns; see `DataFrame.aggregate`.
 
         This and the verbs below take ``ungroup=True``, to return one frame instead of groups.
         """
@@ -160,11 +161,11 @@ class GroupedDataFrame:
     agg = aggregate
 
     def apply(self, *args: Any, **kwargs: Any) -> Any:
-        """Return what maps make of each group; see `DataFrame.apply`. Given no maps, what pandas returns."""
+        """Return what maps make of each group or, given no maps, what pandas returns; see `DataFrame.apply`."""
         return self._verb("apply", args, kwargs, "maps", "map_type", "ungroup")
 
     def transform(self, *args: Any, **kwargs: Any) -> Any:
-        """Return one row per run; see `DataFrame.transform`. Given no maps, what pandas returns."""
+        """Return one row per run or, given no maps, what pandas returns; see `DataFrame.transform`."""
         return self._verb("transform", args, kwargs, "maps", "ungroup")
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
@@ -174,8 +175,8 @@ class GroupedDataFrame:
     def filter(self, *args: Any, **kwargs: Any) -> Any:
         """Return the runs of each group that a query or a map keeps; see `DataFrame.filter`.
 
-        With ``bygroups``, a column or several, the function is asked for each group of these columns instead. Given no
-        map, what pandas returns.
+        With ``bygroups``, one or several columns, the function is called for each group of these columns instead. Given
+        no map, this returns what pandas does.
         """
         parameters = ("filter_map", "bygroups", "ungroup")
         given = {**dict(zip(parameters, args, strict=False)), **kwargs}
@@ -190,7 +191,7 @@ class GroupedDataFrame:
         return filtered if given.get("ungroup") else filtered.groupby(self.group_keys)
 
     def sort(self, by: str | list[str], ascending: bool = True, ungroup: bool = False) -> Any:
-        """Return the groups with their runs in the order of some columns."""
+        """Return the groups with their runs sorted by some columns."""
         return self._each("sort", (by, ascending), {}, ungroup)
 
     def groupby(self, group_keys: str | list[str]) -> "GroupedDataFrame":
@@ -204,7 +205,7 @@ class GroupedDataFrame:
         found = maps.as_maps(given.get(parameters[0]), self.sample(), may_be_names=name == "filter")
         if found is None:
             return getattr(self.as_pandas(), name)(*args, **kwargs)
-        # All groups at once: each by itself would have the files looked up again.
+        # All groups at once, since each by itself would look up the files again.
         maps.load(self._loaded_together(), found)
         ungroup = given.pop("ungroup", False)
         groups = self if name == "filter" else self.of_columns({column for one in found for column in one.columns})
@@ -237,7 +238,7 @@ class GroupedDataFrame:
 
 
 def indexed(frame: pd.DataFrame, names: list[str], values: Sequence[Any]) -> pd.DataFrame:
-    """Return `frame` with `values`, per name one for each row, as levels before its index."""
+    """Return `frame` with `values`, one per row for each name, as levels before its index."""
     # By hand: pandas' own ways to make such an index take a list for several values, and know no missing one.
     levels: list[tuple[Any, Any]] = []
     for level in values:

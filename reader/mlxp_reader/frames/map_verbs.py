@@ -11,9 +11,9 @@ class MappedFrame(KeyedFrame):
     """A frame whose verbs take maps, too."""
 
     def aggregate(self, *args: Any, **kwargs: Any) -> Any:
-        """Return one row: what the function of each map makes of the list of its column's values.
+        """Return one row: each map's function applied to the list of its column's values.
 
-        Given no maps, `pandas.DataFrame.aggregate`.
+        Given no maps, this is `pandas.DataFrame.aggregate`.
 
         Raises
         ------
@@ -28,10 +28,10 @@ class MappedFrame(KeyedFrame):
     agg = aggregate
 
     def apply(self, *args: Any, **kwargs: Any) -> Any:
-        """Return what the function of each map makes of its columns, in the way that ``map_type`` says.
+        """Return each map's function applied to its columns, in the way that ``map_type`` says.
 
         The `MAP_TYPES` are ``"Generic"`` (the function takes the lists of its columns' values), ``"Columnwise"`` (one
-        such list), ``"Rowwise"`` (the values of one run) and ``"Pointwise"`` (one value). Given no maps,
+        such list), ``"Rowwise"`` (the values of one run) and ``"Pointwise"`` (one value). Given no maps, this is
         `pandas.DataFrame.apply`.
         """
         found = self._maps(args, kwargs)
@@ -42,17 +42,17 @@ class MappedFrame(KeyedFrame):
         return self._labelled(columns) if keeps_rows else self._constructor(columns)
 
     def transform(self, *args: Any, **kwargs: Any) -> Any:
-        """Return what the function of each map makes of the list of its column's values, one value per run.
+        """Return each map's function applied to the list of its column's values, one value per run.
 
-        Given no maps, `pandas.DataFrame.transform`.
+        Given no maps, this is `pandas.DataFrame.transform`.
         """
         found = self._maps(args, kwargs)
         return super().transform(*args, **kwargs) if found is None else self._labelled(maps.transformed(self, found))
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
-        """Return what the function of each map makes of each value of its columns.
+        """Return each map's function applied to each value of its columns.
 
-        Given no maps, `pandas.DataFrame.map`.
+        Given no maps, this is `pandas.DataFrame.map`.
         """
         found = self._maps(args, kwargs)
         return super().map(*args, **kwargs) if found is None else self._labelled(maps.mapped(self, found))
@@ -60,9 +60,9 @@ class MappedFrame(KeyedFrame):
     def filter(self, *args: Any, **kwargs: Any) -> Any:
         """Return the runs that a query or a map chooses.
 
-        Given a text, the runs that match it as a query, as `Reader.filter` does. Given a map, those for which its
-        function, which takes the lists of its columns' values, says true; with ``bygroups``, a column or several, the
-        function is asked for each group by itself. Given anything else, `pandas.DataFrame.filter`.
+        A text is a query, as in `Reader.filter`, and keeps the runs that match it. A map keeps the runs for which its
+        function, which takes the lists of its columns' values, says true. With ``bygroups``, one or several columns,
+        the function is called for each group by itself. Given anything else, this is `pandas.DataFrame.filter`.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Maps: ``(function, columns[, names])``, the way of MLXP to say what to compute from which columns of a frame.
+"""Maps: ``(function, columns[, names])``, MLXP's way to say what to compute from which columns of a frame.
 
 A tuple that begins with a function is a map, never a list of labels or functions for pandas.
 """
@@ -45,7 +45,7 @@ class Map:
         return names
 
     def named_results(self, results: Any) -> dict[str, Any]:
-        """Return the results of one call, a tuple of them if there are several, by their names.
+        """Return the results of one call by name; several results come as a tuple.
 
         Raises
         ------
@@ -64,17 +64,17 @@ class Map:
 
 
 def as_maps(argument: Any, frame: pd.DataFrame, *, may_be_names: bool = False) -> list[Map] | None:
-    """Return the maps of columns of `frame` that `argument` stands for, or None if it is something for pandas.
+    """Return the maps of columns of `frame` that `argument` stands for, or None if it is meant for pandas.
 
-    A tuple that begins with a function is a map, and so is a list of such tuples. Names of columns are neither, where
-    what is asked for `may_be_names` of what to keep.
+    A tuple that begins with a function is a map, and so is a list of such tuples. Names of columns are neither if
+    `argument` `may_be_names` of what to keep.
 
     Raises
     ------
     InvalidKeyError
         If a map names a column that does not exist.
     InvalidMapError
-        If it is not of the form of a map.
+        If it does not have the form of a map.
     """
     given = argument if isinstance(argument, list) else [argument]
     are_meant = [isinstance(item, tuple) and bool(item) and callable(item[0]) for item in given]
@@ -124,12 +124,12 @@ def _result_names(item: tuple[Any, ...]) -> tuple[str, ...] | None:
 
 
 def aggregated(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
-    """Return a row: what each function makes of each of its columns."""
+    """Return a row: each function applied to each of its columns."""
     return _columnwise(frame, maps)
 
 
 def transformed(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
-    """Return columns: what each function makes of each of its columns, one value per run.
+    """Return columns: each function applied to each of its columns, one value per run.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def transformed(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
 
 
 def mapped(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
-    """Return columns: what each function makes of each value of its columns."""
+    """Return columns: each function applied to each value of its columns."""
     return {
         name: column([one.function(value) for value in _values(frame, source)])
         for one in maps
@@ -228,7 +228,7 @@ def _rowwise(frame: pd.DataFrame, maps: Sequence[Map]) -> dict[str, Any]:
 
 
 def load(frames: Sequence[Any], maps: Sequence[Map]) -> None:
-    """Load the metrics that maps take from some frames, each in one go."""
+    """Load the metrics that maps take from some frames, each metric in one go."""
     for name in {name for one in maps for name in one.columns}:
         columns = [frame[name].array for frame in frames if isinstance(frame, pd.DataFrame) and name in frame.columns]
         metrics = [column for column in columns if isinstance(column, MetricArray)]

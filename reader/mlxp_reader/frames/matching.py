@@ -24,7 +24,7 @@ def matching(frame: pd.DataFrame, text: str) -> npt.NDArray[np.bool_]:
     InvalidKeyError
         If the query has a name that does not exist.
     QuerySyntaxError
-        If it cannot be understood; the message shows the place.
+        If the query cannot be understood; the message shows the place.
     """
 
     def values(name: str) -> Any:
@@ -48,7 +48,7 @@ def _values(column: "pd.Series[Any]") -> list[Any]:
 
 
 def _tell_of_null(frame: pd.DataFrame, expression: Expression) -> None:
-    """Warn where the answer hangs on what a column of numbers or texts does not tell: a null, or no such key."""
+    """Warn where the answer depends on what a column of numbers or texts does not tell: a null, or no such key."""
     for leaf in _leaves(expression):
         if leaf.name not in frame.columns or not leaf.minds_null():
             continue

@@ -1,4 +1,4 @@
-"""Frames that know which columns are keys of the configuration, whatever they are called by now."""
+"""Frames that know which columns are keys of the configuration, even after they were renamed."""
 
 from typing import Any, ClassVar, Self
 

@@ -12,9 +12,9 @@ from mlxp_reader.columns.plain_values import plain
 
 
 class Run(Mapping[str, Any]):
-    """One run of a frame: its values by name, loaded when they are looked into.
+    """One run of a frame: its values by name, loaded on access.
 
-    Its keys are the full names of the columns; it answers to short ones and to statistics, too.
+    Its keys are the full names of the columns. Short names and statistics can be looked up, too.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Categories: the different values of some keys, in an order, each with a text of its own.
+"""Categories: the distinct values of some keys, in order, each with a text of its own.
 
-Colours, dashes, panels, places on an axis, rows and columns of a table are all given to categories. None, NaN and what
-is missing are categories as any other value is.
+Colours, dashes, panels, places on an axis, and rows and columns of a table are all assigned to categories. None, NaN
+and missing values are categories like any other value.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ Value = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What users want things to be called, and the order in which they want values; see `DataFrame.plot_metric`."""
+    """The names that users want for things, and the order that they want for values; see `DataFrame.plot_metric`."""
 
     labels: Mapping[Any, str] = field(default_factory=dict)
     order: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Words:
 
 
 def words(labels: Mapping[Any, str] | None, order: Mapping[str, Sequence[Any]] | None, columns: Iterable[str]) -> Words:
-    """Return what users want things to be called, and in which order.
+    """Return the names that users want for things, and the order that they want for values.
 
     Raises
     ------
@@ -67,7 +67,7 @@ class Categories:
     keys
         The columns.
     combinations, parts, texts
-        These in their order, the texts of their values, and one text for each.
+        The combinations in order, the texts of their values, and one text for each combination.
     title
         What the keys are called.
     """
@@ -128,7 +128,7 @@ def _texts(values: Sequence[Any], words: Words) -> dict[Any, str]:
 
 
 def distinct_texts(values: Sequence[Any]) -> list[str]:
-    """Return a short text for each of some different values, no two of which are the same.
+    """Return a short text for each of some different values; no two texts are the same.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def distinct_texts(values: Sequence[Any]) -> list[str]:
 
 
 def text_of(value: Any) -> str:
-    """Return the text of a value; None, NaN and what is missing have one, too.
+    """Return the text of a value; None, NaN and missing values have one, too.
 
     Examples
     --------

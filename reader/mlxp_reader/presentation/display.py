@@ -1,6 +1,6 @@
-"""What a frame of runs shows of itself: how many there are, what varies among them, and how the metrics ended.
+"""How a frame of runs is shown: how many runs there are, what varies among them, and how the metrics ended.
 
-Of metrics, only those of the rows shown are loaded, and of a large frame none.
+Metrics are loaded only for the rows shown, and not at all for a large frame.
 """
 
 import html
@@ -49,7 +49,7 @@ class _Column:
 
 
 def is_of_runs(frame: Runs) -> bool:
-    """Tell whether the rows of a frame are runs, and not what became of them."""
+    """Tell whether the rows of a frame are runs, and not something made from them."""
     return LOG_ID in frame.columns and STATUS in frame.columns and frame.columns.is_unique
 
 
@@ -144,13 +144,13 @@ def _rows_shown(frame: Runs) -> list[int]:
 def _described(frame: Runs, rows: Sequence[int], varying: Sequence[str]) -> list[_Column]:
     """Return the columns that tell what the runs are: id, status, and keys that vary."""
     names = {name: name for name in frame.columns if name == SOURCE} | {LOG_ID: "log_id", STATUS: "status"}
-    # A key that is called like one of these has its full name.
+    # A key with the same name as one of these has its full name.
     names |= {key: key if short(key) in names.values() else short(key) for key in varying}
     return [_Column(head, _texts([frame[name].iloc[row] for row in rows])) for name, head in names.items()]
 
 
 def _texts(values: Sequence[Any]) -> list[str]:
-    """Return a text for each value, those of different values being different."""
+    """Return a text for each value; different values have different texts."""
     different = {rank(value): value for value in values}
     texts = dict(zip(different, distinct_texts(list(different.values())), strict=True))
     return [texts[rank(value)] for value in values]
@@ -202,9 +202,9 @@ def _range(values: Any) -> str:
 
 
 def sparkline(values: Any, most: int = _POINTS, width: int = 60, height: int = 16) -> str:
-    """Return a curve as a small picture in SVG, in the colour of the text around it; nothing of less than two numbers.
+    """Return a curve as a small SVG picture in the colour of the text around it; nothing for fewer than two numbers.
 
-    There is no text in it: a notebook that is not trusted leaves pictures out, and would show that text.
+    The picture contains no text, because an untrusted notebook leaves pictures out but would show their text.
 
     Examples
     --------
@@ -222,6 +222,6 @@ def sparkline(values: Any, most: int = _POINTS, width: int = 60, height: int = 1
     y = height - 1 - (values[at] - low) / ((high - low) or 1) * (height - 2)
     points = " ".join(f"{a:.0f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
     line = f'<polyline points="{points}" fill="none" stroke="currentColor"/>'
-    # Jupyter lets a wide table squeeze to nothing what has no width of its own.
+    # In a wide table, Jupyter squeezes anything that has no width of its own to nothing.
     place = "vertical-align:middle;max-width:none"
     return f'<svg width="{width}" height="{height}" style="{place}">{line}</svg>'

@@ -1,4 +1,4 @@
-"""Figures: of a size that fits a screen or a paper, in panels, and with fonts that other programs can read and edit."""
+"""Figures in panels, of a size that fits a screen or a paper, and with fonts that other programs can read and edit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +37,7 @@ def inches(width: Width) -> float | None:
     Raises
     ------
     InvalidKeyError
-        If it is neither known nor a number.
+        If it is neither a known width nor a number.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def letters_for(width: Width) -> Iterator[None]:
 
 
 def most_columns(width: Width) -> int:
-    """Return how many panels have room beside each other."""
+    """Return how many panels fit beside each other."""
     wide = inches(width)
     return 3 if wide is None else max(1, min(4, int(wide / 1.6)))
 
@@ -120,14 +120,14 @@ def _new_figure(size: tuple[float, float]) -> dict[str, Any]:
 
 
 def legend(axes: Any, sections: list[Section], width: Width, *, is_ours: bool) -> None:
-    """Draw one legend, outside the panels of a figure that is ours; its sections have a title each.
+    """Draw one legend, outside the panels if the figure is ours; each of its sections has a title.
 
     Parameters
     ----------
     axes
         All panels.
     sections
-        A title, and the handles with their texts; a single entry without a title stands in the picture.
+        A title, and the handles with their texts. A single entry without a title goes into the picture.
     """
     columns = [_column(section, is_only=len(sections) == 1) for section in sections]
     total = sum(map(len, columns))

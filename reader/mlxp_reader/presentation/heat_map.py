@@ -13,7 +13,7 @@ from mlxp_reader.presentation.plot_style import plain, say_nothing, set_texts
 
 
 def draw_heat_map(axis: Any, groups: SeedGroups, table: Numbers, called: Words, value: str) -> Any:
-    """Draw the mean of each group; its first key tells the row, its second one the column. Return the axes."""
+    """Draw the mean of each group, whose first key tells the row and second one the column, and return the axes."""
     numbers = spread(table, ["mean", "count"])
     if np.isnan(numbers["mean"]).all():
         say_nothing(axis)

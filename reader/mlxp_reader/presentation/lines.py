@@ -1,6 +1,6 @@
 """The lines of a picture of curves: one per run, or one per group of runs with a band that shows how much they differ.
 
-What is computed here is what is drawn. How it looks is the matter of `mlxp_reader.presentation.plots`.
+This module computes what is drawn; `mlxp_reader.presentation.plots` decides how it looks.
 """
 
 from collections.abc import Iterable, Sequence
@@ -132,7 +132,7 @@ def _refuse_single_values(frame: Runs, request: Request, found: list[Curve]) -> 
 
 
 def smoothed(values: Array, smooth: float) -> Array:
-    """Return the moving average of a curve; what is NaN or infinite stays so, and is part of no average.
+    """Return the moving average of a curve; NaN and infinite values stay as they are, and are part of no average.
 
     Examples
     --------
@@ -206,7 +206,7 @@ def how_many(counts: Array) -> str:
 
 
 def ends(counts: Array) -> npt.NDArray[np.intp]:
-    """Return the places from which on fewer runs are there, after the last at which one came in addition."""
+    """Return the places where runs drop out, after the last place where one is added."""
     change = np.diff(counts)
     rises = np.flatnonzero(change > 0)
     drops = np.flatnonzero(change < 0) + 1

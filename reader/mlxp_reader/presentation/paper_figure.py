@@ -1,4 +1,4 @@
-"""A figure of matplotlib whose files publishers take. Imported when something is drawn, since it needs matplotlib."""
+"""A matplotlib figure whose files publishers accept; imported only for drawing, since it needs matplotlib."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _EMBEDDED: dict[Any, Any] = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttyp
 
 
 class PaperFigure(Figure):
-    """A figure that embeds its fonts in a file, unless users chose otherwise by matplotlib's settings."""
+    """A figure that embeds its fonts in a file, unless users choose otherwise in matplotlib's settings."""
 
     def savefig(self, *args: Any, **kwargs: Any) -> None:
         """Write the figure to a file; see `matplotlib.figure.Figure.savefig`."""

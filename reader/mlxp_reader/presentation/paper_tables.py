@@ -1,6 +1,6 @@
 """Tables of results over runs, as they go into a paper: which number stands in which cell, and what is best.
 
-How a table is written, in HTML, LaTeX or Markdown, is the matter of `mlxp_reader.presentation.table_formats`.
+`mlxp_reader.presentation.table_formats` writes the tables in HTML, LaTeX or Markdown.
 """
 
 import math
@@ -71,7 +71,7 @@ class Table:
         return table_formats.to_html(self._shown())
 
     def _shown(self) -> Grid:
-        """Return as much of the table as pandas shows of one."""
+        """Return as much of the table as pandas would show."""
         rows, columns = pd.get_option("display.max_rows"), pd.get_option("display.max_columns")
         # No number of columns means as many as the terminal has room for, and None all of them.
         return table_formats.shortened(self._grid, rows or len(self.data), 10**6 if columns is None else columns or 20)
@@ -86,7 +86,8 @@ class Table:
         path
             A file to write, for ``\input``.
         caption, label
-            Of a floating ``table``, given as LaTeX; without both, only the ``tabular`` is returned.
+            The caption and label of a floating ``table``, given as LaTeX; if both are missing, only the ``tabular`` is
+            returned.
         """
         return _written(table_formats.to_latex(self._grid, caption, label), path)
 
@@ -95,7 +96,7 @@ class Table:
         return _written(table_formats.to_text(self._grid, "pipe"), path)
 
     def to_table(self, tablefmt: str = "simple") -> str:
-        """Return the table as text, in any format of `tabulate`; stars are around the best, underscores the second."""
+        """Return the table as text, in any format of `tabulate`; stars mark the best, underscores the second."""
         return table_formats.to_text(self._grid, tablefmt)
 
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
@@ -127,33 +128,32 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
 ) -> Table:
     """Return a table of means over runs, to look at or for a paper.
 
-    A cell without runs shows ``–``; one with fewer runs than others is marked by ``†``; a single run has no spread.
+    A cell without runs shows ``–``, and one with fewer runs than others is marked by ``†``. A single run has no spread.
 
     Parameters
     ----------
     rows, columns
-        Keys of the configuration; without columns, there is one for each value.
+        Keys of the configuration; without `columns`, there is one column for each value.
     value
-        What the cells tell: a statistic of a metric such as ``"test.acc.last"``, a column of numbers, or several.
+        What the cells show: a statistic of a metric such as ``"test.acc.last"``, a column of numbers, or several.
     over
         The keys that the runs of one cell differ in, such as ``"seed"``.
     best
-        ``"max"`` or ``"min"``, by value if they differ, for the best of each column to be bold.
+        ``"max"`` or ``"min"``, to make the best of each column bold; given by value if they differ.
     second
         Whether the second best is underlined.
     fmt
-        The format of a cell, such as ``"{mean:.1f} ± {std:.1f}"`` of any of the statistics of
-        `SeedGroups.aggregate`, by value if they differ; by default mean ± std with as many digits as the spread
-        leaves certain.
+        The format of a cell, such as ``"{mean:.1f} ± {std:.1f}"`` with any of the statistics of `SeedGroups.aggregate`,
+        given by value if they differ. By default, mean ± std with as many digits as the spread leaves certain.
     ties
-        With ``"ci"``, all that the 95 % intervals of the means do not separate from the best count as best; with
-        None, only what has the same mean.
+        With ``"ci"``, all cells that the 95 % intervals of the means do not separate from the best count as best; with
+        None, only cells with the same mean do.
     best_in
         ``"row"`` looks for the best of each row instead.
     labels
         Other names for keys, their values and metrics.
     order
-        The values of keys in the order that is wanted, such as ``{"model": ["vit", "mlp"]}``; others follow.
+        The wanted order of the values of keys, such as ``{"model": ["vit", "mlp"]}``; other values follow.
     exclude
         Patterns of keys that do not matter although they vary; see `over`.
 
@@ -298,7 +298,7 @@ def _fields(form: str | None) -> list[str]:
 
 
 def _formatted(form: str, numbers: Mapping[str, float]) -> str:
-    """Return a cell's text; of a single run, what comes before the spread that it does not have."""
+    """Return a cell's text; for a single run, which has no spread, only what comes before it."""
     if not numbers["count"]:
         return ""
     text = ""
@@ -348,7 +348,7 @@ def _grid(layout: _Layout, cells: list[list[Cell]], about: str, most: int) -> Gr
 
 
 def _headings(columns: Categories, called: Words) -> list[list[str]]:
-    """Return the texts of each column; what is no text itself is told with its key, as ``lr=0.1`` is."""
+    """Return the texts of each column; values that are not texts are shown with their key, as ``lr=0.1`` is."""
     names = list(map(called.key, columns.keys))
     return [
         [

@@ -110,7 +110,7 @@ def _draw_axis(axis: Any, at: int, found: Scale, values: list[Any]) -> Numbers:
 
 
 def _ticks(found: Scale, heights: Numbers, values: list[Any]) -> dict[float, str]:
-    """Return the texts of an axis by their heights: those of all values, or of few where they stand close together."""
+    """Return the texts of an axis by their heights: those of all values, or of a few where they are close together."""
     if found.ticks:
         return dict(zip(found.shares(list(found.ticks)).tolist(), found.ticks.values(), strict=True))
     if (np.diff(np.unique(heights)) < _CLOSE).any():

@@ -124,7 +124,7 @@ def is_numeric(values: Sequence[Any]) -> bool:
 
 
 def spans_decades(values: Sequence[Any]) -> bool:
-    """Tell whether positive numbers differ so much that they are seen on a logarithmic axis only.
+    """Tell whether positive numbers differ so much that only a logarithmic axis shows them.
 
     Examples
     --------
@@ -137,7 +137,8 @@ def spans_decades(values: Sequence[Any]) -> bool:
 def plain(text: str) -> str:
     r"""Return a text that matplotlib shows as it is.
 
-    It would take what is between dollar signs for mathematics, and leave out of legends what begins with an underscore.
+    Otherwise, matplotlib would read text between dollar signs as mathematics, and leave texts that begin with an
+    underscore out of legends.
 
     Examples
     --------
@@ -169,7 +170,7 @@ def check_choice(name: str, given: str | None, allowed: Sequence[str | None]) ->
     Raises
     ------
     InvalidKeyError
-        Which says what is.
+        If it is not; the message says what is.
     """
     if given not in allowed:
         raise InvalidKeyError(f"{name} is one of {', '.join(map(repr, allowed))}, not {given!r}")

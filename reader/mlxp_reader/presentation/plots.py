@@ -74,10 +74,10 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
     width: Width = None,
     ax: Any = None,
 ) -> Any:
-    """Draw the curves of a metric by matplotlib: a line per run, or the mean over some runs and a band around it.
+    """Draw the curves of a metric with matplotlib: a line per run, or the mean over some runs and a band around it.
 
-    Where runs end early, the line has a tick, and ``n=5→3`` above says how many go on, once for all lines that end
-    alike; so does the legend. A cross is the last value before a run logged NaN or infinity.
+    Where runs end early, the line has a tick, and ``n=5→3`` above it says how many runs go on, once for all lines that
+    end alike. The legend says so, too. A cross is the last value before a run logged NaN or infinity.
 
     Parameters
     ----------
@@ -91,37 +91,37 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
         ``"min-max"``, ``"iqr"`` (the quartiles, around the median), or None.
     x
         What the curves are drawn against: ``"step"``, or another metric that was logged in the same records, such as
-        ``"time"``. That of another file, ``"train.time"``, needs a step that both files have.
+        ``"time"``. A metric of another file, such as ``"train.time"``, needs a step that both files have.
     step
         The key that tells the step; see `history`.
     align
-        How curves of one group are brought together; see `SeedGroups.aggregate`. By default ``"union"``, or
+        How the curves of one group are aligned; see `SeedGroups.aggregate`. By default ``"union"``, or
         ``"interpolate"`` if they were logged at different places.
     smooth
-        From 0 to less than 1: the weight of what came before in the moving average of each run. NaN and infinite
-        values stay what they are.
+        From 0 to less than 1: the weight of what came before in the moving average of each run. NaN and infinite values
+        stay as they are.
     logx, logy
         Whether the axes are logarithmic.
     max_points
-        Lines of more points are drawn by this many, which keep their ups and downs.
+        Lines with more points are reduced to this many, which keep their ups and downs.
     exclude
         Patterns of keys that do not matter although they vary; see `over`.
     palette
         The colours of `hue`: the name of one of matplotlib's colour maps, a list, or a colour for each value.
     order
-        The values of keys in the order that is wanted, such as ``{"model": ["vit", "mlp"]}``; others follow.
+        The wanted order of the values of keys, such as ``{"model": ["vit", "mlp"]}``; other values follow.
     labels
         Other names for keys, their values and the metric.
     width
         ``"column"`` or ``"page"`` of a paper, or a number of inches: a figure of that width, with small letters. By
         default, one for the screen.
     ax
-        Axes to draw into, a cell of a grid say; by default new ones.
+        Axes to draw into, such as a cell of a grid; by default new ones.
 
     Returns
     -------
     matplotlib.axes.Axes
-        With `col`, an array of them; with `row`, one with rows and columns.
+        With `col`, an array of axes; with `row`, an array with rows and columns.
 
     Raises
     ------
@@ -223,7 +223,7 @@ def _panels(look: Look, width: Width, sections: list[Section]) -> Array:
 
 
 def _label_outer(axes: Array) -> None:
-    """Leave the labels of axes to the pictures at the left, and to those below which there is none."""
+    """Label axes only on the pictures at the left, and on those that have none below them."""
     grid = axes.flat[0].get_gridspec()
     for at, axis in enumerate(axes.flat):
         if at % grid.ncols:

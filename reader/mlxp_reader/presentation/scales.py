@@ -28,11 +28,11 @@ class Scale:
     places
         The place of each value.
     is_joined
-        Whether a line may go through it: it is a number on a scale.
+        Whether a line may go through each value, because it is a number on a scale.
     is_log
         Whether the scale is logarithmic.
     ticks
-        The places that need a text, which are none if the numbers speak for themselves, and their texts.
+        The places that need a text, and their texts; there are none if the numbers speak for themselves.
     """
 
     places: Numbers
@@ -46,7 +46,7 @@ class Scale:
         return not self.is_joined.any() and bool(len(self.places))
 
     def heights(self) -> Numbers:
-        """Return the places as shares of the axis, from 0 to 1; all in the middle if there is one only."""
+        """Return the places as shares of the axis, from 0 to 1; all in the middle if there is only one."""
         return self.shares(self.places)
 
     def shares(self, places: Any) -> Numbers:
@@ -62,14 +62,14 @@ def scale(key: str, values: Sequence[Any], words: Words, log: bool | None = None
     Parameters
     ----------
     log
-        Whether the scale is logarithmic; by default it is where positive numbers span two decades.
+        Whether the scale is logarithmic; by default, it is if positive numbers span two decades.
     row
         Whether numbers stand in a row, too.
 
     Raises
     ------
     InvalidKeyError
-        If a logarithmic scale is wanted, and there are no positive numbers.
+        If a logarithmic scale is wanted, but there are no positive numbers.
     """
     different = list({rank(value): value for value in values}.values())
     numbers = [value for value in different if is_numeric([value]) and np.isfinite(value)]

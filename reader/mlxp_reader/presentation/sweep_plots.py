@@ -1,4 +1,4 @@
-"""What a number became in a sweep, along one key: means with error bars, a dot per run, or box plots."""
+"""How a number varies along one key of a sweep: means with error bars, a dot per run, or box plots."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,18 +60,18 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
     width: Width = None,
     ax: Any = None,
 ) -> Any:
-    """Draw what a number became along a key of the configuration, or over two keys as a heat map of means.
+    """Draw how a number varies along a key of the configuration, or over two keys as a heat map of means.
 
     Parameters
     ----------
     keys
-        One key, or two, for the rows and the columns of a heat map.
+        One key, or two keys for the rows and the columns of a heat map.
     value
         A statistic of a metric such as ``"test.acc.last"``, or a column of numbers.
     over
         The keys over which means are taken, such as ``"seed"``.
     hue
-        A key, or several, for whose values there is a colour each.
+        One or several keys, whose values have a colour each.
     band
         How far the error bars reach; see `plot_metric`.
     kind
@@ -79,7 +79,7 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
         numbers stand in a row.
     logx
         Whether the axis of the key is logarithmic; by default it is if positive numbers span two decades. None, NaN,
-        and what has no place on the axis stand beside it.
+        and values without a place on the axis stand beside it.
     logy
         Whether the axis of the number is logarithmic.
     exclude
@@ -200,8 +200,8 @@ def _draw_lost(axis: Any, sweep: Sweep, mine: Any, colour: Any, shift: float) ->
 class _Moved:
     """Moves what belongs to one hue aside, so that the bars of several hues stand beside each other.
 
-    In a row, that is by a part of a place; on a scale, by some points on the paper, so that the numbers stay what they
-    are.
+    In a row, it moves by a part of a place. On a scale, it moves by some points on the paper, so that the numbers stay
+    what they are.
     """
 
     def __init__(self, axis: Any, sweep: Sweep, shift: float) -> None:

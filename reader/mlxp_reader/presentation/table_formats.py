@@ -32,7 +32,7 @@ class Grid:
     rows
         What names each row: as many texts as there are in `corner`.
     title
-        What the table is of.
+        What the table shows.
     most
         How many runs a full cell stands for.
     """
@@ -61,12 +61,12 @@ class Grid:
 
     @property
     def note(self) -> str:
-        """What the mark of cells with fewer runs means; nothing if there are none."""
+        """What the mark of cells with fewer runs means; nothing if there are no such cells."""
         return f"fewer than {self.most} runs" if any(cell.has_fewer for row in self.cells for cell in row) else ""
 
 
 def shortened(grid: Grid, rows: int, columns: int) -> Grid:
-    """Return a table of so many rows and columns at most: the first and the last ones, with dots in between."""
+    """Return a table of at most so many rows and columns: the first and the last ones, with dots in between."""
     width = len(grid.values)
     grid = grid if len(grid.rows) <= rows else _without_rows(grid, max(1, min(rows, 10) // 2))
     if len(grid.columns) * width <= max(columns, 2 * width):
@@ -216,6 +216,6 @@ def _latex(text: str) -> str:
     >>> print(_latex("lr_1 & 50%"), _latex("-0.5 ± 0.1"))
     lr\_1 \& 50\% $-$0.5 $\pm$ 0.1
     """
-    # A line break would end the row, and an opening bracket after one be taken for its argument.
+    # A line break would end the row, and an opening bracket after one would be taken for its argument.
     escaped = "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
     return re.sub(r"(?<![\w-])-(?=[\d.])", "$-$", escaped).replace("[", "{[}").replace("]", "{]}")

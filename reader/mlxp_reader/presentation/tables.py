@@ -40,7 +40,7 @@ def check_format(tablefmt: Any) -> None:
     Raises
     ------
     InvalidKeyError
-        Which names those that there are.
+        If it does not; the message names the formats that there are.
     """
     from tabulate import tabulate_formats
 
@@ -54,13 +54,13 @@ def _default_columns(frame: Runs) -> list[str]:
 
 def _column(frame: Runs, name: str, tablefmt: str) -> list[Any]:
     column = named_column(frame, name, wants="anything")
-    # NaN among floats may be what was logged, or not; elsewhere it stands for what is missing.
+    # NaN among floats may have been logged or not; elsewhere it stands for a missing value.
     is_float = isinstance(column.dtype, np.dtype) and column.dtype.kind == "f"
     return [None if is_missing(value) and not is_float else _cell(value, tablefmt) for value in column.tolist()]
 
 
 def _digits(frame: Runs, name: str, column: list[Any]) -> str:
-    """Return the format of the numbers of a column: of a key, with as many digits as tell its values apart."""
+    """Return the format of the numbers of a column; for a key, it has as many digits as tell its values apart."""
     numbers = {value for value in column if isinstance(value, float) and not is_missing(value)}
     is_key = name in frame.columns
     return ".15g" if is_key and len({f"{number:g}" for number in numbers}) < len(numbers) else "g"
