@@ -183,12 +183,13 @@ def create_run_directory(parent: Path) -> RunDirectory:
     LogDirectoryError
         If `parent` cannot be created or written.
     """
-    try:
-        while not _create(parent / str(log_id := take_log_id(parent))):
-            pass
-    except OSError as error:
-        raise LogDirectoryError(f"cannot create a run's directory in {parent}: {error.strerror or error}") from error
-    return RunDirectory(parent / str(log_id))
+    while True:
+        path = parent / str(take_log_id(parent))
+        try:
+            if _create(path):
+                return RunDirectory(path)
+        except OSError as error:
+            raise LogDirectoryError(f"cannot create a run's directory in {parent}: {error.strerror or error}") from error
 
 
 def take_log_id(parent: Path) -> int:
