@@ -1,1 +1,1 @@
-"""What a person types: the commands ``mlxp`` and ``mlxpsub``, their output, and completion in a shell."""
+"""The commands that a person types, ``mlxp`` and ``mlxpsub``, with their output and shell completion."""

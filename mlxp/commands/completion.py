@@ -1,7 +1,7 @@
 """Tab completion of the commands, by argcomplete: options, and the names and ids of the runs in the log directory.
 
-A shell asks for completions by calling the command itself, which passes by here. Names are looked up in the reader's
-index as it is, since nobody waits for a directory to be read after the tab key.
+A shell asks for completions by calling the command itself, which then calls this module. Names come from the reader's
+index as it is, since nobody wants to wait for a directory to be read after pressing the tab key.
 """
 
 import argparse
@@ -13,11 +13,11 @@ from typing import Any
 from mlxp.run_directory.layout import CACHE_DIR, run_directories
 
 _FEW_RUNS = 100
-"""So many are read at once, if there is no index."""
+"""Without an index, names are read only from directories with at most this many runs."""
 
 
 def complete(parser: argparse.ArgumentParser) -> None:
-    """Answer the shell that asks for completions, and exit; do nothing if none asks."""
+    """Answer a shell that asks for completions, and exit; do nothing if no shell is asking."""
     if "_ARGCOMPLETE" not in os.environ:
         return
     try:

@@ -1,4 +1,4 @@
-"""What ``mlxp`` does about the jobs of runs: tell their status, show what they print, cancel and submit them again."""
+"""What ``mlxp`` does with the jobs of runs: shows their status and output, cancels them and submits them again."""
 
 import argparse
 import contextlib
@@ -33,7 +33,7 @@ def _runs(options: argparse.Namespace) -> list[RunState]:
 def _all_runs(options: argparse.Namespace, *, ask_all: bool = False) -> list[RunState]:
     if not options.logs.is_dir():
         raise LogDirectoryError(f"there is no directory {options.logs}; name the runs' directory with --logs")
-    # Absolute, since a job that is submitted again starts elsewhere.
+    # The path is absolute, since a job that is submitted again starts elsewhere.
     return run_states(options.logs.absolute(), ask_all=ask_all)
 
 
@@ -46,7 +46,7 @@ def _matching(runs: list[RunState], options: argparse.Namespace) -> list[RunStat
 
 
 def status(options: argparse.Namespace) -> int:
-    """Tell what became of the runs."""
+    """Show the status of the runs."""
     runs = _runs(options)
     if options.json:
         print(json.dumps([run.to_dict() for run in runs], indent=2))
@@ -67,7 +67,7 @@ def _first_line(text: str) -> str:
 
 
 def cancel(options: argparse.Namespace) -> int:
-    """Cancel the jobs of runs that wait or go on."""
+    """Cancel the jobs of waiting or running runs."""
     going_on = [run for run in _all_runs(options, ask_all=True) if run.has_live_job]
     runs = _matching(going_on, options)
     _refuse_to_cancel_others(runs, going_on)
@@ -100,7 +100,7 @@ def _jobs_by_scheduler(runs: list[RunState]) -> list[tuple[Scheduler, dict[str, 
 
 
 def _refuse_to_cancel_others(runs: list[RunState], going_on: list[RunState]) -> None:
-    """Raise an error if a job of `runs` also does others: it can only be cancelled as a whole."""
+    """Raise an error if a job of `runs` also does other runs, since it can only be cancelled as a whole."""
     jobs = {run.job_key for run in runs}
     sharing = [run for run in going_on if run.job_key in jobs and run.says is not Status.COMPLETE]
     others = [str(run.directory.log_id) for run in sharing if run not in runs]
@@ -113,14 +113,14 @@ def _refuse_to_cancel_others(runs: list[RunState], going_on: list[RunState]) -> 
 
 
 def _refuse_to_cancel_in_vain(runs: list[RunState]) -> None:
-    """Raise an error if a run may have another job by now: to cancel the one that is known would end nothing."""
+    """Raise an error if a run may have another job by now, since cancelling the known one would end nothing."""
     moved = [run for run in runs if run.may_have_moved]
     if moved:
         raise MLXPError(f"{moved[0].unknown_job}; nothing was cancelled, try again later")
 
 
 def output(options: argparse.Namespace) -> int:
-    """Print what a run has printed, until it has ended if it is followed."""
+    """Print the output of a run; if it is followed, keep printing until the run has ended."""
     directory = RunDirectory(options.logs / str(options.log_id))
     if not directory.path.is_dir():
         raise LogDirectoryError(f"there is no run {options.log_id} in {options.logs}")
@@ -145,7 +145,7 @@ def _followed(file: Path, directory: RunDirectory) -> Iterator[bytes]:
             state = run_states(directory.path.parent, [directory.log_id])[0]
             if opened is None and file.exists():
                 opened = files.enter_context(file.open("rb"))
-            # Read after the look at the state, so that what was printed last is not missed.
+            # The file is read after the state, so that the last output is not missed.
             if opened is not None:
                 yield opened.read()
             if not state.status.is_open:

@@ -1,8 +1,8 @@
 """The command ``mlxp``: looks at the runs in a log directory, and acts on their jobs.
 
-Here are its options and what it does about errors. What each verb does is in `mlxp.commands.table_and_plot`,
-`mlxp.commands.show_and_diff` and
-`mlxp.commands.jobs`, which are imported when they are called, so that help and completion need not wait for pandas.
+This module has its options and its handling of errors. The verbs themselves are in `mlxp.commands.table_and_plot`,
+`mlxp.commands.show_and_diff` and `mlxp.commands.jobs`. These modules are imported only when they are called, so that
+help and completion need not wait for pandas.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def _function(verb: str) -> Any:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what reads the command line."""
+    """Return the parser of the command line."""
     reading = argparse.ArgumentParser(
         prog="mlxp",
         description="Look at runs and act on their jobs.",
@@ -92,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Fills in the names of the statistics when a help is shown: only then is the reader imported for them."""
+    """Fills in the names of the statistics when a help text is shown; the reader is imported only then."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         text = action.help

@@ -1,4 +1,4 @@
-"""What ``mlxp rerun`` does: a run again, in a new run, and whether it gives the same."""
+"""What ``mlxp rerun`` does: repeats a run as a new run, and checks whether it gives the same results."""
 
 import argparse
 import re
@@ -19,7 +19,7 @@ _OVERRIDE = re.compile(r"(\+{1,2}|~)?[\w.@/-]+=(?!=)|~[\w.@/-]+$")
 
 
 def rerun(options: argparse.Namespace) -> int:
-    """Do each run again; return 1 if one could not be done, failed, or did not give the same."""
+    """Repeat each run; return 1 if one could not be done, failed, or did not give the same results."""
     ids, query, overrides = _taken_apart(options.words)
     sources = _sources(options.logs, ids, query)
     if not sources:
@@ -28,7 +28,7 @@ def rerun(options: argparse.Namespace) -> int:
 
 
 def _taken_apart(words: Sequence[str]) -> tuple[list[int], str, list[str]]:
-    """Return the ids, the query and the overrides among the words of a command."""
+    """Return the ids, the query and the overrides from the words of a command."""
     ids = [int(word) for word in words if word.isascii() and word.isdigit()]
     overrides = [word for word in words if _OVERRIDE.match(word)]
     queries = [word for word in words if word not in overrides and not (word.isascii() and word.isdigit())]
@@ -113,7 +113,7 @@ def _print_verdicts(source: RunDirectory, again: RunDirectory, verdicts: Sequenc
 
 
 def _record(again: RunDirectory, verdicts: Sequence[Verdict], holds: bool, options: argparse.Namespace) -> None:
-    """Write the verdict into the run's own file: it has ended, and we started it."""
+    """Write the verdict into the run's own file, which is safe since it has ended and we started it."""
     info = again.info()
     if info:
         different = {verdict.metric: verdict.where for verdict in verdicts if not verdict.holds}

@@ -1,4 +1,4 @@
-"""Queries about runs, as the reader understands them, with the status as the schedulers know it now."""
+"""Queries about runs in the reader's syntax, with the current status according to the schedulers."""
 
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ _STATUS = "info.status"
 
 
 class _WithStatus(Expression):
-    """An expression for which the status of a run is what is given here, by the run's id."""
+    """An expression that takes the status of each run from a mapping by the run's id."""
 
     def __init__(self, expression: Expression, status: Mapping[int, str]) -> None:
         self.expression = expression
@@ -27,7 +27,7 @@ class _WithStatus(Expression):
     def resolved(self, fields: Collection[str]) -> Expression:
         # A directory in which no run has started yet has no such field.
         with warnings.catch_warnings():
-            # Jobs are acted upon: what `not` turns around must not be a key that no run has.
+            # Jobs are acted on, so `not` must not negate a key that no run has.
             warnings.simplefilter("error", UserWarning)
             try:
                 return _WithStatus(self.expression.resolved({*fields, _STATUS}), self.status)
@@ -52,14 +52,14 @@ class _Parser:
 
 
 def matching(runs: Sequence[RunState], parent: Path, query: str) -> list[RunState]:
-    """Return those of the `runs` in `parent` that match a query of the reader.
+    """Return the `runs` in `parent` that match a query of the reader.
 
     Raises
     ------
     InvalidKeyError
-        If the query has a name that does not exist.
+        If the query uses a name that does not exist.
     SyntaxError
-        If it cannot be understood.
+        If the query cannot be understood.
     """
     reader = Reader(parent, parser=_Parser({run.directory.log_id: run.status for run in runs}))
     found = {int(log_id) for log_id in reader.filter(query)["info.logger.log_id"]}

@@ -1,4 +1,4 @@
-"""What ``mlxp`` shows of single runs: all about one of them, and what differs among a few."""
+"""What ``mlxp`` shows about single runs: everything about one, and the differences among a few."""
 
 import argparse
 import shlex
@@ -150,12 +150,12 @@ def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _statistics_told(values: dict[str, Any]) -> list[str]:
-    # Of what was logged, a last value may be NaN; of nothing, there is none.
+    # A metric that was logged may have NaN as its last value; one that was not logged has no last value.
     return [_told(value if values["count"] or name == "count" else _ABSENT) for name, value in values.items()]
 
 
 def _told(value: Any) -> str:
-    """Return a value as text: null, nan and what is not there are three things."""
+    """Return a value as text that tells null, nan and a missing value apart."""
     if value is _ABSENT or value is pd.NA:
         return "–"
     if value is None:
@@ -164,7 +164,7 @@ def _told(value: Any) -> str:
 
 
 def diff(options: argparse.Namespace) -> int:
-    """Tell what differs among runs."""
+    """Show the differences among runs."""
     log_ids = list(dict.fromkeys([options.log_id, *options.others]))
     if len(log_ids) < 2:
         raise MLXPError(f"run {options.log_id} is compared with itself; name two different runs")
@@ -182,11 +182,11 @@ def diff(options: argparse.Namespace) -> int:
 
 
 _ABSENT = object()
-"""What a run has where it has no such key, package or metric."""
+"""The value of a run that has no such key, package or metric."""
 
 
 def _compared(runs: "DataFrame", configs: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
-    """Yield what is compared: a name and each run's value."""
+    """Yield each thing that is compared: its name and each run's value."""
     for name in map(str, runs.columns):
         if name.startswith(("config.", *_CODE)) or name == "info.status":
             both = zip(runs[name].tolist(), configs, strict=True)
@@ -203,7 +203,7 @@ def _compared(runs: "DataFrame", configs: Sequence[Any]) -> Iterator[tuple[str, 
 
 
 def _missing(name: str, config: Any) -> Any:
-    """Return what a missing value stands for: a frame does not tell None from a key that is not there."""
+    """Return what a missing value stands for, since a frame does not tell None from a missing key."""
     found = {"config": config}
     for key in name.split("."):
         if not isinstance(found, dict) or key not in found:

@@ -1,4 +1,4 @@
-"""What ``mlxp`` shows of many runs: a table of them, and a picture of a metric."""
+"""What ``mlxp`` shows about many runs: a table of them, and a plot of a metric."""
 
 import argparse
 import csv
@@ -26,7 +26,7 @@ _DOTS_PER_INCH = 200
 
 
 def opened(logs: Path) -> Reader:
-    """Return the reader of a directory in which there are runs.
+    """Return the reader of a directory that contains runs.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def opened(logs: Path) -> Reader:
     """
     if not logs.is_dir():
         raise LogDirectoryError(f"there is no directory {logs}; name the runs' directory with --logs")
-    # Before the reader leaves its index in a directory that was named by mistake.
+    # This comes before the reader can leave its index in a directory that was named by mistake.
     if next(run_directories(logs), None) is None:
         raise LogDirectoryError(f"there are no runs in {logs}; name the runs' directory with --logs")
     return Reader(logs)
@@ -65,7 +65,7 @@ def table(options: argparse.Namespace) -> int:
 
 
 def _default_columns(runs: "DataFrame", order: dict[str, str]) -> dict[str, str]:
-    """Return the id, what varies, what the table is sorted by, and the status, by what their headings are."""
+    """Return the columns by heading: the id, what varies, what the table is sorted by, and the status."""
     # Runs that wait for their jobs have no status yet.
     ends = [name for name in (LOG_ID, STATUS) if name in runs.columns]
     names = list(dict.fromkeys([*ends[:1], *runs.diff(), *order.values(), *ends[1:]]))
@@ -94,7 +94,7 @@ def _print_values(heads: list[str], rows: Sequence[Sequence[Any]], form: str) ->
 
 
 def plot(options: argparse.Namespace) -> int:
-    """Draw a metric of the runs to a file."""
+    """Draw a metric of the runs and write the plot to a file."""
     os.environ["MPLBACKEND"] = "agg"  # there may be no display
     try:
         from mlxp_reader.presentation.plot_style import pyplot
@@ -123,7 +123,7 @@ def _check_format(path: Path) -> None:
 
 
 def _drawn(runs: "DataFrame", options: argparse.Namespace) -> Any:
-    """Return the figure, in which there is at least one line."""
+    """Return the figure, which has at least one line."""
     import numpy as np
 
     axes: Any = runs.plot_metric(

@@ -1,4 +1,4 @@
-"""What the command ``mlxp`` prints: colours where a person looks, JSON where a program reads, and one-line notices."""
+"""How the command ``mlxp`` prints: in colour for people, as JSON for programs, and with one-line notices."""
 
 import contextlib
 import json
@@ -36,12 +36,12 @@ def coloured(status: str, width: int = 0) -> str:
 
 
 def bold(text: str) -> str:
-    """Return a heading."""
+    """Return a heading in bold, where there are colours."""
     return f"\033[1m{text}\033[0m" if has_colours() else text
 
 
 def plain(value: Any) -> Any:
-    """Return a value of a run as JSON has it: what is missing, NaN and infinity are null.
+    """Return a value of a run in JSON's terms; missing values, NaN and infinity become null.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class _Formatter(logging.Formatter):
 
 @contextlib.contextmanager
 def notices_in_lines() -> Iterator[None]:
-    """Within this context, warnings and what is logged are one line each on the error stream, without their place."""
+    """Print warnings and log messages as one line each on the error stream, without their place in the code."""
 
     def show(message: Warning | str, *_: object) -> None:
         print(f"mlxp: {printable(str(message))}", file=sys.stderr)

@@ -1,1 +1,1 @@
-"""Runs and their jobs: run directories are submitted, asked after, cancelled and submitted again."""
+"""Runs and their jobs: submits run directories, asks for their status, cancels them and submits them again."""

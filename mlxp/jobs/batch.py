@@ -1,4 +1,4 @@
-"""The runs of one submission, from their directories to their jobs; one that was cut short is taken up again."""
+"""Takes the runs of one submission from directories to jobs, and resumes a submission that was cut short."""
 
 import contextlib
 import itertools
@@ -22,7 +22,7 @@ from mlxp.run_directory.locks import LockedError, locked
 from mlxp.run_directory.status import Status
 
 _UNFINISHED = "unfinished"
-"""Name of the file that is there as long as a submission is under way, beside what else belongs to it."""
+"""Name of the file that marks a submission as under way; it lies beside the submission's other files."""
 
 
 class Batch:
@@ -61,7 +61,7 @@ class Batch:
             self.submissions.append(done or self.submitter.prepare(number, self.name, self.packing))
 
     def prepared(self) -> list[Submission]:
-        """Return the runs that are to be submitted, in the directories that they would get now; create nothing."""
+        """Return the runs to submit, in the directories that they would get now, without creating anything."""
         new_ids = {parent: itertools.count(next_log_id(parent)) for parent in self.submitter.parents}
         found = []
         for number, (_, run) in enumerate(self.submitter.plan.runs):
@@ -74,17 +74,17 @@ class Batch:
         return [one for one in found if one.status is not Status.SUBMITTED]
 
     def shares(self, missing: Sequence[Submission]) -> list[list[list[Submission]]]:
-        """Return what goes into each submission: its jobs, and of each job the runs."""
+        """Return the jobs of each submission, each as a list of its runs."""
         return self.packing.shares(self.submitter.scheduler, missing)
 
     def script_of(self, jobs: list[list[Submission]]) -> tuple[Path, str]:
-        """Return the path and the text of the script that is handed over for these jobs."""
+        """Return the path and the text of the script that is submitted for these jobs."""
         order = Order(self.submitter.scheduler, jobs, self.packing, self.name)
         first = order.runs[0]
         return order.script, order.script_text(self.submitter.script_for(first.content["number"], first.directory))
 
     def submit(self, before_each: Callable[[], None], told: Callable[[Submission, str], None]) -> None:
-        """Submit the jobs one after another; `told` is called with each run, and why it has no job, if so."""
+        """Submit the jobs one by one; call `told` with each run and the reason if it has no job."""
         searches: dict[str, Search] = {}
         for jobs in self.shares([one for one in self.submissions if one.status is not Status.SUBMITTED]):
             before_each()
@@ -113,7 +113,7 @@ def submit_jobs(
     force: bool = False,
     begin: Callable[[Submission], None] = lambda _: None,
 ) -> dict[int, str]:
-    """Submit those of an order's runs that have no job, and return why some still have none, by their ids.
+    """Submit the runs of an order that have no job, and return by id why some still have none.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def submit_jobs(
     searches, force
         See `settle`.
     begin
-        Called with each run as it is on disk now, once nobody else can change that.
+        Called with the current state of each run on disk, once no other process can change it.
     """
     runs = order.runs
     problems: dict[int, str] = {}
@@ -159,12 +159,12 @@ def _hand_over(order: Order, problems: dict[int, str]) -> None:
 
 @contextlib.contextmanager
 def alone(submitter: Submitter) -> Iterator[None]:
-    """Within this context, no other process submits the same; that is what a command given twice would do.
+    """Keep other processes from submitting the same runs within this context, as a command given twice would.
 
     Raises
     ------
     LockedError
-        If another process does.
+        If another process is submitting them.
     """
     folders = [parent / SWEEPS_DIR for parent in submitter.parents]
     try:
@@ -182,7 +182,7 @@ def alone(submitter: Submitter) -> Iterator[None]:
 
 
 def _unfinished(submitter: Submitter) -> list[str]:
-    """Return the names of earlier submissions that were the same and were cut short."""
+    """Return the names of earlier, identical submissions that were cut short."""
     digest = submitter.digest
     marks = [mark for parent in submitter.parents for mark in (parent / SWEEPS_DIR).glob(f"*/{_UNFINISHED}")]
     return sorted({mark.parent.name for mark in marks if mark.read_text(encoding="utf-8") == digest})
@@ -195,5 +195,5 @@ def _runs_of(submitter: Submitter, name: str) -> list[Submission]:
 
 
 def new_name() -> str:
-    """Return a name for a submission, which begins with the time."""
+    """Return a name for a submission; it begins with the time."""
     return f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"

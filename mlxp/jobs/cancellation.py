@@ -12,10 +12,10 @@ _SECONDS = 300.0
 
 
 def cancel(scheduler: Scheduler, job_ids: Mapping[str, list[Submission]]) -> str | None:
-    """Cancel jobs, each with the runs that it does, and return what is said against it, if anything.
+    """Cancel jobs, given with the runs that each one does, and return the scheduler's complaint, if any.
 
-    That they are cancelled is written down before: a scheduler may start a job again that it is told to end at the same
-    time, and its run stops then.
+    The cancellation is recorded first: a scheduler may restart a job just as it is told to end it, and the run then
+    stops by itself.
     """
     if not scheduler.cancel:
         return f"{scheduler.name} has no command that cancels jobs"

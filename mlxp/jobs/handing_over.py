@@ -1,8 +1,8 @@
-"""Hands jobs over to a scheduler so that each run gets one job per attempt, whatever dies in between.
+"""Hands jobs over to a scheduler so that each run gets one job per attempt, whichever process dies in between.
 
-What is wanted is on the disk, with a token, before the scheduler is called; the token is a part of the job's name. So
-whoever comes later can look for the job: it is there, and its id is written down; it cannot be there, and is submitted;
-or nobody can know, and the user decides.
+The request is on disk, with a token, before the scheduler is called, and the token is part of the job's name. A later
+process can therefore look for the job. If the job exists, its id is recorded. If it cannot exist, it is submitted. If
+there is no way to know, the user decides.
 """
 
 import re
@@ -27,7 +27,7 @@ _UNCLEAR = re.compile(
     r"time[ds]?[ -]?out|receiv|\bsend|sent\b|contact|connect|communicat|temporar|zero bytes|try again|broken pipe",
     re.IGNORECASE,
 )
-"""What schedulers say when they have lost their server on the way, which may have done what it was asked for."""
+"""What schedulers say when they lose contact with their server, which may still have done what it was asked."""
 
 _POLL = 1.0
 
@@ -37,14 +37,14 @@ class JobInDoubtError(JobSubmissionError):
 
 
 def hand_over(order: Order) -> None:
-    """Submit an order, whose runs this process owns, and record what comes of it.
+    """Submit an order whose runs this process owns, and record the outcome.
 
     Raises
     ------
     JobSubmissionError
-        If the scheduler does not accept it; that is recorded.
+        If the scheduler refuses the order; the refusal is recorded.
     JobInDoubtError
-        If that is not known; it is on disk that it was asked for.
+        If it is not known whether the scheduler accepted it; the request is recorded on disk.
     """
     order.write_script()
     token = new_token()
@@ -77,7 +77,7 @@ def hand_over(order: Order) -> None:
 
 
 def _answer(order: Order, command: Sequence[str]) -> tuple[list[str], str, bool]:
-    """Return the ids that the scheduler gives, what it says against it, and whether it says so clearly."""
+    """Return the ids that the scheduler gives, its complaint, and whether the complaint is a clear refusal."""
     given = order.script.read_bytes() if order.scheduler.script_is_input else None
     try:
         answer = run_program(
@@ -85,7 +85,7 @@ def _answer(order: Order, command: Sequence[str]) -> tuple[list[str], str, bool]
         )
     except ProgramError as error:
         return [], str(error), not error.was_started
-    # Whatever the exit code: an id that is printed is that of a job.
+    # A printed id belongs to a job, whatever the exit code.
     ids = order.scheduler.job_id.findall(answer.output)
     return ids, answer.complaint, answer.code > 0 and _UNCLEAR.search(answer.complaint) is None
 
@@ -99,18 +99,18 @@ def _record(run: Submission, ids: Sequence[str], problem: str) -> None:
 
 
 def settle(run: Submission, searches: dict[str, Search], *, force: bool = False, is_patient: bool = True) -> None:
-    """Find out, of a run in doubt that this process owns, whether it has a job, and record that.
+    """Find out whether a run in doubt that this process owns has a job, and record the answer.
 
     Parameters
     ----------
     run
         The run.
     searches
-        What was found so far, by token; an array has one.
+        The results of earlier searches, by token; all tasks of an array share one token.
     force
-        Whether the user has decided that there is none, where nobody can know.
+        Whether the user has decided that there is no job where there is no way to know.
     is_patient
-        Whether to look again until a job that was asked for a moment ago would be found for sure.
+        Whether to keep looking until even a job requested a moment ago would certainly be found.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def _doubt(run: Submission, search: Search) -> str:
 
 
 def look_up(run: Submission, *, is_patient: bool) -> Search:
-    """Look for the job of a run by its token, again and again until it would be found for sure if `is_patient`."""
+    """Look for the job of a run by its token; if `is_patient`, keep looking until it would certainly be found."""
     find, settles = run.scheduler.find, run.scheduler.settles
     if find is None or run.token is None:
         return Search(words="there is no command that looks for a job by its name")
@@ -153,16 +153,16 @@ def look_up(run: Submission, *, is_patient: bool) -> Search:
         youngest, oldest = _ages(run)
         try:
             search = find(run.token, oldest)
-        except Exception as error:  # noqa: BLE001 - an answer that is not understood says nothing
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be understood proves nothing
             search = Search(words=f"what it says is not understood: {error}")
-        # One answer without the job proves nothing: a server takes what it is asked in any order.
+        # One answer without the job proves nothing: a server may handle requests in any order.
         if search.ids or not is_patient or youngest >= settles:
             return search
         time.sleep(min(_POLL, settles - youngest))
 
 
 def _ages(run: Submission) -> tuple[float, float]:
-    """Return how long ago the job was asked for, at least and at most, in seconds: clocks of two computers differ."""
+    """Return how many seconds ago the job was requested, at least and at most: clocks of two computers differ."""
     by_file = server_time(run.directory.metadata) - run.directory.submission_file.stat().st_mtime
     asked_at = run.content.get("submitted_at")
     by_clock = time.time() - datetime.fromisoformat(asked_at).timestamp() if asked_at else by_file
@@ -170,6 +170,6 @@ def _ages(run: Submission) -> tuple[float, float]:
 
 
 def new_token() -> str:
-    """Return a word that no other job has in its name, and that every scheduler takes: a letter, then more."""
+    """Return a word that no other job has in its name and that every scheduler accepts; it starts with a letter."""
     letters = string.ascii_lowercase
     return secrets.choice(letters) + "".join(secrets.choice(letters + string.digits) for _ in range(7))

@@ -1,4 +1,4 @@
-"""The options of a job: its name, where its output goes, its shell, as each scheduler spells them."""
+"""The options of a job as each scheduler spells them: its name, its output files and its shell."""
 
 import re
 import shutil
@@ -19,7 +19,7 @@ def header_lines(scheduler: Scheduler, name: str, stdout: Path, stderr: Path, *,
 
 
 def option_values(scheduler: Scheduler, name: str, stdout: Path, stderr: Path, shell: str) -> dict[str, str]:
-    """Return what stands for the ``{names}`` in the options of a job."""
+    """Return the values that replace the ``{names}`` in the options of a job."""
     files = {"stdout": str(stdout), "stderr": str(stderr)}
     for plain, escaped in scheduler.escaped_in_output:
         files = {key: path.replace(plain, escaped) for key, path in files.items()}
@@ -38,25 +38,25 @@ def filled(text: str, values: dict[str, str]) -> str:
 
 
 def job_name(directory: RunDirectory) -> str:
-    """Return what a run's job is called where the scheduler allows it: ``logs/1``."""
+    """Return the name of a run's job, where the scheduler allows it: ``logs/1``."""
     return f"{directory.path.parent.name}/{directory.path.name}"
 
 
 def shell_path(interpreter: Sequence[str]) -> str:
-    """Return the path of the shell that a script is written for, without ``env`` and options."""
+    """Return the path of a script's shell, without ``env`` and options."""
     word = next((word for word in interpreter if Path(word).name not in {"env", "-S"}), "/bin/bash")
     return shutil.which(word) or word
 
 
 def task_variable(scheduler: Scheduler) -> str | None:
-    """Return the variable in which a task of an array finds its number; None if that is not known."""
+    """Return the variable that holds the number of an array's task; None if it is not known."""
     others = {"PBS": "PBS_ARRAYID", "MWM": "MOAB_JOBARRAYINDEX", "OAR": "OAR_ARRAY_INDEX"}
     known = scheduler.array.task_variable if scheduler.array is not None else ""
     return known or others.get(scheduler.name)
 
 
 def tasks_of(option: str) -> str:
-    """Return the numbers of an array's tasks as a shell's loop has them, from the option that asks for the array.
+    """Return an array's task numbers, in the form a shell loop takes, from the option that requests the array.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""One call of a scheduler's command: which script it hands over, by which words, and which ids come back.
+"""One call of a scheduler's command: the script that it submits, its words, and the ids that it returns.
 
-Where a job does several runs, or is one task of an array, a small script finds on its line of a list which runs are its
-own, and starts the script of each.
+Where a job does several runs, or is one task of an array, a small script reads the job's own runs from its line of a
+list, and starts the script of each.
 """
 
 import os
@@ -38,9 +38,9 @@ class Order:
     Attributes
     ----------
     jobs
-        The runs of each job; of an array, a job is a task.
+        The runs of each job; in an array, each job is a task.
     packing
-        How the runs were put into them.
+        How the runs were put into the jobs.
     batch
         The name of the folder, beside the runs, for scripts that start several of them.
     """
@@ -52,18 +52,18 @@ class Order:
 
     @property
     def runs(self) -> list[Submission]:
-        """All of its runs."""
+        """All runs of the order."""
         return [run for job in self.jobs for run in job]
 
     @property
     def name(self) -> str:
-        """What the job is called where the scheduler allows it: ``logs/1``, ``logs/1-8``."""
+        """The name of the job, where the scheduler allows it: ``logs/1``, ``logs/1-8``."""
         first, last = self.runs[0].directory, self.runs[-1].directory
         return job_name(first) if self._is_single else f"{job_name(first)}-{last.log_id}"
 
     @property
     def array(self) -> Array | None:
-        """The array that the jobs are tasks of; None if they are none."""
+        """The array whose tasks the jobs are; None if they are not tasks."""
         return self.packing.array_of(self.scheduler)
 
     @property
@@ -72,7 +72,7 @@ class Order:
 
     @property
     def script(self) -> Path:
-        """The script that is handed over."""
+        """The script that is submitted."""
         first = self.runs[0].directory
         if self._is_single:
             return first.script
@@ -80,14 +80,14 @@ class Order:
 
     @property
     def output(self) -> tuple[Path, Path]:
-        """Where the job writes what it prints, and its errors."""
+        """The files for the job's standard output and standard error."""
         if self._is_single:
             directory = self.runs[0].directory
             return directory.stdout, directory.stderr
         return self.script.with_suffix(".stdout"), self.script.with_suffix(".stderr")
 
     def script_text(self, script_of_first_run: str) -> str:
-        """Return the text of the script; its head is that of the first run's, with the user's options."""
+        """Return the text of the script; its head comes from the first run's script, with the user's options."""
         if self._is_single:
             return script_of_first_run
         shebang, *head = script_of_first_run.partition("\n\n")[0].split("\n")
@@ -101,7 +101,7 @@ class Order:
         return "\n".join([shebang, *own, *head[len(own) :]]) + "\n" + body
 
     def write_script(self) -> None:
-        """Write the script, and beside it what it reads; that of a single run is there already."""
+        """Write the script, and beside it the files it reads; the script of a single run exists already."""
         if self._is_single:
             return
         paths = [[str(run.directory.path) for run in job] for job in self.jobs]
@@ -127,7 +127,7 @@ class Order:
             position = words.index(self.array.replaces)
             words = [*words[:position], *words[position + 2 :]]
         script = [] if self.scheduler.script_is_input else [f"./{self.script.name}"]
-        # Relative, since not every scheduler can take a path with spaces.
+        # The path is relative, since not every scheduler accepts a path with spaces.
         return [*(filled(word, values) for word in [*words, *self._array_option(name)]), *script]
 
     def _array_option(self, name: str) -> list[str]:
@@ -149,20 +149,20 @@ class Order:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the command."""
-        # A job that inherits it must not take itself for another run, nor plan. OAR believes PWD.
+        # A job that inherits it must neither take itself for another run nor run in plan mode. OAR trusts PWD.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLXP_")}
         return {**inherited, "PWD": str(self.script.parent)}
 
 
 def job_id_of(scheduler: Scheduler, ids: Sequence[str], task: int | None) -> str | None:
-    """Return the id of one job among those that came of a submission; None if it is not among them.
+    """Return the id of one job from the ids that a submission returned; None if it is not among them.
 
     Parameters
     ----------
     scheduler, ids
-        Who gave which ids; of most arrays, one for the whole.
+        The scheduler and the ids that it gave; most arrays have a single id.
     task
-        Which task of an array it is, from 0; None if it is no task.
+        The number of the array's task, from 0; None if the job is not a task.
     """
     if task is None or scheduler.array is None:
         return ids[0] if ids else None
@@ -172,6 +172,6 @@ def job_id_of(scheduler: Scheduler, ids: Sequence[str], task: int | None) -> str
 
 
 def _line_of_task(array: Array) -> str:
-    """Return what the shell takes for the number of the line, from 1, that a task finds its runs on."""
+    """Return the shell expression for the number of the line, from 1, that lists a task's runs."""
     task = "$1" if array.task_is_argument else f"${array.task_variable}"
     return task if array.first == 1 else f"$(({task} - {array.first} + 1))"

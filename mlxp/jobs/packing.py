@@ -1,4 +1,4 @@
-"""How runs are put into jobs: one each, several after one another, or as the tasks of arrays."""
+"""How runs are put into jobs: one per job, several in a row, or as the tasks of arrays."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ class Packing:
     Attributes
     ----------
     per_job
-        How many runs a job does one after another.
+        How many runs each job does, one after another.
     array
         Whether the jobs are tasks of arrays, where the scheduler has arrays.
     at_once
@@ -29,7 +29,7 @@ class Packing:
     at_once: int | None = None
 
     def notes(self, scheduler: Scheduler) -> list[str]:
-        """Return what the scheduler cannot do of this, for the user to know."""
+        """Return notes for the user on what the scheduler cannot do of this packing."""
         if not self.array:
             return []
         if scheduler.array is None:
@@ -43,7 +43,7 @@ class Packing:
         return []
 
     def words(self, scheduler: Scheduler, submissions: int, jobs: int) -> str:
-        """Return how runs become jobs.
+        """Return a description of how runs become jobs.
 
         Examples
         --------
@@ -60,25 +60,25 @@ class Packing:
         return f"{shape}, as tasks of {submissions} array{'s' * (submissions != 1)}{limit}"
 
     def array_of(self, scheduler: Scheduler) -> Array | None:
-        """Return the scheduler's kind of array, if the jobs are tasks of arrays."""
+        """Return the scheduler's kind of array if the jobs are tasks of arrays."""
         return scheduler.array if self.array else None
 
     def is_single(self, scheduler: Scheduler) -> bool:
-        """Tell whether each run gets a job of its own, which is no task of an array."""
+        """Tell whether each run gets a job of its own that is not a task of an array."""
         return self.per_job == 1 and self.array_of(scheduler) is None
 
     def shares(self, scheduler: Scheduler, runs: Sequence[Item]) -> list[list[list[Item]]]:
-        """Return what goes into each submission: its jobs, and of each job the runs."""
+        """Return the jobs of each submission, each as a list of its runs."""
         array = self.array_of(scheduler)
         return _cut(_cut(runs, self.per_job), _largest_array(array) if array is not None else 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is written about it, so that a run can be submitted again in the same way."""
+        """Return what is recorded about the packing, so that a run can be submitted again in the same way."""
         return asdict(self)
 
     @classmethod
     def of(cls, written: Any) -> "Packing":
-        """Return the packing that was written; single jobs where nothing was, as by versions before 2.0.0."""
+        """Return the recorded packing, or single jobs if there is no record, as in versions before 2.0.0."""
         known = written if isinstance(written, dict) else {}
         return cls(known.get("per_job") or 1, bool(known.get("array")), known.get("at_once"))
 

@@ -1,4 +1,4 @@
-"""Submits runs again, in their directories: those that have no job, and those whose job is over."""
+"""Submits runs again, in their directories, if they have no job or their job is over."""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 def resubmit(
     runs: Iterable[RunState], before_each: Callable[[], None], *, force: bool = False, accept_changes: bool = False
 ) -> Iterator[tuple[int, Submission | None, str]]:
-    """Submit runs again, as they were put into jobs, and yield of each its id, its submission, and why it has no job.
+    """Submit runs again, packed as before; for each, yield its id, its submission, and why it has no job.
 
     Parameters
     ----------
     runs
-        The runs, with what their scheduler says.
+        The runs, with the answers of their scheduler.
     before_each
-        Called before each call of a scheduler's command.
+        Called before each scheduler command.
     force
-        Whether to submit those also that are COMPLETE, and those of which nobody can know whether they have a job.
+        Whether to submit also COMPLETE runs, and runs for which there is no way to know whether they have a job.
     accept_changes
-        Whether they may run another configuration than the one that is recorded.
+        Whether the runs may use another configuration than the recorded one.
     """
     good: list[Submission] = []
     for run in runs:
@@ -66,7 +66,7 @@ def _seen(one: Submission) -> tuple[object, ...]:
 
 
 def _beginning(seen: Mapping[int, tuple[object, ...]], *, accept_changes: bool) -> Callable[[Submission], None]:
-    """Return what begins the next attempt of runs that have had a job, if they still are what was `seen` of them."""
+    """Return a function that begins the next attempt of a run that has had a job, if it is still as it was `seen`."""
 
     def begin(one: Submission) -> None:
         if _seen(one) != seen[one.directory.log_id]:
@@ -80,7 +80,7 @@ def _beginning(seen: Mapping[int, tuple[object, ...]], *, accept_changes: bool) 
 
 
 def _begin_attempt(submission: Submission, *, accept_changes: bool) -> None:
-    """Keep what the last attempt printed, as ``log.stdout.1``, and write down that there is another one."""
+    """Keep the output of the last attempt, as ``log.stdout.1``, and record that there is another attempt."""
     content, attempt = submission.content, submission.attempt
     for file in (submission.directory.stdout, submission.directory.stderr):
         if file.exists():
@@ -89,7 +89,7 @@ def _begin_attempt(submission: Submission, *, accept_changes: bool) -> None:
     if accept_changes and recorded.exists():
         shutil.copyfile(recorded, recorded.with_name(f"{recorded.name}.{attempt}"))
     facts = {name: content.get(name) for name in ("scheduler_job_id", "submitted_at", "verdict")}
-    # The program counts its attempts itself, those that the scheduler started again included.
+    # The program counts its attempts itself, including those that the scheduler restarted.
     begun = submission.directory.info().get("attempt") or attempt
     submission.write(
         status=Status.PREPARED,

@@ -1,6 +1,7 @@
-"""What became of runs: their own word, what their submitter wrote, and what the scheduler says, brought together.
+"""The status of runs, from what they, their submitter and the scheduler say.
 
-A run's own last word counts. Where it cannot have said it, the scheduler is asked; what is not known is not dead.
+The last status that a run has written itself counts. Where the run may have been unable to write it, the scheduler is
+asked. A run whose state is unknown is not taken for dead.
 """
 
 import contextlib
@@ -24,16 +25,16 @@ from mlxp.scheduler import SCHEDULERS, scheduler_named
 
 @dataclass
 class RunState:
-    """One run, its status and the reason for it.
+    """A run, its status and the reason for it.
 
     Attributes
     ----------
     status
-        What became of it, all things considered.
+        The status of the run, all things considered.
     reason
-        Why, where the status does not say it all.
+        The reason, where the status alone does not explain it.
     job
-        What its scheduler says of its job, now or before; None if it was not asked.
+        What the scheduler says about the run's job, now or earlier; None if it was not asked.
     """
 
     directory: RunDirectory
@@ -45,28 +46,28 @@ class RunState:
 
     @property
     def submitted(self) -> dict[str, Any]:
-        """What its submitter wrote; nothing if it was not submitted."""
+        """What the submitter wrote about the run; empty if it was not submitted."""
         return self.submission.content if self.submission is not None else {}
 
     @property
     def says(self) -> Status | None:
-        """What the run itself says of its present attempt; None if that has not begun."""
+        """What the run itself says about its current attempt; None if that has not begun."""
         return own_word(self.info, self.submitted)
 
     @property
     def has_job(self) -> bool:
-        """Whether a scheduler has accepted a job for it."""
+        """Whether a scheduler has accepted a job for the run."""
         return self.submission is not None and self.submission.status is Status.SUBMITTED
 
     @property
     def is_open(self) -> bool:
         """Whether only the scheduler can tell more about the run."""
-        # A scheduler may start a run again that it has ended itself, or that has asked for it.
+        # A scheduler may restart a run that it has ended itself, or that has requested a restart.
         return self.has_job and self.says is not Status.COMPLETE and not verdict(self.info, self.submitted)
 
     @property
     def has_live_job(self) -> bool:
-        """Whether its job is not over, as far as is known: it waits, goes on, or cannot be asked about."""
+        """Whether the job is, as far as is known, not over: it waits, runs, or cannot be asked about."""
         if self.job is None or not self.has_job:
             return False
         if self.job.phase is Phase.UNKNOWN:
@@ -75,19 +76,19 @@ class RunState:
 
     @property
     def job_id(self) -> str | None:
-        """The scheduler's id of the run's job: of the latest one, where the scheduler has replaced it."""
+        """The scheduler's id of the run's job; of the latest one if the scheduler has replaced it."""
         if self.job is not None and self.job.successor is not None:
             return self.job.successor
         return self.submission.job_id if self.submission else None
 
     @property
     def scheduler_name(self) -> str | None:
-        """The name of the scheduler that the run was submitted to; None if it was not."""
+        """The name of the scheduler that the run was submitted to; None if it was not submitted."""
         return str(self.submission.content["scheduler"]) if self.submission else None
 
     @property
     def may_have_moved(self) -> bool:
-        """Whether the scheduler may have replaced the run's job by another one, and cannot be asked by which."""
+        """Whether the scheduler may have replaced the run's job and cannot be asked which job replaced it."""
         known = SCHEDULERS.get(self.scheduler_name or "")
         is_unknown = self.job is not None and self.job.phase is Phase.UNKNOWN
         return is_unknown and known is not None and known.restarts_as_another_job
@@ -100,11 +101,11 @@ class RunState:
 
     @property
     def job_key(self) -> tuple[str, str | None] | None:
-        """What the job of this run has in common with that of another one if both are the same."""
+        """A key that two runs share if the same job does both."""
         return (self.scheduler_name, self.job_id) if self.scheduler_name else None
 
     def obstacle_to_resubmission(self, *, force: bool) -> str | None:
-        """Return why the run cannot be submitted again; None if it can."""
+        """Return the reason why the run cannot be submitted again; None if it can."""
         if self.submission is None:
             return "it was not submitted by mlxpsub"
         if self.status.is_open:
@@ -120,7 +121,7 @@ class RunState:
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what programs may want to know."""
+        """Return the facts about the run that other programs may need."""
         return {
             "log_id": self.directory.log_id,
             "log_dir": str(self.directory.path),
@@ -132,18 +133,18 @@ class RunState:
 
 
 def run_states(parent: Path, log_ids: Iterable[int] | None = None, *, ask_all: bool = False) -> list[RunState]:
-    """Return the runs in `parent` with what became of them.
+    """Return the runs in `parent` with their status.
 
-    What a scheduler says for the last time of a job is written down on the way.
+    A scheduler's final answer about a job is recorded along the way.
 
     Parameters
     ----------
     parent
         The log directory.
     log_ids
-        The ids of those to return; by default all.
+        The ids of the runs to return; by default, all runs.
     ask_all
-        Whether to ask the schedulers also about jobs whose runs have said their last word.
+        Whether to ask the schedulers also about jobs whose runs have written their final status.
     """
     wanted = None if log_ids is None else set(log_ids)
     directories = [one for one in run_directories(parent) if wanted is None or one.log_id in wanted]
@@ -163,7 +164,7 @@ def run_states(parent: Path, log_ids: Iterable[int] | None = None, *, ask_all: b
 
 
 def _settle(submission: Submission, searches: dict[str, Search]) -> None:
-    # Whoever is submitting it at this moment knows better; where nobody can know, it stays in doubt.
+    # A process that is submitting it right now knows better; where there is no way to know, it stays in doubt.
     with contextlib.suppress(MLXPError, OSError), owned([submission], "looks for the job"):
         submission.refresh()
         settle(submission, searches, is_patient=False)
@@ -182,13 +183,13 @@ def _ask_schedulers(runs: Sequence[RunState]) -> None:
 
 
 _MOST_IDS = 1000
-"""Ids in one question; a word of a command has a largest length."""
+"""How many ids one question may hold, since the length of a command's word is limited."""
 
 
 def _states(scheduler: str, job_ids: Sequence[str]) -> Mapping[str, JobState]:
     try:
         ask = scheduler_named(scheduler).state
-    except InvalidSchedulerError:  # of a plugin that was not given
+    except InvalidSchedulerError:  # the scheduler's plugin was not given
         return {}
     if ask is None:
         return {}
@@ -197,13 +198,13 @@ def _states(scheduler: str, job_ids: Sequence[str]) -> Mapping[str, JobState]:
         some = job_ids[start : start + _MOST_IDS]
         try:
             found |= ask(some)
-        except Exception as error:  # noqa: BLE001 - an answer that is not understood must not hide the runs
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be understood must not hide the runs
             found |= dict.fromkeys(some, JobState(Phase.UNKNOWN, f"what is not understood: {error}"))
     return found
 
 
 def _write_verdict(run: RunState) -> None:
-    """Write down what the scheduler has said for the last time of a job, if that is new, and nobody else writes."""
+    """Record the scheduler's final answer about a job, if it is new and no other process is writing."""
     job, submission = run.job, run.submission
     if job is None or submission is None or verdict(run.info, run.submitted):
         return
@@ -214,7 +215,7 @@ def _write_verdict(run: RunState) -> None:
     if not is_last or run.says is Status.COMPLETE:
         return
     heard = {"phase": phase.value, "reason": reason, "words": job.words, "begun": begun(run.info), "heard_at": now()}
-    # What was asked about stays what is known here: whoever has submitted the run since must be noticed later.
+    # The object keeps the state that was asked about, so that a later submission by another process is noticed.
     with contextlib.suppress(MLXPError, OSError), owned([submission], "writes what became of the job"):
         current = Submission.of(run.directory)
         seen = (submission.attempt, submission.job_id, begun(run.info))
@@ -251,7 +252,7 @@ def _status_with_job(run: RunState, job: JobState) -> tuple[Status, str]:
 
 
 def _has_started_again(run: RunState, job: JobState) -> bool:
-    """Tell whether the job was started after the run had ended, so that the run is about to begin again."""
+    """Tell whether the job started after the run had ended, so that the run is about to begin again."""
     ended_at = run.info.get("ended_at")
     if job.started_at is None or not ended_at or run.says is None or run.says.is_under_way:
         return False
@@ -303,7 +304,7 @@ def _status_of_unstarted(run: RunState, job: JobState, scheduler: str) -> tuple[
 
 
 def _stderr(run: RunState) -> str:
-    """Return where to look for errors; what a task of an array says before its run starts goes elsewhere."""
+    """Return where to look for errors; the output of an array's task goes elsewhere until its run starts."""
     stderr = str(run.directory.stderr)
     if run.submission is None or run.directory.stderr.exists():
         return stderr

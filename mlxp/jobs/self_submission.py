@@ -1,7 +1,7 @@
 """Submits the runs of a program by its own settings: ``python main.py mlxp.use_scheduler=true optimizer.lr=1,2``.
 
-The settings under ``mlxp.scheduler`` say what a user's script for mlxpsub would say. From them that script is made, and
-everything else is as for a script that mlxpsub has executed in plan mode, except that nothing is executed for it.
+The settings under ``mlxp.scheduler`` say what a user's script for mlxpsub would say. The script is made from them.
+Everything else is as for a script that mlxpsub has executed in plan mode, except that nothing is executed for it.
 """
 
 import os
@@ -29,16 +29,16 @@ def submit_planned(runs: Sequence[PlannedRun], settings: SchedulerSettings) -> i
     Parameters
     ----------
     runs
-        What the command line of this process asks for.
+        The runs that the command line of this process asks for.
     settings
         The settings under ``mlxp.scheduler``.
 
     Raises
     ------
     InvalidSchedulerError
-        If the scheduler cannot be used here, or if this process is one of its jobs, which shall not submit others.
+        If the scheduler cannot be used here, or if this process is one of its jobs, which must not submit others.
     InvalidConfigFileError
-        If the settings make no script.
+        If the settings do not make a script.
     """
     scheduler = scheduler_named(settings.name)
     _refuse_in_a_job(scheduler)
@@ -61,7 +61,7 @@ def _refuse_in_a_job(scheduler: Scheduler) -> None:
 
 
 def _plan(runs: Sequence[PlannedRun], settings: SchedulerSettings, scheduler: Scheduler) -> Plan:
-    """Return what plan mode would find out about the script that the settings describe."""
+    """Return the plan that plan mode would make of the script that the settings describe."""
     words = [sys.executable, *sys.orig_argv[1:]]
     script, line = _script(words, settings, scheduler)
     commands = [number for number, command in enumerate(script.commands) if command.line == line]
@@ -85,7 +85,7 @@ def _texts(script: Script, command: Command) -> list[str]:
 
 
 def _script(words: Sequence[str], settings: SchedulerSettings, scheduler: Scheduler) -> tuple[Script, int]:
-    """Return the script, and the number of the line that starts the program."""
+    """Return the script and the number of the line that starts the program."""
     options = [f"{scheduler.directive} {option}" for option in settings.option_cmd]
     setup = [*settings.shell_config_cmd, *settings.cleanup_cmd, *settings.env_cmd]
     command = " ".join([*settings.before_cmd, *map(quoted, words)])

@@ -1,4 +1,4 @@
-"""What is on disk about a run that was, or is to be, submitted."""
+"""What is on disk about a run that was submitted, or is to be."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from mlxp.scheduler import Scheduler, scheduler_named
 
 @dataclass
 class Submission:
-    """A submitted run, or one to be submitted: its directory and the content of its submission.yaml."""
+    """A run that was submitted, or is to be: its directory and the content of its submission.yaml."""
 
     directory: RunDirectory
     content: dict[str, Any]
 
     @classmethod
     def of(cls, directory: RunDirectory) -> "Submission | None":
-        """Return the submission that is on disk; None if there is none, or none that can be understood."""
+        """Return the submission on disk; None if there is none, or if it cannot be understood."""
         content = directory.submission()
         return cls(directory, content) if content else None
 
@@ -34,51 +34,51 @@ class Submission:
 
     @property
     def job_id(self) -> str | None:
-        """The scheduler's id of the job; None as long as it is not known."""
+        """The scheduler's id of the job; None until it is known."""
         return self.content.get("scheduler_job_id")
 
     @property
     def attempt(self) -> int:
-        """How often it was submitted."""
+        """How many times the run was submitted."""
         return int(self.content.get("attempt") or 1)
 
     @property
     def token(self) -> str | None:
-        """What ends the name of its job; None where no job can have come of it."""
+        """The word that ends the name of the run's job; None where no job can have resulted."""
         return self.content.get("token")
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether a job was asked for, and it is not known whether there is one: whoever asked has died, perhaps."""
+        """Whether a job was requested and may or may not exist, perhaps because the requesting process died."""
         return self.status is Status.PREPARED and self.token is not None
 
     @property
     def scheduler(self) -> Scheduler:
-        """The scheduler that the run was, or is to be, submitted to."""
+        """The scheduler that the run was submitted to, or is to be."""
         return scheduler_named(str(self.content["scheduler"]))
 
     @property
     def shell(self) -> str:
-        """The path of the shell that its script is for."""
+        """The path of the shell that the run's script is for."""
         return str(self.content.get("shell") or "/bin/bash")
 
     @property
     def packing(self) -> Packing:
-        """How it was put into a job."""
+        """How the run was put into a job."""
         return Packing.of(self.content.get("packing"))
 
     def write(self, **changes: Any) -> None:
-        """Replace the file on disk after these `changes`; when this returns, they are on the disk."""
+        """Replace the file on disk with these `changes` made; they are safely on disk when this returns."""
         self.content |= changes
         write_yaml(self.directory.submission_file, self.content, durably=True)
 
     def refresh(self) -> None:
-        """Read again what is on disk.
+        """Read the file on disk again.
 
         Raises
         ------
         JobSubmissionError
-            If it cannot be understood any more.
+            If the file can no longer be understood.
         """
         content = self.directory.submission()
         if not content:
@@ -87,20 +87,20 @@ class Submission:
 
 
 _WAIT = 5.0
-"""Seconds to wait for somebody who writes down what the scheduler says of a job."""
+"""Seconds to wait for another process that is recording what the scheduler says about a job."""
 
 
 def owned(submissions: Sequence[Submission], does: str) -> Any:
-    """Return a context in which nobody else submits, cancels or writes about these runs.
+    """Return a context in which no other process submits, cancels or writes about these runs.
 
     Raises
     ------
     LockedError
-        On entering, if another process does.
+        On entering, if another process is doing so.
     """
     return locked([one.directory.submission_lock for one in submissions], does, wait=_WAIT)
 
 
 def now() -> str:
-    """Return the time, with its zone."""
+    """Return the current time, with its zone."""
     return datetime.now().astimezone().isoformat(timespec="milliseconds")

@@ -1,7 +1,7 @@
-"""Prepares the runs of a plan for a scheduler: which one, with which options, in which directories and scripts.
+"""Prepares the runs of a plan for a scheduler: chooses it, checks its options, and writes directories and scripts.
 
-Everything about a run is on disk before its job is submitted; afterwards only ``submission.yaml`` is written, which no
-job writes. A submission that is cut short can be finished from there.
+Everything about a run is on disk before its job is submitted. Afterwards only ``submission.yaml`` is written, and no
+job writes to it. A submission that was cut short can be finished from these files.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from mlxp.scripts.script import Script
 
 
 def directives_of(script: Script, scheduler: Scheduler) -> list[tuple[int, str]]:
-    """Return the lines with options of `scheduler`, each with its number: those that it would obey."""
+    """Return the numbered lines of a script whose options `scheduler` would obey."""
     return [
         (line, text)
         for line, text in script.comments
@@ -41,14 +41,14 @@ def chosen_scheduler(script: Script, name: str | None = None) -> Scheduler:
     Parameters
     ----------
     script
-        Its directives tell which one.
+        The script; its directives tell which scheduler it is for.
     name
-        The name of the scheduler, where they do not, or where they are for several.
+        The name of the scheduler, where the directives do not tell or are for several.
 
     Raises
     ------
     InvalidSchedulerError
-        If it is not clear which one.
+        If it is not clear which scheduler the script is for.
     """
     found = [row for row in SCHEDULERS.values() if directives_of(script, row)]
     if name is not None:
@@ -76,13 +76,13 @@ class Submitter:
     plan
         What the script runs.
     scheduler
-        What to submit to.
+        The scheduler to submit to.
 
     Raises
     ------
     InvalidSchedulerError
-        If the script says what a submission cannot follow, or if a run's directory would have a path that the
-        scheduler cannot take.
+        If the script asks for something that a submission cannot do, or if a run's directory would have a path that
+        the scheduler does not accept.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
@@ -99,12 +99,12 @@ class Submitter:
 
     @property
     def parents(self) -> list[Path]:
-        """The directories that the runs' directories are in."""
+        """The directories that hold the runs' directories."""
         return list(dict.fromkeys(Path(run.parent_log_dir) for _, run in self.plan.runs))
 
     @property
     def digest(self) -> str:
-        """What tells this submission from another one of the same script."""
+        """A digest that distinguishes this submission from others of the same script."""
         lines = [self.work_dir, self.scheduler.name, *(command_line(self.plan, *part) for part in self.plan.runs)]
         lines += [identity(run.config, run.late) for _, run in self.plan.runs]
         return hashlib.sha256("\0".join(lines).encode(errors="surrogateescape") + self.plan.script.text).hexdigest()
@@ -121,7 +121,7 @@ class Submitter:
                     yield f"line {line}: {text}: has no effect, since MLXP sets {name} of each run"
 
     def _instead_of(self, options: str) -> str | None:
-        """Return what to do instead of options that a script cannot have; None if there are none."""
+        """Return advice on what to use instead of options that a script cannot have; None if there are none."""
         found = self.scheduler.own_options["array"].search(options)
         if found is not None:
             advice = "remove the line, and submit with --array for an array of all runs"
@@ -164,13 +164,13 @@ class Submitter:
         return shell_path(self.plan.script.interpreter)
 
     def overrides(self, number: int) -> list[str]:
-        """Return the overrides of the run with this `number`, as people are to read them."""
+        """Return the overrides of the run with this `number`, in a form for people to read."""
         return [named(one, self.plan.variables.markers) for one in self.plan.runs[number][1].overrides]
 
     def prepare(self, number: int, batch: str, packing: Packing) -> Submission:
-        """Create the directory of the run with this `number`, with all that is in it, and return its submission.
+        """Create the directory of the run with this `number`, with all its files, and return its submission.
 
-        It is made in the folder of the `batch`, and gets its name at the end: nobody sees a part of it.
+        The directory is made in the folder of the `batch` and gets its name at the end, so it is never seen half-made.
         """
         step, run = self.plan.runs[number]
         parent = Path(run.parent_log_dir)
@@ -179,7 +179,7 @@ class Submitter:
         made.metadata.mkdir(parents=True)
         write_atomically(made.config_file, run.config)
         write_atomically(made.script, self.script_for(number, directory))
-        # Who may read it may execute it: there may be secrets in a script.
+        # Whoever may read it may execute it, and nobody else: a script may hold secrets.
         mode = made.script.stat().st_mode
         made.script.chmod(mode | (mode & 0o444) >> 2)
         content = {
@@ -208,7 +208,7 @@ def check_path(scheduler: Scheduler, path: Path) -> None:
     Raises
     ------
     InvalidSchedulerError
-        If there is a character in it that it cannot take.
+        If the path has a character that the scheduler does not accept.
     """
     found = scheduler.refused_in_paths.search(str(path))
     if found is not None:
@@ -219,7 +219,7 @@ def check_path(scheduler: Scheduler, path: Path) -> None:
 
 
 def _working_directory() -> str:
-    # As the shell calls it, where that is the same directory: a symbolic link is how users see a path.
+    # The shell's name for it, where that is the same directory: users see a path through its symbolic links.
     logical = os.environ.get("PWD", "")
     current = str(Path.cwd())
     return logical if logical and os.path.realpath(logical) == os.path.realpath(current) else current

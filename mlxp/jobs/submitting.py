@@ -1,4 +1,4 @@
-"""Submits a batch, and tells what becomes of each run: for ``mlxpsub``, and for a program that submits itself."""
+"""Submits a batch and reports on each run, for ``mlxpsub`` and for programs that submit themselves."""
 
 import contextlib
 import functools
@@ -20,12 +20,12 @@ from mlxp.running.signals import Terminated, exit_code, signal_of
 
 
 def submit_all(submitter: Submitter, packing: Packing, program: str) -> int:
-    """Submit runs, tell what becomes of each, and return an exit code; `program` begins what is said.
+    """Submit runs, report on each, and return an exit code; messages begin with `program`.
 
     Raises
     ------
     LockedError
-        If another process submits the same at this moment.
+        If another process is submitting the same runs.
     """
     with stops_between_steps() as stop_if_asked, alone(submitter):
         batch = Batch(submitter, packing)
@@ -55,7 +55,7 @@ def _what_is_resumed(batch: Batch) -> str:
 
 
 def shown(directory: RunDirectory, *, several: bool) -> str:
-    """Return what a run is called where people read it: by its id, and its directory where there are `several`."""
+    """Return the name of a run for people: its id, with its directory where there are `several`."""
     if not several:
         return str(directory.log_id)
     path = directory.path
@@ -71,15 +71,15 @@ def tell(line: str) -> None:
     """Print a line."""
     try:
         print(line, flush=True)
-    except BrokenPipeError:  # as when the output is piped to `head`, which is no reason to stop half-way
+    except BrokenPipeError:  # as when the output is piped to `head`, which is no reason to stop halfway
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
 def stops_between_steps() -> Iterator[Callable[[], None]]:
-    """Yield a function that raises what Ctrl-C, a closed terminal or `kill` asks for; until then, nothing happens.
+    """Hold back Ctrl-C, a closed terminal and `kill`, and yield a function that raises what they ask for.
 
-    A scheduler's answer is on the disk before the process ends. Signals that are ignored, as by ``nohup``, stay so.
+    A scheduler's answer is on disk before the process ends. Signals that are ignored, as under ``nohup``, stay ignored.
     """
     asked: list[int] = []
     is_main = threading.current_thread() is threading.main_thread()

@@ -1,1 +1,1 @@
-"""The schedulers that come with MLXP, a file for each: its row of the table, and how it tells a job's state."""
+"""The schedulers that come with MLXP, one file each: its row of the table, and how to read a job's state."""

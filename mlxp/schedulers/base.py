@@ -1,4 +1,4 @@
-"""What every scheduler's file is made of: the types of a row, and what several of them have in common."""
+"""The building blocks of every scheduler's file: the types of a row, and what several schedulers share."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,26 +44,26 @@ class Array:
     Attributes
     ----------
     option
-        The option of the submission; ``{first}`` and ``{last}`` are the numbers of its tasks, ``{limit}`` is what
-        `limit` makes of the number that may run at once.
+        The option of the submission; ``{first}`` and ``{last}`` are the numbers of its tasks, and ``{limit}`` is
+        `limit`, filled in with the number of tasks that may run at once.
     limit
-        Added where a number of tasks at once is given.
+        Added where the number of tasks that may run at once is given.
     task_variable
         The environment variable in which a task finds its number; none if `task_is_argument`.
     task_is_argument
-        Whether a task gets its number as the first argument of the script, from a file of them.
+        Whether a task gets its number as the first argument of the script, from a file of numbers.
     replaces
-        The option of a submission, with a value, that `option` stands for.
+        The option of a submission, with its value, that `option` replaces.
     task_id
-        The id of one task, from the array's.
+        The id of one task, made from the array's id.
     id_variable
-        The environment variable in which a task finds the id of the array, where that is not the one of a job.
+        The environment variable in which a task finds the array's id, where it differs from the variable of a job.
     names
-        What is accepted as its name, where that differs from what is accepted as a job's.
+        What is accepted as the array's name, where that differs from a job's.
     first
         The number of the first task.
     largest
-        How many tasks one array may have, where the site does not say; `largest_command` asks it.
+        How many tasks one array may have, unless the site says otherwise; `largest_command` asks the site.
     largest_is_excluded
         Whether the number that the site says is one more than the largest number of a task.
     """
@@ -83,7 +83,7 @@ class Array:
     largest_pattern: re.Pattern[str] = re.compile(r"(?!)")
 
     def tasks(self, number: int) -> range:
-        """Return the numbers of so many tasks.
+        """Return the task numbers of an array with this number of tasks.
 
         Examples
         --------
@@ -100,7 +100,7 @@ class Scheduler:
     Attributes
     ----------
     name, directive
-        What it is called, and what an option's line in a script begins with.
+        The scheduler's name, and what a line with options in a script begins with.
     submit
         The command that submits a script. In its words, ``{name}``, ``{stdout}``, ``{stderr}``, ``{directory}`` (of
         the run) and ``{shell}`` are filled in; the script follows, or is its standard input.
@@ -109,24 +109,25 @@ class Scheduler:
     job_id
         Finds the id in what `submit` prints.
     own_options
-        The options by which a script would set what MLXP sets, by what they set: ``name``, ``stdout``, ``stderr``; and
-        ``array`` and ``directory``, which a script cannot have.
+        The options by which a script would set what MLXP sets, keyed by what they set: ``name``, ``stdout``,
+        ``stderr``; and ``array`` and ``directory``, which a script cannot have.
     identify, identity
         A command whose output must match, where several systems share the name of a command.
     refused_in_paths
-        Characters that a run's directory cannot have.
+        Characters that the path of a run's directory cannot contain.
     state
         Asks for the states of jobs, by their ids; see `JobState`. None if the scheduler cannot be asked.
     cancel
-        The command that ends the jobs whose ids follow; none if there is none.
+        The command that ends the jobs whose ids follow; empty if there is no such command.
     restarts_as_another_job
-        Whether a job that is started again gets another id, so that only `state` tells which job is to be cancelled.
+        Whether a restarted job gets another id, so that only `state` tells which job to cancel.
     job_variable, name_variable
         The environment variables in which a job finds its id and its name.
     find
-        Looks for jobs by a part of their name, handed over so many seconds ago; see `Search`. None if there is no way.
+        Looks for jobs by part of their name and the seconds since they were submitted; see `Search`. None if there is
+        no way to look for them.
     settles
-        Seconds after which a job that was handed over, whatever became of the command that did it, is found for sure.
+        Seconds after which a submitted job is certain to be found, whatever happened to the command that submitted it.
     """
 
     name: str
@@ -155,11 +156,11 @@ class Scheduler:
 
     @property
     def command(self) -> str:
-        """The program that submits."""
+        """The program that submits jobs."""
         return self.submit[0]
 
     def own_job_id(self, environment: Mapping[str, str]) -> str | None:
-        """Return the id of the job that a process with this environment is in; None if it is in none.
+        """Return the id of the job that a process with this environment runs in; None if it runs in none.
 
         Examples
         --------
@@ -190,18 +191,18 @@ class Scheduler:
         return re.match(r"\s+-|-" if self.directive == "#$" else r"\s", line[len(self.directive) :]) is not None
 
 
-# Asked for its version, PBS tells it, and Grid Engine complains; Grid Engine's -help would make PBS submit a job.
+# Asked for a version, PBS prints it and Grid Engine complains; Grid Engine's -help would make PBS submit a job.
 ASK_VERSION = ("qsub", "--version")
 NO_LINE_BREAK = r"\n\r"
 
 
 def option(*spellings: str) -> re.Pattern[str]:
-    """Return what finds an option, by its spellings, in a line of options."""
+    """Return a pattern that finds an option, by its spellings, in a line of options."""
     return re.compile(rf"(?:^|\s)(?:{'|'.join(spellings)})")
 
 
 def asked(command: Sequence[str]) -> Answer | None:
-    """Return the answer of a scheduler's command; None if there is none."""
+    """Return the answer of a scheduler's command; None if there is no answer."""
     try:
         return run_program(command, seconds=_SECONDS)
     except ProgramError:
@@ -214,7 +215,7 @@ def all_in(ids: Sequence[str], phase: Phase, words: str = "") -> dict[str, JobSt
 
 
 def by_exit_code(code: int, failure: str = "0") -> JobState:
-    """Return the state of a job that has ended with this exit code, by signal if it is above 128."""
+    """Return the state of a job that has ended with this exit code; above 128, a signal ended it."""
     failure = "" if failure.split()[:1] in ([], ["0"]) else f" (failed: {failure})"
     if code > SIGNALLED:
         return JobState(Phase.ENDED, f"ended by signal {code - SIGNALLED}{failure}")
@@ -222,7 +223,7 @@ def by_exit_code(code: int, failure: str = "0") -> JobState:
 
 
 def found_in(lines: Iterable[tuple[str, str]], token: str, *, is_complete: bool, words: str = "") -> Search:
-    """Return which of the jobs, given by id and name, have a name with `token` in it.
+    """Return which of the jobs, given by id and name, have `token` in their name.
 
     Examples
     --------

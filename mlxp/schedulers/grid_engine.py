@@ -26,7 +26,7 @@ _REMEMBERED = 30 * 86400.0
 
 
 def states(ids: Sequence[str]) -> dict[str, JobState]:
-    """Return the states of Grid Engine jobs: live ones from qstat, ended ones from the accounting file."""
+    """Return the states of Grid Engine jobs: live jobs from qstat, ended ones from the accounting file."""
     answer = asked(["qstat", "-u", "*", "-xml"])
     if answer is None or answer.code:
         return all_in(ids, Phase.UNKNOWN, answer.errors.strip() if answer else "qstat does not answer")
@@ -93,7 +93,7 @@ def _records(answer: Answer | None) -> Iterator[dict[str, str]]:
 
 
 def find(token: str, age: float) -> Search:
-    """Look for jobs by a part of their name: among live ones, the last that have ended, and in the accounting file."""
+    """Look for jobs by part of their name, among live and recently ended jobs and in the accounting file."""
     lines: list[tuple[str, str]] = []
     for state in ("prs", "z"):
         answer = asked(["qstat", "-u", getpass.getuser(), "-s", state, "-r", "-xml"])

@@ -28,11 +28,11 @@ def states(ids: Sequence[str]) -> dict[str, JobState]:
 
 
 _REMEMBERED = 3600.0
-"""Seconds for which LSF, where the site does not say otherwise, tells of jobs that have ended (CLEAN_PERIOD)."""
+"""Seconds for which LSF keeps reporting ended jobs, unless the site says otherwise (CLEAN_PERIOD)."""
 
 
 def find(token: str, age: float) -> Search:
-    """Look for jobs by a part of their name."""
+    """Look for jobs by part of their name."""
     answer = asked(["bjobs", "-a", "-noheader", "-o", "jobid job_name delimiter='|'"])
     if answer is None or (answer.code and "No job found" not in answer.errors):
         return Search(words=answer.complaint if answer else "bjobs does not answer")

@@ -10,7 +10,7 @@ from mlxp.schedulers.pbs import PBS_NAME
 
 
 def states(ids: Sequence[str]) -> dict[str, JobState]:
-    """Return the states of Moab jobs. It does not say how one ended: those not queued any more are forgotten."""
+    """Return the states of Moab jobs; Moab forgets a job that has left the queue and does not say how it ended."""
     answer = asked(["showq", "--xml"])
     if answer is None or answer.code:
         return all_in(ids, Phase.UNKNOWN, answer.errors.strip() if answer else "showq does not answer")

@@ -27,9 +27,9 @@ _OAR = {
 
 
 def states(ids: Sequence[str]) -> dict[str, JobState]:
-    """Return the states of OAR jobs, which it keeps for ever.
+    """Return the states of OAR jobs, which OAR keeps forever.
 
-    An idempotent job that was ended for the sake of others gets a successor, and this one another one, perhaps.
+    An idempotent job that was ended to make room for others gets a successor, which may in turn get another one.
     """
     current = {one: one for one in ids}
     states: dict[str, JobState] = {}
@@ -49,14 +49,14 @@ def states(ids: Sequence[str]) -> dict[str, JobState]:
 
 
 def _oar_successors(jobs: Mapping[str, Mapping[str, Any]]) -> dict[str, str] | str:
-    """Return the ids of the jobs that OAR has started instead, by those of `jobs`, or what is said instead."""
+    """Return the ids of the jobs that OAR started instead of `jobs`, by the ids of these, or why they are unknown."""
     replaced = [job_id for job_id, job in jobs.items() if "RESUBMIT_JOB_AUTOMATICALLY" in _oar_events(job)]
     found = _oar_jobs("resubmit_job_id", replaced) if replaced else {}
     return found if isinstance(found, str) else {str(job["resubmit_job_id"]): job_id for job_id, job in found.items()}
 
 
 def _oar_jobs(column: str, ids: Iterable[str]) -> dict[str, dict[str, Any]] | str:
-    """Return OAR's jobs by id, or what is said instead."""
+    """Return OAR's jobs by id, or the reason why they are unknown."""
     answer = asked(["oarstat", "-J", "-f", "--sql", f"{column} IN ({','.join(ids)})"])
     if answer is None or answer.code:
         return answer.errors.strip() if answer else "oarstat does not answer"
@@ -89,12 +89,12 @@ def _oar_state(job: Mapping[str, Any]) -> JobState:
 
 
 def find(token: str, _age: float) -> Search:
-    """Look for jobs by a part of their name, of which OAR keeps all for ever."""
+    """Look for jobs by part of their name; OAR keeps all jobs forever."""
     answer = asked(["oarstat", "-J", "--sql", f"job_name LIKE '%{token}%'"])
     if answer is None or answer.code:
         return Search(words=answer.complaint if answer else "oarstat does not answer")
     found = json.loads(answer.output or "null") or {}
-    # One that OAR has started again is known by its first id.
+    # A job that OAR has restarted is known by its first id.
     first = [(job_id, token) for job_id, job in found.items() if not job.get("resubmit_job_id")]
     return found_in(first, token, is_complete=True)
 
@@ -126,7 +126,7 @@ OAR = Scheduler(
         option=("--array-param-file", "{parameters}"),
         limit="",
         task_variable="",
-        # Each job of the array has an id of its own.
+        # Each job of the array has its own id.
         task_id="",
         task_is_argument=True,
     ),

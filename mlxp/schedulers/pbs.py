@@ -21,8 +21,8 @@ from mlxp.schedulers.base import (
 def states(ids: Sequence[str]) -> dict[str, JobState]:
     """Return the states of PBS jobs.
 
-    With ``-x`` OpenPBS also tells of ended jobs, and Torque answers in XML. An OpenPBS that keeps no history, which is
-    its default, then tells of no job at all, and exits with 0 (openpbs/src/cmds/qstat.c).
+    With ``-x``, OpenPBS also lists ended jobs, and Torque answers in XML. An OpenPBS that keeps no history, which is
+    the default, then lists no job at all and exits with 0 (openpbs/src/cmds/qstat.c).
     """
     answer = asked(["qstat", "-x", "-f", *ids])
     if answer is not None and not answer.code and not answer.output.strip():
@@ -66,7 +66,7 @@ _NOT_OF_GRID_ENGINE = re.compile(r"\A(?![\s\S]*invalid option argument)")
 
 
 def find(token: str, _age: float) -> Search:
-    """Look for jobs by a part of their name; of ended ones only an OpenPBS that keeps a history knows."""
+    """Look for jobs by part of their name; only an OpenPBS that keeps a history knows about ended ones."""
     answer = asked(["qstat", "-x", "-f"])
     has_history = answer is not None and not answer.code and "job_state = F" in answer.output
     if answer is None or answer.code or not answer.output.strip():

@@ -19,11 +19,11 @@ _SLURM = {
     "COMPLETED": Phase.DONE,
     **dict.fromkeys(("FAILED", "BOOT_FAIL"), Phase.FAILED),
 }
-"""Slurm's states, squeue(1); all others are ends from outside."""
+"""Slurm's states, from squeue(1); all others mean that the job was ended from outside."""
 
 
 def states(ids: Sequence[str]) -> dict[str, JobState]:
-    """Return the states of Slurm jobs: recent ones from squeue, older ones from the accounting, if any."""
+    """Return the states of Slurm jobs: recent jobs from squeue, older ones from the accounting, if any."""
     jobs = ",".join(sorted({one.partition("_")[0] for one in ids}))
     answer = asked(["squeue", "-h", "-r", "-t", "all", "-j", jobs, "-o", "%i|%T|%r|%S"])
     if answer is None or (answer.code and "Invalid job id" not in answer.errors):
@@ -73,11 +73,11 @@ def _slurm_accounting(ids: Sequence[str]) -> dict[str, JobState]:
 
 
 def find(token: str, age: float) -> Search:
-    """Look for jobs by a part of their name: in the queue, where ended ones stay a while, and in the accounts."""
+    """Look for jobs by part of their name, in the queue, where ended jobs stay for a while, and in the accounts."""
     answer = asked(["squeue", "-h", "-u", getpass.getuser(), "-t", "all", "-o", "%F|%j"])
     if answer is None or answer.code:
         return Search(words=answer.complaint if answer else "squeue does not answer")
-    # A day earlier, whatever the time zone. Jobs that never could start are not listed, and never ran.
+    # A day earlier covers any time zone. Jobs that could never start are not listed, and never ran.
     start = datetime.fromtimestamp(time.time() - age - 86400, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
     accounts = asked(["sacct", "-X", "-n", "-P", "-S", start, "-o", "JobID,JobName"])
     has_accounts = accounts is not None and not accounts.code

@@ -1,1 +1,1 @@
-"""A user's shell script: it is read, planned, and written again as the scripts of jobs."""
+"""Reads a user's shell script, plans it, and rewrites it as the scripts of jobs."""

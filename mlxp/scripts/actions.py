@@ -1,6 +1,6 @@
-"""Finds what a script does beside starting Python: its other commands, the files it writes to, what it leaves running.
+"""Finds what a script does besides starting Python: other commands, files it writes to, and what it leaves running.
 
-Each is looked at by the plan before it is done, since a plan changes nothing that was there; see effects.py.
+The plan checks each of these before doing it, since a plan changes nothing that was there before; see effects.py.
 """
 
 import re
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Kind(Enum):
-    """What an action is."""
+    """The kind of an action."""
 
     COMMAND = "command"
     FILE = "file"
@@ -29,20 +29,20 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that a script does beside starting Python.
+    """Something that a script does besides starting Python.
 
     Attributes
     ----------
     start, end
-        The command's first word, the redirection's target, or the statement.
+        The position of the command's first word, of the redirection's target, or of the statement.
     whole
-        What messages show of it.
+        The part that messages show.
     is_needed
-        Whether the script uses what a command prints, or asks whether it succeeds.
+        Whether the script uses a command's output, or checks whether the command succeeds.
     is_substituted
-        Whether what it prints becomes a part of something else.
+        Whether its output becomes part of something else.
     takes_input
-        Whether it reads what another command prints.
+        Whether it reads the output of another command.
     """
 
     kind: Kind
@@ -73,7 +73,7 @@ def actions_of(root: "Node", python: Iterable["Node"], starting: Iterable["Node"
     python
         The commands that may start Python.
     starting
-        The same, and the calls of functions that may.
+        These commands, and the calls of functions that may start Python.
     own
         The names of the script's functions and aliases.
     """
@@ -114,7 +114,7 @@ def _command(node: "Node", others: set[int], own: frozenset[str]) -> Action | No
         return None
     words = words_of(node)
     names = [literal(word) for word in words]
-    if names[0] == "time" and len(words) > 1:  # a word of bash's syntax, which may stand before its functions
+    if names[0] == "time" and len(words) > 1:  # a keyword of bash, which may stand before functions
         words, names = words[1:], names[1:]
     if names[0] in {".", "source"} and len(words) > 1:
         start, end = words[1].start_byte, words[1].end_byte
@@ -151,7 +151,7 @@ def _is_substituted(node: "Node") -> bool:
 
 
 def _is_read(part: "Node | None", python: set[int]) -> bool:
-    """Tell whether what a part of a pipeline prints decides over runs: a later part reads it, or starts Python."""
+    """Tell whether runs depend on the output of a part of a pipeline: a later part reads it, or starts Python."""
     while part is not None and part.next_sibling is not None:
         part = part.next_sibling
         for node in walk(part):
@@ -162,7 +162,7 @@ def _is_read(part: "Node | None", python: set[int]) -> bool:
 
 
 def is_tested(node: "Node") -> bool:
-    """Tell whether ``set -e`` would forgive a command its failure."""
+    """Tell whether ``set -e`` would ignore a command's failure."""
     for parent in ancestors(node):
         is_first = parent.type == "list" and node == parent.named_children[0]
         if parent.type == "negated_command" or is_first or node in parent.children_by_field_name("condition"):
@@ -172,9 +172,9 @@ def is_tested(node: "Node") -> bool:
 
 
 def _decides(node: "Node", python: set[int]) -> bool:
-    """Tell whether it depends on a command's exit code what else the plan comes to.
+    """Tell whether a command's exit code decides what else the plan reaches.
 
-    In ``COMMAND || exit`` and ``COMMAND && python main.py``, a success is what is hoped for: the job finds out.
+    In ``COMMAND || exit`` and ``COMMAND && python main.py``, success is expected, and the job finds out.
     """
     for parent in ancestors(node):
         if parent.type == "negated_command" or node in parent.children_by_field_name("condition"):

@@ -1,4 +1,4 @@
-"""Where the variables of a script get their values from, as far as its text tells."""
+"""Where the variables of a script get their values from, as far as its text shows."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -21,13 +21,13 @@ class Assignment:
     Attributes
     ----------
     start, end
-        Where the assignment stands.
+        The position of the assignment.
     variables
         The variables that the value is made of.
     is_derived
-        Whether it does more with them than to put their values in.
+        Whether the value does more with them than insert their values.
     is_substituted
-        Whether it is what a command prints.
+        Whether the value is the output of a command.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Assignment:
 
 
 def assignments_of(root: "Node") -> Iterator[Assignment]:
-    """Yield the assignments in a script; the values of a loop's variable are one, too."""
+    """Yield the assignments in a script; the values of a loop's variable count as one, too."""
     for node in walk(root):
         if node.type == "variable_assignment":
             parts = node.named_children[1:]
@@ -58,7 +58,7 @@ def assignments_of(root: "Node") -> Iterator[Assignment]:
 
 
 def is_derived(node: "Node") -> bool:
-    """Tell whether a word does more with a variable than to put its value in."""
+    """Tell whether a word does more with a variable than insert its value."""
     for inner in walk(node):
         if inner.type in {"arithmetic_expansion", "command_substitution", "process_substitution"} and variables_in(
             inner
@@ -70,7 +70,7 @@ def is_derived(node: "Node") -> bool:
 
 
 def made_of(names: frozenset[str], assignments: Sequence[Assignment]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the variables that are made of those with these `names`, and those derived of them."""
+    """Return the variables that are made of those with these `names`, and those derived from them."""
     found, derived = set(names), set[str]()
     size = -1
     while size != len(found) + len(derived):

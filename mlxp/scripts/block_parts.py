@@ -1,4 +1,4 @@
-"""What a block does around its runs, a loop for example, that each of their jobs is to do by itself."""
+"""The parts of a block, such as a loop, that surround its runs and that each of their jobs must do by itself."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def block_actions(plan: "Plan", step: "Step") -> tuple[list["LeftOut"], list["LeftOut"]]:
-    """Return the commands that the plan left out of a step's block: those before its command, and those behind it.
+    """Return the commands that the plan left out of a step's block: those before its command, and those after it.
 
     Raises
     ------
@@ -51,12 +51,12 @@ def _check_is_plain(plan: "Plan", left: "LeftOut") -> None:
 
 
 def assignment_as_written(plan: "Plan", step: "Step", name: str) -> str | None:
-    """Return the assignment of a variable inside a step's block as the script has it, if its value is to stay unknown.
+    """Return a variable's assignment in a step's block as written in the script, if its value must stay unknown.
 
     Raises
     ------
     ScriptError
-        If the value is a secret, or known only in the job, and the job could not find it by itself.
+        If the value is a secret, or known only in the job, and the job could not determine it by itself.
     """
     script = plan.script
     found = [one for one in script.assignments if one.name == name]

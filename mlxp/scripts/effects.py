@@ -1,8 +1,8 @@
 """Which commands a plan executes: those that can only read, and those that can only create what is new.
 
-A plan leaves every file that was there as it was. So a command is executed in it if it is known to be harmless; a
-command that nobody knows only where the script needs its answer; and no other. Imported by its path, too, into Python
-programs of any version that a plan starts: it needs nothing but the standard library.
+A plan leaves every existing file as it was. So it executes a command that is known to be harmless, an unknown command
+only where the script needs its answer, and no others. This module is also imported, by its path, into the Python
+programs that a plan starts, which may be of any version: it needs only the standard library.
 """
 
 import os
@@ -19,9 +19,9 @@ class Verdict(Enum):
 
     RUN = "run"
     LEAVE = "leave"
-    """It may change what is there, or reach beyond this computer: it is for the jobs."""
+    """It may change what is there, or reach beyond this computer, so it is left to the jobs."""
     UNKNOWN = "unknown"
-    """It is executed only where the script needs what it answers."""
+    """It is executed only where the script needs its answer."""
 
 
 def _names(text: str) -> frozenset[str]:
@@ -40,7 +40,7 @@ READING = _names(
     lsload lshosts showq showstart checkjob gawk mawk nawk xxd lsblk lstopo numastat module ml curl-config
     """
 )
-"""Programs that only read and print, but for the options that `_CHECKS` looks at."""
+"""Programs that only read and print, except with the options that `_CHECKS` looks at."""
 
 CHANGING = _names(
     """
@@ -53,7 +53,7 @@ CHANGING = _names(
     gawk
     """
 )
-"""Programs that may change what is there; the plan looks at each use of them, however it comes about."""
+"""Programs that may change what is there; the plan checks every use of them, however they are started."""
 
 _READING_OF_GIT = _names(
     """
@@ -68,7 +68,7 @@ _STARTERS = _names(
     catchsegv
     """
 )
-"""Programs that start the program in their arguments, on this computer."""
+"""Programs that start the program named in their arguments, on this computer."""
 
 
 def verdict(words: Sequence[str]) -> Verdict:
@@ -103,7 +103,7 @@ def _is_question(words: Sequence[str]) -> bool:
 
 
 def started(words: Sequence[str]) -> list[str]:
-    """Return the words of the command that a starter starts: those from the first that names a program.
+    """Return the words of the command that a starter starts, from the first word that names a program.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def started(words: Sequence[str]) -> list[str]:
 
 
 def _has_no(*options: str, letters: str = "") -> Callable[[list[str]], bool]:
-    """Return a check that none of these options is given: long ones by their beginning, others by their letter."""
+    """Return a check that none of these options is given: long ones match by their start, others by their letter."""
 
     def check(arguments: list[str]) -> bool:
         longs = [one for one in arguments if one.startswith("--")]
@@ -153,7 +153,7 @@ def _creates(arguments: list[str]) -> bool:
 
 
 def _copies_to_new(arguments: list[str]) -> bool:
-    """Tell whether a command like ``cp`` only creates what is new; False if its options are out of the ordinary."""
+    """Tell whether a command like ``cp`` only creates what is new; False if it has unusual options."""
     options = [one for one in arguments if one.startswith("-") and one != "--"]
     ordinary = r"-[aAdDefHiLnpPrRsuvx]+|--(archive|recursive|force|symbolic|verbose|no-clobber|dereference|preserve.*)"
     operands = _operands(arguments)
@@ -271,7 +271,7 @@ _CHECKS: dict[str, Callable[[list[str]], bool]] = {
     **dict.fromkeys(("pip", "pip3"), _is_one_of("list", "show", "freeze", "check")),
     "spack": _is_one_of("load", "unload", "find", "location", "arch"),
 }
-"""For programs that read or write by their arguments: tells whether these only read, or only create what is new."""
+"""Checks, by program, that tell whether its arguments make it only read, or only create what is new."""
 
 DECIDED = frozenset(_CHECKS)
-"""The programs whose arguments are looked at."""
+"""The programs whose arguments are checked."""

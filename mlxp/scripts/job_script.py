@@ -1,7 +1,7 @@
 """Writes the script of one run: the user's script, with this run's command in it and the other runs' taken out.
 
-Set-up lines stay as they are, where they are. A loop, a condition or the call of a function around the command is
-replaced by what it would have executed: the exports, the change of directory and the command.
+Set-up lines stay unchanged and in place. A loop, a condition or a function call around the command is replaced by what
+it would have executed: the exports, the change of directory and the command.
 """
 
 import functools
@@ -32,7 +32,7 @@ class JobWriter:
     plan
         What the script does.
     work_dir
-        Where the script was executed in plan mode, and is to be executed by the jobs.
+        The directory in which the script was executed in plan mode, and in which the jobs will execute it.
     directive_lines
         Numbers of the lines that hold directives, which go to the head of the script.
     """
@@ -50,14 +50,14 @@ class JobWriter:
         Raises
         ------
         ScriptError
-            If a run needs what cannot be written into its script.
+            If a run needs something that cannot be written into its script.
         """
         for step in self.plan.steps:
             if step.runs:
                 self._body(step, step.runs[0])
 
     def script_of(self, step: Step, run: PlannedRun, directory: RunDirectory, header: Sequence[str]) -> str:
-        """Return the script that does `run`, in `directory`; `header` are the lines after the first one."""
+        """Return the script that does `run`, in `directory`; `header` holds the lines after the first one."""
         prefixes = ["", *(prefix for name, prefix in CONTAINER_PREFIXES.items() if self._mentions(step, name))]
         setting = [f"cd {quoted(self.work_dir)} || exit 1"]
         setting += [f"export {prefix}{RUN_VARIABLE}={quoted(str(directory.path))}" for prefix in prefixes]
@@ -68,7 +68,7 @@ class JobWriter:
         return "\n".join(head) + "\n" + self._body(step, run)
 
     def _submit_directories(self) -> list[str]:
-        """Return the variables that shall name the script's directory: a job is submitted from its own."""
+        """Return the variables that must name the script's directory, since a job is submitted from its own."""
         names = sorted({name for names in SUBMIT_DIRECTORIES.values() for name in names})
         return [name for name in names if name.encode() in self.script.text and self.plan.variables.values.get(name)]
 
@@ -117,7 +117,7 @@ class JobWriter:
         if number in self.plan.direct or (steps and all(step.program is None for step in steps)):
             return False
         if not steps:
-            # What the plan did not come to may be needed in the job all the same; but no run that nobody asked for.
+            # What the plan did not reach may still be needed in the job, except a run that nobody asked for.
             return not command.in_function and command.looks_like_python and self._may_have_runs(command)
         if all(step.runs is None for step in steps):
             is_for_jobs = any(step.left or (step.exit and self.plan.is_after_all_runs(step)) for step in steps)
@@ -163,7 +163,7 @@ class JobWriter:
         return " ".join(map(self._quoted, left.words))
 
     def _assignment(self, name: str, value: str, step: Step) -> str:
-        """Return an assignment that a block makes: with what a command prints, which may be a secret, as written."""
+        """Return an assignment that a block makes; a command's output, which may be a secret, stays as written."""
         written = assignment_as_written(self.plan, step, name)
         return f"{name}={self._quoted(value)}" if written is None else written
 
@@ -171,7 +171,7 @@ class JobWriter:
         return self.script.text[start:end].decode(errors="surrogateescape")
 
     def _redirections(self, command: Command) -> list[str]:
-        """Return what stands between the command's words and is none of them."""
+        """Return the parts between the command's words that are not words themselves."""
         ends = [word.end for word in command.words]
         starts = [*(word.start for word in command.words[1:]), command.end]
         gaps = [self._source(end, start).replace("\\\n", " ").strip() for end, start in zip(ends, starts, strict=True)]
@@ -179,7 +179,7 @@ class JobWriter:
 
 
 def _removed(part: Command | Block, kept: tuple[int, int] | None, *, succeeded: bool = True) -> tuple[int, int, str]:
-    """Return the edit that takes a part out, with its redirections and its pipeline, unless that is to be `kept`."""
+    """Return the edit that removes a part, with its redirections and its pipeline unless that is to be `kept`."""
     place, instead = part.place, ":" if succeeded else "false"
     if place.pipeline is not None and place.pipeline == kept:
         return part.start, part.end, instead
@@ -187,14 +187,14 @@ def _removed(part: Command | Block, kept: tuple[int, int] | None, *, succeeded: 
 
 
 def command_line(plan: Plan, step: Step, run: PlannedRun) -> str:
-    """Return the command that does `run`, as messages show it."""
+    """Return the command that does `run`, in the form that messages show."""
     return " ".join(_command_words(plan, step, run, local=frozenset()))
 
 
 def _command_words(plan: Plan, step: Step, run: PlannedRun, local: frozenset[str]) -> list[str]:
     """Return the command's words in shell syntax: launcher, program and flags as written, then the run's overrides.
 
-    A word that needs one of the `local` variables, which have no value in the job, is written as what it expanded to.
+    A word that needs one of the `local` variables, which have no value in the job, is written in its expanded form.
     """
     command = plan.script.commands[step.command]
     program = step.program or 0
@@ -221,7 +221,7 @@ def _command_words(plan: Plan, step: Step, run: PlannedRun, local: frozenset[str
 
 
 def _flags(arguments: list[str], flag_is_open: bool) -> tuple[list[str], bool]:
-    """Return the options of Hydra among the program's `arguments`, and whether a value is still to come."""
+    """Return Hydra's options among the program's `arguments`, and whether a value is still to come."""
     kept = []
     for argument in arguments:
         if flag_is_open:

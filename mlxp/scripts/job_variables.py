@@ -1,7 +1,7 @@
-"""The variables that a scheduler gives to a job, and what stands for them in a plan, where there is no job yet.
+"""The variables that a scheduler gives to a job, and their stand-ins in a plan, where there is no job yet.
 
-What is known at submission has its true value. What is known only in the job has a value that names nothing, so that no
-path made of it exists: see `JobVariables.late`.
+A variable that is known at submission has its true value. One that is known only in the job has a value that names
+nothing, so that no path made from it exists: see `JobVariables.late`.
 """
 
 import getpass
@@ -21,7 +21,7 @@ SUBMIT_DIRECTORIES = {
     "MWM": ("PBS_O_WORKDIR", "MOAB_SUBMITDIR"),
     "LSF": ("LS_SUBCWD", "LSB_OUTDIR"),
 }
-"""The variables that name the directory in which the user submits."""
+"""The variables that name the directory from which the user submits."""
 
 _PBS: dict[str, object] = {
     "id": {"PBS_JOBID": "{id}.mlxp-plan"},
@@ -112,7 +112,7 @@ _SYSTEMS: dict[str, dict[str, object]] = {
         "true": {"LSB_JOBINDEX": "0"},
     },
 }
-"""What each scheduler sets, by the kind of value; ``unset`` are those that a job has only if they are asked for."""
+"""The variables that each scheduler sets, by kind of value; a job has those in ``unset`` only if asked for."""
 
 _ASKED: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "SLURM": (
@@ -132,23 +132,23 @@ _ASKED: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     ),
     "LSF": ((r"-n\s*(\d+)", ("LSB_DJOB_NUMPROC", "LSB_MAX_NUM_PROCESSORS")),),
 }
-"""Numbers that a script asks for, and the variables in which a job finds them."""
+"""Patterns of numbers that a script asks for, and the variables in which a job finds them."""
 
 
 @dataclass(frozen=True)
 class JobVariables:
-    """What a plan's environment has of a job's.
+    """The part of a job's environment that a plan's environment has.
 
     Attributes
     ----------
     values
-        Each variable with its value; None for one that a job does not have either.
+        The value of each variable; None for a variable that a job does not have either.
     late
-        The names of those that are known only in the job.
+        The names of the variables that are known only in the job.
     markers
-        The values that stand for one of them, each with the name of it.
+        The stand-in values, each with the name of the variable that it stands for.
     tokens
-        What is in all of these, and nowhere else.
+        The texts that mark the stand-in values; they occur nowhere else.
     """
 
     values: Mapping[str, str | None] = field(default_factory=dict)
@@ -157,23 +157,23 @@ class JobVariables:
     tokens: tuple[str, ...] = ()
 
     def are_in(self, text: str) -> bool:
-        """Tell whether there is something in `text` that only the plan has."""
+        """Tell whether `text` contains something that only the plan has."""
         return any(token in text for token in self.tokens)
 
 
 def job_variables(scheduler: str, options: Sequence[str], work_dir: str, directory: Path) -> JobVariables:
-    """Return what stands for the variables of a scheduler's job.
+    """Return the stand-ins for the variables of a scheduler's job.
 
     Parameters
     ----------
     scheduler
-        Its name; one that is not known has no variables.
+        The scheduler's name; an unknown one has no variables.
     options
         The lines with the script's options.
     work_dir
-        Where the script is submitted.
+        The directory from which the script is submitted.
     directory
-        A directory of the plan's own, which files and directories of the job are put into.
+        A directory of the plan's own, for the job's files and directories.
     """
     system = _SYSTEMS.get(scheduler, {})
     tokens = (str(9 * 10**14 + secrets.randbelow(10**14)), secrets.token_hex(8))
@@ -191,7 +191,7 @@ def job_variables(scheduler: str, options: Sequence[str], work_dir: str, directo
     if scheduler == "SLURM":
         true |= {"SLURM_SUBMIT_HOST": socket.gethostname(), "SLURM_JOB_USER": _user()}
         true |= {"SLURM_JOB_UID": str(os.getuid()), "SLURM_JOB_GID": str(os.getgid())}
-    # What `mktemp` makes is there, too: of that, no job has the same.
+    # `mktemp` also creates files there, and no job has the same ones.
     markers = {value: name for value, name in markers.items() if name != "TMPDIR"}
     return JobVariables(values | true, frozenset(late - true.keys()), markers, tokens)
 

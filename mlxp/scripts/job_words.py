@@ -1,7 +1,7 @@
-"""Writes the words of a job's commands: quoted for the shell, and with the job's own variables where these matter.
+"""Writes the words of a job's commands, quoted for the shell and with the job's own variables where these matter.
 
-In the plan, a variable that only the job has a value for stands for itself: by a text that occurs nowhere else. A word
-that depends on one stays as it is written in the script; where it cannot, the text is replaced by the variable.
+In the plan, a text that occurs nowhere else stands for each variable that has a value only in the job. A word that
+depends on such a variable stays as written in the script; where it cannot, the variable replaces the text.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def quoted(word: str) -> str:
-    """Return a word in the shell's syntax, in the quotes that are read most easily.
+    """Return a word in the shell's syntax, in the quotes that are easiest to read.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def quoted(word: str) -> str:
 
 
 def quoted_for_job(word: str, markers: Mapping[str, str]) -> str:
-    r"""Return a word in the shell's syntax, with variables in the place of the `markers` that stand for them.
+    r"""Return a word in the shell's syntax, with variables in place of the `markers` that stand for them.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def quoted_for_job(word: str, markers: Mapping[str, str]) -> str:
 
 
 def named(text: str, markers: Mapping[str, str]) -> str:
-    """Return a text for people, with the names of variables in the place of the `markers` that stand for them."""
+    """Return a text for people, with the names of variables in place of the `markers` that stand for them."""
     return "".join(f"${markers[part]}" if part in markers else part for part in _split(text, markers))
 
 
@@ -60,7 +60,7 @@ def _split(text: str, markers: Mapping[str, str]) -> list[str]:
 
 
 def override_texts(plan: "Plan", step: "Step", run: PlannedRun, private: str = "") -> dict[str, str]:
-    """Return for each override of `run` what is written into the script of its job.
+    """Return, for each override of `run`, the text that is written into the script of its job.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def override_texts(plan: "Plan", step: "Step", run: PlannedRun, private: str = "
     Raises
     ------
     ScriptError
-        If an override depends on what only the job knows, in a way that cannot be written down.
+        If an override depends on what only the job knows, in a way that cannot be written into a script.
     """
     markers = plan.variables.markers
     texts = {override: quoted_for_job(override, markers) for override in run.overrides}
@@ -106,9 +106,9 @@ def _late_arguments(plan: "Plan", step: "Step") -> Iterator[tuple[Word, list[str
 
 
 def late_variables(plan: "Plan") -> tuple[frozenset[str], frozenset[str]]:
-    """Return the variables whose values depend on what only the job knows; and those that are computed of such ones."""
+    """Return the variables whose values depend on what only the job knows, and those computed from such variables."""
     assignments = plan.script.assignments
-    # A script may set such a variable itself, as a loop does that stands for an array.
+    # A script may set such a variable itself, for example in a loop that stands for an array.
     own = {one.name for one in assignments} - {one.name for one in assignments if one.name in one.variables}
     return made_of(plan.variables.late - own, assignments)
 
@@ -122,7 +122,7 @@ def _is_swept(step: "Step", argument: str) -> bool:
 
 
 def _is_put_in(plan: "Plan", word: Word, arguments: list[str]) -> bool:
-    """Tell whether the variables of the job are in a word as they are, so that they can be put back."""
+    """Tell whether a word contains the job's variables unchanged, so that they can be put back."""
     late, derived = late_variables(plan)
     is_plain = not word.is_derived and not word.variables & derived
     has_late = word.variables & late
@@ -130,7 +130,7 @@ def _is_put_in(plan: "Plan", word: Word, arguments: list[str]) -> bool:
 
 
 def _is_of_plan(plan: "Plan", text: str, private: str, *, keep_markers: bool = False) -> bool:
-    """Tell whether there is something in `text` that only this plan has."""
+    """Tell whether `text` contains something that only this plan has."""
     markers = plan.variables.markers
     rest = text if keep_markers else "".join(part for part in _split(text, markers) if part not in markers)
     return LEFT_OUT in rest or plan.variables.are_in(rest) or (private != "" and private in rest)
@@ -146,9 +146,9 @@ def _refusal(plan: "Plan", step: "Step", what: str) -> ScriptError:
 
 
 def recorded(plan: "Plan", step: "Step", run: PlannedRun) -> PlannedRun:
-    """Return a run whose configuration names the variables that only the job has values for.
+    """Return a run whose configuration names the variables that have values only in the job.
 
-    Its `late` are the keys whose values the job is free to set.
+    The run's `late` holds the keys whose values the job is free to set.
     """
     import yaml
 

@@ -1,8 +1,8 @@
-"""Finds out what a script would run: executes it once, on this computer, in plan mode.
+"""Finds out what a script would run by executing it once, on this computer, in plan mode.
 
-Every command that may start Python is replaced by a stand-in, which starts the program without its launcher and in plan
-mode. The rest is done as far as it changes nothing that was there; see effects.py. The script's own text is left to
-job_script.py, which writes the jobs.
+A stand-in replaces every command that may start Python, and starts the program without its launcher and in plan mode.
+The rest is executed as far as it changes nothing that was there; see effects.py. The script's own text is left to
+job_script.py, which writes the jobs' scripts.
 """
 
 import dataclasses
@@ -34,16 +34,16 @@ class Step:
     Attributes
     ----------
     command, block
-        The numbers of the command and of the block that it was executed in.
+        The number of the command, and of the block in which it was executed.
     groups
-        For each word of the command, what it expanded to.
+        The expansion of each word of the command.
     program
-        Which of the expanded words is the program; None if the command started no Python program.
+        The number of the expanded word that is the program; None if the command started no Python program.
     runs
-        What the program would run; None if it is no program of MLXP.
+        What the program would run; None if it is not a program of MLXP.
     started
-        When: by the number of the process that the script started for it, which are in order also for commands in the
-        background, and by the time.
+        When it started: the number of the process that the script started for it, and the time. These numbers are in
+        order also for commands in the background.
     environment
         Variables exported since the block began.
     """
@@ -58,12 +58,12 @@ class Step:
     environment: Mapping[str, str] = field(default_factory=dict)
     exit: int | None = 0
     left: str = ""
-    """What the program was kept from doing, which leaves it to the jobs."""
+    """What the program was kept from doing; if anything, the program is left to the jobs."""
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A command that was not executed in the plan, since it may change what is there, with its expanded words.
+    """A command, with its expanded words, that the plan did not execute since it may change what is there.
 
     Attributes
     ----------
@@ -90,15 +90,15 @@ class Plan:
     direct: frozenset[int]
     """Commands that turned out to start no Python program."""
     moved: frozenset[int] = frozenset()
-    """Blocks that ended in another directory than they began in."""
+    """Blocks that ended in a different directory from the one they began in."""
     left: tuple[LeftOut, ...] = ()
     unwritten: frozenset[int] = frozenset()
-    """Redirections to files that were there, and actions in the background: they were left out, too."""
+    """Redirections to existing files, and actions in the background, which were left out, too."""
     variables: JobVariables = field(default_factory=JobVariables)
 
     @functools.cached_property
     def runs(self) -> list[tuple[Step, PlannedRun]]:
-        """The runs that are to be submitted, each with the step that it comes from."""
+        """The runs to submit, each with the step that it comes from."""
         return [(step, run) for step in self.steps for run in step.runs or []]
 
     @property
@@ -138,12 +138,12 @@ class Plan:
         return lines[0] + (" ..." if len(lines) > 1 else "")
 
     def is_after_all_runs(self, step: Step) -> bool:
-        """Tell whether a step stands behind all those that have runs."""
+        """Tell whether a step comes after all those that have runs."""
         with_runs = [self.steps.index(one) for one in self.steps if one.runs]
         return bool(with_runs) and self.steps.index(step) > with_runs[-1]
 
     def is_part_of_others(self, number: int) -> bool:
-        """Tell whether a command gives its output to another one, or takes that of a run, which jobs need it for."""
+        """Tell whether jobs need a command because it feeds its output to another one, or takes the output of a run."""
         command = self.script.commands[number]
         return command.substituted or command.place.pipeline in self._pipelines_of_runs
 
@@ -153,17 +153,17 @@ class Plan:
         return {run.place.pipeline for run in straight} - {None}
 
     def may_fail(self, step: Step) -> bool:
-        """Tell whether the exit code of a program that is none of MLXP says nothing about what is submitted.
+        """Tell whether the exit code of a program that is not MLXP's says nothing about what is submitted.
 
-        That is where the script looks at it; beside a run, which in the plan neither takes nor gives any output; and
-        after all runs, whose results it may need.
+        That is so where the script checks the exit code, where the program shares a pipeline with a run, which in the
+        plan neither takes nor gives any output, and after all runs, whose results the program may need.
         """
         command = self.script.commands[step.command]
         is_needless = command.tested or command.place.pipeline in self._pipelines_of_runs
         return step.runs is None and (is_needless or (self.is_after_all_runs(step) and self._is_there(step)))
 
     def _is_there(self, step: Step) -> bool:
-        """Tell whether the program is a file: a wrong name may have been meant for a run."""
+        """Tell whether the program is a file, since a wrong name may have been meant for a run."""
         words = [word for group in step.groups for word in group]
         program = Path(step.cwd, words[step.program or 0])
         return program.suffix != ".py" or program.exists()
@@ -172,19 +172,19 @@ class Plan:
 def make_plan(script: Script, scheduler: str = "", options: Sequence[str] = ()) -> Plan:
     """Execute `script` in plan mode and return what it would run.
 
-    What it prints goes to standard error.
+    The script's output goes to standard error.
 
     Parameters
     ----------
     scheduler
-        The name of the scheduler, whose variables the script may use.
+        The name of the scheduler; the script may use its variables.
     options
         The lines with the scheduler's options.
 
     Raises
     ------
     ScriptError
-        If the script or one of its programs fails, if it would run nothing, or if it would run what only a job knows.
+        If the script or one of its programs fails, if it would run nothing, or if only a job knows what it would run.
     """
     with tempfile.TemporaryDirectory(prefix="mlxpsub-") as name:
         directory = Path(name).resolve()
@@ -208,7 +208,7 @@ def make_plan(script: Script, scheduler: str = "", options: Sequence[str] = ()) 
 
 
 def _with_late_words(plan: Plan, directory: Path) -> Plan:
-    """Return the plan with configurations that name the variables of the job, instead of what stood for them."""
+    """Return the plan with configurations that name the job's variables instead of their stand-ins."""
     steps = []
     for step in plan.steps:
         runs = [recorded(plan, step, run) for run in step.runs or []]
@@ -220,7 +220,7 @@ def _with_late_words(plan: Plan, directory: Path) -> Plan:
 
 
 def _position(script: Script, step: Step) -> int:
-    # Commands in the background start at any time, and have an order all the same.
+    # Commands in the background start at any time, yet have an order.
     part = script.commands[step.command] if step.block is None else script.blocks[step.block]
     return part.start
 
@@ -249,11 +249,11 @@ def _left_out(record: dict[str, Any]) -> LeftOut:
 
 
 def _execute(script: Script, directory: Path, variables: JobVariables) -> int:
-    """Execute the script, and wait for all that it leaves running; return its exit code."""
-    import fcntl  # there is none on Windows, where this module is imported all the same
+    """Execute the script, wait for everything that it leaves running, and return its exit code."""
+    import fcntl  # it does not exist on Windows, where this module is imported all the same
 
     reading, writing = os.pipe()
-    # A shell other than bash knows only files with one digit.
+    # A shell other than bash knows only file descriptors with one digit.
     life_line = fcntl.fcntl(writing, fcntl.F_DUPFD, 200 if shell_name(script) == "bash" else 5)
     os.close(writing)
     (directory / "created").touch()
@@ -261,7 +261,7 @@ def _execute(script: Script, directory: Path, variables: JobVariables) -> int:
     file.write_text(functions(script, directory, life_line), encoding="utf-8", errors="surrogateescape")
     text = planned_text(script, file, directory)
     environment = {**os.environ, VARIABLE: str(directory / "unknown.jsonl")} | dict(variables.values)
-    # By -c and not from a file, so that messages name the user's script.
+    # The script is given by -c and not as a file, so that messages name the user's script.
     command: list[str | bytes] = [*script.interpreter, "-c", text, str(script.path)]
     sys.stderr.flush()
     try:
@@ -273,7 +273,7 @@ def _execute(script: Script, directory: Path, variables: JobVariables) -> int:
             check=False,
         ).returncode
         os.close(life_line)
-        while os.read(reading, 1):  # until the last shell has ended that the script left in the background
+        while os.read(reading, 1):  # until the last shell that the script left in the background has ended
             pass
     except OSError as error:
         raise ScriptError(f"cannot execute {script.path}: {error.strerror}") from error
@@ -283,7 +283,7 @@ def _execute(script: Script, directory: Path, variables: JobVariables) -> int:
 
 
 def _remove_stand_ins(made: list[dict[str, Any]], variables: JobVariables) -> None:
-    """Remove the directories that the script made, and that are called after a job that does not exist."""
+    """Remove the directories that the script made and named after a job that does not exist."""
     for path in (Path(name) for one in made for name in one["paths"] if variables.are_in(name)):
         top = next((parent for parent in [*reversed(path.parents), path] if variables.are_in(parent.name)), None)
         if top is not None and not top.is_symlink():
@@ -332,7 +332,7 @@ def _check(plan: Plan, code: int, *, reached_end: bool) -> None:
 
 
 def _ended_after_last_command(plan: Plan) -> bool:
-    """Tell whether the script ended because of a program that it may need results for, and that no run can follow."""
+    """Tell whether the script was ended by a program that may need the runs' results and that no run can follow."""
     last = plan.steps[-1] if plan.steps else None
     if last is None or not last.exit or not plan.may_fail(last):
         return False

@@ -1,8 +1,8 @@
 """Stands in for a command of the user's script while mlxpsub finds out what the script would run.
 
-A Python program is started without the launcher before it, and what it reported is noted together with the words of the
-command. Another command is executed or left to the jobs, see effects.py. A program of its own, started by the functions
-that plan_text.py puts into the script; its first argument says which of these it is to do.
+A Python program is started without the launcher before it, and its report is noted together with the words of the
+command. Any other command is executed or left to the jobs, see effects.py. This module is a separate program, started
+by the functions that plan_text.py puts into the script; its first argument says which of these tasks to do.
 """
 
 import contextlib
@@ -19,19 +19,19 @@ from pathlib import Path
 from typing import Any
 
 SEPARATOR = ":mlxp:"
-"""Stands between the words of the script, since each may expand to none or to several."""
+"""Separates the words of the script, since each may expand to none or to several."""
 
 RUN, STOP, REFUSED, RUN_GUARDED = 90, 91, 92, 93
-"""Exit codes: the shell shall execute the command itself, it would not have gone on, or it shall end.
+"""Exit codes: the shell must execute the command itself, it would not have gone on, or it must end.
 
-In what is to be executed guarded, shells take our functions for the programs that may change something.
+In a command that runs guarded, shells call our functions in place of the programs that may change something.
 """
 
 LEFT_OUT = "mlxp:only-in-the-job"
-"""Is printed in the place of the output of a command that was left out."""
+"""Text that is printed in place of the output of a command that was left out."""
 
 GUARD = "MLXP_PLAN_GUARD"
-"""Environment variable that holds the file in which a guarded Python program says what it was about to do."""
+"""Environment variable that names the file in which a guarded Python program notes what it was about to do."""
 
 _OF_THE_SHELL = {"_", "SHLVL", "PWD", "OLDPWD"}
 _DRAINED = 1 << 24
@@ -40,7 +40,7 @@ _DRAINED = 1 << 24
 
 def main(arguments: list[str]) -> int:
     """Do what the first argument says, and return the exit code."""
-    # Started isolated from the user's own modules and PYTHONPATH, which are the program's business.
+    # This runs isolated from the user's own modules and PYTHONPATH, which concern only the user's program.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     modes = {"run": _run_step, "ask": _ask, "side": _run_beside, "source": _guarded_copy}
     return modes[arguments[0]](arguments[1:])
@@ -63,7 +63,7 @@ def _run_step(arguments: list[str]) -> int:
     found = _python_command(words)
     record: dict[str, Any] = {"command": int(command), "block": int(block) if block else None, "groups": groups}
     record["cwd"] = os.getcwd()  # noqa: PTH109 - as the shell would spell it
-    # A command in the background is started by a process of its own, at any time.
+    # A command in the background is started by its own process, at any time.
     record["started"] = (os.getpid() if os.getppid() == int(shell) else os.getppid(), time.monotonic_ns())
     file = _directory() / f"step-{record['started'][1]}-{os.getpid()}.json"
     if found is None:
@@ -78,7 +78,7 @@ def _run_step(arguments: list[str]) -> int:
     if stopped and not report.exists():
         record["left"] = stopped
         code = 0
-    # What cannot print any more, since the next command of the pipeline has ended, has not failed by itself.
+    # A program that can no longer print, since the next command of the pipeline has ended, has not failed by itself.
     failure = 0 if not report.exists() and _is_output_closed() else code
     record |= {"program": found.program, "exit": failure, "report": str(report)}
     file.write_text(json.dumps(record), encoding="utf-8")
@@ -111,13 +111,13 @@ def _refuse(words: list[str], reason: str) -> int:
 
 
 def _become(part: str, block: str, words: list[str]) -> int:
-    """Execute a command that turned out to start no Python program, if a plan does."""
+    """Execute a command that turned out to start no Python program, if a plan executes it."""
     verdict = _ask([part, block, "", *words])
     if verdict not in {RUN, RUN_GUARDED}:
         return 0 if verdict == STOP else verdict
     if words[0] in {"exec", "time"}:
         words = words[1:]
-    if words[0] == "command":  # which only a shell knows
+    if words[0] == "command":  # only a shell knows it
         words = ["sh", "-c", '"$@"', "sh", *words]
     try:
         os.execvp(words[0], words)  # noqa: S606 - the user's own command, as it is
@@ -126,7 +126,7 @@ def _become(part: str, block: str, words: list[str]) -> int:
 
 
 def _ask(arguments: list[str]) -> int:
-    """Return whether the shell shall execute a command; note those that are left to the jobs."""
+    """Return whether the shell must execute a command; note commands that are left to the jobs."""
     from mlxp.scripts.effects import Verdict, verdict
 
     flagged, block, kind, *words = arguments
@@ -147,7 +147,7 @@ def _ask(arguments: list[str]) -> int:
 
 
 def _number_and_flags(part: str) -> tuple[str, str]:
-    """Return what plan_text.py says of a command: its number, and how the script uses it."""
+    """Return what plan_text.py says about a command: its number, and how the script uses it."""
     number = part.rstrip("nsp")
     return number, part[len(number) :]
 
@@ -175,7 +175,7 @@ def _may_start_python(words: list[str]) -> bool:
 
 
 def _why_refused(words: list[str]) -> str | None:
-    """Return why a command that is unknown cannot be left to the jobs: it may start runs there."""
+    """Return why an unknown command cannot be left to the jobs, since it may start runs there."""
     if _may_start_python(words):
         if _starts_several(words):
             return "starts its program several times, each time with other arguments: write a loop"
@@ -201,7 +201,7 @@ def _has_runs_inside(file: Path) -> bool:
 
 
 def is_program_of_mlxp(file: Path) -> bool:
-    """Tell whether the text of a Python file speaks of a task that MLXP launches."""
+    """Tell whether the text of a Python file mentions a task that MLXP launches."""
     with contextlib.suppress(OSError):
         text = file.read_text(encoding="utf-8", errors="replace")
         return re.search(r"\bmlxp\b", text) is not None and re.search(r"\blaunch\b", text) is not None
@@ -209,7 +209,7 @@ def is_program_of_mlxp(file: Path) -> bool:
 
 
 def _run_beside(arguments: list[str]) -> int:
-    """Run a Python program whose runs cannot be submitted: in a substitution, or in another file."""
+    """Run a Python program whose runs cannot be submitted, since it is in a substitution or in another file."""
     flagged, block, *words = arguments
     number, flags = _number_and_flags(flagged)
     code, stopped = _run(words, {})
@@ -223,7 +223,7 @@ def _run_beside(arguments: list[str]) -> int:
 
 
 def _guarded_copy(arguments: list[str]) -> int:
-    """Print the name of a copy of a file, in which the plan looks at every command."""
+    """Print the name of a copy of a file, in which the plan checks every command."""
     from mlxp.scripts.plan_text import guarded_text
 
     file = Path(arguments[0])
@@ -234,7 +234,7 @@ def _guarded_copy(arguments: list[str]) -> int:
 
 
 def _changed_environment(before: Path) -> dict[str, str]:
-    """Return the variables that have got another value since the block around the command began."""
+    """Return the variables whose values have changed since the block around the command began."""
     if not before.exists():
         return {}
     lines = before.read_bytes().decode(errors="surrogateescape").split("\0")
@@ -255,7 +255,7 @@ def _without_launcher(words: list[str], found: Any) -> list[str]:
 
 
 def _interpreter(named: str) -> str:
-    """Return the interpreter to use here for one that a launcher would find elsewhere, in a container perhaps."""
+    """Return the interpreter to use here for one that a launcher would find elsewhere, such as in a container."""
     path = shutil.which(named)
     code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('mlxp') is None)"
     if path and subprocess.run([path, "-c", code], check=False, capture_output=True).returncode == 0:
@@ -277,7 +277,7 @@ def _run(command: list[str], changes: Mapping[str, str]) -> tuple[int, str]:
 
 
 def _is_output_closed() -> bool:
-    """Tell whether the standard output is a pipe that nobody reads any more."""
+    """Tell whether the standard output is a pipe that no process reads any more."""
     poll = select.poll()
     poll.register(1, select.POLLOUT)
     return any(event & select.POLLERR for _, event in poll.poll(0))

@@ -1,6 +1,6 @@
-"""Puts the plan's own words into a script: before its commands, its loops, and the files that it writes to.
+"""Puts the plan's own words into a script, before its commands, its loops, and the files that it writes to.
 
-What the words do is in the shell functions at the top, and in plan_step.py, which they start.
+The shell functions at the top, and plan_step.py, which they start, define what the words do.
 """
 
 import re
@@ -16,7 +16,7 @@ from mlxp.scripts.python_command import LAUNCHERS
 from mlxp.scripts.script import OWN_PATH, Script, parsed
 
 _UNTRACED = "{ case $- in *x*) local - || :; set +x;; esac; } 2> /dev/null"
-"""Keeps ``set -x`` in the script from showing what is ours."""
+"""Keeps ``set -x`` in the script from showing our own commands."""
 
 _FUNCTIONS = """
 OWN_PATH
@@ -91,9 +91,9 @@ def functions(script: Script, directory: Path, life_line: int) -> str:
     Parameters
     ----------
     directory
-        What they note goes there.
+        The directory for the functions' notes.
     life_line
-        The number of an open file that only the script's shells shall have.
+        The number of an open file that only the script's shells may have.
     """
     shell = shell_name(script)
     quick = sorted(READING - DECIDED)
@@ -119,7 +119,7 @@ def functions(script: Script, directory: Path, life_line: int) -> str:
 
 
 def _guarded(shell: str) -> set[str]:
-    """Return the programs that are looked at also where the text of the command is in another file."""
+    """Return the programs that are checked even where the text of the command is in another file."""
     names = CHANGING - {"trap", "conda", "mamba", "micromamba", "module", "ml", "spack", "mlxp", "kill"}
     return {name for name in names if shell == "bash" or name.isidentifier()}
 
@@ -139,7 +139,7 @@ def planned_text(script: Script, functions_file: Path, directory: Path) -> bytes
     edits = [*_edits_of_commands(script), *_edits_of_actions(script)]
     text = _edited(script, edits)
     shift = sum(len(insertion.encode()) for position, _, insertion in edits if position < script.body_start)
-    # In the place of the first line, so that the shell's messages count lines as the user does.
+    # They replace the first line, so that the shell's messages count lines as the user does.
     start = f". {shlex.quote(str(functions_file))}".encode()
     text = start + b"\n" + text[script.body_start + shift :] if script.body_start else start + b"; " + text
     end = shlex.quote(str(directory / "end"))
@@ -169,7 +169,7 @@ def _edits_of_actions(script: Script) -> Iterator[tuple[int, int, str]]:
         if action.kind is Kind.COMMAND:
             yield action.start, rank, f"__mlxp_do {number}{_flags(action)} "
         elif action.kind is Kind.SOURCE:
-            if shell_name(script) not in {"bash", "ksh"}:  # whose functions cannot stand for /bin/rm
+            if shell_name(script) not in {"bash", "ksh"}:  # other shells' functions cannot stand for /bin/rm
                 yield action.start, rank, '"$(__mlxp_source '
                 yield action.end, -4, ')"'
         elif action.kind is Kind.BACKGROUND:

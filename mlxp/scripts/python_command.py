@@ -1,7 +1,7 @@
 """Finds the Python program in a command line: ``srun -n 2 python -u main.py seed=1`` starts ``main.py``.
 
-A launcher, such as ``srun`` or ``torchrun``, may stand before it. Only the words are looked at here, after a shell has
-expanded them; what is started, and when, is for others to decide.
+A launcher, such as ``srun`` or ``torchrun``, may stand before it. This module looks only at the words, after a shell
+has expanded them; other modules decide what is started, and when.
 """
 
 import re
@@ -33,7 +33,7 @@ LAUNCHERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("nsys", "ncu", "perf", "strace", "ltrace", "valgrind", "scalene", "kernprof", "viztracer"), ()),
     **dict.fromkeys(("py-spy", "coverage", "memray", "mprof"), ("record", "run")),
 }
-"""Programs that start the program named in their arguments; where there are some, only by these subcommands."""
+"""Programs that start the program named in their arguments; where subcommands are listed, only these do."""
 
 _LAUNCHER_MODULES = frozenset(
     {
@@ -55,14 +55,14 @@ _FLAGS_WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 
 @dataclass(frozen=True, slots=True)
 class PythonCommand:
-    """Where in the words of a command line what stands.
+    """The positions of the parts of a Python command in the words of a command line.
 
     Attributes
     ----------
     start
-        The interpreter, or the script where a launcher takes it without one. What stands before is the launcher's.
+        The interpreter, or the script where a launcher takes it without one. The words before it are the launcher's.
     program
-        The script, the module after ``-m`` or the code after ``-c``. Behind it are the program's own arguments.
+        The script, the module after ``-m`` or the code after ``-c``. The program's own arguments follow it.
     has_interpreter, is_module
         Whether there is an interpreter, and whether the program is a module.
     """
@@ -79,7 +79,7 @@ _KEEPERS = {
     "sudo": ("--preserve-env={}", ("-E", "--preserve-env")),
     "env": ("{0}=${0}", ()),
 }
-"""How launchers that clear the environment are told to keep a variable, and options by which they keep all of it."""
+"""How launchers that clear the environment are told to keep a variable, and the options that keep all variables."""
 
 
 def clearing_launcher(launcher: Sequence[str], variable: str) -> tuple[str, str] | None:
@@ -121,12 +121,12 @@ def is_interpreter(word: str) -> bool:
 
 
 def is_script(word: str) -> bool:
-    """Tell whether `word` is a Python file's name, and no option or override."""
+    """Tell whether `word` is the name of a Python file, not an option or override."""
     return word.endswith(".py") and "=" not in word and not word.startswith("-")
 
 
 def python_command(words: Sequence[str]) -> PythonCommand | None:
-    """Return where the Python program is in a command line; None if it starts none.
+    """Return where the Python program is in a command line; None if the command starts none.
 
     Examples
     --------
@@ -183,7 +183,7 @@ def _module(words: Sequence[str], start: int, index: int) -> PythonCommand | Non
 
 
 def _uninterpreted(words: Sequence[str], first: int) -> PythonCommand | None:
-    """Find the program of a launcher that brings the interpreter itself."""
+    """Find the program of a launcher that provides the interpreter itself."""
     for index in range(first, len(words)):
         if words[index] in {"-m", "--module"} and index + 1 < len(words):
             return PythonCommand(index + 1, index + 1, has_interpreter=False, is_module=True)

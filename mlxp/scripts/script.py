@@ -1,6 +1,6 @@
-"""Reads a user's shell script: its directives, the commands that may start Python, and what stands around those.
+"""Reads a user's shell script: its directives, the commands that may start Python, and what surrounds those.
 
-The text is taken apart by a real grammar of bash. Nothing is run here; plan.py finds out what the commands do.
+A real grammar of bash parses the text. Nothing is run here; plan.py finds out what the commands do.
 """
 
 import codecs
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 OWN_PATH = "MLXP_SCRIPT"
-"""The variable that stands for ``$0`` and ``BASH_SOURCE``, which name other files than the script in plan and jobs."""
+"""The variable that replaces ``$0`` and ``BASH_SOURCE``, which do not name the user's script in plan and jobs."""
 
 _STRAIGHT = frozenset(
     {"program", "list", "pipeline", "redirected_statement", "compound_statement", "subshell", "negated_command"}
 )
-"""Nodes whose commands run at most once, whatever happens before: a run's command can be replaced where it stands."""
+"""Nodes whose commands run at most once, whatever happens before, so a run's command can be replaced in place."""
 
 _STATEMENTS = _STRAIGHT | {
     "c_style_for_statement",
@@ -46,28 +46,28 @@ _SHELLS = ("bash", "sh", "dash", "ksh")
 
 
 class ScriptError(MLXPError, ValueError):
-    """A script that cannot be read, or that does what a submission cannot do."""
+    """A script that cannot be read, or that does something a submission cannot do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word of a command: where it stands, and which variables it takes its value from."""
+    """One word of a command: its position, and the variables from which it takes its value."""
 
     start: int
     end: int
     variables: frozenset[str]
     is_derived: bool
-    """Whether it does more with a variable than to put its value in, such as arithmetic."""
+    """Whether it does more with a variable than insert its value, such as arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a command or block stands, with what makes no sense without it.
+    """The position of a command or block, with the parts that make no sense without it.
 
     Attributes
     ----------
     start, end
-        With its redirections, and with the pipeline that it is a part of.
+        The position, including its redirections and the pipeline that it is part of.
     lines
         The line or lines, if nothing else stands there.
     pipeline
@@ -87,21 +87,21 @@ class Command:
     Attributes
     ----------
     start, end
-        Where it stands in the script, with the assignments before its first word.
+        Its position in the script, including the assignments before its first word.
     assignments
         The names of the variables that it sets for itself only: ``A`` in ``A=1 python main.py``.
     looks_like_python
-        Whether its words say so as they stand, before any expansion.
+        Whether its words show that it starts Python, before any expansion.
     substituted
-        Whether it stands in ``$(...)``, so that its output is a part of another command.
+        Whether it stands in ``$(...)``, so that its output is part of another command.
     tested
-        Whether the script looks at its exit code: in ``if COMMAND``, ``COMMAND || ...`` and the like.
+        Whether the script checks its exit code, as in ``if COMMAND``, ``COMMAND || ...`` and the like.
     block
         The block that it stands in.
     place
-        What else would have to go if it were taken away.
+        Everything that would have to go if it were removed.
     in_function
-        Whether it stands in the definition of a function, which is done only where that is called.
+        Whether it stands in the definition of a function, so that it runs only where the function is called.
     """
 
     start: int
@@ -119,19 +119,19 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The outermost loop, condition or call of a function around commands: what they do is known once it has run."""
+    """The outermost loop, condition or function call around commands; what they do is known once it has run."""
 
     start: int
     end: int
     line: int
     place: Place
     assigned: frozenset[str]
-    """Variables that have a value only while it runs, such as a loop's; those of a function's call included."""
+    """Variables that have a value only while it runs, such as a loop's, including those of a function call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A shell script, taken apart. Positions count bytes of `text`."""
+    """A parsed shell script; positions count bytes of `text`."""
 
     path: Path
     text: bytes
@@ -141,7 +141,7 @@ class Script:
     commands: tuple[Command, ...]
     blocks: tuple[Block, ...]
     actions: tuple[Action, ...]
-    """What it does beside starting Python."""
+    """What it does besides starting Python."""
     assignments: tuple[Assignment, ...]
     comments: tuple[tuple[int, str], ...]
     """The comments that are whole lines, with the numbers of their lines."""
@@ -149,7 +149,7 @@ class Script:
     """The number of the first line that is neither empty nor a comment."""
 
     def text_of(self, part: Command | Block | Word) -> str:
-        """Return a part as it is written in the script."""
+        """Return a part as written in the script."""
         return self.text[part.start : part.end].decode(errors="surrogateescape")
 
     def line_of(self, position: int) -> int:
@@ -158,14 +158,14 @@ class Script:
 
 
 def read_script(path: Path) -> Script:
-    """Return the script at `path`, taken apart.
+    """Return the script at `path`, parsed.
 
     Raises
     ------
     ScriptError
-        If there is no such file, or it is not valid shell.
+        If the file does not exist or is not valid shell.
     InvalidShellPathError
-        If it is written for something else than bash or sh.
+        If the script is written for something other than bash or sh.
     """
     try:
         text = path.read_bytes()
@@ -175,7 +175,7 @@ def read_script(path: Path) -> Script:
 
 
 def parsed(text: bytes, path: Path) -> Script:
-    """Return a script that has been read from `path`, taken apart; see `read_script`."""
+    """Return a script that has been read from `path`, parsed; see `read_script`."""
     shebang, interpreter, body_start = _shebang(text, path)
     _check_syntax(text, interpreter, path)
     text = _with_own_path(text)
@@ -257,7 +257,7 @@ def _with_own_path(text: bytes) -> bytes:
 
 
 def _check_understood(root: "Node", path: Path) -> None:
-    # What bash accepts and the grammar does not know does no harm, as long as no program is started there.
+    # Syntax that bash accepts but the grammar does not know does no harm, as long as no program is started there.
     for statement in root.children:
         if statement.has_error and any(_is_pythonic(word) for word in text_of(statement).replace(";", " ").split()):
             raise ScriptError(
@@ -304,14 +304,14 @@ def _python_functions(root: "Node") -> frozenset[str]:
 
 
 def _is_candidate(node: "Node", functions: frozenset[str]) -> bool:
-    """Tell whether a node is a command that may start Python, itself or by a function."""
+    """Tell whether a node is a command that may start Python, directly or through a function."""
     if node.type != "command" or not words_of(node) or any(_may_run(parent) for parent in ancestors(node)):
         return False
     return _may_run(node) or literal(words_of(node)[0]) in functions
 
 
 def _outermost_block(node: "Node", functions: frozenset[str]) -> "Node | None":
-    """Return the outermost statement around a command that is a block, which may be the command itself."""
+    """Return the outermost block around a command, which may be the command itself."""
     chain = [node, *ancestors(node)]
     branching = [parent for parent in chain[1:] if parent.type not in _STRAIGHT]
     if not branching:
@@ -322,7 +322,7 @@ def _outermost_block(node: "Node", functions: frozenset[str]) -> "Node | None":
 
 
 def _block(node: "Node", root: "Node") -> Block:
-    # A function's own arguments and variables mean nothing outside of its call.
+    # A function's own arguments and variables mean nothing outside its call.
     functions = [inner for inner in walk(root) if inner.type == "function_definition"]
     assigned = frozenset("@*#123456789").union(*(_assigned(inner) for inner in [node, *functions]))
     return Block(node.start_byte, node.end_byte, node.start_point.row + 1, _place(node), assigned)
@@ -367,13 +367,13 @@ def _place(node: "Node") -> Place:
 
 
 def _lines(node: "Node") -> tuple[int, int] | None:
-    """Return the range of the lines that hold nothing but this node."""
+    """Return the range of lines that hold nothing but this node."""
     if node.parent is None or node.parent.type != "program":
         return None
     text = node.parent.text or b""
     start = text.rfind(b"\n", 0, node.start_byte) + 1
     end = text.find(b"\n", node.end_byte)
     end = len(text) if end < 0 else end + 1
-    # What is started in the background leaves its number in `$!`, which the script may ask for.
+    # A process started in the background leaves its number in `$!`, which the script may ask for.
     rest = re.fullmatch(rb"[ \t]*;?[ \t]*(#.*)?\n?", text[node.end_byte : end])
     return (start, end) if rest and not text[start : node.start_byte].strip() else None

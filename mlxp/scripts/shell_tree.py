@@ -1,4 +1,4 @@
-"""The grammar of bash, as seen by those who take a script apart: a tree of nodes, and what is read off one node."""
+"""The grammar of bash, for modules that parse a script: a tree of nodes, and what can be read from one node."""
 
 import shlex
 from collections.abc import Iterator
@@ -29,12 +29,12 @@ def walk(node: "Node") -> Iterator["Node"]:
 
 
 def text_of(node: "Node") -> str:
-    """Return what a node covers."""
+    """Return the text that a node covers."""
     return (node.text or b"").decode(errors="surrogateescape")
 
 
 def words_of(command: "Node") -> list["Node"]:
-    """Return the words of a command, those behind its redirections included."""
+    """Return the words of a command, including those after its redirections."""
     own = [child for child in command.named_children if child.type not in _NO_WORDS]
     outer = command.parent if command.parent is not None and command.parent.type == "redirected_statement" else command
     redirects = [child for child in outer.named_children if child.type == "file_redirect"]
@@ -44,12 +44,12 @@ def words_of(command: "Node") -> list["Node"]:
 
 
 def _words_after(redirect: "Node") -> list["Node"]:
-    """Return the words that the grammar takes for further files: ``> file a=1`` has one argument of the command."""
+    """Return the words that the grammar takes for more files: in ``> file a=1``, the command has one argument."""
     return [child for child in redirect.named_children if child.type != "file_descriptor"][1:]
 
 
 def literal(word: "Node") -> str | None:
-    """Return the value of a word; None if it has one only when it is expanded."""
+    """Return the value of a word; None if it has a value only once it is expanded."""
     if word.type == "command_name":
         word = word.named_children[0] if word.named_children else word
     nodes = list(walk(word))
@@ -62,7 +62,7 @@ def literal(word: "Node") -> str | None:
 
 
 def ancestors(node: "Node") -> Iterator["Node"]:
-    """Yield the nodes around a node, from the inside out."""
+    """Yield the nodes around a node, from the innermost to the outermost."""
     parent = node.parent
     while parent is not None:
         yield parent
