@@ -189,7 +189,9 @@ def create_run_directory(parent: Path) -> RunDirectory:
             if _create(path):
                 return RunDirectory(path)
         except OSError as error:
-            raise LogDirectoryError(f"cannot create a run's directory in {parent}: {error.strerror or error}") from error
+            raise LogDirectoryError(
+                f"cannot create a run's directory in {parent}: {error.strerror or error}"
+            ) from error
 
 
 def take_log_id(parent: Path) -> int:
