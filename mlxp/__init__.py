@@ -56,7 +56,7 @@ _MODULES = {
     "scheduler",
     "version_manager",
 }
-"""The modules that one need not import: ``import mlxp; mlxp.logger.Logger`` is how MLXP 1 documented it."""
+"""The modules that need no import of their own: MLXP 1 documented ``import mlxp; mlxp.logger.Logger``."""
 
 
 def __getattr__(name: str) -> Any:

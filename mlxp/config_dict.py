@@ -1,4 +1,4 @@
-"""ConfigDict: what ``ctx.config`` is, a dict whose keys are also attributes and that prints as YAML."""
+"""ConfigDict, the type of ``ctx.config``: a dict whose keys are also attributes and that prints as YAML."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
@@ -9,9 +9,9 @@ __all__ = ["ConfigDict"]
 
 
 class ConfigDict(dict[str, Any]):
-    """A dict with attribute access; dicts inside it, also those in lists, are ConfigDicts too.
+    """A dict with attribute access; dicts inside it, including those in lists, are ConfigDicts too.
 
-    It prints as YAML, in the order of its keys.
+    It prints as YAML and keeps the order of its keys.
 
     Examples
     --------
@@ -28,7 +28,7 @@ class ConfigDict(dict[str, Any]):
 
     @property
     def __dict__(self) -> dict[str, Any]:  # type: ignore[override] # a view of the items, as in MLXP 1
-        """The items, so that ``vars(config)`` has them as that of an ``argparse.Namespace`` has."""
+        """The items, so that ``vars(config)`` returns them, as it does for an ``argparse.Namespace``."""
         return self
 
     def __init__(self, *args: Mapping[str, Any] | Iterable[tuple[str, Any]], **kwargs: Any) -> None:
@@ -87,7 +87,7 @@ class ConfigDict(dict[str, Any]):
         """Forget the attributes in a pickle of MLXP 1, which repeat the items and would hide them."""
 
     def update(self, *args: Mapping[str, Any] | Iterable[tuple[str, Any]], **kwargs: Any) -> None:  # type: ignore[override]
-        """Set the values of another mapping; a mapping is merged into the mapping of the same name, if there is one.
+        """Set the values from another mapping; a nested mapping is merged into any mapping of the same name.
 
         Examples
         --------

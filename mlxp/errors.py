@@ -18,7 +18,7 @@ __all__ = [
 
 
 def shortened(text: str, most: int = 4000) -> str:
-    """Return `text` without its middle, if it is longer than a person reads.
+    """Return `text`, without its middle if it is longer than anyone would read.
 
     Examples
     --------
@@ -30,10 +30,10 @@ def shortened(text: str, most: int = 4000) -> str:
 
 
 class MLXPError(Exception):
-    """The base of every error of MLXP."""
+    """The base class of all errors that MLXP raises."""
 
     def __str__(self) -> str:
-        # KeyError, which some children also are, would show its message in quotes.
+        # Some subclasses are also a KeyError, which would show its message in quotes.
         return shortened(str(self.args[0])) if self.args else ""
 
 
@@ -54,13 +54,13 @@ class InvalidArtifactError(MLXPError, ValueError):
 
 
 class InvalidMapError(MLXPError, ValueError):
-    """A map that is not of the form that a grouped data frame takes."""
+    """A map whose form a grouped data frame does not accept."""
 
 
 class QuerySyntaxError(MLXPError, SyntaxError, ValueError):
-    """A query that the reader's filter language does not allow; the message shows the place.
+    """A query that the reader's filter language does not allow; the message shows where.
 
-    It is a `SyntaxError`, too, since MLXP 1 raised that.
+    It is also a `SyntaxError`, since MLXP 1 raised one.
     """
 
 

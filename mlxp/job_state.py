@@ -1,7 +1,7 @@
-"""What became of a job: the few states that the answers of all schedulers are brought to.
+"""The state of a job: the few states to which the answers of all schedulers are reduced.
 
-A scheduler that cannot be asked leaves its jobs UNKNOWN, which is not the end of them; one that answers, and does not
-know a job any more, says FORGOTTEN.
+The jobs of a scheduler that cannot be asked are UNKNOWN, which does not mean that they have ended. A job is FORGOTTEN
+if the scheduler answers but no longer knows it.
 """
 
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from enum import StrEnum
 __all__ = ["REASONS", "JobState", "Phase", "Search"]
 
 REASONS = ("TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "CANCELLED")
-"""Why a scheduler ends a job, in words that are the same for all of them."""
+"""Why a scheduler ends a job, in the same words for all schedulers."""
 
 
 class Phase(StrEnum):
-    """How far a job has come."""
+    """How far a job has progressed."""
 
     WAITING = "WAITING"
     RUNNING = "RUNNING"
     DONE = "DONE"
-    """It has ended, and its script said that all went well, or the scheduler does not tell."""
+    """It has ended: its script reported success, or the scheduler does not say how it ended."""
     FAILED = "FAILED"
     """Its script ended with an error, or could not be started."""
     ENDED = "ENDED"
     """It was ended from outside: cancelled, out of time or memory, its computer lost."""
     FORGOTTEN = "FORGOTTEN"
-    """The scheduler does not know it, any more."""
+    """The scheduler no longer knows it."""
     UNKNOWN = "UNKNOWN"
     """The scheduler could not be asked."""
 
@@ -37,15 +37,15 @@ class JobState:
     Attributes
     ----------
     phase
-        How far it has come.
+        How far it has progressed.
     words
         What the scheduler says.
     successor
-        The id of the job that the scheduler has, of itself, started in its place; the rest is then about that one.
+        The id of the job that the scheduler started in its place, unasked; the other attributes then describe that job.
     reason
-        Why a job has ENDED, where the scheduler tells: one of `REASONS`.
+        Why a job has ENDED, if the scheduler says so: one of `REASONS`.
     started_at
-        When it was started, the last time, in seconds since the epoch; None if that is not known.
+        When it was last started, in seconds since the epoch; None if unknown.
     """
 
     phase: Phase
@@ -62,15 +62,15 @@ class JobState:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What came of looking for a job by a part of its name.
+    """The result of a search for a job by a part of its name.
 
     Attributes
     ----------
     ids
-        The ids of the jobs that were found, the oldest first; of an array, that of the whole.
+        The ids of the jobs that were found, oldest first; for a job array, the id of the whole array.
     is_complete
-        Whether the scheduler would know of a job of that name, were there one: it answers, and its memory is long
-        enough.
+        Whether the scheduler would know of a job of that name if there were one: it answers, and its records go back
+        far enough.
     words
         Why the search is not complete.
     """

@@ -1,7 +1,7 @@
-"""``@mlxp.launch``: makes a program of a function; its command line is Hydra's, and Python can call it, too.
+"""``@mlxp.launch``: turns a function into a program with Hydra's command line, which Python can call as well.
 
-A thin shell around `mlxp.launching`, which finds the configuration, starts Hydra, and tells what became of the runs.
-What happens inside a run is in `mlxp.running`.
+This is a thin shell around `mlxp.launching`, which finds the configuration, starts Hydra, and reports how the runs
+ended. `mlxp.running` holds what happens inside a run.
 """
 
 import functools
@@ -29,13 +29,13 @@ Value = TypeVar("Value")
 def launch(
     config_path: str | os.PathLike[str] = "configs", seeding_function: Callable[[Any], Any] | None = None
 ) -> Callable[[Callable[[Context], Value]], "Task[Value]"]:
-    """Return a decorator that makes a program of a function that takes a `Context`.
+    """Return a decorator that turns a function that takes a `Context` into a program.
 
     Parameters
     ----------
     config_path
         The directory of ``config.yaml`` and, if you have one, ``mlxp.yaml``, relative to the file that defines the
-        function. Directory and ``config.yaml`` are created, empty, if they are missing.
+        function. The directory and an empty ``config.yaml`` are created if they are missing.
     seeding_function
         Called with ``config.seed`` before the function.
 
@@ -66,11 +66,11 @@ def launch(
 
 
 instantiate = imported
-"""The name by which MLXP 1 documented it, as the next one."""
+"""The name under which MLXP 1 documented it, like the next one."""
 
 
 def instance_from_dict(class_name: str, arguments: Mapping[str, Any]) -> Any:
-    """Return what the class or function of an import path makes of `arguments`.
+    """Call the class or function at an import path with `arguments`, and return the result.
 
     Examples
     --------
@@ -83,8 +83,8 @@ def instance_from_dict(class_name: str, arguments: Mapping[str, Any]) -> Any:
 class Task(Generic[Value]):
     """A function decorated with `launch`.
 
-    Called without arguments it is a command line program, which reads ``sys.argv``. From Python, `run` and `sweep`
-    start it.
+    Called without arguments, it acts as a command line program, which reads ``sys.argv``. From Python, start it with
+    `run` or `sweep`.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Task(Generic[Value]):
 
         Notes
         -----
-        One launch at a time: Hydra keeps global state, so that two threads must not launch at once.
+        Launch from one thread at a time, since Hydra keeps global state.
         """
         results = from_python(self._program, self._config, overrides, one_run_only=True)
         return results[0] if results else None
@@ -162,7 +162,7 @@ class Task(Generic[Value]):
 
 
 def _submit(runs: Sequence[PlannedRun], settings: SchedulerSettings) -> int:
-    """Hand the runs to the scheduler; what is needed for that is loaded only here."""
+    """Hand the runs to the scheduler; the modules needed for that are loaded only here."""
     from mlxp.jobs.self_submission import submit_planned
 
     with guarded_output():
@@ -170,7 +170,7 @@ def _submit(runs: Sequence[PlannedRun], settings: SchedulerSettings) -> int:
 
 
 def _is_interactive() -> bool:
-    """Whether the command line belongs to a notebook or console, and not to a program that it runs."""
+    """Whether the command line belongs to a notebook or console rather than to a program run in it."""
     ipython = sys.modules.get("IPython")
     if ipython is None or ipython.get_ipython() is None:
         return False

@@ -1,7 +1,7 @@
 """The logger: what a run writes into its directory while it runs.
 
-Metrics are appended: one record is one line is one write, so that a killed process loses at most the record that it was
-writing. Artifacts are saved beside their place and renamed, so that a crash leaves the previous one.
+Metrics are appended. Each record is one line, written by one write, so that a killed process loses at most the record
+that it was writing. An artifact is saved beside its place and then renamed, so that a crash leaves the previous one.
 """
 
 import os
@@ -27,15 +27,15 @@ __all__ = ["DefaultLogger", "Logger"]
 class Logger:
     """Writes metrics and artifacts into a run's directory, ``<parent_log_dir>/<log_id>``, which it creates.
 
-    A task gets one as ``ctx.logger``. It can also be used by itself, as a context manager; a child class of it named in
-    the setting ``mlxp.logger.name`` is used instead of it.
+    A task gets one as ``ctx.logger``. It can also be used by itself, as a context manager. To use a subclass instead,
+    name it in the setting ``mlxp.logger.name``.
 
     Parameters
     ----------
     parent_log_dir
         The directory of all runs; it is created if needed.
     forced_log_id
-        The id of the run; if negative, a new one. The directory of an existing run is resumed: metrics are appended.
+        The id of the run; a negative number asks for a new id. An existing run is resumed: metrics are appended.
     log_streams_to_file
         If true, what the process and its children print also goes to ``log.stdout`` and ``log.stderr``.
 
@@ -44,7 +44,7 @@ class Logger:
     parent_log_dir, metrics_dir, artifacts_dir, metadata_dir
         The absolute paths of the directory of all runs, and of the folders of this one.
     forced_log_id
-        The id that was asked for; negative if none was. The id that the run has is `log_id`.
+        The id that was asked for; negative if none was. `log_id` is the id that the run has.
 
     Raises
     ------
@@ -99,12 +99,12 @@ class Logger:
     def close(self) -> None:
         """Close the metrics files and stop copying the streams; called when the run ends.
 
-        What threads of the task still log afterwards is written all the same.
+        What threads of the task log after that is still written.
 
         Raises
         ------
         LogDirectoryError
-            If a metrics file that was written has meanwhile been removed.
+            If a metrics file was removed while the run was writing it.
         """
         removed = self._metrics_files.removed()
         self._stop()
@@ -118,7 +118,7 @@ class Logger:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy in another process opens the files for itself; one line is one write there, too.
+        # A copy in another process opens the files itself; each line is one write there, too.
         own = ("_metrics_files", "_artifact_files", "_stop", "_copies")
         return {name: value for name, value in vars(self).items() if name not in own}
 
@@ -150,7 +150,7 @@ class Logger:
     def log_metrics(self, metrics_dict: Mapping[str, Any], log_name: str) -> None:
         """Append one record to ``metrics/<log_name>.json``.
 
-        It is on disk, as far as the operating system is concerned, when this returns. Threads may log at once.
+        When this returns, the operating system has the record. Several threads may log at once.
 
         Parameters
         ----------
@@ -163,7 +163,7 @@ class Logger:
         Raises
         ------
         TypeError
-            If a value is of another type; the message names its key. Nothing is written then.
+            If a value is of another type; the message names its key, and nothing is written.
         InvalidKeyError
             If `log_name` is reserved (``info``, ``config``, ``mlxp``, ``artifacts``) or contains a path.
         LogDirectoryError
@@ -179,7 +179,7 @@ class Logger:
 
     @had_arguments(artifact_format="artifact_type", log_name="artifact_name")
     def log_artifacts(self, artifact: object, artifact_name: str, artifact_type: str) -> None:
-        """Save an object as ``artifacts/<artifact_type>/<artifact_name>``, in place of the one of that name.
+        """Save an object as ``artifacts/<artifact_type>/<artifact_name>``, replacing any artifact of that name.
 
         Parameters
         ----------
@@ -215,7 +215,7 @@ class Logger:
         artifact_name
             The name that it was saved under.
         artifact_type
-            Its type; by default the one that has an artifact of that name.
+            Its type; by default, the one type that has an artifact of that name.
         root
             The directory of the run that saved it; by default this run's own.
 
@@ -236,10 +236,10 @@ class Logger:
         return functions.load(str(path))
 
     def register_artifact_type(self, name: str, save: Callable[[Any, str], Any], load: Callable[[str], Any]) -> None:
-        """Make a type of artifacts known by the functions that save and load it, for this run.
+        """Register an artifact type for this run, with the functions that save and load it.
 
-        They are recorded by their import path, so that a reader finds them: each must be at the top level of a module.
-        A built-in type stays as it is, with a warning.
+        The functions are recorded by import path, so that a reader finds them: each must be at the top level of a
+        module. A built-in type cannot be replaced: it stays as it is, with a warning.
 
         Parameters
         ----------
@@ -289,7 +289,7 @@ class DefaultLogger(Logger):
     """
 
     def log_checkpoint(self, checkpoint: object, log_name: str = "checkpoint") -> None:
-        """Save any picklable object as ``artifacts/pickle/<log_name>.pkl``, in place of the previous one.
+        """Save any picklable object as ``artifacts/pickle/<log_name>.pkl``, replacing the previous one.
 
         Raises
         ------
@@ -306,7 +306,7 @@ class DefaultLogger(Logger):
         Parameters
         ----------
         log_name
-            The name that it was saved under; by default ``checkpoint``, or else the only one that is there.
+            The name that it was saved under; by default ``checkpoint``, or else the only checkpoint there is.
         root
             The directory of the run that saved it, or the folder that holds the file; by default this run's own.
 
@@ -315,7 +315,7 @@ class DefaultLogger(Logger):
         FileNotFoundError
             If there is no such checkpoint.
         InvalidArtifactError
-            If no name is given, and there are several, none of which is called ``checkpoint``.
+            If no name is given and there are several checkpoints, none of which is called ``checkpoint``.
         """
         run = self._run if root is None else RunDirectory(Path(root))
         path = checkpoint_path(run, log_name)
@@ -324,7 +324,7 @@ class DefaultLogger(Logger):
 
 
 def _state_of_mlxp_1(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of a logger that MLXP 1 has pickled, as it is now."""
+    """Return the state of a logger that MLXP 1 pickled, in its present form."""
     own = ("_log_dir", "_log_id", "_metric_dict_keys", "_artifact_types", "session_dir")
     functions = {name: found for name, found in state["_artifact_types"].items() if name not in ARTIFACT_TYPES}
     return {

@@ -1,7 +1,8 @@
-"""Printing that ends nothing: what was done stays done, whatever becomes of the stream that tells of it.
+"""Printing that never ends a program, whatever happens to the stream that it prints to.
 
-A terminal may not know a character, ``| head -1`` closes the pipe, a disk that a stream goes to becomes full, a program
-may have closed its streams or never had any. What the stream cannot show is escaped; what cannot be written is dropped.
+A terminal may not know a character, ``| head -1`` closes the pipe, the disk behind a stream may become full, and a
+program may have closed its streams or never had any. Characters that a stream cannot show are escaped; output that
+cannot be written is dropped.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from typing import Any, TextIO
 
 
 def show(text: str, stream: str = "stdout") -> bool:
-    """Print `text`, and a line's end unless it has one; return whether it was written.
+    """Print `text`, adding a newline unless it ends with one; return whether it was written.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ def show(text: str, stream: str = "stdout") -> bool:
 
 
 def showable(text: str, file: TextIO) -> str:
-    """Return `text` with what a stream's encoding lacks in Python's spelling."""
+    """Return `text` with each character that the stream's encoding lacks escaped as Python writes it."""
     encoding = getattr(file, "encoding", None) or "utf-8"
     if getattr(file, "errors", None) not in {None, "strict", "surrogateescape"}:
         return text
@@ -52,7 +53,7 @@ def showable(text: str, file: TextIO) -> str:
 
 
 def flush() -> None:
-    """Write out what the standard streams still hold; one that cannot is dropped."""
+    """Write out what the standard streams still hold; drop a stream that cannot be written."""
     for stream in ("stdout", "stderr"):
         file = getattr(sys, stream)
         try:
@@ -63,7 +64,7 @@ def flush() -> None:
 
 
 def drop(stream: str) -> None:
-    """Let a standard stream go nowhere from now on, so that Python does not complain of it at the program's end."""
+    """Send a standard stream nowhere from now on, so that Python does not complain about it at exit."""
     file = getattr(sys, f"__{stream}__")
     if file is not getattr(sys, stream):  # somebody else's, who may still want it
         return
@@ -75,7 +76,7 @@ def drop(stream: str) -> None:
 
 
 class _Guarded(io.TextIOBase):
-    """A stream that takes everything, and passes on what the one behind it can show."""
+    """A stream that accepts everything, and passes on what the stream behind it can show."""
 
     def __init__(self, file: "TextIO | _Guarded | None") -> None:
         self.file: Any = file
@@ -90,7 +91,7 @@ class _Guarded(io.TextIOBase):
         return len(text)
 
     def write_bytes(self, content: bytes) -> None:
-        """Pass bytes on as they are, such as those of a file."""
+        """Pass on bytes, such as those of a file, as they are."""
         if isinstance(self.file, _Guarded):
             self.file.write_bytes(content)
             self.problem = self.file.problem
@@ -119,7 +120,7 @@ class _Guarded(io.TextIOBase):
 
 @contextlib.contextmanager
 def guarded_output() -> Iterator[_Guarded]:
-    """Within this context, what is printed ends nothing; what `problem` the output had is known when it is left.
+    """Within this context, printing ends nothing; afterwards, `problem` says what went wrong with the output.
 
     Examples
     --------

@@ -1,6 +1,7 @@
-"""Runs other programs: git, a shell, the commands of schedulers. All of them are started here, and in the same way.
+"""Runs other programs (git, a shell, the commands of schedulers), all of them in the same way.
 
-A program gets its words, never a line for a shell; nothing to read unless it is given; and a time limit.
+A program gets a list of words, never a line for a shell. It has a time limit, and nothing to read unless input is
+given.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ class ProgramError(MLXPError, OSError):
     Attributes
     ----------
     was_started
-        Whether it may have done a part of what it should do.
+        Whether the program may have done part of its work.
     """
 
     def __init__(self, message: str, *, was_started: bool) -> None:
@@ -31,7 +32,7 @@ class ProgramError(MLXPError, OSError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a program has printed, and its exit code."""
+    """What a program printed, and its exit code."""
 
     words: tuple[str, ...]
     code: int
@@ -40,12 +41,12 @@ class Answer:
 
     @property
     def output(self) -> str:
-        """What the program has printed, as text."""
+        """What the program printed, as text."""
         return _text(self.raw)
 
     @property
     def complaint(self) -> str:
-        """What the program says against it, or that it says nothing; for messages."""
+        """What the program gives as the reason, or that it gives none; for messages."""
         said = "\n".join(text.strip() for text in (self.errors, self.output) if text.strip())
         return said or f"{self.words[0]} ended with exit code {self.code} and said nothing"
 
@@ -58,18 +59,18 @@ def run_program(
     environment: Mapping[str, str] | None = None,
     given: bytes | None = None,
 ) -> Answer:
-    r"""Run a program to its end and return what it says.
+    r"""Run a program to its end and return its answer.
 
     Parameters
     ----------
     words
         The program and its arguments.
     seconds
-        How long it may take; then it is killed, with all that it has started.
+        How long it may take; after that it is killed, with everything that it started.
     directory, environment
-        Where, and with which variables; by default those of this process.
+        Where to run it, and with which environment variables; by default those of this process.
     given
-        What it finds on its standard input.
+        What it reads from its standard input.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""The job schedulers: the table of those that are known, and the types that a user's own is made of.
+"""The job schedulers: the table of known ones, and the types for adding your own.
 
-A scheduler is a row. The rows that come with MLXP are in `mlxp.schedulers`, a file each; `register` adds a user's own.
-What they say was found on real schedulers, or in the documentation that a comment names.
+Each scheduler is a row. The rows that come with MLXP are in `mlxp.schedulers`, one file each; `register` adds your own.
+Their contents come from real schedulers, or from the documentation that a comment names.
 """
 
 import importlib
@@ -42,7 +42,7 @@ SCHEDULERS: dict[str, Scheduler] = {row.name: row for row in (SLURM, OAR, PBS, S
 
 
 def register(scheduler: Scheduler) -> None:
-    """Make another scheduler known, or replace one of the same name; in a module that ``--plugin`` imports."""
+    """Add a scheduler, or replace the one of the same name; call this in a module that ``--plugin`` imports."""
     SCHEDULERS[scheduler.name] = scheduler
 
 
@@ -64,7 +64,7 @@ def import_plugin(module: str) -> None:
 
 
 def scheduler_named(name: str) -> Scheduler:
-    """Return the scheduler of that name; ``#SBATCH`` and ``SLURMScheduler``, as MLXP 1 called it, are also names.
+    """Return the scheduler of that name; ``#SBATCH`` and ``SLURMScheduler``, its name in MLXP 1, also work as names.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Version managers: which copy of the code a run is executed from.
+"""Version managers choose the copy of the code that a run is executed from.
 
-GitVM comes with MLXP; a user's own is a child of VersionManager, named in the setting ``mlxp.version_manager.name``.
+GitVM comes with MLXP. Your own is a subclass of VersionManager; name it in the setting ``mlxp.version_manager.name``.
 """
 
 import abc
@@ -24,11 +24,11 @@ _SECONDS = 3600.0
 """How long git may take; a clone of a large repository to a slow disk takes many minutes."""
 
 _SHOWN = 20
-"""How many names of files are shown at most."""
+"""The largest number of file names that is shown."""
 
 
 class VersionManager(abc.ABC):
-    """Chooses the directory that a run is executed in. Children are created with their options in the settings.
+    """Chooses the directory that a run is executed in; subclasses are created with their options from the settings.
 
     Attributes
     ----------
@@ -50,20 +50,20 @@ class VersionManager(abc.ABC):
 class GitVM(VersionManager):
     """Executes tasks in a copy of the git repository at its latest commit.
 
-    Relative paths, and modules that are imported from then on, are the copy's; what the program has imported before the
-    task is called is not.
+    From then on, relative paths lead into the copy, and modules are imported from it. Modules that the program imported
+    before it called the task are not the copy's.
 
     The copy is made once per commit, in ``<parent_work_dir>/<repository>/<commit>``. With ``interactive_mode`` and a
     terminal, it asks once per program whether to add untracked files and to commit changes; otherwise it warns that
-    they are not part of the copy. What MLXP writes itself is not among them.
+    they are not part of the copy. Files that MLXP itself writes do not count.
 
     Parameters
     ----------
     parent_work_dir
         Where the copies go.
     compute_requirements
-        If true, the versions of the installed packages are recorded; those of the repository's ``requirements.txt``, if
-        there is one.
+        If true, the versions of the installed packages are recorded, or those in the repository's
+        ``requirements.txt`` if there is one.
     """
 
     def __init__(self, parent_work_dir: str, compute_requirements: bool = False) -> None:
@@ -112,7 +112,7 @@ def _git(*arguments: str, directory: Path) -> str:
 
 
 def _clone(repository: Path, commit: str, copy: Path) -> None:
-    # Several runs may start at once: each clones beside, the first one to rename wins.
+    # Several runs may start at once: each makes a clone of its own, and the first to rename its clone wins.
     copy.parent.mkdir(parents=True, exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=".cloning-", dir=copy.parent)
     try:

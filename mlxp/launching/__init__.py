@@ -1,1 +1,1 @@
-"""From a command line to runs: all that knows Hydra lives here."""
+"""From a command line to runs: everything that knows Hydra is here."""

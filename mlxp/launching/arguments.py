@@ -1,7 +1,7 @@
-"""The command line of a task, before Hydra reads it: Hydra's own flags are kept, MLXP's conveniences are added.
+"""The command line of a task, before Hydra reads it: keeps Hydra's own flags and adds MLXP's conveniences.
 
-Hydra 1.3 takes overrides on one side of the flags only, refuses ``+`` before a key that exists, and needs ``-m`` for a
-sweep. Rewritten arguments are given to Hydra, which alone decides what they mean.
+Hydra 1.3 takes overrides only on one side of the flags, refuses ``+`` before a key that exists, and needs ``-m`` for a
+sweep. The arguments are rewritten and given to Hydra, which alone decides what they mean.
 """
 
 import argparse
@@ -33,7 +33,7 @@ _LOOKS = ("help", "hydra_help", "version", "cfg", "shell_completion", "experimen
 
 @dataclass(frozen=True)
 class Arguments:
-    """A command line of Hydra, taken apart."""
+    """A Hydra command line, split into its parts."""
 
     flags: dict[str, str | bool]
     overrides: list[str]
@@ -45,7 +45,7 @@ class Arguments:
 
     @property
     def is_plain_run(self) -> bool:
-        """Whether Hydra's mode without launcher and sweeper is asked for."""
+        """Whether Hydra is asked for its mode without launcher and sweeper."""
         return "run" in self.flags or "hydra.mode=RUN" in self.overrides
 
     def option(self, name: str) -> str | None:
@@ -54,7 +54,7 @@ class Arguments:
         return value if isinstance(value, str) else None
 
     def without_mode(self) -> "Arguments":
-        """Return these arguments for a sweep, whatever else they chose."""
+        """Return these arguments for a sweep, whatever mode they chose."""
         flags = {name: value for name, value in self.flags.items() if name not in {"run", "multirun"}}
         return Arguments(flags, [one for one in self.overrides if not one.startswith("hydra.mode=")])
 
@@ -80,7 +80,7 @@ class Arguments:
 
 
 def without_plus(override: str) -> str:
-    """Return an override of a setting without the ``+`` that MLXP 1 asked for; any other one as it is.
+    """Return an override of a setting without the ``+`` that MLXP 1 required; return any other override as it is.
 
     Examples
     --------
@@ -92,9 +92,9 @@ def without_plus(override: str) -> str:
 
 
 def overrides_of_job(directory: RunDirectory) -> list[str]:
-    """Return the overrides by which a program runs once, here and in `directory`, whatever its configuration says.
+    """Return the overrides that make a program run once, here and in `directory`, whatever its configuration says.
 
-    In Hydra's plain mode neither a launcher nor a sweeper is used: the run can neither submit nor sweep again.
+    Hydra's plain mode uses neither a launcher nor a sweeper, so that the run can neither submit nor sweep again.
     """
     from hydra.core.override_parser.types import Quote, QuotedString
 
@@ -130,7 +130,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _as_text(word: str) -> str:
-    r"""Return a word of the command line as UTF-8 text, where Python took its bytes for another encoding.
+    r"""Return a word of the command line as UTF-8 text, even if Python decoded its bytes by another encoding.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def _as_text(word: str) -> str:
 
 
 def parsed(argv: list[str]) -> Arguments | None:
-    """Take the arguments after the program's name apart; None if Hydra does not know them, which then says so."""
+    """Parse the arguments after the program's name; return None if Hydra does not know them and will say so."""
     parser = _Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     for names in _SWITCHES:
         parser.add_argument(*names, action="store_true")

@@ -1,4 +1,4 @@
-"""Takes overrides apart into runs: every combination of the swept values, in Hydra's order, the last key fastest."""
+"""Expands overrides into runs: every combination of the swept values, in Hydra's order, the last key fastest."""
 
 import itertools
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ def combinations(own: Sequence[Override], given: Sequence[Override]) -> list[lis
     Parameters
     ----------
     own
-        Those in the settings of the sweeper, which count where the same key is not given.
+        Those in the settings of the sweeper, which count unless the same key is given.
     given
-        Those on the command line; of several with one key, the last one counts.
+        Those on the command line; if several have the same key, the last one counts.
     """
     keys = {override.key_or_group for override in given}
     effective = [("", override) for override in own if override.key_or_group not in keys] + _effective(given)
@@ -27,9 +27,9 @@ def combinations(own: Sequence[Override], given: Sequence[Override]) -> list[lis
 
 
 def _effective(given: Sequence[Override]) -> list[tuple[str, Override]]:
-    """Return the overrides without those that a later one makes pointless, which would only make runs that are equal.
+    """Return the overrides without those that a later one makes pointless, which would only produce equal runs.
 
-    Each comes with the plus signs that it needs in place of an earlier one that added the key.
+    Each comes with the plus signs that it needs if it replaces an earlier one that added the key.
     """
     kept: list[tuple[str, Override]] = []
     for override in given:
@@ -42,14 +42,14 @@ def _effective(given: Sequence[Override]) -> list[tuple[str, Override]]:
 
 
 def _replaces(later: Override, earlier: Override) -> bool:
-    """Whether nothing is left of an override after a later one; where neither is a sweep, that is Hydra's business."""
+    """Whether a later override leaves nothing of an earlier one; if neither is a sweep, Hydra handles that."""
     is_same = (later.key_or_group, later.package) == (earlier.key_or_group, earlier.package)
     is_sweep = later.is_sweep_override() or earlier.is_sweep_override()
     if not (is_same and is_sweep) or earlier.type not in _ASSIGN:
         return False
     if later.is_delete():
         return later.value_type is None
-    # To add what is there already is an error; a mapping is merged into what is there.
+    # Adding what already exists is an error; a mapping is merged into what exists.
     return later.type in {OverrideType.CHANGE, OverrideType.FORCE_ADD} and not _has_mappings(later)
 
 

@@ -1,4 +1,4 @@
-"""Where the configuration of a task lies; what is missing there is created, and wrong names in mlxp.yaml are named."""
+"""Finds the configuration of a task, creates what is missing there, and reports wrong names in mlxp.yaml."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from mlxp.running.configuration import Program
 
 
 class ConfigDirectory:
-    """Where a task's configuration lies: a directory, relative to the task's file, or ``pkg://`` and a package."""
+    """The place of a task's configuration: a directory, relative to the task's file, or ``pkg://`` and a package."""
 
     def __init__(self, program: Program, config_path: str) -> None:
         self.program = program
@@ -25,12 +25,12 @@ class ConfigDirectory:
 
     @property
     def hydra_path(self) -> str:
-        """The place as Hydra takes it: an absolute path, or ``pkg://`` and a package."""
-        # Absolute, since Hydra takes a relative one as a package's when the task is defined in an imported module.
+        """The place in the form that Hydra takes: an absolute path, or ``pkg://`` and a package."""
+        # Absolute, since Hydra looks for a relative path in a package when the task is defined in an imported module.
         return self.path if self.package is not None else os.path.normpath(self.program.directory / self.path)
 
     def directories(self, arguments: Arguments | None) -> list[Path]:
-        """Return the directories that configurations come from, after creating what is missing of the task's own."""
+        """Return the directories of configurations, after creating what is missing in the task's own."""
         from mlxp.running.settings import check_names
 
         options = arguments.option if arguments is not None else lambda _: None
@@ -48,7 +48,7 @@ class ConfigDirectory:
 def _create_config(directory: Path, *, with_file: bool) -> None:
     from hydra.core.config_store import ConfigStore
 
-    # Where nothing may be written, Hydra says what it misses.
+    # If nothing may be written there, Hydra says what is missing.
     with contextlib.suppress(OSError):
         directory.mkdir(parents=True, exist_ok=True)
         if with_file and "config.yaml" not in ConfigStore.instance().repo:

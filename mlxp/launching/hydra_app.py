@@ -1,7 +1,7 @@
-"""Preparing Hydra for one launch: MLXP's defaults, settings and sweeper, in place only while it lasts.
+"""Prepares Hydra for one launch: MLXP's defaults, settings and sweeper are in place only while the launch lasts.
 
-Hydra composes the settings as any other configuration, so that they can be overridden, swept and interpolated. Nothing
-is left behind in its global state: another Hydra program in the same process does not notice.
+Hydra composes the settings like any other configuration, so that they can be overridden, swept and interpolated.
+Nothing is left behind in Hydra's global state: another Hydra program in the same process is not affected.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ _LEAVE_NO_FILES = {
     "hydra/launcher": ("basic", "joblib"),
     "hydra/job_logging": ("disabled", "none", "stdout"),
 }
-"""The choices with which Hydra's directory of a launch holds nothing that anybody needs."""
+"""The choices for which Hydra's directory of a launch holds nothing that anybody needs."""
 
 
 @contextlib.contextmanager
@@ -52,11 +52,11 @@ def prepared(
     Parameters
     ----------
     launch_directory
-        Where Hydra's own output of this launch goes, as long as nobody needs it afterwards.
+        Where Hydra's own output of this launch goes, if nobody needs it afterwards.
     base_dir
-        What a relative ``parent_log_dir`` is relative to.
+        The directory that a relative ``parent_log_dir`` starts from.
     config_dirs
-        Where a file ``mlxp.yaml`` may lie.
+        The directories that may hold a file ``mlxp.yaml``.
     is_planning
         Whether runs are only reported, which other sweepers cannot do.
     """
@@ -72,7 +72,7 @@ def prepared(
 
 @contextlib.contextmanager
 def _store_restored() -> Iterator[ConfigStore]:
-    """Restore afterwards the three places of Hydra's store that are written to."""
+    """Within this context, three places of Hydra's store may be written to; they are restored afterwards."""
     store = ConfigStore.instance()
     before = dict(store.repo), dict(store.repo["hydra"]), dict(store.repo["hydra"]["sweeper"])
     try:
@@ -82,14 +82,14 @@ def _store_restored() -> Iterator[ConfigStore]:
 
 
 def run_main(config_path: str, function: Callable[[DictConfig], Any]) -> None:
-    """Let Hydra call `function` as ``sys.argv`` says."""
+    """Let Hydra call `function` as ``sys.argv`` asks."""
     with _unannounced_failures():
         hydra.main(config_path=config_path, config_name="config", **VERSION_BASE)(function)()
 
 
 @contextlib.contextmanager
 def _unannounced_failures() -> Iterator[None]:
-    """Within this context, Hydra does not say before an exception which overrides the job had, some of them ours."""
+    """Within this context, Hydra does not print the overrides of a job, some of them ours, before an exception."""
     announced: property = vars(JobReturn)["return_value"]
 
     def quiet(result: JobReturn) -> Any:
@@ -115,7 +115,7 @@ def run_multirun(
 
 @contextlib.contextmanager
 def _initialized(config_path: str, package: str | None, name: str) -> Iterator[Any]:
-    """Within this context, Hydra is initialised for a program called `name`; what was before is restored after.
+    """Within this context, Hydra is initialised for a program called `name`; its earlier state is restored afterwards.
 
     The configuration lies in the directory `config_path`, or in a Python `package`.
     """
@@ -148,7 +148,7 @@ def _hydra_node(original: DictConfig, launch_directory: Path, base_dir: Path, ha
     # Logging is the program's: what Hydra calls "disabled" would silence every logger of the process, for good.
     own = {"sweeper": "mlxp", "hydra_logging": "none", "job_logging": "none"}
     added = ["_self_", "/mlxp_defaults@_global_.mlxp", "/mlxp@_global_.mlxp"]
-    # A run may launch others: then what is added is there already.
+    # A run may launch others: what is added is then already there.
     defaults = [_replaced(item, own) for item in node.defaults if item not in added]
     node.defaults = defaults + (added if has_file else added[:-1])
     node.output_subdir = None
@@ -168,7 +168,7 @@ def _quoted(path: Path) -> str:
 
 
 def _launch_dir(launch_directory: str, base_dir: str, *, _root_: DictConfig) -> str:
-    """Return where Hydra's plug-ins may leave files: beside the runs, if there is anything to keep or to share."""
+    """Return where Hydra's plug-ins may leave files: beside the runs, if there is anything to keep or share."""
     config = _root_.hydra
     keeps_files = config.output_subdir is not None or config.job.chdir
     if not keeps_files and all(config.runtime.choices[group] in names for group, names in _LEAVE_NO_FILES.items()):
@@ -178,7 +178,7 @@ def _launch_dir(launch_directory: str, base_dir: str, *, _root_: DictConfig) -> 
 
 
 def register_resolver() -> None:
-    """Make the resolver of Hydra's directories known; the processes of a parallel launcher need it, too."""
+    """Register the resolver of Hydra's directories; the processes of a parallel launcher need it, too."""
     # OmegaConf 2.4 gives the old name a new meaning, and deprecates the one of 2.3.
     name = "register_resolver" if _version(omegaconf) >= (2, 4) else "register_new_resolver"
     getattr(OmegaConf, name)("mlxp_launch_dir", _launch_dir, replace=True)

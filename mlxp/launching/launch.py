@@ -1,4 +1,4 @@
-"""One launch of a task, from the command line or from Python: starts Hydra, and answers for the runs."""
+"""One launch of a task, from the command line or from Python: starts Hydra, and reports on the runs."""
 
 import contextlib
 import functools
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlxp.launching.sweeper import Plan
 
 Submit = Callable[[Sequence[PlannedRun], SchedulerSettings], int]
-"""Submits runs as the settings say, and returns the exit code of the program that asked for it."""
+"""Submits runs as the settings say, and returns the exit code for the program that asked for it."""
 
 
 def from_command_line(program: Program, config: ConfigDirectory, submit: Submit) -> Any:
@@ -61,7 +61,7 @@ def from_command_line(program: Program, config: ConfigDirectory, submit: Submit)
 
 
 def _words_without_overrides(arguments: Arguments | None) -> tuple[str, ...]:
-    """Return the command that starts the program with the same configuration files; nothing if that is not known."""
+    """Return the command that starts the program with the same configuration files; empty if that is unknown."""
     if arguments is None or sys.orig_argv[len(sys.orig_argv) - len(sys.argv) + 1 :] != sys.argv[1:]:
         return ()
     words = _command()[: len(sys.orig_argv) - len(sys.argv) + 1]
@@ -74,7 +74,7 @@ def _command() -> list[str]:
 
 
 def _adapted(arguments: Arguments | None) -> tuple[Arguments | None, frozenset[str]]:
-    """Return the arguments that make a job run once, and a planning program plan; and the overrides that we added."""
+    """Return arguments that make a job run once and a planning program plan, and the overrides that were added."""
     if arguments is None or arguments.only_looks:
         return arguments, frozenset()
     if is_planning():
@@ -96,7 +96,7 @@ def _exiting_with_a_sentence() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stopped_by_a_signal(outcome: Outcome) -> Iterator[None]:
-    """Within this context, a sweep that is stopped tells how far it came, and the exit code names the signal."""
+    """Within this context, a sweep that is stopped reports its progress, and the exit code names the signal."""
     try:
         yield
     except BaseException as error:
@@ -131,7 +131,7 @@ def _hydra_function(program: Program, starter: RunStarter) -> Callable[[Any], An
         try:
             return starter(composed)
         except BaseException as error:
-            # What raises an exception again adds no frame: Hydra, which cuts off its own, shows the user's.
+            # Raising an exception again adds no frame: Hydra cuts off its own frames and shows the user's.
             error.__traceback__ = from_user_code(error.__traceback__)
             raise
 
@@ -151,7 +151,7 @@ def from_python(
     Raises
     ------
     Exception
-        What went wrong: a single run's own exception, a `SweepError`, or why nothing was started.
+        What went wrong: the exception of a single run, a `SweepError`, or the reason why nothing was started.
     """
     if is_planning():
         raise MLXPError("only a task that reads its command line can be submitted; this one was called from Python")
@@ -185,7 +185,7 @@ def _start_from_python(program: Program, config: ConfigDirectory, arguments: Arg
 
 
 def _refusal(error: Exception) -> Exception | None:
-    """Return what says that the task was not called, without the frames of Hydra and MLXP; None if it was."""
+    """Return the error that kept the task from being called, without frames of Hydra and MLXP; None if it was."""
     from hydra.errors import CompactHydraException
 
     trace = error.__traceback__
@@ -204,7 +204,7 @@ def _refusal(error: Exception) -> Exception | None:
 def _under_way(
     outcome: Outcome, config: ConfigDirectory, arguments: Arguments | None, **options: Any
 ) -> Iterator[None]:
-    """Within this context, Hydra is ready to start the runs; if one is stopped, those of other processes are, too."""
+    """Within this context, Hydra is ready to start the runs; stopping one also stops those of other processes."""
     from mlxp.launching.hydra_app import prepared
     from mlxp.launching.sweeper import planned
 
@@ -214,7 +214,7 @@ def _under_way(
         with signals_raised(), hydra_ready, planned(_plan(outcome, program, **options)):
             yield
     except BaseException as error:
-        # Runs of other processes are ended with us; one that died, of lack of memory perhaps, could not say so.
+        # Runs of other processes end with us; one that died, perhaps of lack of memory, could not say so.
         record.ask_to_stop()
         record.end_runs_under_way(signal_in(error))
         raise

@@ -1,7 +1,7 @@
-"""What became of the runs of one launch: a line per start and per end, written by the processes that run them.
+"""The record of one launch: a line per start and per end of a run, written by the processes that execute the runs.
 
 The launching process reads it back for the summary at the end of a sweep, for the ids of the runs, and to find out
-which ones were cut off. It lies in the user's cache directory, which all hosts of a cluster usually share, and is
+which runs were cut off. The record is in the user's cache directory, which all hosts of a cluster usually share, and is
 removed at the end.
 """
 
@@ -51,7 +51,7 @@ class RunRecord:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether the run has started and has not ended, as far as was written."""
+        """Whether the run has started and not ended, according to the record."""
         return self.status == Status.RUNNING
 
 
@@ -64,7 +64,7 @@ class LaunchRecord:
     @classmethod
     @contextlib.contextmanager
     def created(cls) -> Iterator["LaunchRecord"]:
-        """Within this context, there is a record; what a task has put into its directory is kept afterwards."""
+        """Within this context, there is a record; files that a task has put into its directory are kept afterwards."""
         record = cls(_new_directory())
         try:
             yield record
@@ -76,7 +76,7 @@ class LaunchRecord:
         return self.directory / _RECORD
 
     def add(self, number: int, **facts: Any) -> None:
-        """Append what became known about run `number`; without effect on a host that does not share the directory."""
+        """Append new facts about run `number`; this has no effect on a host that does not share the directory."""
         line = json.dumps({"number": number, **facts}, default=lambda _: None) + "\n"
         with contextlib.suppress(OSError):
             handle = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -96,19 +96,19 @@ class LaunchRecord:
         return [RunRecord(**facts[number]) for number in sorted(facts)]
 
     def ask_to_stop(self) -> None:
-        """Keep runs that have not started from starting."""
+        """Prevent the start of runs that have not started yet."""
         with contextlib.suppress(OSError):
             (self.directory / _STOP).touch()
 
     @property
     def is_stopped(self) -> bool:
-        """Whether runs that have not started shall not start."""
+        """Whether runs that have not started yet must not start."""
         return (self.directory / _STOP).exists()
 
     def end_runs_under_way(self, cause: signal.Signals | None = None) -> None:
         """End the processes of this host whose runs have not ended, and record that they were killed, by `cause`.
 
-        They had the time to write that themselves; what is left was killed in a way that it could not see.
+        They had time to write that themselves; those that are left were killed in a way that they could not notice.
         """
         here = socket.gethostname()
         left = [run for run in self.runs() if run.is_under_way and run.hostname == here and run.process_id]
@@ -121,7 +121,7 @@ class LaunchRecord:
 
 
 def _new_directory() -> Path:
-    """Return a new directory in the user's cache, or where temporary files go."""
+    """Return a new directory in the user's cache, or else among the temporary files."""
     import platformdirs
 
     parent = platformdirs.user_cache_path("mlxp") / "launches"
@@ -134,7 +134,7 @@ def _new_directory() -> Path:
 
 
 def _remove(directory: Path) -> None:
-    """Delete a record; Hydra's output directory, which lies in it, is kept unless it is empty."""
+    """Delete a record; Hydra's output directory, which is inside it, is kept unless it is empty."""
     for name in (_RECORD, _STOP):
         with contextlib.suppress(OSError):
             (directory / name).unlink()
@@ -144,7 +144,7 @@ def _remove(directory: Path) -> None:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Remove what launches that were killed left behind, after a month."""
+    """Remove, after a month, what killed launches left behind."""
     for directory in parent.iterdir():
         if directory.stat().st_mtime < time.time() - 30 * 24 * 3600:
             _remove(directory)

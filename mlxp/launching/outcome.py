@@ -1,4 +1,4 @@
-"""What became of a launch: the task's values, the failures, and the table that is shown after a sweep."""
+"""The outcome of a launch: the task's values, the failures, and the table that is shown after a sweep."""
 
 import sys
 from collections.abc import Sequence
@@ -29,19 +29,19 @@ class SweepResults(list[Any]):
 
 
 class Outcome:
-    """What is known of the runs of one launch.
+    """What is known about the runs of one launch.
 
     Parameters
     ----------
     record
-        What the processes that run them wrote about each.
+        What the processes that execute the runs wrote about each.
     starter
         What starts them.
 
     Attributes
     ----------
     results
-        What Hydra's launcher returned for each run, where MLXP's own sweeper asked for it.
+        What Hydra's launcher returned for each run, if MLXP's own sweeper called it.
     """
 
     def __init__(self, record: LaunchRecord, starter: RunStarter) -> None:
@@ -50,7 +50,7 @@ class Outcome:
         self.results: list[JobReturn] = []
 
     def of_program(self) -> Any:
-        """Return the task's value, or those of a sweep, after showing what became of it; exit if a run failed."""
+        """Return the task's value, or those of a sweep, after showing how the runs ended; exit if a run failed."""
         if self.starter.is_single:
             return self.results[0].return_value if self.results else self.record.runs()[0].value
         self.print_summary()
@@ -89,7 +89,7 @@ class Outcome:
         return SweepResults(values, [ids.get(number) for number in range(len(values))])
 
     def _failures(self) -> str | None:
-        """Return a line for each run that has failed or was not started; None if there is none."""
+        """Return a line for each run that failed or was not started; None if there is no such run."""
         runs = {run.number: run for run in self.record.runs()}
         failed = [run for run in runs.values() if run.status != Status.COMPLETE]
         missing = sum(_has_failed(result) for number, result in enumerate(self.results) if number not in runs)

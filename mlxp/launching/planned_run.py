@@ -1,4 +1,4 @@
-"""What a program would run: turns what Hydra composed and MLXP checked into runs that can be submitted."""
+"""What a program would run: turns configurations that Hydra composed and MLXP checked into runs to submit."""
 
 import os
 from dataclasses import replace
@@ -33,13 +33,13 @@ class PlannedRuns:
         self.scheduler = SchedulerSettings()
 
     def add(self, overrides: list[str], composed: "DictConfig") -> None:
-        """Add the run with these overrides, whose configuration Hydra composed.
+        """Add the run with these overrides and the configuration that Hydra composed for it.
 
         Raises
         ------
         InvalidConfigFileError
-            If a setting is wrong, if the run would have no directory of its own, or if it is to be submitted in
-            another way than those before.
+            If a setting is wrong, if the run would have no directory of its own, or if it is to be submitted
+            differently from the runs before it.
         """
         run, settings = _planned_run(self.program, overrides, composed)
         if self.runs and settings.scheduler != self.scheduler and not is_planning():
@@ -52,7 +52,7 @@ class PlannedRuns:
 
 
 def _planned_run(program: Program, overrides: list[str], composed: "DictConfig") -> tuple[PlannedRun, Settings]:
-    """Return a run that can be submitted, and its settings; the composed configuration is used up."""
+    """Return a run that can be submitted, and its settings; the composed configuration cannot be used afterwards."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 

@@ -7,7 +7,7 @@ _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
 def spelled_values(override: Override) -> list[str]:
-    """Return the values of a sweep in Hydra's grammar: as written if they are listed, as Hydra prints them if not."""
+    """Return the values of a sweep in Hydra's grammar: as written if they are listed, or else as Hydra prints them."""
     printed = list(override.sweep_string_iterator())
     sweep = override.value()
     if not isinstance(sweep, ChoiceSweep) or not sweep.simple_form or sweep.shuffle or sweep.tags:
@@ -26,7 +26,7 @@ def _are_equal(written: list[str], printed: list[str]) -> bool:
 
 
 def _parts(text: str) -> list[str]:
-    """Split at the commas that stand outside of brackets and quotes.
+    """Split at the commas outside brackets and quotes.
 
     Examples
     --------

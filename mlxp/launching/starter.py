@@ -1,4 +1,4 @@
-"""What Hydra calls for each run, in this process or in another one: starts the run and records what became of it."""
+"""What Hydra calls for each run, in this process or another: it starts the run and records how it ended."""
 
 import contextlib
 import logging
@@ -26,7 +26,7 @@ _log = logging.getLogger("mlxp")
 
 
 class RunExitedError(MLXPError, RuntimeError):
-    """The task called ``sys.exit`` with a code that says that it failed.
+    """The task called ``sys.exit`` with a code that means failure.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class RunExitedError(MLXPError, RuntimeError):
 
 
 class NotStartedError(MLXPError, RuntimeError):
-    """A run was not started, since one before it has failed."""
+    """A run was not started because one before it failed."""
 
 
 class RunStarter:
@@ -54,7 +54,7 @@ class RunStarter:
     program
         What to run.
     record
-        Where to write what became of each run.
+        Where to record how each run ended.
     argv
         The command line that the task is to see in ``sys.argv``; None to leave it alone.
     own_overrides
@@ -81,11 +81,11 @@ class RunStarter:
 
     @property
     def is_single(self) -> bool:
-        """Whether there is one run only, whose exception and exit code become the program's."""
+        """Whether there is only one run, whose exception and exit code become the program's."""
         return self.planned == 1
 
     def on_planned(self, number_of_runs: int, keep_going: bool) -> None:
-        """Take note of how many runs there will be, and of whether to go on when one fails."""
+        """Note how many runs there will be, and whether to go on when one fails."""
         self.planned = number_of_runs
         self.keep_going = keep_going
 
@@ -159,7 +159,7 @@ class RunStarter:
         return run
 
     def _resume_if_requeued(self, number: int, composed: "DictConfig") -> None:
-        """Let a run that submitit has preempted, and starts again, go on in its own directory."""
+        """Let a run that submitit preempted, and has started again, go on in its own directory."""
         if "submitit" not in sys.modules:
             return
         earlier = next((run for run in self.record.runs() if run.number == number), None)
@@ -206,7 +206,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_picklable(error: BaseException) -> bool:
-    """Whether an exception can go to the process that waits for the run, and does not end it there."""
+    """Whether an exception can be sent to the process that waits for the run without ending that process."""
     if not isinstance(error, Exception):
         return False
     try:

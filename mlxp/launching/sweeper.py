@@ -1,7 +1,7 @@
-"""Hydra's sweeper for MLXP: takes the overrides apart into runs, checks them all, then gives them to the launcher.
+"""Hydra's sweeper for MLXP: expands the overrides into runs, checks them all, then gives them to the launcher.
 
-Unlike Hydra's basic sweeper it goes on when a run fails, leaves no file behind, and keeps what the runs returned. It is
-registered for the time of a launch only, so that other programs of the environment do not see it.
+Unlike Hydra's basic sweeper, it goes on when a run fails, leaves no file behind, and keeps what the runs returned. It
+is registered only during a launch, so that other programs in the environment do not see it.
 """
 
 import contextlib
@@ -30,21 +30,21 @@ from mlxp.running.configuration import uses_scheduler
 from mlxp.running.endings import from_user_code
 
 TARGET = "hydra_plugins.mlxp.MLXPSweeper"
-"""The name by which Hydra knows the sweeper; Hydra 1.3 takes none outside of ``hydra_plugins``."""
+"""The name by which Hydra knows the sweeper; Hydra 1.3 takes no sweeper from outside ``hydra_plugins``."""
 
 
 @dataclass
 class Plan:
-    """What the launching code and the sweeper tell each other; one per launch."""
+    """What the launching code and the sweeper tell each other; there is one per launch."""
 
     check: Callable[[DictConfig], tuple[str, int] | None]
     """Raises an MLXPError if a composed configuration cannot be run; returns which run directory it chooses, if any."""
     on_planned: Callable[[int, bool], None]
-    """Called with the number of runs, and whether to go on when one fails, before the first one starts."""
+    """Called before the first run starts, with the number of runs and whether to go on when one fails."""
     one_run_only: bool = False
     results: list[JobReturn] = field(default_factory=list)
     report: Callable[[list[str], Any], None] | None = None
-    """Called with the overrides of each run and its configuration where runs are not started, but submitted."""
+    """Called with the overrides and the configuration of each run that is submitted instead of started."""
     is_planning: bool = False
     """Whether all runs are reported, whatever their settings say."""
 
@@ -57,8 +57,8 @@ class Plan:
 def registered() -> Iterator[None]:
     """Within this context, Hydra knows the sweeper.
 
-    Hydra 1.3 takes it from the package ``hydra_plugins`` only. It is put there for a moment, instead of being installed
-    there, where every program of the environment that uses Hydra would import it.
+    Hydra 1.3 takes sweepers only from the package ``hydra_plugins``. This one is put there for a moment. If it were
+    installed there, every program in the environment that uses Hydra would import it.
     """
     Plugins.instance().register(MLXPSweeper)
     try:
@@ -78,7 +78,7 @@ def registered() -> Iterator[None]:
 
 @contextlib.contextmanager
 def only_reporting() -> Iterator[None]:
-    """Within this context, runs are only reported: Hydra takes no sweeper that wants their results."""
+    """Within this context, runs are only reported, and Hydra accepts no sweeper that needs their results."""
     plugins = Plugins.instance()
     plugins.instantiate_sweeper = _reporting_sweeper  # type: ignore[method-assign] # there is no other place to ask
     try:
@@ -101,10 +101,10 @@ def _reporting_sweeper(*, hydra_context: HydraContext, task_function: TaskFuncti
 
 
 _KEPT = 1000
-"""How many configurations are kept at most; beyond that, a sweep takes longer instead of more memory."""
+"""The largest number of configurations kept; a larger sweep takes longer instead of more memory."""
 
 _plans: list[Plan] = []
-"""The plans of the launches under way in this process, the innermost last."""
+"""The plans of the launches under way in this process, innermost last."""
 
 
 @contextlib.contextmanager
@@ -125,7 +125,7 @@ class MLXPSweeper(Sweeper):
     max_batch_size
         How many runs are given to the launcher at a time; by default all.
     params
-        Sweeps by key, as on the command line, which takes precedence.
+        Sweeps by key, in the form of the command line, which takes precedence.
     keep_going
         Whether the other runs start after one has failed.
     """
@@ -201,9 +201,9 @@ def _refuse_shared_directory(chosen: list[tuple[str, int] | None]) -> None:
 
 
 class _ComposedOnce:
-    """Hydra's configuration loader, which gives away the configurations that were composed for the check.
+    """Hydra's configuration loader, which hands out the configurations that were composed for the check.
 
-    Composing takes most of the time that a sweep of short runs costs. Copies in other processes compose for themselves.
+    Composing takes most of the time of a sweep of short runs. Copies in other processes compose for themselves.
     """
 
     def __init__(self, loader: Any) -> None:
@@ -211,7 +211,7 @@ class _ComposedOnce:
         self._kept: dict[tuple[str, ...], DictConfig] = {}
 
     def compose_ahead(self, composed: DictConfig, overrides: list[str]) -> DictConfig:
-        """Return the configuration of a run, and keep it if not too many are kept already."""
+        """Return the configuration of a run, and keep it unless too many are already kept."""
         config: DictConfig = self._loader.load_sweep_config(composed, list(overrides))
         if len(self._kept) < _KEPT:
             self._kept[tuple(overrides)] = config
@@ -249,7 +249,7 @@ def _raise_failure(result: JobReturn) -> None:
 
 
 def _without_launching(trace: TracebackType | None) -> TracebackType | None:
-    """Drop what is between Hydra's frame of the job, where it cuts off its own part of a traceback, and user code."""
+    """Drop the frames between user code and Hydra's frame of the job, where Hydra cuts off its part of a traceback."""
     user = from_user_code(trace)
     job, frame = None, trace
     while frame is not user and frame is not None:

@@ -1,8 +1,9 @@
-"""Composes the configurations of many runs that differ in values only, in a fraction of the time that Hydra takes.
+"""Composes the configurations of many runs that differ only in values, in a fraction of the time that Hydra takes.
 
 Hydra composes files first and then applies the values from the command line. The first step is the same for all runs
-that choose the same files, and is done once for them; the second is done by Hydra's own function. Where that cannot be,
-Hydra composes each run. What comes out lacks the key ``hydra``: it serves to check and to plan runs, not to start them.
+that choose the same files, and is done once for them. Hydra's own function does the second step. Where this is not
+possible, Hydra composes each run. The result lacks the key ``hydra``: it serves to check and plan runs, not to start
+them.
 """
 
 import pickle
@@ -15,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 
 class ValueComposer:
-    """Composes one run after another.
+    """Composes the configurations of runs, one after another.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ class ValueComposer:
         return config
 
     def _base(self, files: tuple[str, ...]) -> bytes | None:
-        """Return the configuration before any values are applied; None if runs may differ in more than those."""
+        """Return the configuration before any values are applied; None if runs may differ in more than values."""
         config = self._composed_by_hydra(files)
         with open_dict(config):
             config.pop("hydra")

@@ -1,1 +1,1 @@
-"""A run can be done again: copies of the code as it was, and proof that a second run gave the same."""
+"""Reruns: copies of the code as it was, and proof that a second run gave the same results."""

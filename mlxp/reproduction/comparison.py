@@ -1,4 +1,4 @@
-"""Whether two runs logged the same: a verdict for each metric, with the first place where they differ."""
+"""Compares what two runs logged: a verdict for each metric, with the first place where they differ."""
 
 import contextlib
 import json
@@ -11,23 +11,23 @@ from typing import Any
 from mlxp.run_directory.layout import RunDirectory
 
 STEP_KEYS = ("step", "global_step", "epoch", "iteration", "iter")
-"""Keys by which a record is named in a verdict, if it has one of them; else by its number."""
+"""Keys that identify a record in a verdict, if it has one of them; otherwise its number does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is found of one metric.
+    """The result of comparing one metric.
 
     Attributes
     ----------
     metric
         The name of the file and the key: ``train.loss``.
     outcome
-        ``identical``, ``within tolerance``, ``different``, or ``missing``, which one run has and the other has not.
+        ``identical``, ``within tolerance``, ``different``, or ``missing`` if only one of the runs has the metric.
     largest
         The largest relative difference between two numbers.
     where
-        The first place where the values differ, by more than the tolerance if the outcome is ``different``.
+        The first place where the values differ; if the outcome is ``different``, by more than the tolerance.
     """
 
     metric: str
@@ -56,15 +56,15 @@ class Tolerance:
 
 
 def compared(first: RunDirectory, second: RunDirectory, tolerance: Tolerance | None = None) -> list[Verdict]:
-    """Compare all that two runs logged, record by record.
+    """Compare everything that two runs logged, record by record.
 
     Parameters
     ----------
     first, second
         The directories of the runs.
     tolerance
-        How close numbers must be; by default they must be equal. Anything else must be equal in any case: texts, NaN
-        and infinities.
+        How close numbers must be; by default they must be equal. Texts, NaN, infinities and everything else must be
+        equal in any case.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def _of_file(name: str, first: RunDirectory, second: RunDirectory, tolerance: To
 
 
 def _records(run: RunDirectory, name: str) -> list[dict[str, Any]]:
-    """Return the records of a file; what is no record, such as a last line that was cut, is passed over."""
+    """Return the records of a file; skip what is not a record, such as a last line that was cut off."""
     found: list[dict[str, Any]] = []
     with (
         contextlib.suppress(FileNotFoundError),

@@ -1,7 +1,7 @@
 """Copies of the code as it was: one per state, however many runs start from it.
 
-A copy is made beside its place and renamed, so that it is whole or not there. It is a git repository of its own, whose
-objects are those of the store: programs that ask git, inside it, are told of the code as it was. What the state leaves
+A copy is made beside its place and then renamed, so that it is whole or not there. It is a git repository of its own,
+which uses the objects of the store: programs that ask git inside the copy see the code as it was. What the state leaves
 out, such as data that git ignores, is reached by links to where it was.
 """
 
@@ -21,16 +21,16 @@ COPIES = "copies"
 
 
 def copy_of(store: Path, state: CodeState, excluded: Sequence[Path] = ()) -> Path:
-    """Return the top directory of a copy of the code, after making it if it is not there, or was changed.
+    """Return the top directory of a copy of the code, after making the copy if it is missing or was changed.
 
     Parameters
     ----------
     store
         The folder of all states.
     state
-        The state. Where its directory is still there, the copy has links to what is left out of it.
+        The state. If its directory still exists, the copy has links to what the state leaves out.
     excluded
-        Directories that runs write to, which need no link.
+        Directories that runs write to and that need no link.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def _make(store: Path, state: CodeState, copy: Path, excluded: Sequence[Path]) -
     git = _git_in(copy, store, state)
     write(git.private / "info" / "attributes", "* -filter -ident -text -eol -working-tree-encoding\n")
     (git.private / "objects" / "info").mkdir()
-    # Relative, so that it holds wherever the store is moved.
+    # Relative, so that it stays valid wherever the store is moved.
     write(git.private / "objects" / "info" / "alternates", "../../../../objects\n")
     if state.commit is not None:
         write(git.private / "HEAD", f"{state.commit}\n")
@@ -73,7 +73,7 @@ def _make(store: Path, state: CodeState, copy: Path, excluded: Sequence[Path]) -
 
 
 def _link(source: Path, target: Path) -> bool:
-    """Make a link, unless the state has something there, or the file is gone."""
+    """Make a link, unless the state has something there or the file is gone."""
     if os.path.lexists(target) or not os.path.lexists(source):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def _is_unchanged(store: Path, state: CodeState, copy: Path) -> bool:
 
 
 def _put(new: Path, copy: Path, changed: Path) -> None:
-    """Rename a copy to its place; of several that are made at once, the first stays."""
+    """Rename a copy to its place; if several are made at once, the first one stays."""
     with contextlib.suppress(FileNotFoundError):
         copy.rename(changed)
     try:

@@ -1,4 +1,4 @@
-"""What is needed to do a run again: its code, its command, and an environment that is the same in what matters."""
+"""What a rerun needs: the run's code, its command, and an environment that is the same in what matters."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ from mlxp.running.submitted_run import VARIABLE as RUN_DIRECTORY
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
-    """How a run is done again.
+    """How to rerun a run.
 
     Attributes
     ----------
@@ -30,11 +30,11 @@ class Rerun:
     directory
         The directory to start it in, inside the copy of the code.
     variables
-        What the environment has more than ours.
+        The variables that its environment has in addition to ours.
     differences
-        What differs in the environment and may matter, as sentences; a reason to refuse.
+        Differences of the environment that may matter, as sentences; they are a reason to refuse.
     remarks
-        What differs and may change the last digits of numbers.
+        Differences that may change the last digits of numbers.
     """
 
     source: RunDirectory
@@ -55,19 +55,19 @@ class Rerun:
 
 
 def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
-    """Return how a run is done again, after making a copy of its code.
+    """Return how to rerun a run, after making a copy of its code.
 
     Parameters
     ----------
     source
         The directory of the run; an absolute path.
     overrides
-        What is to be different from it, as on the command line.
+        What to change in the rerun, as on the command line.
 
     Raises
     ------
     MLXPError
-        If its command is not known, if its code is not stored, or if something was masked that it needs.
+        If its command is unknown, if its code is not stored, or if something that it needs was masked.
     """
     info = source.info()
     name = f"run {source.log_id} in {source.path.parent}"
@@ -98,7 +98,7 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
 
 
 def _repeated(name: str, given: Sequence[str], overrides: Sequence[str]) -> list[str]:
-    """Return the overrides of the run that still hold, beside new ones."""
+    """Return the overrides of the run that still apply beside the new ones."""
     new = {_key(one) for one in overrides}
     repeated = [one for one in given if _key(one) not in new]
     for one in repeated:
@@ -112,7 +112,7 @@ def _key(override: str) -> str:
 
 
 def _state_of(name: str, info: dict[str, Any]) -> tuple[CodeState, list[Path]]:
-    """Return the state of a run's code, and where its files lay: in a copy, if it was a rerun itself, or in its top."""
+    """Return the state of a run's code, and where its files were: in its top, or in a copy if it was itself a rerun."""
     known = info.get("code") or {}
     if not isinstance(known.get("state"), str):
         problem = known.get("problem") or "it ran with mlxp.capture=false, or in a release that stored no code"
@@ -129,7 +129,7 @@ def _moved(word: str, places: Iterable[Path], copy: Path) -> str:
 
 
 def _roots(top: Path, copy: Path) -> list[str]:
-    """Return where modules are imported from, with the copy in place of `top`, before what the user gave."""
+    """Return where modules are imported from, with the copy in place of `top`, ahead of what the user gave."""
     installed = ("site-packages", "dist-packages")
     entries = [Path(entry) for entry in [*sys.path, *_editable_roots()] if entry]
     inside = [entry for entry in entries if entry.is_relative_to(top) and not set(installed) & set(entry.parts)]
@@ -139,7 +139,7 @@ def _roots(top: Path, copy: Path) -> list[str]:
 
 
 def _editable_roots() -> Iterable[str]:
-    """Yield the folders that packages are imported from whose editable installation maps their names to them."""
+    """Yield the folders of packages whose editable installation maps their names to these folders."""
     for module in list(sys.modules.values()):
         mapping = getattr(module, "MAPPING", None)
         if getattr(module, "__name__", "").startswith("__editable__") and isinstance(mapping, dict):
@@ -150,7 +150,7 @@ _SWITCHES: Final = ("cpu", "gpus", "gpu_driver", "switches")
 
 
 def _differences(info: dict[str, Any], store: Path) -> tuple[list[str], list[str]]:
-    """Return what differs in Python and in the packages that the run imported, and what else differs."""
+    """Return the differences in Python and in the packages that the run imported, and all other differences."""
     recorded = info.get("environment") if isinstance(info.get("environment"), dict) else {}
     if not recorded:
         return [], ["the environment of the run was not recorded"]
@@ -177,7 +177,7 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def _imported(info: dict[str, Any]) -> set[str]:
-    """Return the packages that the run imported, by the names that they are installed under."""
+    """Return the packages that the run imported, by the names under which they are installed."""
     import importlib.metadata
 
     modules = {str(line).partition("==")[0] for line in info.get("packages") or []}

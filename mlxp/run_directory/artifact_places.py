@@ -1,7 +1,7 @@
-"""Where a run's artifacts are, at any moment: also while one takes the place of another, or after a crash in between.
+"""Where a run's artifacts are at any moment, even while one replaces another, or after a crash in between.
 
-A file takes the place of another at once. A folder cannot: the previous one is set aside for a moment, in the folder in
-which the new one was saved. Whoever looks for an artifact finds it there as long as its place is empty.
+A file replaces another at once. A folder cannot: the previous one is set aside for a moment, in the folder in which the
+new one was saved. Whoever looks for an artifact finds it there as long as its place is empty.
 """
 
 from pathlib import Path
@@ -9,17 +9,17 @@ from pathlib import Path
 from mlxp.run_directory.layout import RunDirectory
 
 SAVING = ".saving-"
-"""Beginning of the name of a folder in which an artifact is being saved."""
+"""Prefix of the name of a folder in which an artifact is being saved."""
 
 PLACE = ".place"
 """File in such a folder that names the type and the name of the artifact, once it is complete."""
 
 PREVIOUS = ".previous"
-"""What was set aside there."""
+"""Name of what was set aside in such a folder."""
 
 
 def artifact_path(run: RunDirectory, artifact_type: str, name: str) -> Path:
-    """Return the path of an artifact; that of its place if there is none.
+    """Return the path of an artifact; if there is none, the path of its place.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def artifact_path(run: RunDirectory, artifact_type: str, name: str) -> Path:
 
 
 def note_place(folder: Path, artifact_type: str, name: str) -> None:
-    """Note in `folder` which artifact was saved there."""
+    """Record in `folder` which artifact was saved there."""
     (folder / PLACE).write_bytes(f"{artifact_type}/{name}".encode("utf-8", "surrogateescape"))
 
 

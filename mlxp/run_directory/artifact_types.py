@@ -31,7 +31,7 @@ _LIBRARIES = {"pickle": "dill", "numpy": "numpy", "torch": "torch", "image": "PI
 
 
 def prepare(name: str) -> None:
-    """Import what a built-in type needs to save, if it is installed."""
+    """Import what a built-in type needs for saving, if it is installed."""
     with contextlib.suppress(ImportError):
         importlib.import_module(_LIBRARIES.get(name, "sys"))
 
@@ -64,10 +64,10 @@ def _pickled(artifact: object, pickler: type[pickle.Pickler]) -> bytes:
 
 @functools.cache
 def _pickler() -> type[pickle.Pickler]:
-    """Return dill's pickler, which takes the script's classes as they are, but those of libraries by their names.
+    """Return dill's pickler, changed to pickle the script's classes as they are, but those of libraries by name.
 
-    Where a package hides one of its modules, as torch hides ``torch.optim.adam``, dill by itself takes the classes in
-    there for some that nobody can import: it pickles their code, which fails, or is loaded as another class.
+    If a package hides one of its modules, as torch hides ``torch.optim.adam``, dill by itself assumes that nobody can
+    import the classes in it. It pickles their code, which fails, or is loaded as another class.
     """
     import dill
 
@@ -79,7 +79,7 @@ def _pickler() -> type[pickle.Pickler]:
 
 
 def _is_in_library(found: type) -> bool:
-    """Tell whether a class can be imported by its name, from another module than the script."""
+    """Tell whether a class can be imported by its name from a module other than the script."""
     if found.__module__ == "__main__":
         return False
     try:

@@ -1,6 +1,6 @@
-"""How much the files of one run may stand for: a few lines of YAML, by naming each other, can mean billions of values.
+"""Limits what the files of a run may stand for: a few lines of YAML that name each other can mean billions of values.
 
-What a file stands for is counted before anything is made of it, and one budget is for all files of the run.
+What a file stands for is counted before it is loaded. All files of a run share one budget.
 """
 
 import re
@@ -17,12 +17,12 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class ExceededError(yaml.YAMLError):
-    """A file stands for more than what is left of its run's budget."""
+    """A file stands for more than is left of its run's budget."""
 
 
 @dataclass(slots=True)
 class Budget:
-    """What is left for the files of a run: values, and characters of text.
+    """What is left for the files of a run: a number of values, and of characters of text.
 
     Examples
     --------
@@ -36,12 +36,12 @@ class Budget:
     characters: int = MOST_CHARACTERS
 
     def spend(self, values: int, characters: int) -> None:
-        """Take from the budget what a file stands for.
+        """Subtract from the budget what a file stands for.
 
         Raises
         ------
         ExceededError
-            If less is left; nothing is taken then.
+            If less is left; the budget then stays as it is.
         """
         self.check(values, characters)
         self.values -= values
@@ -56,12 +56,12 @@ class Budget:
 
 
 def spend_on(text: str, budget: Budget) -> None:
-    """Take from `budget` what a YAML file stands for; each alias counts for all that it names.
+    """Subtract from `budget` what a YAML file stands for; each alias counts for everything that it names.
 
     Raises
     ------
     yaml.YAMLError
-        If that is more than is left, if it is nested too deeply, or if `text` is no YAML.
+        If that is more than is left, if it is nested too deeply, or if `text` is not YAML.
     """
     if _is_surely_small(text):
         budget.spend(len(text) // 2, len(text))
@@ -86,7 +86,7 @@ _DEEP_LINE = re.compile(r"^ {50}|[-?:][ \t]+[-?:][ \t]", re.MULTILINE)
 
 
 def _is_surely_small(text: str) -> bool:
-    """Tell whether a short text has no aliases and cannot be nested deeply: it takes a third of the time to count."""
+    """Tell whether a short text has no aliases and no deep nesting, in a third of the time that counting takes."""
     return (
         len(text) <= _SMALL
         and "*" not in text

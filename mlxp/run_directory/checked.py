@@ -1,7 +1,7 @@
-"""What the YAML files about a run may hold: values are checked once, here, by all who read them.
+"""What the YAML files about a run may hold: all who read them check the values here, once.
 
-A file of another program, of a later version, or one that somebody has edited, may hold anything. A value of another
-kind than the key has is left out, and told as a problem; so no reader meets a text where it expects a number.
+A file that another program or a later version wrote, or that somebody edited, may hold anything. A value of the wrong
+kind for its key is left out and reported as a problem, so that no reader meets a text where it expects a number.
 """
 
 import math
@@ -17,7 +17,7 @@ Kinds = Mapping[str, "Check | Kinds"]
 
 _LARGEST = 2**63  # what fits into a column of whole numbers
 
-# It becomes a word of commands, and of a question to OAR's database, wherever the directory came from.
+# It becomes a word in commands, and in a query to OAR's database, wherever the directory came from.
 _JOB_ID = re.compile(r"\w[\w.:@+\[\]-]*", re.ASCII)
 
 
@@ -113,10 +113,10 @@ INFO: Kinds = {
     "heartbeat": _is_seconds,
     "ranks": _is_count,
 }
-"""What the keys of info.yaml may hold, beside null; others, as those of a user's own logger, may hold anything."""
+"""What the keys of info.yaml may hold besides null; other keys, such as a user's own logger's, may hold anything."""
 
 RANK: Kinds = {name: INFO[name] for name in ("status", "exit", "hostname", "process_id", "ended_at")}
-"""The same for what one of several processes of a run says in a file of its own."""
+"""The same for the file that one of several processes of a run writes."""
 
 SUBMISSION: Kinds = {
     "status": _is_status,
@@ -154,7 +154,7 @@ CLAIM: Kinds = {
 
 
 def checked(content: Mapping[Any, Any], kinds: Kinds, prefix: str = "") -> tuple[dict[Any, Any], list[str]]:
-    """Return what of a file's `content` can be right, and a sentence for each value that cannot.
+    """Return the part of a file's `content` that can be right, and a sentence for each value that cannot.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Whole files are written at once or not at all; YAML as it is read best."""
+"""Writes whole files, all at once or not at all, and YAML in its most readable form."""
 
 import contextlib
 import functools
@@ -11,14 +11,14 @@ from mlxp.errors import LogDirectoryError
 
 
 def write_atomically(path: Path, text: str, *, durably: bool = False) -> None:
-    """Replace the file at `path` by one that holds `text`: a reader sees the old content or the new, never a part.
+    """Replace the file at `path` with one that holds `text`: a reader sees the old content or the new, never a part.
 
     Parameters
     ----------
     path, text
         Where and what to write.
     durably
-        Whether it is on the disk, and not only on its way there, when this returns.
+        Whether the file is on the disk, and not just on its way there, when this returns.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def write_atomically(path: Path, text: str, *, durably: bool = False) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system knows how to."""
+    """Sync the names in a folder to the disk, if the system supports it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -53,10 +53,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def create_exclusively(path: Path, text: str) -> bool:
-    """Create the file at `path`, which then holds `text`; return whether it was this call that created it.
+    """Create the file at `path` with the content `text`; return whether this call created it.
 
-    Of any number of processes, on any number of hosts, one succeeds: a file of our own gets a second name, which NFS
-    does for one of them only. Where the answer was lost on the way, the number of names tells.
+    Of any number of processes on any number of hosts, one succeeds: a file of our own gets a second name, which NFS
+    grants to only one of them. If the answer was lost on the way, the number of names tells.
 
     Raises
     ------
@@ -94,9 +94,9 @@ def _named(own: Path, path: Path) -> bool:
 
 
 def overwrite(path: Path, text: str) -> bool:
-    """Write `text` where the file's content was, if it is not longer than that; return whether it was written.
+    """Write `text` over the file's content, unless it is longer than that; return whether it was written.
 
-    A last resort on a full disk, where nothing new can be written. A reader may see a part.
+    This is a last resort on a full disk, where nothing new can be written. A reader may see a part.
     """
     content = text.encode()
     try:
@@ -116,7 +116,7 @@ def write_yaml(path: Path, content: Any, *, durably: bool = False) -> None:
 
 
 def to_yaml(content: Any) -> str:
-    """Return `content` as YAML in block style, keys in their order.
+    """Return `content` as YAML in block style, with keys in their order.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def to_yaml(content: Any) -> str:
 
 @functools.cache
 def _dumper() -> Any:
-    """Return a dumper that writes text as it is read best, and any object, without the tags that name Python types."""
+    """Return a dumper that writes text in its most readable form, and any object, without tags of Python types."""
     import yaml
 
     class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc] # the C one is not always there
@@ -177,7 +177,7 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     yaml.YAMLError
-        If it is no YAML, or if a few lines of it stand for more values than can be meant.
+        If it is not YAML, or if a few lines of it stand for more values than anyone can have meant.
     """
     import yaml
 
@@ -192,11 +192,11 @@ def read_yaml(path: Path) -> Any:
 
 
 LARGEST_FILE = 16 * 2**20
-"""Bytes of a YAML file about a run that are read; PyYAML needs some hundred times as much memory."""
+"""The most bytes read of a YAML file about a run; PyYAML needs some hundred times as much memory."""
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:
-    """Return the mapping in a YAML file about a run; an empty one if there is no such file, or if it is damaged.
+    """Return the mapping in a YAML file about a run; an empty mapping if the file is missing or damaged.
 
     One damaged file must neither stop a run nor hide the others, whatever is wrong with it.
     """

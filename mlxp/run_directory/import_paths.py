@@ -33,7 +33,7 @@ def import_path(function: Callable[..., Any]) -> str:
 
 
 def import_directory(function: Callable[..., Any]) -> str | None:
-    """Return the directory that the module of `function` is imported from; None if it is not a file."""
+    """Return the directory that the module of `function` is imported from; None if the module is not a file."""
     module = sys.modules[function.__module__]
     file = getattr(module, "__file__", None)
     if file is None:
@@ -54,7 +54,7 @@ def _module_name(function: Callable[..., Any]) -> str | None:
 
 
 def imported(path: str) -> Any:
-    """Return what `path`, of the form ``module:name`` or ``module.name``, names.
+    """Import and return what `path`, of the form ``module:name`` or ``module.name``, names.
 
     Raises
     ------

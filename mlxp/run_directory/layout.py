@@ -16,16 +16,16 @@ from mlxp.run_directory.files import read_mapping
 from mlxp.run_directory.ranks import RANKS, with_ranks
 
 LAYOUT_VERSION = 2
-"""Version of the run directory's format; directories of MLXP 1 carry none."""
+"""Version of the run directory's format; directories of MLXP 1 have none."""
 
 CACHE_DIR = ".mlxp"
 """Folder beside the runs for what can be derived from them; deleting it loses nothing."""
 
 IDS_DIR = ".ids"
-"""Folder beside the runs with a file named like the highest id that was ever given."""
+"""Folder beside the runs with a file named after the highest id that was ever given out."""
 
 STORE_DIR = ".store"
-"""Folder beside the runs for what they were made from, which cannot be made again: states of the code, environments."""
+"""Folder beside the runs for what they were made from, which cannot be recreated: code states, environments."""
 
 SWEEPS_DIR = ".launch"
 """Folder beside the runs for what Hydra's own plug-ins leave (submitit's job files, Optuna's results)."""
@@ -74,7 +74,7 @@ class RunDirectory:
         return self.metadata / "mlxp.yaml"
 
     def rank_file(self, rank: int) -> Path:
-        """How one of several processes of the run ended, if it failed; the first one tells that in `info_file`."""
+        """How one of several processes of the run ended, if it failed; the first process says so in `info_file`."""
         return self.metadata / RANKS / f"{rank}.yaml"
 
     @property
@@ -83,12 +83,12 @@ class RunDirectory:
         return self.metadata / "submission.yaml"
 
     def claim_file(self, attempt: int) -> Path:
-        """Return the path of the file that the job which does an attempt of the run creates first."""
+        """Return the path of the file that the job of an attempt of the run creates first."""
         return self.metadata / "claims" / f"{attempt}.yaml"
 
     @property
     def submission_lock(self) -> Path:
-        """The file that is there as long as somebody submits or cancels the run's job."""
+        """The file that exists while somebody submits or cancels the run's job."""
         return self.metadata / "submitting"
 
     @property
@@ -132,20 +132,20 @@ class RunDirectory:
         return self.path / "script.sh"
 
     def info(self) -> dict[str, Any]:
-        """Return what the run says of itself in info.yaml: values that can be right, none if the file is damaged."""
+        """Return what the run says in info.yaml: only values that can be right, and none if the file is damaged."""
         return with_ranks(checked(read_mapping(self.info_file), INFO)[0], self.metadata)
 
     def submission(self) -> dict[str, Any]:
-        """Return how the run was submitted, as submission.yaml says; nothing if it was not, or if that is damaged."""
+        """Return what submission.yaml says; an empty dict if the run was not submitted, or if the file is damaged."""
         content = checked(read_mapping(self.submission_file), SUBMISSION)[0]
         return content if content.get("scheduler") and content.get("status") else {}
 
     def claim(self, attempt: int) -> dict[str, Any]:
-        """Return which job has claimed an attempt of the run, and in which process; nothing if none has."""
+        """Return which job has claimed an attempt of the run, and in which process; an empty dict if none has."""
         return checked(read_mapping(self.claim_file(attempt)), CLAIM)[0]
 
     def config(self) -> dict[str, Any]:
-        """Return the user's configuration; an empty one if there is none, or if the file is damaged."""
+        """Return the user's configuration; an empty one if the file is missing or damaged."""
         return read_mapping(self.config_file)
 
     def metrics_file(self, log_name: str) -> Path:
@@ -161,7 +161,7 @@ _MOST_DIGITS = 18  # what fits into 64 bits in any case
 
 
 def log_id_of(name: str) -> int | None:
-    """Return the id that a folder's name stands for, or None if it is not the name of a run's directory.
+    """Return the id that a folder's name stands for; None if it is not the name of a run's directory.
 
     Examples
     --------
@@ -175,8 +175,8 @@ def log_id_of(name: str) -> int | None:
 def create_run_directory(parent: Path) -> RunDirectory:
     """Create the directory of a new run in `parent` and return it.
 
-    Its id is higher than any that was given there before, though the run may have been removed. Creating a file
-    succeeds for one process only, so that any number of them, on any number of hosts, may do this at once.
+    Its id is higher than any that was given out there before, even if that run has been removed. Any number of
+    processes on any number of hosts may do this at once, since creating a file succeeds for only one process.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def create_run_directory(parent: Path) -> RunDirectory:
 
 
 def take_log_id(parent: Path) -> int:
-    """Return an id that nobody else gets, and for which there is no directory.
+    """Return an id that nobody else gets and that has no directory.
 
     Raises
     ------
@@ -218,7 +218,7 @@ def next_log_id(parent: Path) -> int:
     """Return the id that the next run in `parent` gets, if no other process takes it first."""
     if not parent.is_dir():
         return 1
-    # Remembering spares a look at every name in a directory that may hold many thousands.
+    # Remembering the id avoids a look at every name in a directory that may hold many thousands.
     log_id = (max(_taken_ids(parent), default=0) or max(_last_log_id(parent), _highest_log_id(parent))) + 1
     return max(_highest_log_id(parent), log_id) + 1 if (parent / str(log_id)).exists() else log_id
 
@@ -281,7 +281,7 @@ def _forget_ids_below(parent: Path, log_id: int) -> None:
 
 
 def _remember_id(parent: Path, log_id: int) -> None:
-    """Take note of an id that was chosen by somebody else."""
+    """Record an id that somebody else chose."""
     with contextlib.suppress(OSError):
         (parent / IDS_DIR).mkdir(exist_ok=True)
         highest = max(log_id, *_taken_ids(parent), _last_log_id(parent), _highest_log_id(parent))
@@ -297,7 +297,7 @@ def _last_log_id(parent: Path) -> int:
 
 
 def run_directories(parent: Path) -> Iterator[RunDirectory]:
-    """Yield the run directories in `parent`, in the order of their ids; anything else there is passed over."""
+    """Yield the run directories in `parent`, in the order of their ids; skip anything else there."""
     with os.scandir(parent) as entries:
         ids = sorted(log_id for entry in entries if (log_id := log_id_of(entry.name)) and _is_directory(entry))
     return (RunDirectory(parent / str(log_id)) for log_id in ids)
@@ -311,7 +311,7 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def is_written_by_runs(path: Path) -> bool:
-    """Tell whether a folder is a directory of runs, one run's, or what lies beside them: nothing that a user wrote."""
+    """Tell whether a folder is a directory of runs, one run's, or what is beside them: nothing that a user wrote."""
     if path.name in _BESIDE_RUNS:
         return True
     if log_id_of(path.name) is not None:

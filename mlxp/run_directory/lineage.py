@@ -1,6 +1,6 @@
-"""Which runs a run took something from: a checkpoint, an artifact.
+"""Tracks which runs a run loads something from, such as a checkpoint or an artifact.
 
-Whoever loads something from a run's directory says so here; a run that is under way takes note of it. Outside of a run
+Whoever loads something from a run's directory says so here, and a run that is under way records it. Outside a run,
 nobody listens.
 """
 
@@ -13,7 +13,7 @@ _listeners: list[dict[str, None]] = []
 
 
 def note_loaded(file: Path) -> None:
-    """Say that a file of some run has been loaded."""
+    """Report that a file of some run has been loaded."""
     if not _listeners:
         return
     path = Path(os.path.abspath(file))  # noqa: PTH100 - follow no symbolic links
@@ -24,7 +24,7 @@ def note_loaded(file: Path) -> None:
 
 @contextlib.contextmanager
 def loaded_runs() -> Iterator[dict[str, None]]:
-    """Within this context, collect the directories of the runs that something is loaded from, in their order.
+    """Within this context, collect the directories of the runs that something is loaded from, in that order.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The sign of life of a run, and whether one that says it is under way still is."""
+"""The sign of life of a run, and whether a run that says it is under way still is."""
 
 import contextlib
 import os
@@ -19,11 +19,11 @@ def is_silent(info: Mapping[str, Any], last_beat: float, now: float | None = Non
     Parameters
     ----------
     info
-        What its info.yaml says; directories of MLXP 1 tell of no heartbeat.
+        What its info.yaml says; directories of MLXP 1 have no heartbeat.
     last_beat
         When that file was last touched, in seconds since the epoch.
     now
-        The time, by the clock that `last_beat` is from; by default this computer's.
+        The current time, by the same clock as `last_beat`; by default this computer's.
 
     Examples
     --------
@@ -36,9 +36,9 @@ def is_silent(info: Mapping[str, Any], last_beat: float, now: float | None = Non
 
 
 def is_gone(info: Mapping[str, Any]) -> bool:
-    """Tell whether the process of a run was on this computer, and is there no more.
+    """Tell whether the process of a run was on this computer and is no longer there.
 
-    Of other computers nothing is known, and unknown is not dead.
+    Nothing is known about other computers, and unknown does not mean dead.
     """
     if info.get("hostname") != socket.gethostname():
         return False
@@ -46,14 +46,14 @@ def is_gone(info: Mapping[str, Any]) -> bool:
 
 
 def process_exists(process_id: Any, start: Any = None) -> bool | None:
-    """Tell whether there is a process of that number on this computer; None where that cannot be found out.
+    """Tell whether this computer has a process with that id; None if that cannot be found out.
 
     Parameters
     ----------
     process_id
-        Its number.
+        The id of the process.
     start
-        What `process_start` said of it, if that is known: numbers are used again.
+        What `process_start` returned for it, if that is known, since ids are reused.
     """
     if type(process_id) is not int or process_id <= 0 or os.name != "posix":
         return None
@@ -69,7 +69,7 @@ def process_exists(process_id: Any, start: Any = None) -> bool | None:
 
 
 def process_start(process_id: int) -> str | None:
-    """Return what tells a process from another one of that number, before or after; None where nothing does."""
+    """Return what distinguishes a process from earlier and later ones with the same id; None if nothing does."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         stat = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii", errors="replace")
@@ -81,9 +81,9 @@ def process_start(process_id: int) -> str | None:
 
 @contextlib.contextmanager
 def heartbeat(files: Path | Sequence[Path], seconds: float) -> Iterator[None]:
-    """Set the modification time of files to now every so many `seconds`, until the context is left; never if 0.
+    """Within this context, set the modification time of files to now every so many `seconds`; never if 0.
 
-    A run whose file is old, while its status says RUNNING, may have been killed in a way that it could not see.
+    If the file is old while the status says RUNNING, the run may have been killed in a way that it could not notice.
     """
     if seconds <= 0:
         yield

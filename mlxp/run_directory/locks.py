@@ -1,8 +1,8 @@
 """Locks on paths, for processes on any number of hosts: one owner at a time, who may die without a word.
 
-A lock is a file, created exclusively, that names its owner and whose modification time is the owner's sign of life. A
-lock of the dead is broken: at once where the list of processes shows that its owner is gone, and after some minutes
-where the owner was on another host. `flock` is not used, since many file systems of clusters keep it on one host only.
+A lock is a file, created exclusively, that names its owner; its modification time is the owner's sign of life. The lock
+of a dead owner is broken: at once if the list of processes shows that the owner is gone, and after some minutes if the
+owner was on another host. `flock` is not used, since many cluster file systems apply it only within one host.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ class _Owner:
 
     @classmethod
     def of(cls, path: Path) -> "_Owner | None":
-        """Return who holds the lock at `path`; None if nobody does, or if what is there is no lock."""
+        """Return who holds the lock at `path`; None if nobody does, or if what is there is not a lock."""
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
@@ -47,14 +47,14 @@ class _Owner:
 
 @contextlib.contextmanager
 def locked(paths: Sequence[Path], does: str, *, wait: float = 0.0) -> Iterator[None]:
-    """Hold locks at all of the `paths`, in folders that exist, or none of them.
+    """Hold locks at all of the `paths`, whose folders must exist, or at none of them.
 
     Parameters
     ----------
     paths
-        Where; at most one process at a time gets any of them.
+        Where the locks are; at most one process at a time gets each of them.
     does
-        What the owner does meanwhile, for messages to others: ``"submits run 7"``.
+        What the owner does meanwhile, for messages to others, such as ``"submits run 7"``.
     wait
         Seconds to wait for another owner, who may just be looking.
 
@@ -81,7 +81,7 @@ def _take(path: Path, owner: _Owner, deadline: float) -> None:
                 continue
             who = f"process {holder.process_id} on {holder.hostname} {holder.does}" if holder else f"{path} is taken"
             raise LockedError(f"{who}; try again when it has ended")
-        # Under a lock of its own, so that nobody breaks what another one has just taken.
+        # Under a lock of its own, so that nobody breaks a lock that another process has just taken.
         breaker = path.with_name(f"{path.name}.breaking")
         _take(breaker, owner, deadline)
         try:
@@ -102,7 +102,7 @@ def _is_dead(path: Path, holder: _Owner | None) -> bool:
 
 
 def server_time(folder: Path) -> float:
-    """Return the time by the clock of the computer that keeps a folder, in seconds since the epoch.
+    """Return the time by the clock of the computer that stores a folder, in seconds since the epoch.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""What became of a run, as far as its files say together: its own last word, its submitter's, and the scheduler's.
+"""The outcome of a run, as its files together tell it: its own last word, its submitter's, and the scheduler's.
 
-The scheduler's verdict on a job is written into submission.yaml by whoever hears it. So the reader, which asks nobody,
-and those who ask come to the same result.
+Whoever learns the scheduler's verdict on a job writes it into submission.yaml. So the reader, which asks no scheduler,
+comes to the same result as those who ask.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from mlxp.run_directory.status import Status
 
 
 def own_word(info: Mapping[str, Any], submission: Mapping[str, Any]) -> Status | None:
-    """Return what a run says of its present attempt; None if that has not begun.
+    """Return what a run says about its current attempt; None if the attempt has not begun.
 
     Parameters
     ----------
@@ -25,18 +25,18 @@ def own_word(info: Mapping[str, Any], submission: Mapping[str, Any]) -> Status |
 
 
 def verdict(info: Mapping[str, Any], submission: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the scheduler's verdict on the job; nothing if there is none, or if the run has begun again since."""
+    """Return the scheduler's verdict on the job; empty if there is none, or if the run has begun again since."""
     heard = submission.get("verdict") or {}
     return heard if heard.get("phase") in Phase.__members__ and heard.get("begun") == begun(info) else {}
 
 
 def begun(info: Mapping[str, Any]) -> int:
-    """Return how often the run has begun."""
+    """Return how many times the run has begun."""
     return (info.get("attempt") or 1) if info else 0
 
 
 def outcome(info: Mapping[str, Any], submission: Mapping[str, Any]) -> tuple[Status | None, str | None]:
-    """Return the status of a submitted run, and why its job ended, where the scheduler knows better than the run.
+    """Return the status of a submitted run, and why its job ended if the scheduler knows better than the run.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-r"""Text of a run as a terminal may show it: what a run has logged must not command the terminal of who looks at it.
+r"""Makes the text of a run safe to show: what a run has logged must not command the terminal of whoever looks at it.
 
 An escape sequence in a configuration, a reason or a traceback could set the window's title, clear the screen or write
-over other lines. Each such character is shown as Python writes it, such as ``\x1b``.
+over other lines. Each such character is shown as Python escapes it, such as ``\x1b``.
 """
 
 import re
@@ -12,7 +12,7 @@ _COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u
 
 
 def printable(text: str) -> str:
-    r"""Return `text` with an escape for each character that a terminal takes for a command, in as many lines.
+    r"""Return `text` with each character escaped that a terminal takes for a command; the lines stay the same.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def printable_json(text: str) -> str:
-    r"""Return the JSON `text`, which means the same, without such characters.
+    r"""Return the JSON `text` without such characters; its meaning stays the same.
 
     Examples
     --------

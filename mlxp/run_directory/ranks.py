@@ -1,7 +1,7 @@
-"""What the processes of one run say that a launcher started beside the first one: ``torchrun``, ``srun``, ``mpirun``.
+"""What the processes say that a launcher (``torchrun``, ``srun``, ``mpirun``) started beside a run's first process.
 
 Each file has one owner. The first process owns info.yaml; each of the others writes its own file, and only if it did
-not come to its end. Whoever reads the status puts them together, here.
+not finish. Whoever reads the status combines them here.
 """
 
 import contextlib
@@ -16,16 +16,16 @@ from mlxp.run_directory.files import read_mapping
 from mlxp.run_directory.status import Status
 
 RANKS = "ranks"
-"""The folder of their files in ``metadata``, and the key of info.yaml that tells how many processes there are."""
+"""The folder of their files in ``metadata``, and the key of info.yaml that holds the number of processes."""
 
 
 def with_ranks(info: dict[Any, Any], metadata: str | os.PathLike[str]) -> dict[Any, Any]:
-    """Return what info.yaml says, and the failure of another process where the first one did not fail itself.
+    """Return what info.yaml says, and the failure of another process if the first one did not fail itself.
 
     Parameters
     ----------
     info
-        What info.yaml in `metadata` says. Only where it tells of several processes is anything looked for.
+        What info.yaml in `metadata` says. Other files are read only if it mentions several processes.
     metadata
         The folder of the files that describe the run.
     """
@@ -40,7 +40,7 @@ def with_ranks(info: dict[Any, Any], metadata: str | os.PathLike[str]) -> dict[A
 
 
 def forget_earlier(metadata: Path, ended_at: Any) -> None:
-    """Remove what processes of an attempt that `ended_at` said, as info.yaml tells; done when the next one begins."""
+    """Remove what processes said in the attempt that info.yaml says ended at `ended_at`; done as the next begins."""
     for number, said in _words_in(metadata / RANKS):
         if not _is_after(said.get("ended_at"), ended_at):
             with contextlib.suppress(OSError):
@@ -59,7 +59,7 @@ def _words_in(folder: Path) -> Iterator[tuple[int, dict[Any, Any]]]:
 
 
 def _is_after(one: Any, other: Any) -> bool:
-    """Whether a time, in ISO 8601, is after another one; true where that cannot be known."""
+    """Whether a time, in ISO 8601, is after another one; true if that cannot be known."""
     try:
         return datetime.fromisoformat(one) > datetime.fromisoformat(other)
     except (TypeError, ValueError):  # one is missing, or has no time zone
@@ -67,7 +67,7 @@ def _is_after(one: Any, other: Any) -> bool:
 
 
 def _counts(said: Mapping[str, Any], info: Mapping[str, Any], status: Status) -> bool:
-    """Whether what another process said explains more than what the first one did."""
+    """Whether what another process said explains more than what the first one said."""
     other = Status.of(said.get("status"))
     if status is Status.COMPLETE:
         return other in {Status.FAILED, Status.KILLED}

@@ -1,4 +1,4 @@
-"""The states of a run: the one list of them, and what they have in common."""
+"""The states of a run: the only list of them, and the properties that they share."""
 
 from enum import StrEnum
 from typing import Any
@@ -7,21 +7,21 @@ from typing import Any
 class Status(StrEnum):
     """The state of a run.
 
-    From STARTING to KILLED a run says it of itself, in its info.yaml. PREPARED, SUBMITTED and REFUSED are said by who
-    submits it, in submission.yaml; a job that refuses to run says REFUSED in info.yaml. LOST is never written: it is
-    what others find.
+    A run itself writes the states from STARTING to KILLED, in its info.yaml. Whoever submits it writes PREPARED,
+    SUBMITTED and REFUSED, in submission.yaml; a job that refuses to run writes REFUSED in info.yaml. LOST is never
+    written: it is what others find.
     """
 
     PREPARED = "PREPARED"
-    """The run's files are there; its job has not been submitted."""
+    """The run's files exist; its job has not been submitted."""
     SUBMITTED = "SUBMITTED"
     """The scheduler has accepted its job; the run has not started yet."""
     REFUSED = "REFUSED"
     """The scheduler has not accepted its job, or the job refused to run."""
     STARTING = "STARTING"
-    """The directory is there; the task has not been called yet."""
+    """The directory exists; the task has not been called yet."""
     RUNNING = "RUNNING"
-    """The task is running, or its process was killed in a way that it could not see."""
+    """The task is running, or its process was killed in a way that it could not notice."""
     COMPLETE = "COMPLETE"
     """The task returned."""
     FAILED = "FAILED"
@@ -29,7 +29,7 @@ class Status(StrEnum):
     KILLED = "KILLED"
     """A signal, or the scheduler, ended the run."""
     LOST = "LOST"
-    """The run says that it is under way, and its process or its job is gone."""
+    """The run says that it is under way, but its process or its job is gone."""
 
     @classmethod
     def of(cls, value: Any) -> "Status | None":
@@ -54,10 +54,10 @@ class Status(StrEnum):
 
     @property
     def is_open(self) -> bool:
-        """Whether there is more to come without anybody's doing: the run goes on, or its job waits."""
+        """Whether more will happen without anybody's doing: the run goes on, or its job waits."""
         return self is Status.SUBMITTED or self.is_under_way
 
     @property
     def is_unsubmitted(self) -> bool:
-        """Whether the run is for a scheduler that has not got it."""
+        """Whether the run is meant for a scheduler that has not received it."""
         return self in {Status.PREPARED, Status.REFUSED}

@@ -1,7 +1,7 @@
-"""The files of a run's artifacts: how one is saved and takes the place of the previous one, whatever happens meanwhile.
+"""The files of a run's artifacts: how one is saved and replaces the previous one safely, whatever happens meanwhile.
 
 An artifact is saved in a folder of its own beside the others, and synced to the disk, before it gets its name. What a
-killed process leaves in such a folder is enough to finish or to undo what it was doing: see `ArtifactFiles.repair`.
+killed process leaves in such a folder is enough to finish or undo the save: see `ArtifactFiles.repair`.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ class ArtifactFiles(Locked):
         self._names = KeysFile(run.artifacts_keys_file)
 
     def save(self, functions: ArtifactType, artifact: object, artifact_type: str, name: PurePosixPath) -> None:
-        """Save an artifact in place of the one of that name.
+        """Save an artifact, replacing any of that name.
 
         Raises
         ------
@@ -127,14 +127,14 @@ class ArtifactFiles(Locked):
         return found[0]
 
     def record_type(self, name: str, record: dict[str, str | None]) -> None:
-        """Write down how another program finds the functions that save and load artifacts of a type."""
+        """Record how another program finds the functions that save and load artifacts of a type."""
         file = self.run.artifact_types_file
         with self.lock:
             file.parent.mkdir(exist_ok=True)
             write_yaml(file, {**read_mapping(file), name: record})
 
     def repair(self) -> None:
-        """Finish or undo what an attempt that was killed while saving has left."""
+        """Finish or undo what an attempt of the run left behind when it was killed while saving."""
         for folder in self.run.artifacts.glob(f"{SAVING}*"):
             if not _belongs_to_living(folder):
                 with contextlib.suppress(OSError):  # the next attempt tries again, and readers look in here meanwhile
@@ -167,7 +167,7 @@ def _folder(name: PurePosixPath) -> str:
 
 
 def checked_artifact_name(name: str) -> PurePosixPath:
-    """Return the name of an artifact, whose folders may be separated as on any system.
+    """Return the name of an artifact; its folders may be separated as on any operating system.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def with_suffix(log_name: str) -> str:
 
 
 def checkpoint_path(run: RunDirectory, log_name: str | None) -> Path:
-    """Return the file of a checkpoint; without a name, that of the usual name, or of the only one.
+    """Return the file of a checkpoint; without a name, the one of the usual name, or else the only one.
 
     Raises
     ------
@@ -211,7 +211,7 @@ def checkpoint_path(run: RunDirectory, log_name: str | None) -> Path:
     """
     name = str(checked_artifact_name(log_name or "checkpoint"))
     folders = (run.artifacts / "pickle", run.path, run.artifacts)
-    # Without the suffix, and elsewhere, are the places of MLXP 1.
+    # MLXP 1 saved checkpoints without the suffix, and in other places.
     places = [folder / place for folder in folders for place in (with_suffix(name), name)]
     found = next((place for place in places if place.is_file()), None)
     if found is not None:
@@ -235,7 +235,7 @@ def _checkpoints(folder: Path, pattern: str = "**/*") -> dict[str, Path]:
 
 @contextlib.contextmanager
 def _saving_folder(artifacts: Path) -> Iterator[Path]:
-    """Make a folder to save one artifact in; afterwards it is gone, and what was set aside is in its place again."""
+    """Make a folder to save one artifact in; afterwards, remove it and put back in place what was set aside."""
     folder = artifacts / f"{SAVING}{os.getpid()}-{os.urandom(6).hex()}"
     _under_way.add(folder)
     try:
@@ -250,7 +250,7 @@ def _saving_folder(artifacts: Path) -> Iterator[Path]:
 
 
 def _put_back(folder: Path) -> None:
-    """Put what was set aside in its place again, if the place is still empty."""
+    """Put what was set aside back in its place, if the place is still empty."""
     if (folder / PREVIOUS).exists():
         target = target_of(folder)
         if target is not None and not target.exists():
@@ -269,14 +269,14 @@ def _remove(folder: Path) -> None:
 
 
 def _belongs_to_living(folder: Path) -> bool:
-    """Tell whether a process that is there is saving in `folder`; of other computers nothing is known."""
+    """Tell whether a living process of this computer is saving in `folder`; other computers cannot be asked."""
     process_id = folder.name.removeprefix(SAVING).partition("-")[0]
     is_other = process_id.isdigit() and int(process_id) != os.getpid()
     return process_exists(int(process_id)) is True if is_other else folder in _under_way
 
 
 def _sync(path: Path) -> None:
-    """Have a file, or a folder with all that is in it, on the disk before this returns."""
+    """Sync a file, or a folder with everything in it, to the disk before this returns."""
     if path.is_symlink():
         return
     if path.is_dir():

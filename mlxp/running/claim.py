@@ -1,8 +1,8 @@
-"""The claim of a job on an attempt of a run: taken once, whoever has submitted it how often, on whatever host.
+"""The claim of a job on an attempt of a run: one job gets it, however often and wherever the run was submitted.
 
-A claim is a file that is created exclusively and names the job. A job that is not the one recorded by the submitter, or
-that finds the claim of another one, stops. The same job, started again by its scheduler, goes on, once its
-predecessor is silent: a process may outlive its job.
+A claim is a file that is created exclusively and names the job. A job stops if it is not the one that the submitter
+recorded, or if it finds the claim of another job. A job that its scheduler has started again goes on once its earlier
+process is silent, since a process may outlive its job.
 """
 
 import os
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 _POLL = 2.0
 _GRACE = 30.0
-"""Seconds that a process on this host gets to end, where its job has been started again."""
+"""Seconds that a process on this host gets to end after its job has been started again."""
 
 
 def claim(directory: RunDirectory, submitted: Mapping[str, Any]) -> str | None:
-    """Claim the present attempt of a run for the job of this process; return why it is not to be done here, if so.
+    """Claim the current attempt of a run for the job of this process; return why it must not be done here, if so.
 
     Raises
     ------
     LogDirectoryError
-        If another process does the run at this moment, or if the claim cannot be written.
+        If another process is executing the run, or if the claim cannot be written.
     """
     obstacle = other_job(submitted)
     if obstacle is not None or not submitted:
@@ -53,7 +53,7 @@ def claim(directory: RunDirectory, submitted: Mapping[str, Any]) -> str | None:
     obstacle = _of_another_job(directory.claim(attempt), own, submitted)
     if obstacle is not None:
         return obstacle
-    # One at a time, so that of several that find the claim of a dead process, one goes on.
+    # One at a time, so that only one goes on when several find the claim of a dead process.
     with locked([file.with_suffix(".taking")], "goes on with the run"):
         _wait_for_silence(directory, directory.claim(attempt), _time_of(file), is_restart=is_restart)
         write_yaml(file, own, durably=True)
@@ -61,7 +61,7 @@ def claim(directory: RunDirectory, submitted: Mapping[str, Any]) -> str | None:
 
 
 def other_job(submitted: Mapping[str, Any]) -> str | None:
-    """Return a sentence if the job of this process is known not to be the one that a run was submitted as."""
+    """Return a sentence if this process is known to be in another job than the one that the run was submitted as."""
     scheduler = _scheduler(submitted)
     own = scheduler.own_job_id(os.environ) if scheduler is not None else None
     if scheduler is None or own is None or _has_token(scheduler, submitted):
@@ -112,10 +112,10 @@ def _of_another_job(earlier: Mapping[str, Any], own: Mapping[str, Any], submitte
 def _wait_for_silence(
     directory: RunDirectory, earlier: Mapping[str, Any], claimed_at: float, *, is_restart: bool
 ) -> None:
-    """Wait until no other process does the run; raise an error if one goes on with it.
+    """Wait until no other process executes the run; raise an error if one goes on with it.
 
-    A job that its scheduler may have started again waits for the signs of life to stop, on another host for some
-    heartbeats; whoever starts the run by hand is told at once.
+    A job that its scheduler may have started again waits for the signs of life to stop; if they come from another host,
+    it waits for some heartbeats. Whoever starts the run by hand is told at once.
     """
     deadline = time.monotonic() + _GRACE
     first = _time_of(directory.info_file)
@@ -138,7 +138,7 @@ def _time_of(file: Path) -> float:
 
 
 def _alive(directory: RunDirectory, earlier: Mapping[str, Any], claimed_at: float) -> Mapping[str, Any] | None:
-    """Return the process that does the run at this moment, or may do it for all we know; None if there is none."""
+    """Return the process that is executing the run, or that may be for all we know; None if there is none."""
     info = directory.info()
     if goes_on(info, directory):
         return info
@@ -149,7 +149,7 @@ def _alive(directory: RunDirectory, earlier: Mapping[str, Any], claimed_at: floa
 
 
 def goes_on(info: Mapping[str, Any], directory: RunDirectory) -> bool:
-    """Tell whether a run that another process has begun must not be begun here: that process may still do it."""
+    """Tell whether a run must not begin here because another process has begun it and may still be executing it."""
     status = Status.of(info.get("status"))
     return status is not None and status.is_under_way and _may_live(info, _time_of(directory.info_file), directory)
 

@@ -1,8 +1,8 @@
-"""The state of the code: a tree of all that git tracks and of what it does not ignore, under a content address.
+"""The state of the code: a tree of all files that git tracks or does not ignore, under a content address.
 
-git works in a directory of ours, made for the purpose and removed afterwards. It never reads the configuration of the
-user's repository, so that nothing in it is executed (hooks, filters, monitors), and writes nothing into it. The objects
-go to a store beside the logs, which holds each state whole: it can be restored when the repository is gone.
+git works in a directory of ours, made for the purpose and removed afterwards. It writes nothing into the user's
+repository and never reads its configuration, so that nothing in it is executed (hooks, filters, monitors). The objects
+go to a store beside the logs. The store holds each state whole, so that it can be restored when the repository is gone.
 """
 
 import os
@@ -20,20 +20,20 @@ from mlxp.running.private_git import Git, GitError, text, write
 from mlxp.running.secrets import has_shape_of_secret
 
 LARGEST_FILE: Final = 5_000_000
-"""Untracked files of more bytes than this are data: they are named, not stored."""
+"""Untracked files larger than this many bytes count as data: they are named, not stored."""
 
 _MOST_BYTES: Final = 50_000_000
-"""How much untracked files may have together; beyond, the largest are left out."""
+"""The largest total size of untracked files; beyond it, the largest files are left out."""
 
 _PRIVATE: Final = re.compile(
     r"\.env(\..*)?|\.netrc|\.pypirc|id_(rsa|dsa|ecdsa|ed25519)|.*\.(pem|key|p12|pfx|keystore)|.*\.ppk"
 )
-"""The names of files that hold secrets; where git does not track them, they are named, not stored."""
+"""The names of files that hold secrets; unless git tracks them, they are named, not stored."""
 
 _MOST_SEARCHED: Final = 100_000  # bytes of a text
 
 _MOST_FILES: Final = 2_000
-"""How many files may lie beside a program that is in no git repository."""
+"""The largest number of files beside a program that is in no git repository."""
 
 _NEVER: Final = ("__pycache__/", "*.py[co]", ".ipynb_checkpoints/", ".mypy_cache/", ".pytest_cache/", ".ruff_cache/")
 _COMPARED: Final = 20  # earlier states, of which a new one is stored as a difference
@@ -42,20 +42,20 @@ _SUBMODULE: Final = "160000"
 
 @dataclass(frozen=True, slots=True)
 class CodeState:
-    """What the code of a run is.
+    """The code of a run.
 
     Attributes
     ----------
     top
         The top directory of the repository; outside of git, the directory of the program.
     tree
-        The content address of all files; equal for equal files, wherever they lie.
+        The content address of all files; it is the same for the same files, wherever they are.
     commit, branch, remote
-        As git has them; None where there is none.
+        What git says; None for each that does not exist.
     dirty
         Whether tracked files differ from the commit.
     left_out
-        What is not part of the tree: files that git does not track and that are too large, hold a secret, or cannot be
+        What is not part of the tree: files that git does not track and that are too large, hold a secret or cannot be
         read.
     """
 
@@ -70,7 +70,7 @@ class CodeState:
 
 @dataclass(frozen=True, slots=True)
 class _Repository:
-    """A repository of the user's: its work tree, its git directory, and the one it shares with other work trees."""
+    """A user's repository: its work tree, its git directory, and the git directory it shares with other work trees."""
 
     top: Path
     git: Path
@@ -96,12 +96,12 @@ def capture(directory: Path, store: Path, excluded: Sequence[Path] = ()) -> Code
     store
         The folder of all states; it is created if needed.
     excluded
-        Directories that runs write to, which hold no code.
+        Directories that runs write to and that hold no code.
 
     Raises
     ------
     GitError
-        If there is no git, if it cannot read the files, or if there are too many outside of a repository.
+        If git is missing, if it cannot read the files, or if there are too many files outside a repository.
     """
     try:
         repository = _repository_of(directory)
@@ -134,7 +134,7 @@ def _snapshot(top: Path, repository: _Repository | None, store: Path, excluded: 
 def _git_on(
     top: Path, repository: _Repository | None, store: Path, excluded: Sequence[Path], private: Path
 ) -> tuple[Git, dict[str, str]]:
-    """Return git with a private directory that knows the index, and the settings of the user's repository."""
+    """Return git with a private directory that has the index and the settings of the user's repository."""
     patterns = _patterns(top, [*excluded, store])
     if repository is None:
         git = Git(top, private, store)
@@ -155,7 +155,7 @@ def _git_on(
 
 
 def _patterns(top: Path, excluded: Iterable[Path]) -> str:
-    """Return what is no code, as git's patterns: caches, environments, and directories that runs write to."""
+    """Return git patterns for what is not code: caches, environments, and directories that runs write to."""
     environments = [file.parent for name in ("pyvenv.cfg", "conda-meta") for file in top.glob(f"*/{name}")]
     environments += [Path(sys.prefix)]
     inside = [path.relative_to(top) for path in [*excluded, *environments] if path != top and path.is_relative_to(top)]
@@ -163,7 +163,7 @@ def _patterns(top: Path, excluded: Iterable[Path]) -> str:
 
 
 def pattern_of(name: str) -> str:
-    r"""Return the pattern, in a list of what git ignores, that stands for one file or folder alone.
+    r"""Return the gitignore pattern that matches one file or folder and nothing else.
 
     Examples
     --------
@@ -174,9 +174,9 @@ def pattern_of(name: str) -> str:
 
 
 def not_stored(top: Path, store: Path, excluded: Sequence[Path] = ()) -> list[str]:
-    """Return what lies in `top` and is in no state of it: what git ignores, as whole folders, and large files.
+    """Return what is in `top` but in no state of it: what git ignores, as whole folders, and large files.
 
-    Caches are left out; nothing is returned where `top` is gone.
+    Caches are left out. If `top` is gone, the list is empty.
     """
     if not top.is_dir():
         return []
@@ -230,7 +230,7 @@ def _state(git: Git, repository: _Repository | None, settings: dict[str, str], e
 
 
 def _add(git: Git, names: Iterable[str], *options: str) -> None:
-    """Add files to the index; one that cannot be read is left out."""
+    """Add files to the index; leave out those that cannot be read."""
     names = list(names)
     if names:
         words = ("--ignore-errors", *options, "--pathspec-from-file=-", "--pathspec-file-nul")
@@ -238,7 +238,7 @@ def _add(git: Git, names: Iterable[str], *options: str) -> None:
 
 
 def _take_in(git: Git, name: str, excluded: Sequence[Path]) -> CodeState | None:
-    """Put the files of a repository inside this one, a submodule or not, into the tree; None if it is not there."""
+    """Put the files of a nested repository, submodule or not, into the tree; return None if it is not there."""
     top = git.top / name
     repository = _repository_of(top)
     if repository is None or repository.top != top:
@@ -252,7 +252,7 @@ def _take_in(git: Git, name: str, excluded: Sequence[Path]) -> CodeState | None:
 
 
 def _files(git: Git) -> tuple[dict[str, _Entry], list[str]]:
-    """Return what the index lists, by name, and all else that is not ignored; repositories in it end with a slash."""
+    """Return what the index lists, by name, and all other files not ignored; names of repositories end with a slash."""
     known: dict[str, _Entry] = {}
     others: list[str] = []
     for line in git("ls-files", "-z", "-v", "-s", "-c", "-o", "--exclude-standard").split("\0"):
@@ -266,7 +266,7 @@ def _files(git: Git) -> tuple[dict[str, _Entry], list[str]]:
 
 
 def _stored(top: Path, sizes: Mapping[str, int | None]) -> list[str]:
-    """Return those of the files that git does not track that are stored: neither large, nor private."""
+    """Return which of the untracked files are stored: those that are neither large nor private."""
     stored, total = [], 0
     for size, name in sorted((size, name) for name, size in sizes.items() if size is not None and size <= LARGEST_FILE):
         if not _PRIVATE.fullmatch(Path(name).name) and not _holds_secret(top / name, size):
@@ -276,7 +276,7 @@ def _stored(top: Path, sizes: Mapping[str, int | None]) -> list[str]:
 
 
 def _holds_secret(path: Path, size: int) -> bool:
-    """Tell whether a small text holds something that only a secret looks like."""
+    """Tell whether a small text file holds something that can only be a secret."""
     if not 0 < size <= _MOST_SEARCHED:
         return False
     content = path.read_bytes()
@@ -284,7 +284,7 @@ def _holds_secret(path: Path, size: int) -> bool:
 
 
 def _size(path: Path) -> int | None:
-    """Return the size of a file; None of what is neither a file nor a link, or cannot be read."""
+    """Return the size of a file; None if it is neither a file nor a link, or cannot be read."""
     try:
         status = path.lstat()
     except OSError:
@@ -295,12 +295,12 @@ def _size(path: Path) -> int | None:
 
 
 def _head(git: Git, repository: _Repository | None) -> tuple[str | None, str | None, str | None]:
-    """Return commit, branch and tree of what is checked out; None for what there is not."""
+    """Return the commit, branch and tree that are checked out; None for each that does not exist."""
     if repository is None:
         return None, None, None
     head = text(repository.git / "HEAD").strip()
     branch = head.removeprefix("ref: refs/heads/") if head.startswith("ref: refs/heads/") else None
-    # Asked of the user's repository, since the private one has no references; nothing of it is executed for that.
+    # The user's repository is asked, since the private one has no references; nothing in it is executed for that.
     asked = ("--git-dir", str(repository.git), "rev-parse", "-q", "--verify")
     commit = git(*asked, "HEAD", may_fail=True).strip()
     tree = git(*asked, "HEAD^{tree}", may_fail=True).strip() if commit else ""
@@ -308,7 +308,7 @@ def _head(git: Git, repository: _Repository | None) -> tuple[str | None, str | N
 
 
 def _see_all_edits(git: Git, known: dict[str, _Entry]) -> None:
-    """Have git look at files, too, that the user told it to take for unchanged."""
+    """Make git also look at files that the user told it to assume unchanged."""
     assumed = [name for name, entry in known.items() if entry.tag.islower()]
     skipped = [name for name, entry in known.items() if entry.tag in "Ss" and os.path.lexists(git.top / name)]
     for option, names in (("--no-assume-unchanged", assumed), ("--no-skip-worktree", skipped)):
@@ -317,10 +317,10 @@ def _see_all_edits(git: Git, known: dict[str, _Entry]) -> None:
 
 
 def _keep_as_it_is(git: Git, known: dict[str, _Entry], small: list[str]) -> set[str]:
-    """Have every file stored byte by byte; return the unchanged ones whose content the index holds otherwise.
+    """Have every file stored byte for byte; return the unchanged ones whose content differs in the index.
 
-    git may convert line ends, or contents by filters such as that of LFS: what it holds for an unchanged file is then
-    not what the program reads.
+    git may convert line endings, or apply filters such as that of LFS. What it holds for an unchanged file is then not
+    what the program reads.
     """
     attributes = git.private / "info" / "attributes"
     has_attributes = any(name.endswith(".gitattributes") for name in [*known, *small]) or text(attributes).strip()
@@ -334,7 +334,7 @@ def _keep_as_it_is(git: Git, known: dict[str, _Entry], small: list[str]) -> set[
 
 
 def _converted(git: Git, known: dict[str, _Entry]) -> list[str]:
-    """Return the files that the index does not hold byte by byte; large ones stay the pointers that git holds."""
+    """Return the files that the index does not hold byte for byte; large ones stay the pointers that git holds."""
     asked = ("check-attr", "-z", "--stdin", "filter", "ident", "working-tree-encoding", "text", "eol")
     answer = git(*asked, names=known).split("\0")
     given: dict[str, set[str]] = {}
@@ -342,7 +342,7 @@ def _converted(git: Git, known: dict[str, _Entry]) -> list[str]:
         if value not in ("unspecified", "unset"):
             given.setdefault(name, set()).add(attribute)
     sizes = {name: _size(git.top / name) for name in given}
-    # Converted line ends change the size, which is quicker to ask for than the content.
+    # Converted line endings change the size, which is quicker to read than the content.
     blobs = [known[name].blob for name in given]
     held = git("cat-file", "--batch-check=%(objectsize)", given="".join(f"{blob}\n" for blob in blobs)).splitlines()
     return [
@@ -360,7 +360,7 @@ def _keep(git: Git, state: CodeState) -> None:
         return
     kept.mkdir(exist_ok=True)
     others = sorted(kept.iterdir(), key=lambda file: file.stat().st_mtime)[-_COMPARED:]
-    # The commit without its history, so that git can say in a copy what differs from it.
+    # Keep the commit without its history, so that git can say in a copy what differs from it.
     head = f"--shallow {state.commit}\n{state.commit}\n" if state.commit else ""
     wanted = "".join([head, f"{tree}\n", *(f"^{other.name}\n" for other in others)])
     pack = str(git.store / "objects" / "pack" / "pack")

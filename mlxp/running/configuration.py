@@ -1,4 +1,4 @@
-"""The configuration of a run: what a task is called with, what is checked before anything starts, what is resolved."""
+"""The configuration of a run: what a task is called with, what is checked before the start, and what is resolved."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Context:
-    """What a task is called with. One for a test can be made of what the task needs.
+    """What a task is called with; a test can create one with only what the task needs.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Program:
-    """What the user wrote: the task, how to seed it, where it is defined, and the command that starts it.
+    """The user's program: the task, how to seed it, where it is defined, and the command that starts it.
 
     Attributes
     ----------
@@ -61,14 +61,14 @@ class Program:
 
 
 def check_configuration(program: Program, composed: "DictConfig") -> tuple[str, int] | None:
-    """Check what can be checked before anything is resolved; return which run directory is chosen, if one is.
+    """Check what can be checked before anything is resolved; return the chosen run directory, if there is one.
 
     Raises
     ------
     InvalidConfigFileError
         If a setting is unknown or ill-typed.
     MissingFieldError
-        If a value is missing, or if there is a seeding function, but no key ``seed``.
+        If a value is missing, or if there is a seeding function but no key ``seed``.
     """
     settings, _ = _checked_content(program, composed)
     return forced_directory(settings)
@@ -103,7 +103,7 @@ def uses_scheduler(composed: "DictConfig") -> bool:
 
 
 def _missing_keys(content: Any, prefix: str = "") -> Iterator[str]:
-    """Yield the full names of the values that are ``???``, of those in lists, too."""
+    """Yield the full names of the values that are ``???``, including those in lists."""
     items = content.items() if isinstance(content, dict) else enumerate(content)
     for key, value in items:
         if isinstance(value, dict | list):
@@ -115,7 +115,7 @@ def _missing_keys(content: Any, prefix: str = "") -> Iterator[str]:
 def resolved_configuration(
     program: Program, composed: "DictConfig", *, in_place: bool = False
 ) -> tuple["DictConfig", Settings]:
-    """Return the user's configuration and the settings, after all checks; `in_place` spares a copy."""
+    """Return the user's configuration and the settings, after all checks; `in_place` saves a copy."""
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
 
@@ -138,13 +138,13 @@ def resolved_configuration(
 
 
 def recorded(written: Any, resolved: Any) -> Any:
-    """Return a configuration as it is recorded: resolved, and without secrets.
+    """Return a configuration in the form that is recorded: resolved, and without secrets.
 
     Parameters
     ----------
     written, resolved
         The configuration with and without its interpolations, as dicts and lists. An interpolation that leads to a
-        secret stays, so that whoever does the run again asks the environment for it.
+        secret stays, so that a rerun takes the secret from the environment.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def _resolve(config: "DictConfig") -> None:
     try:
         OmegaConf.resolve(config)
     except UnsupportedValueType:
-        # A resolver has returned a tuple, a date, ...: the task gets it as it is.
+        # A resolver has returned a tuple, a date or the like: the task gets it as it is.
         with flag_override(config, "allow_objects", True):
             OmegaConf.resolve(config)
 
@@ -209,7 +209,7 @@ def task_and_plain_configuration(config: "DictConfig", settings: Settings) -> tu
 
 
 def _check_texts(content: Any) -> None:
-    """Check that all texts can be written as UTF-8: names of files may hold bytes that are no text."""
+    """Check that all texts can be written as UTF-8: file names may hold bytes that are not text."""
     for name, text in _texts(content):
         if not text.isascii():
             try:
@@ -235,7 +235,7 @@ def _texts(content: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def work_dir_of(settings: Settings) -> tuple[str, Any]:
-    """Return the directory to execute a run in, and what the version manager says about it, if one is used."""
+    """Return the directory to execute a run in, and what the version manager, if any, says about it."""
     if not settings.use_version_manager:
         return str(Path.cwd()), None
     chosen = settings.version_manager

@@ -1,4 +1,4 @@
-"""Names that the logger had in releases before 1.0: who still writes them is told what to write."""
+"""Names that the logger used before release 1.0: whoever still writes them is told the present names."""
 
 import functools
 from collections.abc import Callable
@@ -10,14 +10,14 @@ ATTRIBUTES = {
     "log_metric": "log_metrics",
     "session_dir": "artifacts_dir",
 }
-"""What is to be written for each name that is no more."""
+"""What to write instead of each former name."""
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 
 def had_arguments(**names: str) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]:
-    """Let a function say what its arguments of an earlier release are called now."""
+    """Make a function say what the arguments of an earlier release are called now."""
 
     def decorated(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
         @functools.wraps(function)

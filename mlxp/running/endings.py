@@ -1,7 +1,7 @@
-"""How a run ended: the status and the words for what a task raised, and the part of a traceback that is the user's.
+"""How a run ended: the status and the description of what a task raised, and the user's part of a traceback.
 
-An exception's own text is the user's code: making it may fail, or take for ever, and what comes out may be of any
-length. So what a run is said to have ended with is known without it; the words follow.
+The text of an exception comes from the user's code: producing it may fail or take forever, and it may be of any length.
+So the status of a run is determined without that text, which is added afterwards.
 """
 
 import signal
@@ -14,17 +14,17 @@ from mlxp.running.signals import Terminated, exit_code, signal_of
 from mlxp.running.storable import storable_text
 
 _TRACEBACK_LINES = 20
-"""How many of a traceback's last lines go to info.yaml."""
+"""The number of last lines of a traceback that info.yaml holds."""
 
 _LONGEST_LINE = 1000
-"""How many characters of each of them, and of an exception's text."""
+"""The number of characters of each such line, and of an exception's text, that info.yaml holds."""
 
 _LAUNCHING = {"mlxp", "hydra"}
-"""The packages whose code is between the program's start and the task."""
+"""The packages whose code runs between the program's start and the task."""
 
 
 def ending(error: BaseException | None) -> dict[str, Any]:
-    """Return the status that `error` stands for, and what info.yaml says about it without asking for its text."""
+    """Return the status that `error` stands for, and what info.yaml says about it without its text."""
     end: dict[str, Any] = {"status": Status.COMPLETE.value, "reason": "returned", "code": 0, "signal": None}
     end["traceback"] = None
     if error is None:
@@ -52,7 +52,7 @@ def _ending_of_exit(error: SystemExit) -> dict[str, Any]:
 
 
 def with_words(end: dict[str, Any], error: BaseException) -> dict[str, Any]:
-    """Return an `ending` with what the exception says of itself: its text, and the last lines of its traceback."""
+    """Return an `ending` completed with the exception's text and the last lines of its traceback."""
     if end["status"] == Status.COMPLETE:
         return end
     words = {"traceback": _last_lines(error)}
@@ -64,7 +64,7 @@ def with_words(end: dict[str, Any], error: BaseException) -> dict[str, Any]:
 
 
 def described(error: BaseException) -> str:
-    """Return the type and the text of an exception, whatever its own code makes of them.
+    """Return the type and the text of an exception, whatever its own code does.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def described(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the same, without further lines."""
+    """Return the first line of what `described` returns."""
     return described(error).split("\n")[0]
 
 
@@ -84,7 +84,7 @@ def _name(error: BaseException) -> str:
 
 
 def _made(make: Any, value: Any) -> str:
-    """Return what `str` or `repr` makes of a value; both call the user's code."""
+    """Return the `str` or `repr` of a value; both call the user's code."""
     try:
         text = make(value)
     except (KeyboardInterrupt, Terminated):
@@ -105,7 +105,7 @@ def signal_in(error: BaseException) -> signal.Signals | None:
 
 
 def is_preemption(error: BaseException) -> bool:
-    """Return whether submitit's own signal handler raised `error`, which it must get back to requeue its job."""
+    """Return whether submitit's signal handler raised `error`; submitit must get it back to requeue its job."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     module = str(frames[-1].f_globals.get("__name__", "")) if frames else ""
     return isinstance(error, SystemExit) and module.startswith("submitit.")

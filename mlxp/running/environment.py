@@ -1,7 +1,7 @@
-"""What a run is executed in: the machine, the switches that decide whether numbers repeat, and the installed packages.
+"""The environment of a run: the machine, the switches that make numbers repeatable, and the installed packages.
 
-Nothing is started and nothing is imported for it: libraries are asked only if the program has imported them. The list
-of packages is long and nearly always the same; it is written once per distinct list, under its content address.
+Nothing is started or imported to find it out: libraries are asked only if the program has imported them. The list of
+packages is long and nearly always the same, so each distinct list is written once, under its content address.
 """
 
 import functools
@@ -46,16 +46,16 @@ _VARIABLES: Final = frozenset(
         *("LSB_QUEUE", "LSB_DJOB_NUMPROC", "OAR_JOB_WALLTIME"),
     }
 )
-"""The variables of the environment that are recorded; no others are, since they hold secrets and private names."""
+"""The environment variables that are recorded; no others are, since they may hold secrets and private names."""
 
 
 def environment(store: Path | None) -> dict[str, Any]:
-    """Return what the run is executed in, after writing the list of packages to the store if it is new.
+    """Return the environment of the run, after writing the list of packages to the store if it is new.
 
     Parameters
     ----------
     store
-        The folder beside the runs for what they were made from; None to write nothing.
+        The folder, beside the runs, of what they were made from; None to write nothing.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def switches(modules: Mapping[str, Any] = sys.modules) -> dict[str, Any]:
 
 
 def packages_of(store: Path, address: str) -> list[str]:
-    """Return the list of packages that has that content address; an empty one if it is not there."""
+    """Return the list of packages with that content address; an empty list if it is not there."""
     content = read_yaml(store / ENVIRONMENTS / f"{address}.yaml")
     return content["packages"] if isinstance(content, dict) and isinstance(content.get("packages"), list) else []
 
@@ -113,7 +113,7 @@ def _cpu() -> str | None:
 
 
 def _gpus() -> list[str]:
-    """Return the model of each GPU, as NVIDIA's driver tells it in /proc."""
+    """Return the model of each GPU, as NVIDIA's driver reports it in /proc."""
     files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     texts = [_first_bytes(file) for file in files]
     return [line.partition(":")[2].strip() for text in texts for line in text.splitlines() if line.startswith("Model:")]
@@ -132,7 +132,7 @@ def _first_bytes(file: Path) -> str:
 
 
 def _kept_packages(store: Path) -> str:
-    """Return the content address of the list of packages, which is looked up only where something was installed."""
+    """Return the content address of the list of packages; it is determined anew only after an installation."""
     folder = store / ENVIRONMENTS
     key = hashlib.sha256(_state_of_installation().encode(errors="surrogateescape")).hexdigest()[:20]
     known = folder / f"{key}.known"
@@ -152,7 +152,7 @@ def _kept_packages(store: Path) -> str:
 
 
 def _state_of_installation() -> str:
-    """Return what changes whenever a package is installed, removed or changed by an installer."""
+    """Return a text that changes whenever an installer adds, removes or changes a package."""
     lines = [sys.version]
     for path in sys.path:
         try:
@@ -177,7 +177,7 @@ def _installed() -> list[str]:
 
 
 def _origin(distribution: importlib.metadata.Distribution) -> str:
-    """Return where a package came from that is not an index: a folder, perhaps one that it is edited in, or git."""
+    """Return where a package came from, if not from an index: git, or a folder, which may be an editable install."""
     import json
 
     try:

@@ -1,7 +1,7 @@
-"""Locks in a process that may fork: what another thread had locked is free in the child, where that thread is not.
+"""Locks in a process that may fork: locks that another thread held are free in the child, which lacks that thread.
 
-Python itself has a lock for each module that is being imported, which nobody can free in a child. So a thread that may
-import something on the way holds `no_fork`, and a fork waits for it.
+Python itself holds a lock for each module that is being imported, and nobody can free that lock in a child. So a thread
+that may import something holds `no_fork`, and a fork waits for it.
 """
 
 import contextlib
@@ -11,13 +11,13 @@ import weakref
 from typing import Any
 
 no_fork = threading.RLock()
-"""Held for a moment by a thread during which this process must not be forked by another thread."""
+"""A thread holds this briefly while no other thread may fork the process."""
 
 _owners: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class Locked:
-    """Something that one thread at a time may use: ``with it.lock``. A forked child gets a lock of its own."""
+    """Something that one thread at a time may use, by ``with it.lock``; a forked child gets a lock of its own."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()

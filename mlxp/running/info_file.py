@@ -1,4 +1,4 @@
-"""info.yaml: what MLXP knows of a run, which no task can spoil, and what the task adds to it."""
+"""info.yaml: what MLXP knows about a run, which no task can corrupt, and what the task adds to it."""
 
 import contextlib
 from pathlib import Path
@@ -11,24 +11,24 @@ from mlxp.running.secrets import without_secrets
 from mlxp.running.storable import storable
 
 _LONG = ("packages", "environment", "code", "overrides", "logger", "git", "version_manager")
-"""The keys that are left out one after the other where the file must not become longer than it is."""
+"""The keys that are left out, one after another, when the file must not grow."""
 
 
 class InfoFile:
-    """What is said of one run.
+    """The content of the info.yaml of one run.
 
     Parameters
     ----------
     facts
         What MLXP knows.
     file
-        Where it is written; None if it is not.
+        Where to write it; None to write nothing.
 
     Attributes
     ----------
     shown
-        The same as ``ctx.info``. What a task adds there is written, too; what it changes or deletes of the facts is not
-        believed.
+        The same as ``ctx.info``. What a task adds there is written, too; its changes to the facts, and deletions, are
+        ignored.
     """
 
     def __init__(self, facts: dict[str, Any], file: Path | None) -> None:
@@ -37,7 +37,7 @@ class InfoFile:
         self.file = file
 
     def update(self, **facts: Any) -> None:
-        """Take new facts, without writing them."""
+        """Accept new facts, without writing them."""
         self.facts |= storable(facts)
         with contextlib.suppress(Exception):  # the task may have made anything of it
             for name, value in facts.items():
@@ -49,7 +49,7 @@ class InfoFile:
         Raises
         ------
         LogDirectoryError
-            If it cannot be written: not even a shorter one in its place.
+            If it cannot be written, not even in a shorter form in its place.
         """
         if self.file is None:
             return
@@ -68,7 +68,7 @@ class InfoFile:
         return {key: value for key, value in copy.items() if key not in self.facts}
 
     def _write_in_place(self, file: Path) -> bool:
-        """Write as much as finds place where the file was: on a full disk, there is none for another file."""
+        """Write as much as fits where the file was, since a full disk has no room for another file."""
         end = self.facts.get("exit") or {}
         short = without_secrets(self.facts) | {"exit": without_secrets({**end, "traceback": None})}
         if overwrite(file, to_yaml(short)):

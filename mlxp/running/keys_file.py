@@ -19,7 +19,7 @@ except ImportError:  # Windows
     fcntl = None
 
 _PATIENCE = 2.0
-"""Seconds after which keys are written though another process seems to be writing; a file system may be confused."""
+"""Seconds after which keys are written even if another process seems to be writing; a file system may be wrong."""
 
 _PAUSE = 0.002
 
@@ -61,7 +61,7 @@ class KeysFile:
         return self.content
 
     def _reread_if_changed(self) -> None:
-        # An earlier attempt of the run, or another process that logs into it, has its keys in the file.
+        # The file holds the keys of earlier attempts of the run, and of other processes that log into it.
         stamp = self._stamp()
         if stamp != self.stamp:
             stored = read_mapping(self.path)  # nothing, if it is damaged: the run goes on
@@ -80,9 +80,10 @@ class KeysFile:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let one process of this computer at a time read and write in a folder, where the file system can do that.
+    """Let one process of this computer at a time read and write in a folder, if the file system supports that.
 
-    Two that write at once would each put down its own keys only. Workers of one run are on one computer, mostly.
+    Two processes that write at once would each write only their own keys. The workers of a run are mostly on one
+    computer.
     """
     try:
         folder.mkdir(exist_ok=True)
@@ -119,7 +120,7 @@ def _merge(content: dict[str, Any], stored: Mapping[Any, Any]) -> None:
 
 
 def _lines(content: Mapping[str, Any], indent: str = "") -> Any:
-    """Yield the lines of the YAML of nested dicts; the innermost ones, whose values are None, are lists."""
+    """Yield the YAML lines of nested dicts; the innermost dicts, whose values are None, become lists."""
     for name, keys in content.items():
         yield f"{indent}{_scalar(name)}:\n"
         if next(iter(keys.values()), None) is None:

@@ -1,4 +1,4 @@
-"""The metrics files of a run: records become lines of JSON, and each is appended by one write."""
+"""The metrics files of a run: each record becomes a line of JSON, which is appended by one write."""
 
 import contextlib
 import errno
@@ -30,17 +30,17 @@ except ImportError:  # Windows
     fcntl = resource = None
 
 _CHECK_INTERVAL = 0.1
-"""Seconds between two looks at whether a metrics file that is being written still exists."""
+"""Seconds between two checks of whether a metrics file that is being written still exists."""
 
 
 class MetricsFile(Locked):
     """One metrics file, kept open for appending.
 
-    An open file is a number, which the system gives to another file as soon as it is closed: by `close` while another
-    thread is about to write, or by somebody's ``os.closerange``. So only one thread at a time writes or closes, and
-    each makes sure first that the number still is this file's: its position is at a mark that no other file has.
-    (Appending moves the position to the end of the file; it is of no other use, and looking at it costs a fourth of
-    what ``os.fstat`` costs.)
+    An open file is a number, which the system gives to another file once this one is closed: by `close` while another
+    thread is about to write, or by somebody's ``os.closerange``. So only one thread at a time writes or closes, and it
+    first makes sure that the number is still this file's: the file's position is at a mark that no other file has.
+    (Appending moves the position to the end of the file. The position has no other use, and reading it costs a fourth
+    of what ``os.fstat`` costs.)
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,7 +60,7 @@ class MetricsFile(Locked):
     def append(self, line: bytes) -> None:
         """Append one line; the operating system has it when this returns.
 
-        After `close` the file is opened for this line alone.
+        After `close`, the file is opened just for this line.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class MetricsFile(Locked):
             raise self._failed(again) from again
 
     def _finish(self, rest: bytes) -> None:
-        # A write is cut short when a disk becomes full; what follows says why.
+        # A write is cut short when a disk becomes full; writing the rest shows the reason.
         try:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
@@ -110,7 +110,7 @@ class MetricsFile(Locked):
             raise self._failed(error) from error
 
     def _make_sure(self) -> None:
-        """Open the file again if its number is nobody's by now, or another file's."""
+        """Open the file again if its number is now unused, or is that of another file."""
         if self._is_open():
             return
         self._descriptor = -1  # whosever it is, it is not ours to close
@@ -133,7 +133,7 @@ class MetricsFile(Locked):
         return self._descriptor >= 0 and _identity(self._descriptor) == self._identity
 
     def close(self) -> None:
-        """Close the file, if that has not been done by somebody else."""
+        """Close the file, unless somebody else has closed it."""
         with self.lock:
             self._is_closed = True
             is_open, descriptor, self._descriptor = self._is_open(), self._descriptor, -1
@@ -169,9 +169,9 @@ _turns = itertools.count()
 
 
 def _high_number(descriptor: int) -> int:
-    """Give an open file a number that no other file gets soon: the system gives the lowest that is free.
+    """Give an open file a number that no other file gets soon, since the system gives out the lowest free number.
 
-    What is written to it after it was closed, by somebody who did not know of it, is then an error.
+    If somebody writes to it without knowing that it was closed, that is then an error.
     """
     if fcntl is None:
         return descriptor
@@ -186,7 +186,7 @@ def _high_number(descriptor: int) -> int:
 
 
 def _identity(descriptor: int) -> _Identity | None:
-    """Return which file is open under a number, and for what; None if none is."""
+    """Return which file is open under a number, and in which mode; None if there is none."""
     try:
         status = os.fstat(descriptor)
         return status.st_dev, status.st_ino, fcntl.fcntl(descriptor, fcntl.F_GETFL) & _FOR_APPENDING if fcntl else 0
@@ -205,7 +205,7 @@ class MetricsFiles(Locked):
         self._is_closed = False
 
     def opened(self, log_name: str) -> MetricsFile:
-        """Return the file of that name, which is made if needed."""
+        """Return the file of that name, after creating it if needed."""
         check_log_name(log_name)
         with self.lock:
             file = self.by_name.get(log_name)
@@ -216,13 +216,13 @@ class MetricsFiles(Locked):
             return file
 
     def list_keys(self, log_name: str, keys: list[str]) -> None:
-        """List keys of a file where readers look for them."""
+        """Record the keys of a file where readers look for them."""
         with self.lock:
             self._keys.add((log_name,), keys)
             self.by_name[log_name].keys.update(keys)
 
     def removed(self) -> list[Path]:
-        """Return the files that are open, and that somebody has removed."""
+        """Return the open files that somebody has removed."""
         with self.lock:
             return [file.path for file in self.by_name.values() if not self._is_closed and file.is_gone()]
 
@@ -235,14 +235,14 @@ class MetricsFiles(Locked):
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cut off a last line that a killed process, or a full disk, left without its end."""
+    """Cut off a last line that a killed process or a full disk left incomplete."""
     torn = _torn_line(path)
     if torn is not None:
         os.truncate(path, torn.start)
 
 
 def _drop_line_left_torn(path: Path) -> None:
-    """Do so at the start, where another process of the run may be about to write the end of that line."""
+    """Cut it off at the start, when another process of the run may be about to write the end of that line."""
     torn = _torn_line(path)
     if torn is not None:
         time.sleep(_TIME_TO_WRITE)
@@ -254,7 +254,7 @@ _TIME_TO_WRITE = 0.05
 
 
 def _torn_line(path: Path) -> range | None:
-    """Return where a last line that has no end lies in the file; None if there is none."""
+    """Return where in the file an incomplete last line is; None if there is none."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:

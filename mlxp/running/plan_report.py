@@ -1,7 +1,7 @@
-"""Plan mode, as a program sees it: it reports the runs that it would do, after all checks, and does none of them.
+"""Plan mode, as a program sees it: after all checks it reports the runs that it would start, and starts none of them.
 
-The environment variable names the file that the report goes to. mlxpsub sets it for the one execution of a script that
-finds out what to submit, and for nothing else.
+An environment variable names the file that the report goes to. mlxpsub sets it only for the one execution of a script
+that finds out what to submit.
 """
 
 import json
@@ -18,16 +18,16 @@ VARIABLE = "MLXP_PLAN"
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run that a program would do.
+    """One run that a program would start.
 
     Attributes
     ----------
     overrides
-        What makes it of the program's configuration, in Hydra's grammar, as the user wrote it where possible.
+        What turns the program's configuration into this one, in Hydra's grammar, as the user wrote it if possible.
     config
         The configuration, resolved, as YAML.
     parent_log_dir
-        The directory that the run's directory is to be created in.
+        The directory in which to create the run's directory.
     work_dir
         Where to execute it: the current directory, or the copy of the code that the version manager made.
     version_manager
@@ -45,7 +45,7 @@ class PlannedRun:
 
 
 def is_planning() -> bool:
-    """Tell whether the program shall report its runs instead of doing them."""
+    """Tell whether the program is to report its runs instead of starting them."""
     return bool(os.environ.get(VARIABLE))
 
 
@@ -58,7 +58,7 @@ def append_report(runs: Sequence[PlannedRun], command: Sequence[str]) -> None:
 
 
 def _let_program_do_what_it_wants(is_beginning: bool) -> None:
-    # From the first report, which is empty, to the second the program is in our hands; see scripts/guard.
+    # Between the first report, which is empty, and the second, MLXP controls the program; see scripts/guard.
     guard = getattr(sys.modules.get("_mlxp_plan_guard"), "guard", None)
     if guard is not None:
         guard.is_on = not is_beginning

@@ -1,4 +1,4 @@
-"""The classes that settings name, MLXP's own and a user's: found, compared with their settings, and created."""
+"""Finds the classes that settings name, MLXP's own or a user's, compares them with their settings and creates them."""
 
 import functools
 import inspect
@@ -21,7 +21,7 @@ def class_named(name: str, group: str) -> Any:
     Raises
     ------
     InvalidConfigFileError
-        If there is no such class, or if it is not one for that purpose.
+        If there is no such class, or if it does not serve that purpose.
     """
     base = imported(_BASES[group])
     try:
@@ -39,7 +39,7 @@ def class_named(name: str, group: str) -> Any:
 
 @functools.cache  # a sweep asks for each run
 def parameters(cls: type) -> frozenset[str] | None:
-    """Return the names of the parameters that a class is created with; None if it takes any."""
+    """Return the names of the parameters that a class takes when it is created; None if it takes any."""
     found = inspect.signature(cls).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in found):
         return None
@@ -47,7 +47,7 @@ def parameters(cls: type) -> frozenset[str] | None:
 
 
 def created(group: str, name: str, arguments: Mapping[str, Any]) -> Any:
-    """Return an instance of the class that ``mlxp.<group>.name`` names, with those of the arguments that it takes."""
+    """Return an instance of the class that ``mlxp.<group>.name`` names, created with the arguments that it takes."""
     cls = class_named(name, group)
     known = parameters(cls)
     return cls(**{key: value for key, value in arguments.items() if known is None or key in known})

@@ -11,11 +11,11 @@ _TIMEOUT: Final = 60.0  # seconds
 
 
 class GitError(Exception):
-    """git could not do what it was asked for; the message says why."""
+    """git could not do what it was asked to do; the message says why."""
 
 
 _KEPT_SETTINGS: Final = ("core.ignorecase", "core.symlinks", "core.filemode", "core.excludesfile")
-"""Those settings of a user's repository that decide which files are which; none of them names a program."""
+"""The settings of a user's repository that decide which files are which; none of them names a program."""
 
 
 class Git:
@@ -26,11 +26,11 @@ class Git:
     top
         The work tree; the program runs there.
     private
-        An empty directory for what git needs.
+        An empty directory for the files that git needs.
     store
         The folder of all states, whose ``objects`` git writes to.
     settings
-        What the user's repository is set to; see `_KEPT_SETTINGS`.
+        The settings of the user's repository; see `_KEPT_SETTINGS`.
 
     Attributes
     ----------
@@ -59,12 +59,12 @@ class Git:
         write(private / "config", _configuration(settings or {}))
 
     def __call__(self, *words: str, names: Iterable[str] = (), given: str = "", may_fail: bool = False) -> str:
-        """Return what git prints; its standard input is what is `given`, or `names`, each followed by a NUL.
+        """Return what git prints; its standard input is `given`, or `names`, each followed by a NUL.
 
         Raises
         ------
         GitError
-            If it fails, unless it may.
+            If git fails, unless `may_fail` is true.
         """
         alternates = os.pathsep.join(quoted(str(path)) for path in self.alternates)
         try:
@@ -97,12 +97,12 @@ def _configuration(settings: Mapping[str, str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return `text` in quotes, as git's lists of paths and its configuration want it."""
+    """Return `text` in quotes, as git's lists of paths and its configuration need it."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t") + '"'
 
 
 def text(path: Path) -> str:
-    """Return the content of a small file of git's; nothing if there is none."""
+    """Return the content of one of git's small files; an empty text if there is none."""
     try:
         return path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
@@ -110,5 +110,5 @@ def text(path: Path) -> str:
 
 
 def write(path: Path, content: str) -> None:
-    """Write a small file of git's."""
+    """Write one of git's small files."""
     path.write_text(content, encoding="utf-8", errors="surrogateescape")

@@ -16,22 +16,22 @@ from mlxp.running.environment import environment
 from mlxp.running.private_git import GitError
 
 RERUN_OF: Final = "MLXP_RERUN_OF"
-"""Environment variable that holds the id of the run that is done again; the new one is beside it."""
+"""Environment variable that holds the id of the run that is rerun; the new run is beside it."""
 
 COPY_OF: Final = "MLXP_COPY_OF"
-"""Environment variable that holds the directory whose copy the program shall run in."""
+"""Environment variable that holds the directory in whose copy the program is to run."""
 
 
 def taken_rerun_of() -> int | None:
-    """Return the id of the run that this one does again, once: what the program starts in turn is no rerun."""
+    """Return the id of the run that this one reruns, but only once: what the program starts in turn is not a rerun."""
     log_id = os.environ.pop(RERUN_OF, "")
     return int(log_id) if log_id.isdigit() else None
 
 
 def modules_beside(copy: Path) -> list[str]:
-    """Return the imported modules that come from the directory that `copy` is a copy of; none where it is no copy.
+    """Return the imported modules that come from the original directory of `copy`; none if it is not a copy.
 
-    Python was told to look in the copy first. Some installations, and ``python -I``, do not listen.
+    Python was told to look in the copy first. Some installations, and ``python -I``, ignore that.
     """
     original = os.environ.get(COPY_OF)
     if original is None:
@@ -53,7 +53,7 @@ def _is_beside(file: Path, original: str, copy: Path) -> bool:
 
 
 def process_info() -> dict[str, Any]:
-    """Return interpreter, host and number of this process."""
+    """Return the interpreter, host and id of this process."""
     return {
         "executable": sys.executable,
         "hostname": socket.gethostname(),
@@ -71,7 +71,7 @@ def made_from(directory: Path, parent_log_dir: Path | None, *, capture: bool) ->
     parent_log_dir
         The directory of the runs; None to store nothing.
     capture
-        Whether to look at all; see the setting of that name.
+        Whether to record anything at all; see the setting of that name.
 
     Returns
     -------

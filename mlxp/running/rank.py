@@ -1,7 +1,7 @@
-"""Which of several processes this one is, where a launcher such as ``srun`` or ``torchrun`` starts a run many times.
+"""Which of several processes this one is, if a launcher such as ``srun`` or ``torchrun`` starts a run many times.
 
-Only the first one writes the run's directory; of the others, each writes a file of its own if it fails. Each launcher
-tells its processes in environment variables; the innermost one counts.
+Only the first process writes the run's directory; each of the others writes a file of its own if it fails. A launcher
+tells its processes their numbers in environment variables; the innermost launcher counts.
 """
 
 import os
@@ -12,7 +12,7 @@ _VARIABLES = (
     ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
 )
-"""Variables that hold a process's number and how many there are; one alone may mean anything."""
+"""Variables that hold the number of a process and how many there are; either one alone may mean anything."""
 
 
 def rank() -> int:

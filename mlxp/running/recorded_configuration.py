@@ -1,7 +1,7 @@
-"""Sees to it that a job runs the configuration that was checked and recorded when it was submitted.
+"""Makes sure that a job runs the configuration that was checked and recorded when it was submitted.
 
 The program composes its configuration again when the job starts, which may be days later. Values that only the job
-knows may differ: those of the time, of Hydra's own, and of the scheduler's variables.
+knows may differ: those from the clock, from Hydra itself, and from the scheduler's variables.
 """
 
 import re
@@ -15,10 +15,10 @@ from mlxp.run_directory.files import to_yaml
 from mlxp.run_directory.layout import RunDirectory
 
 CHANGED = "CONFIGURATION_CHANGED"
-"""The reason of a run that was refused at its start."""
+"""The recorded reason when a run is refused at its start."""
 
 _SHOWN = 5
-"""How many changed keys are shown."""
+"""The largest number of changed keys that is shown."""
 
 _OF_THE_PROCESS = re.compile(
     r"\$\{\s*(now|hydra)\s*:|\$\{\s*oc\.env\s*:\s*(SLURM|SGE_|PBS_|OAR_|LSB_|MOAB|JOB_ID|NSLOTS|CUDA_|TMP|HOST|PWD|OMP_)"
@@ -79,17 +79,17 @@ def fixed_values(config: Any, late: Iterable[str]) -> dict[str, str]:
 
 
 def identity(config: str, late: Iterable[str]) -> str:
-    """Return a text that is the same for configurations, as YAML, that differ in `late` keys only."""
+    """Return a text that is the same for all configurations, given as YAML, that differ only in the `late` keys."""
     return repr(sorted(fixed_values(yaml.safe_load(config), late).items()))
 
 
 def check_unchanged(directory: RunDirectory, config: Any) -> None:
-    """Check that a submitted run's configuration is the recorded one; others are not looked at.
+    """Check that the configuration of a submitted run is the recorded one; do nothing for other runs.
 
     Raises
     ------
     ChangedConfigurationError
-        If it is not, and that was not accepted when the run was submitted again.
+        If it differs, and the change was not accepted when the run was submitted again.
     """
     submission = directory.submission()
     if not submission or submission.get("accept_changes") or not directory.config_file.exists():

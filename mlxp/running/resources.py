@@ -1,7 +1,7 @@
 """What a run costs: processor time, memory and, where NVIDIA's library is installed, its GPUs.
 
-A thread looks every few seconds. It loads psutil and pynvml by itself, so that no run starts later for them; without
-them the operating system's own account of the process, and of its children that have ended, is all that is told.
+A thread takes a sample every few seconds. The thread itself loads psutil and pynvml, so that they delay no run. Without
+them, only what the operating system counts for the process and its ended children is reported.
 """
 
 import contextlib
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 _INTERVAL: Final = 5.0
-"""Seconds between two looks; a look at many processes takes a millisecond."""
+"""Seconds between two samples; a sample of many processes takes a millisecond."""
 
 
 @dataclass(slots=True)
 class _Gpu:
-    """What was seen of one GPU so far."""
+    """What has been observed of one GPU so far."""
 
     name: str
     handle: Any
@@ -49,11 +49,11 @@ class Resources:
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        # The look under way may wait for a driver; the run does not.
+        # The sample under way may wait for a driver; the run does not.
         self._thread.join(timeout=1.0)
 
     def used(self) -> dict[str, Any]:
-        """Return what was used so far.
+        """Return what has been used so far.
 
         Returns
         -------
@@ -113,7 +113,7 @@ def _memory_of(process: Any) -> int:
 
 
 def _gpus() -> list[_Gpu]:
-    """Return the GPUs that the process may use; none where they cannot be asked."""
+    """Return the GPUs that the process may use; none if they cannot be queried."""
     with contextlib.suppress(Exception):  # the driver may be missing, broken, or of another version
         import pynvml
 
@@ -153,7 +153,7 @@ def _cpu_seconds() -> float:
 
 
 def _peak_memory() -> int:
-    """Return the most memory that this process had at once, in bytes; 0 where that is not known."""
+    """Return the peak memory of this process, in bytes; 0 if unknown."""
     try:
         import resource
     except ImportError:  # Windows

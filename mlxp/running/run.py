@@ -1,6 +1,6 @@
-"""One run, from its composed configuration to its last status: what happens inside, whoever launches it.
+"""One run, from its composed configuration to its last status, whoever launches it.
 
-A run is prepared first (settings checked, directory created, metadata written), then executed. Nothing here knows how
+A run is first prepared (settings checked, directory created, metadata written), then executed. Nothing here knows how
 Hydra is started.
 """
 
@@ -57,7 +57,7 @@ _log = logging.getLogger("mlxp")
 
 
 class Run:
-    """A run that has been prepared: its directory is there, and the status is STARTING.
+    """A run that has been prepared: its directory exists, and its status is STARTING.
 
     Parameters
     ----------
@@ -142,11 +142,11 @@ class Run:
             "heartbeat": self.settings.heartbeat,
             "process_start": process_start(self.process_id),
         }
-        # Of a run that was not submitted, each process has a directory of its own.
+        # If the run was not submitted, each process has a directory of its own.
         return facts | ({RANKS: ranks()} if ranks() > 1 and submission(self.directory) else {})
 
     def _check_is_from_copy(self) -> None:
-        """Refuse to run in a copy of the code where a part of the code is not the copy's."""
+        """Refuse to run in a copy of the code if a part of the code comes from elsewhere."""
         code = self.info.facts["code"] or {}
         copy = code.get("copy")
         beside = modules_beside(Path(copy)) if copy else []
@@ -181,7 +181,7 @@ class Run:
         self.info.update(**self._made_from())  # last, since it may take all that a disk has left
 
     def _give_up(self, error: BaseException) -> None:
-        """Say that the run ended before it began, as far as anything can be written."""
+        """Record that the run ended before it began, if anything can be written."""
         end = with_words(ending(error), error)
         if isinstance(error, ChangedConfigurationError):
             end |= {"status": Status.REFUSED.value, "reason": CHANGED, "traceback": None, "message": str(error)}
@@ -190,7 +190,7 @@ class Run:
                 _problem_of(step)
 
     def execute(self) -> Any:
-        """Call the task and return its value; whatever happens, the status tells the truth afterwards.
+        """Call the task and return its value; whatever happens, the status is true afterwards.
 
         Raises
         ------
@@ -222,12 +222,12 @@ class Run:
 
     @property
     def status(self) -> str:
-        """What is said of the run."""
+        """The status of the run."""
         return str(self.info.facts["status"])
 
     @property
     def duration(self) -> float | None:
-        """How many seconds it took; None while it goes on."""
+        """How many seconds the run took; None while it goes on."""
         seconds: float | None = self.info.facts["duration"]
         return seconds
 
@@ -245,7 +245,7 @@ class Run:
         return self.program.task(self.context)
 
     def _end(self, error: BaseException | None) -> None:
-        """Say how the run ended: first what is known for certain, then in the words of the exception."""
+        """Record how the run ended: first what is certain, then the text of the exception."""
         end = ending(error)
         with signals_held():
             found = [_problem_of(step) for step in (self._close_logger, functools.partial(self._write_end, end))]
@@ -292,7 +292,7 @@ class Run:
             self.logger.close()
 
     def _append_traceback(self, error: BaseException) -> None:
-        """Add to log.stderr what is printed only when the streams are not copied any more."""
+        """Add the traceback to log.stderr, since it is printed only when the streams are no longer copied."""
         from mlxp.running.streams import goes_to
 
         if self.written is None or not self.settings.logger.log_streams_to_file:
@@ -304,7 +304,7 @@ class Run:
 
 @contextlib.contextmanager
 def _observed(info: InfoFile, directory: RunDirectory | None) -> Iterator[None]:
-    """Within this context, watch what the task costs, and from which other runs it loads something."""
+    """Within this context, record what the task costs, and from which other runs it loads something."""
     own = str(directory.path) if directory is not None else None
     with Resources() as resources, loaded_runs() as runs:
         try:
@@ -316,7 +316,7 @@ def _observed(info: InfoFile, directory: RunDirectory | None) -> Iterator[None]:
 
 
 def _problem_of(step: Callable[[], None]) -> BaseException | None:
-    """Return what a step of the end raises, which must not keep the next one from being taken."""
+    """Return what a step of ending the run raises, which must not prevent the next step."""
     try:
         step()
     except BaseException as problem:  # noqa: BLE001 - a user's own logger may raise anything
@@ -325,7 +325,7 @@ def _problem_of(step: Callable[[], None]) -> BaseException | None:
 
 
 def _leave_forked_process(error: BaseException | None) -> NoReturn:
-    """End a copy of the process that the task made by forking, and that came back from the task as the run does."""
+    """End a copy of the process that the task made by forking, and that returned from the task as the run does."""
     code = int(error is not None)
     try:
         if isinstance(error, SystemExit):

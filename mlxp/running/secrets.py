@@ -1,8 +1,8 @@
-"""What must not be written down: passwords, tokens and keys are masked in all that a run records.
+"""Masks passwords, tokens and keys in everything that a run records.
 
-Three signs tell a secret: the name that a value has (``hf_token``, ``db.password``); its own shape, such as the prefix
-of a well-known service, or the user part of an address; and the values of secret variables of the environment, wherever
-they turn up. A name alone is no secret where its value is a word: ``pooling.token=cls`` stays.
+Three signs give a secret away: the name of a value (``hf_token``, ``db.password``); its shape, such as the prefix of a
+well-known service or the user part of an address; and the value of a secret environment variable, wherever it turns
+up. A name alone does not make a secret if its value is a word: ``pooling.token=cls`` stays.
 """
 
 import os
@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 MASK: Final = "<masked>"
-"""Stands where a secret was."""
+"""The text that replaces a secret."""
 
 _LEAST_LENGTH: Final = 8
-"""A shorter value is not looked for elsewhere: it would be found in harmless text."""
+"""Shorter values are not searched for elsewhere, since they would be found in harmless text."""
 
 _ALWAYS: Final = {"password", "passwd", "passphrase", "pwd", "secret", "apikey", "authorization", "cookie"}
 _UNLESS_A_WORD: Final = {"token", "credentials", "credential", "key", "auth", "session", "pat", "dsn", "bearer"}
@@ -62,7 +62,7 @@ _ASSIGNMENT: Final = re.compile(
 
 
 def has_shape_of_secret(text: str) -> bool:
-    """Tell whether a text holds something that only a secret looks like.
+    """Tell whether a text holds something that can only be a secret.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def has_shape_of_secret(text: str) -> bool:
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Tell whether the value that is called `name` is a secret.
+    """Tell whether the value called `name` is a secret.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def is_secret(name: str, value: str) -> bool:
 
 
 def masked(text: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return `text` with a mask for each secret.
+    """Return `text` with each secret masked.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def _masked_assignment(match: re.Match[str]) -> str:
 
 
 def without_secrets(content: Any, environment: Mapping[str, str] = os.environ) -> Any:
-    """Return nested dicts and lists with a mask for each secret among their texts.
+    """Return nested dicts and lists with each secret in their texts masked.
 
     Examples
     --------
@@ -142,5 +142,5 @@ def _without(content: Any, values: list[str]) -> Any:
         }
     if isinstance(content, list | tuple):
         return [_without(item, values) for item in content]
-    # Whatever is known by its shape is longer than that.
+    # A secret that is recognised by its shape is longer than that.
     return _masked(content, values) if isinstance(content, str) and len(content) >= _LEAST_LENGTH else content

@@ -1,4 +1,4 @@
-"""The settings of MLXP: their defaults, the check of what the user set, and the value that the rest of MLXP reads.
+"""The settings of MLXP: their defaults, the check of what the user set, and the values that the rest of MLXP reads.
 
 Hydra composes them as the key ``mlxp`` of the configuration: the defaults below, then ``mlxp.yaml``, then ``mlxp:``
 in the configuration, then the command line. Here they are checked: names against `DEFAULTS`, types against its values.
@@ -17,7 +17,7 @@ from mlxp.running.plug_ins import class_named, parameters
 
 
 class _Group:
-    """Settings under one name, with those that only the user's own class knows in `options`."""
+    """Settings under one name; `options` holds those that only the user's own class knows."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings by name, as mlxp.yaml holds them.
@@ -31,7 +31,7 @@ class _Group:
         return {**own, **getattr(self, "options", {})}
 
     def arguments(self) -> dict[str, Any]:
-        """Return what the class that is named is created with."""
+        """Return the arguments with which the named class is created."""
         return {name: value for name, value in self.to_dict().items() if name != "name"}
 
 
@@ -72,7 +72,7 @@ class SchedulerSettings(_Group):
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting with its default; the type of the default is the type of the setting.
+    """All settings with their defaults; the type of a default is the type of the setting.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class Settings:
     capture: bool = True
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as mlxp.yaml and ``ctx.mlxp`` hold them."""
+        """Return the settings in the form that mlxp.yaml and ``ctx.mlxp`` have."""
         return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
 
 
@@ -122,7 +122,7 @@ def _plain(value: Any) -> Any:
 
 
 DEFAULTS: dict[str, Any] = Settings().to_dict()
-"""Every setting with its default, as Hydra takes it."""
+"""Every setting with its default, in the form that Hydra takes."""
 
 _KINDS: dict[type, tuple[str, Callable[[Any], bool]]] = {
     bool: ("true or false", lambda value: isinstance(value, bool)),
@@ -135,7 +135,7 @@ _KINDS: dict[type, tuple[str, Callable[[Any], bool]]] = {
 
 
 def lines(value: Any) -> list[Any]:
-    """Return the items of a setting that is a list of texts, where one text may be given for a list of one.
+    """Return the items of a setting that is a list of texts; one text stands for a list of one.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def checked(given: Any, base_dir: Path) -> Settings:
     given
         All settings, as Hydra composed and resolved them; None for the defaults.
     base_dir
-        What relative paths are relative to.
+        The directory that relative paths start from.
     """
     check(given)
     complete = {**DEFAULTS, **(given or {})}
@@ -178,9 +178,9 @@ def _as_default(value: Any, default: Any) -> Any:
 
 
 def forced_directory(given: Mapping[str, Any]) -> tuple[str, int] | None:
-    """Return which run directory the settings choose, as its parent and id; None if it is a new one.
+    """Return the run directory that the settings choose, as its parent and id; None if it is a new one.
 
-    Settings may still hold interpolations; what they choose is not known yet.
+    Settings may still hold interpolations, whose choice is not known yet.
     """
     logger = given.get("logger", {})
     forced = logger.get("forced_log_id", -1)
@@ -190,9 +190,9 @@ def forced_directory(given: Mapping[str, Any]) -> tuple[str, int] | None:
 
 
 def check(settings: Any) -> None:
-    """Check every name, type and class; what is still an interpolation is left for later.
+    """Check every name, type and class; leave remaining interpolations for later.
 
-    The same settings are checked once, however many runs have them.
+    Settings that several runs share are checked only once.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def check(settings: Any) -> None:
 
 @dataclass(frozen=True)
 class _Given:
-    """Settings as they were given, which are the same if they read the same."""
+    """Settings as they were given; two are equal if they read the same."""
 
     text: str
     settings: Any = field(compare=False)
@@ -274,7 +274,7 @@ def _check_scheduler(complete: Mapping[str, Any]) -> None:
 
 
 def check_names(settings: Any, where: str) -> None:
-    """Check the names alone, for a file whose values may still hold interpolations.
+    """Check only the names, for a file whose values may still hold interpolations.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """The signals that end a run: raised in the task, and held back while the run's last words are written.
 
-Signal handlers are in place only while a run or a sweep is under way, in the main thread only, and only where no one
-else has set one: submitit's own handlers, for instance, stay.
+Signal handlers are in place only while a run or a sweep is under way, only in the main thread, and only for signals
+without a handler of somebody else: submitit's own handlers, for instance, stay.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ def signal_of(error: Terminated | KeyboardInterrupt) -> signal.Signals:
 
 
 def exit_code(number: int) -> int:
-    """Return the exit code by which a shell knows that a signal ended a program.
+    """Return the exit code that tells a shell that a signal ended a program.
 
     Examples
     --------
@@ -60,10 +60,10 @@ def _raise_terminated(number: int, _frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def signals_raised() -> Iterator[None]:
-    """Within this context, a signal that ends a run is raised as `Terminated`; handlers of others are respected.
+    """Within this context, a signal that ends a run is raised as `Terminated`; handlers set by others are respected.
 
-    SIGINT keeps Python's own handler, which raises KeyboardInterrupt. A process that is forked meanwhile has none of
-    this: a signal ends it at once, as any other program.
+    SIGINT keeps Python's own handler, which raises KeyboardInterrupt. None of this applies to a process that is forked
+    meanwhile: a signal ends it at once, like any other program.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -85,7 +85,7 @@ def _give_back(numbers: Iterable[signal.Signals]) -> None:
 
 @contextlib.contextmanager
 def signals_held() -> Iterator[None]:
-    """Within this context, the signals that end a run wait until it is left, so that bookkeeping is not cut short."""
+    """Hold back the signals that end a run until this context is left, so that bookkeeping is not cut short."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -101,17 +101,17 @@ def signals_held() -> Iterator[None]:
 
 # --- forks -----------------------------------------------------------------------------------------------------------
 
-# A signal may be sent to a child before it runs at all. Python has forgotten such a one by the time that the child can
-# do anything, unless the signal was blocked: it then waits until the child has its own handlers back.
+# A signal may be sent to a child before it runs at all. By the time that the child can do anything, Python has
+# forgotten that signal, unless it was blocked: it then waits until the child has its own handlers back.
 
 _PAUSE = 0.01
 """Seconds after which a signal that came during a fork is sent again."""
 
 _held: list[set[int]] = []
-"""The signals that were blocked before each `signals_held` that is entered."""
+"""For each `signals_held` that is entered, the signals that were blocked before it."""
 
 _forking: dict[int, set[int]] = {}
-"""The signals that were blocked before, by the thread that is forking."""
+"""The signals that the forking thread had blocked before the fork."""
 
 
 def _before_fork() -> None:

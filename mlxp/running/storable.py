@@ -1,7 +1,7 @@
-"""Makes values fit for a YAML file: whatever a task or a user's class puts into one, the file can be written and read.
+"""Makes values fit for a YAML file, so that it can be written and read whatever a task or a user's class puts into it.
 
-Texts are cut and have no characters that UTF-8 cannot hold; objects become texts; a value that contains itself, or more
-values than anybody reads, ends somewhere.
+Long texts are cut, and characters that UTF-8 cannot hold are replaced. Objects become texts. A value that contains
+itself, or more values than anybody reads, is cut off.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ _CUT = "…"
 
 
 def storable_text(text: str, longest: int = _LONGEST_TEXT) -> str:
-    r"""Return a text of at most about `longest` characters that UTF-8 can hold; says what was cut off.
+    r"""Return a text of at most about `longest` characters that UTF-8 can hold; it says how much was cut off.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def storable_text(text: str, longest: int = _LONGEST_TEXT) -> str:
 
 
 def storable(value: Any) -> Any:
-    r"""Return `value` as dicts, lists, texts and numbers, of a size that can be written and read in no time.
+    r"""Return `value` as dicts, lists, texts and numbers, of a size that is quick to write and read.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Copying what a process and its children print to a file as well, at the level of file descriptors.
+"""Copies what a process and its children print to a file, too, at the level of file descriptors.
 
-A small program of its own, this very file, does the copying: it goes on while the run is busy in a long C call, and
-it writes down what was printed last even when the run is killed.
+A small program of its own, this very file, does the copying. It goes on while the run is busy in a long C call, and it
+writes the last output even when the run is killed.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ _PATIENCE = 1.0
 class Copy:
     """The copying of one standard stream (``stdout`` or ``stderr``) to a file, from creation until `restore`.
 
-    A task may do with ``sys.stdout`` and with descriptor 1 what it likes: set the one to None, close or detach it,
-    close the other or put a file in its place. What it has put there stays; what is ours is taken away.
+    A task may do what it likes with ``sys.stdout`` and with descriptor 1: set the former to None, close or detach it,
+    close the latter or put a file in its place. What the task has put there stays; what is ours is removed.
     """
 
     def __init__(self, name: str, path: Path) -> None:
@@ -52,7 +52,7 @@ class Copy:
             setattr(sys, name, self.both)
 
     def restore(self) -> None:
-        """Let the stream go where it went before."""
+        """Direct the stream to where it went before."""
         _flush(getattr(sys, self.name, None))
         _flush(self.stream)
         if self.both is not None:
@@ -66,14 +66,14 @@ class Copy:
 
 
 def copies(files: dict[str, Path]) -> list[Copy]:
-    """Start to copy each standard stream to its file, by name, unless it goes there already."""
+    """Start copying each standard stream, given by name, to its file, unless it already goes there."""
     # A program may have been started without one of them, or an earlier run has closed it: there is nothing to copy.
     there = [name for name in files if getattr(sys, name, None) is not None and _is_open(_DESCRIPTORS[name])]
     return [Copy(name, files[name]) for name in there if not goes_to(name, files[name])]
 
 
 def _is_open(descriptor: int, file: os.stat_result | None = None) -> bool:
-    """Tell whether a descriptor is open, for that file if one is given."""
+    """Tell whether a descriptor is open; if a file is given, whether it is open for that file."""
     try:
         status = os.fstat(descriptor)
     except OSError:
@@ -98,7 +98,7 @@ def goes_to(name: str, path: Path) -> bool:
 def stop(copies: list[Copy]) -> None:
     """Restore the streams; what has been printed is in the files when this returns.
 
-    A process that the task started and left behind may print on: that is copied, too, but not waited for.
+    A process that the task started and left behind may go on printing: its output is copied, too, but not waited for.
     """
     for copy in copies:
         copy.restore()
@@ -140,7 +140,7 @@ class _Both(io.TextIOBase):
         return bool(self.shown.isatty())
 
     def stop(self) -> None:
-        """Leave the file; who has kept this stream, such as a handler of logging, goes on with the other one."""
+        """Leave the file; whoever kept this stream, such as a logging handler, still writes to the other one."""
         file, self.file = self.file, None
         if file is not None:
             with contextlib.suppress(OSError):

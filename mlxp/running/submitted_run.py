@@ -1,8 +1,8 @@
 """What the process of a submitted run knows about it: which directory is its own, and how it was submitted.
 
-The job's script names the directory in its environment. The first program of MLXP takes it out of there, so that what
-it starts in turn is a run of its own. Before anything else it claims the run's attempt for its job, so that what was
-submitted twice is executed once.
+The job's script names the directory in its environment. The first program that uses MLXP removes it from there, so that
+what it starts in turn is a run of its own. Before anything else, the program claims the run's attempt for its job, so
+that a run submitted twice is executed once.
 """
 
 import os
@@ -20,23 +20,23 @@ VARIABLE = "MLXP_RUN_DIRECTORY"
 """Environment variable that holds the path of the directory that mlxpsub made for the run."""
 
 CONTAINER_PREFIXES = {"apptainer": "APPTAINERENV_", "singularity": "SINGULARITYENV_"}
-"""What makes these containers set a variable inside, even where they are told to clear the environment."""
+"""What makes these containers set a variable inside, even if they are told to clear the environment."""
 
 _shared: set[str] = set()
-"""Directories of submitted runs that this process takes part in without being the first."""
+"""Directories of submitted runs in which this process takes part without being the first process."""
 
 
 def claimed_directory() -> RunDirectory | None:
-    """Return the directory that this process shall run in, once; None if it was not submitted.
+    """Return the directory in which this process is to run, but only once; None if it was not submitted.
 
     Raises
     ------
     SystemExit
-        With code 0, after a sentence that says so, if there is nothing to do for this process: it is in a job that is
-        not the run's, or the run is COMPLETE.
+        With code 0, after a sentence that says so, if this process has nothing to do: its job is not the run's, or the
+        run is COMPLETE.
     MLXPError
-        If the run has been cancelled: a scheduler may start a job again that it is told to end at the same time. If
-        another process does the run at this moment.
+        If the run has been cancelled, since a scheduler may restart a job while it is told to end it; or if another
+        process is executing the run.
     """
     path = os.environ.pop(VARIABLE, None)
     for prefix in CONTAINER_PREFIXES.values():
@@ -68,9 +68,9 @@ def _is_done(directory: RunDirectory, submitted: dict[str, Any]) -> str | None:
 
 
 def is_another_rank(directory: Path) -> bool:
-    """Tell whether a launcher has started this process for the submitted run in `directory` beside the first one.
+    """Tell whether a launcher has started this process beside the first one, for the submitted run in `directory`.
 
-    It shares the directory, and leaves the writing to the first one.
+    Such a process shares the directory, and leaves the writing to the first one.
     """
     return str(directory) in _shared
 
@@ -85,6 +85,6 @@ def scheduler_info(directory: RunDirectory | None) -> dict[str, Any] | None:
     known = submission(directory)
     if not known or directory is None:
         return None
-    # The job that has claimed the attempt knows its id before its submitter has written it down.
+    # The job that has claimed the attempt knows its id before the submitter has recorded it.
     claimed = directory.claim(known.get("attempt") or 1).get("scheduler_job_id")
     return {"scheduler": known.get("scheduler"), "scheduler_job_id": claimed or known.get("scheduler_job_id")}
