@@ -185,7 +185,7 @@ def _start_from_python(program: Program, config: ConfigDirectory, arguments: Arg
 
 
 def _refusal(error: Exception) -> Exception | None:
-    """Return the error that kept the task from being called, without frames of Hydra and MLXP; None if it was."""
+    """Return the error that kept the task from being called, without frames of Hydra and MLXP; None if none did."""
     from hydra.errors import CompactHydraException
 
     trace = error.__traceback__

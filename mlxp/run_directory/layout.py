@@ -289,7 +289,7 @@ def _remember_id(parent: Path, log_id: int) -> None:
 
 
 def _last_log_id(parent: Path) -> int:
-    """Return the last id that a version before 2.0.0 took note of, in what could be deleted."""
+    """Return the last id that a version before 2.0.0 recorded, in a place that could be deleted."""
     try:
         return int((parent / CACHE_DIR / "last_id").read_text(encoding="ascii"))
     except (OSError, ValueError):
