@@ -58,7 +58,7 @@ class FrameGroups(GroupedDataFrame):
             yield as_key(key) if isinstance(key, tuple) else as_key(key)[0], group
 
     def __len__(self) -> int:
-        return len(self._pandas)
+        return int(self._pandas.ngroups)  # pandas 2 cannot take the length of groups of what is missing
 
     def ungroup(self) -> Any:
         """Return the runs, one group after the other, with their labels."""
