@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mlxp.scheduler import SCHEDULERS
+
 FAKES = Path(__file__).parents[1] / "schedulers/fakes"
 SUBMITTERS = ("sbatch", "qsub", "oarsub", "bsub", "msub")
 ASKED = ("squeue", "sacct", "scontrol", "scancel", "qstat", "qacct", "qdel", "oarstat", "oardel", "bjobs", "showq")
@@ -109,6 +111,14 @@ class Desk:
             else:
                 calls[-1].append(line)
         return calls
+
+
+@pytest.fixture(autouse=True)
+def _no_scheduler_outlives_a_test():
+    before = dict(SCHEDULERS)
+    yield
+    SCHEDULERS.clear()
+    SCHEDULERS.update(before)
 
 
 @pytest.fixture(scope="session")
