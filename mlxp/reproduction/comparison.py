@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from mlxp.run_directory.layout import RunDirectory
-
-STEP_KEYS = ("step", "global_step", "epoch", "iteration", "iter")
-"""Keys that identify a record in a verdict, if it has one of them; otherwise its number does."""
+from mlxp.run_directory.layout import STEP_KEYS, RunDirectory
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,9 @@ SWEEPS_DIR = ".launch"
 
 _BESIDE_RUNS = frozenset({CACHE_DIR, IDS_DIR, STORE_DIR, SWEEPS_DIR})
 
+STEP_KEYS = ("step", "epoch", "iteration")
+"""The keys that tell the step of a record, the first one that there is."""
+
 RESERVED_LOG_NAMES = frozenset({"info", "config", "mlxp", "artifacts"})
 """Names that a metrics file cannot have, since columns of the reader start with them."""
 

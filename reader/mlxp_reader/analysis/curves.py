@@ -13,14 +13,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
+from mlxp.run_directory.layout import STEP_KEYS
 from mlxp_reader.columns.keys import fields_of
 from mlxp_reader.columns.metric_array import MetricArray, MetricDtype
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import notice
 from mlxp_reader.query.names import resolve
-
-STEP_KEYS = ("step", "epoch", "iteration")
-"""The keys that tell the step of a record, the first one that there is."""
 
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlxp_reader.analysis.curves import SOURCE, STEP_KEYS
+from mlxp.run_directory.layout import STEP_KEYS
+from mlxp_reader.analysis.curves import SOURCE
 from mlxp_reader.analysis.settings import codes, rank
 from mlxp_reader.columns.keys import cut, short, shown
 from mlxp_reader.columns.metric_array import MetricDtype
