@@ -13,11 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlxp.errors import MLXPError
+from mlxp.run_directory.locks import locked
 from mlxp.running.code_state import CodeState, not_stored, pattern_of
 from mlxp.running.private_git import Git, GitError, write
 
 COPIES = "copies"
 """The folder of the copies inside the store."""
+
+_PATIENCE = 600.0
+"""Seconds to wait for others that put the same copy in its place, each in milliseconds."""
 
 
 def copy_of(store: Path, state: CodeState, excluded: Sequence[Path] = ()) -> Path:
@@ -39,12 +43,16 @@ def copy_of(store: Path, state: CodeState, excluded: Sequence[Path] = ()) -> Pat
     """
     copy = store / COPIES / f"{state.tree[:20]}-{zlib.crc32(os.fsencode(state.top)):08x}"
     try:
-        if copy.is_dir() and _is_unchanged(store, state, copy):
+        if _is_unchanged(store, copy):
             return copy
         copy.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".making-", dir=copy.parent) as temporary:
             _make(store, state, Path(temporary, "copy"), excluded)
-            _put(Path(temporary, "copy"), copy, Path(temporary, "changed"))
+            with locked([copy.with_name(f".{copy.name}.lock")], f"puts {copy.name} in its place", wait=_PATIENCE):
+                if not _is_unchanged(store, copy):
+                    with contextlib.suppress(FileNotFoundError):
+                        copy.rename(Path(temporary, "changed"))
+                    Path(temporary, "copy").rename(copy)
     except GitError as error:
         raise MLXPError(f"the code of state {state.tree[:12]} is not in {store}: {error}") from error
     except OSError as error:
@@ -52,13 +60,10 @@ def copy_of(store: Path, state: CodeState, excluded: Sequence[Path] = ()) -> Pat
     return copy
 
 
-def _git_in(copy: Path, store: Path, state: CodeState) -> Git:
-    return Git(copy, copy / ".git", store, {"extensions.objectformat": "sha256"} if len(state.tree) == 64 else {})
-
-
 def _make(store: Path, state: CodeState, copy: Path, excluded: Sequence[Path]) -> None:
     copy.mkdir()
-    git = _git_in(copy, store, state)
+    git = Git(copy, copy / ".git", store)
+    git.prepare({"extensions.objectformat": "sha256"} if len(state.tree) == 64 else {})
     write(git.private / "info" / "attributes", "* -filter -ident -text -eol -working-tree-encoding\n")
     (git.private / "objects" / "info").mkdir()
     # Relative, so that it stays valid wherever the store is moved.
@@ -81,19 +86,11 @@ def _link(source: Path, target: Path) -> bool:
     return True
 
 
-def _is_unchanged(store: Path, state: CodeState, copy: Path) -> bool:
+def _is_unchanged(store: Path, copy: Path) -> bool:
+    """Say whether a copy is there and has what was put into it, while others may be putting it there."""
+    if not (copy / ".git" / "index").is_file():
+        return False
     try:
-        return not _git_in(copy, store, state)("diff-files", "--name-only", "-z")
+        return not Git(copy, copy / ".git", store)("diff-files", "--name-only", "-z")
     except GitError:
         return False
-
-
-def _put(new: Path, copy: Path, changed: Path) -> None:
-    """Rename a copy to its place; if several are made at once, the first one stays."""
-    with contextlib.suppress(FileNotFoundError):
-        copy.rename(changed)
-    try:
-        new.rename(copy)
-    except OSError:
-        if not copy.is_dir():
-            raise

@@ -136,15 +136,14 @@ def _git_on(
 ) -> tuple[Git, dict[str, str]]:
     """Return git with a private directory that has the index and the settings of the user's repository."""
     patterns = _patterns(top, [*excluded, store])
+    git = Git(top, private, store)
+    git.prepare({})
     if repository is None:
-        git = Git(top, private, store)
         write(private / "info" / "exclude", patterns)
         return git, {}
-    listed = Git(top, private, store)(
-        "config", "-z", "--list", "--file", str(repository.common / "config"), may_fail=True
-    )
+    listed = git("config", "-z", "--list", "--file", str(repository.common / "config"), may_fail=True)
     settings = dict(entry.partition("\n")[::2] for entry in listed.split("\0") if entry)
-    git = Git(top, private, store, settings)
+    git.prepare(settings)
     git.alternates.append(repository.common / "objects")
     write(private / "info" / "exclude", text(repository.common / "info" / "exclude") + "\n" + patterns)
     write(private / "info" / "attributes", text(repository.common / "info" / "attributes"))

@@ -26,11 +26,9 @@ class Git:
     top
         The work tree; the program runs there.
     private
-        An empty directory for the files that git needs.
+        The directory for the files that git needs; `prepare` fills a new one.
     store
         The folder of all states, whose ``objects`` git writes to.
-    settings
-        The settings of the user's repository; see `_KEPT_SETTINGS`.
 
     Attributes
     ----------
@@ -38,7 +36,7 @@ class Git:
         Folders of objects that git reads as well.
     """
 
-    def __init__(self, top: Path, private: Path, store: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, top: Path, private: Path, store: Path) -> None:
         self.top = top
         self.private = private
         self.store = store
@@ -53,10 +51,13 @@ class Git:
             "GIT_NO_LAZY_FETCH": "1",
             "LC_ALL": "C",
         }
-        for folder in (private / "refs", private / "objects", private / "info", store / "objects"):
+
+    def prepare(self, settings: Mapping[str, str]) -> None:
+        """Write what git needs in a new private directory; of the `settings`, those in `_KEPT_SETTINGS` count."""
+        for folder in (self.private / "refs", self.private / "objects", self.private / "info", self.store / "objects"):
             folder.mkdir(parents=True, exist_ok=True)
-        write(private / "HEAD", "ref: refs/heads/none\n")
-        write(private / "config", _configuration(settings or {}))
+        write(self.private / "HEAD", "ref: refs/heads/none\n")
+        write(self.private / "config", _configuration(settings))
 
     def __call__(self, *words: str, names: Iterable[str] = (), given: str = "", may_fail: bool = False) -> str:
         """Return what git prints; its standard input is `given`, or `names`, each followed by a NUL.

@@ -108,6 +108,7 @@ def test_copy_is_made_once(repo, store):
     times = {path: path.stat().st_ino for path in first.rglob("*.py")}
     assert copy_of(store, state) == first
     assert {path: path.stat().st_ino for path in first.rglob("*.py")} == times
+    assert git(first, "rev-parse", "HEAD").strip() == state.commit
 
 
 def edit(file):
