@@ -75,7 +75,7 @@ def seed_groups(
     """
     groups = SeedGroups(frame, as_names(over), exclude, by=by)
     if not may_mix:
-        _refuse_mixtures(groups.mixed)
+        refuse_mixtures(groups.mixed)
     warnings.tell_keys(groups)
     warnings.tell_repeated(groups)
     return groups
@@ -309,7 +309,8 @@ def _check_keys(frame: Runs, over: Sequence[str]) -> None:
         )
 
 
-def _refuse_mixtures(mixed: list[str]) -> None:
+def refuse_mixtures(mixed: list[str]) -> None:
+    """Raise an error if any keys vary within groups that should have one setting."""
     others = list(map(short, mixed))
     if others:
         vary = f"var{'y' if len(others) > 1 else 'ies'}"

@@ -4,6 +4,7 @@ Nothing here makes columns lazy; their types do (see `mlxp_reader.columns.metric
 pandas takes and passes it on, unless it has a form that only MLXP knows.
 """
 
+import functools
 import io
 from collections.abc import Callable
 from typing import Any, Self
@@ -13,6 +14,7 @@ from pandas.api.types import is_integer
 
 from mlxp.errors import InvalidKeyError
 from mlxp.run_directory.printable import printable
+from mlxp_reader.analysis import comparison
 from mlxp_reader.analysis.settings import varies
 from mlxp_reader.columns.arrow_storage import portable_table
 from mlxp_reader.columns.keys import as_names, named_column
@@ -143,6 +145,13 @@ class DataFrame(Analysis, MappedFrame):
         other = kwargs["new_df"] if kwargs.keys() == {"new_df"} else args[0] if len(args) == 1 and not kwargs else None
         found = bound(self, other) if isinstance(other, pd.DataFrame) else None
         return super().merge(*args, **kwargs) if found is None else found
+
+    @functools.wraps(comparison.compare)  # which documents it; given a frame, it is pandas' own
+    def compare(self, *args: Any, **kwargs: Any) -> pd.DataFrame:  # type: ignore[override]  # noqa: D102 - below
+        if any(isinstance(other, pd.DataFrame) for other in (*args[:1], kwargs.get("other"))):
+            found: pd.DataFrame = super().compare(*args, **kwargs)
+            return found
+        return comparison.compare(self, *args, **kwargs)
 
     def __add__(self, other: Any) -> Any:
         """Return the runs of two frames, one below the other, as MLXP 1 added lists of runs.
