@@ -136,7 +136,10 @@ def test_record_that_is_logged_after_the_end_is_written(logger):
     assert not [name for name in os.listdir("/proc/self/fd") if "late" in os.path.realpath(f"/proc/self/fd/{name}")]
 
 
-def test_number_that_has_become_another_files_is_not_written_to(logger, tmp_path):
+@pytest.mark.parametrize("pwrite_appends", [sys.platform == "linux", False])
+def test_number_that_has_become_another_files_is_not_written_to(logger, tmp_path, monkeypatch, pwrite_appends):
+    monkeypatch.setattr("mlxp.running.metrics_file._PWRITE_APPENDS", pwrite_appends)
+    logger.log_metrics({"x": 0}, "train")
     logger.log_metrics({"x": 1}, "train")
     file = logger._metrics_files.by_name["train"]
     with (tmp_path / "other").open("wb") as other:
@@ -146,8 +149,23 @@ def test_number_that_has_become_another_files_is_not_written_to(logger, tmp_path
         assert file._descriptor != taken
     os.close(taken)
     logger.log_metrics({"x": 3}, "train")
-    assert records(logger) == [{"x": 1}, {"x": 2}, {"x": 3}]
+    assert records(logger) == [{"x": 0}, {"x": 1}, {"x": 2}, {"x": 3}]
     assert (tmp_path / "other").read_bytes() == b""
+
+
+@pytest.mark.parametrize("pwrite_appends", [sys.platform == "linux", False])
+def test_records_are_appended_wherever_the_end_of_the_file_has_moved_to(logger, monkeypatch, pwrite_appends):
+    monkeypatch.setattr("mlxp.running.metrics_file._PWRITE_APPENDS", pwrite_appends)
+    for x in range(3):
+        logger.log_metrics({"x": x}, "train")
+    file = Path(logger.metrics_dir, "train.json")
+    with file.open("a", encoding="utf-8") as another:  # as another process of the run does
+        another.write('{"x":10}\n')
+    logger.log_metrics({"x": 3}, "train")
+    assert [record["x"] for record in records(logger)] == [0, 1, 2, 10, 3]
+    os.truncate(file, 8)
+    logger.log_metrics({"x": 4}, "train")
+    assert records(logger) == [{"x": 0}, {"x": 4}]
 
 
 def test_file_removed_after_its_number_was_closed_is_one_clear_error(tmp_path):

@@ -130,6 +130,7 @@ def die_before(number):
 
     os.fsync = counting(os.fsync, afterwards=False)
     os.write = counting(os.write, afterwards=False)
+    os.pwrite = counting(os.pwrite, afterwards=False)
     io.open = counting(io.open, afterwards=True)
     os.open = counting(os.open, afterwards=True)
     sys.addaudithook(hook)
