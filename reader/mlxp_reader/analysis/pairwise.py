@@ -66,7 +66,7 @@ def row(samples: Samples, a: int, b: int, question: Question) -> dict[str, Any]:
     sides = _sides(samples, a, b, both)
     has_tasks = samples.tasks != [None]
     ranked = _ranked(samples, a, b, question)
-    verdict = _verdict(sides, ranked, question, has_tasks=has_tasks)
+    judged = _verdict(sides, ranked, question, has_tasks=has_tasks)
     needed = Needed() if has_tasks else _needed(sides, question)
     finite = [int(np.isfinite(samples.numbers[level]).sum()) for level in (a, b)]
     lacking = [int(samples.diverged[level].sum()) for level in (a, b)]
@@ -80,19 +80,26 @@ def row(samples: Samples, a: int, b: int, question: Question) -> dict[str, Any]:
         "missing_b": lacking[1],
         "mean_a": _mean_of_means(sides.a),
         "mean_b": _mean_of_means(sides.b),
-        "difference": verdict.difference,
-        "low": verdict.low,
-        "high": verdict.high,
-        "p": verdict.p,
-        "test": verdict.test,
+        "difference": judged.difference,
+        "low": judged.low,
+        "high": judged.high,
+        "p": judged.p,
+        "test": judged.test,
         "p_better": _p_better(*ranked, question.sign),
         "wins": _wins(sides, ranked, question, has_tasks=has_tasks),
         "effect": _effect(sides),
         "seeds_needed": needed.estimate,
         "seeds_low": needed.low,
         "seeds_high": needed.high,
-        "note": "; ".join(filter(None, [verdict.note, *_notes(samples, sides, a, b)])),
+        "note": "; ".join(filter(None, [judged.note, *_notes(samples, sides, a, b)])),
     }
+
+
+def verdict(samples: Samples, a: int, b: int, question: Question) -> Verdict:
+    """Return what a test says of two levels, given by their places."""
+    both = np.isfinite(samples.numbers[a]) & np.isfinite(samples.numbers[b])
+    ranked = _ranked(samples, a, b, question)
+    return _verdict(_sides(samples, a, b, both), ranked, question, has_tasks=samples.tasks != [None])
 
 
 def _sides(samples: Samples, a: int, b: int, both: Any) -> _Sides:

@@ -23,6 +23,7 @@ from mlxp_reader.columns.keys import as_names, resolve_columns, short
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.presentation import table_formats
 from mlxp_reader.presentation.categories import Categories, Value, Words, categories, words
+from mlxp_reader.presentation.marking import Marking, Measured, choice, marked
 from mlxp_reader.presentation.table_formats import Cell, Grid
 
 Numbers = npt.NDArray[np.float64]
@@ -38,16 +39,6 @@ class _Layout:
     row: npt.NDArray[np.intp]  # of each group
     column: npt.NDArray[np.intp]
     called: Words
-
-
-@dataclass(frozen=True, slots=True)
-class _Marking:
-    """Which cells are marked as the best; see `DataFrame.table`."""
-
-    best: str | Mapping[str, str] | None
-    second: bool
-    ties: str | None
-    best_in: str
 
 
 class Table:
@@ -120,7 +111,7 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     best: str | Mapping[str, str] | None = None,
     second: bool = False,
     fmt: str | Mapping[str, str] | None = None,
-    ties: str | None = "ci",
+    ties: str | None = "test",
     best_in: str = "column",
     labels: Mapping[Any, str] | None = None,
     order: Mapping[str, Sequence[Any]] | None = None,
@@ -146,8 +137,10 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
         The format of a cell, such as ``"{mean:.1f} ± {std:.1f}"`` with any of the statistics of `SeedGroups.aggregate`,
         given by value if they differ. By default, mean ± std with as many digits as the spread leaves certain.
     ties
-        With ``"ci"``, all cells that the 95 % intervals of the means do not separate from the best count as best; with
-        None, only cells with the same mean do.
+        What is as good as the best mean. With ``"test"``, all that a paired t test on common seeds (Welch's, if fewer
+        than three are common) does not separate from it at 5 %, adjusted by Holm for the other cells of the column. A
+        single run, or a cell that lacks diverged runs, is never bold alone. With ``"ci"``, all cells whose 95 %
+        intervals overlap, which is no test and marks many that are worse. With None, only cells with the same mean.
     best_in
         ``"row"`` looks for the best of each row instead.
     labels
@@ -178,21 +171,15 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     row_keys, column_keys = resolve_columns(frame, rows), resolve_columns(frame, columns)
     groups = seed_groups(frame, over, exclude, by=[*row_keys, *column_keys])
     layout = _laid_out(groups, row_keys, column_keys, as_names(value), words(labels, order, frame.columns))
-    formats = {name: _choice(fmt, name) for name in layout.measures}
-    marked = ["ci95"] if best and ties else []
-    wanted = dict.fromkeys(["mean", "std", "count", *marked, *(f for form in formats.values() for f in _fields(form))])
+    formats = {name: choice(fmt, name) for name in layout.measures}
+    halves = ["ci95"] if best and ties == "ci" else []
+    wanted = dict.fromkeys(["mean", "std", "count", *halves, *(f for form in formats.values() for f in _fields(form))])
     numbers = _numbers(frame, groups, layout, list(wanted))
-    marks = _marks(numbers, layout, _Marking(best, second, ties, best_in))
+    marks, rule = marked(_measured(frame, groups, layout, numbers), Marking(best, second, ties, best_in))
     cells = _cells(numbers, layout, formats, marks)
     about = f"over {', '.join(map(short, groups.over)) or 'no key'}"
-    if best and ties:
-        about += "; bold: the best, and what the 95 % intervals do not separate from it"
     most = int(numbers["count"].max(initial=0))
-    return Table(_data(numbers, layout, isinstance(value, str)), _grid(layout, cells, about, most))
-
-
-def _choice(of: str | Mapping[str, str] | None, name: str) -> str | None:
-    return of.get(name) if isinstance(of, Mapping) else of
+    return Table(_data(numbers, layout, isinstance(value, str)), _grid(layout, cells, about, most, rule))
 
 
 def _laid_out(
@@ -218,38 +205,16 @@ def _numbers(frame: Runs, groups: SeedGroups, layout: _Layout, how: list[str]) -
     return {statistic: table.reshape(shape[0], shape[1] * shape[2]) for statistic, table in numbers.items()}
 
 
-def _marks(numbers: dict[str, Numbers], layout: _Layout, marking: _Marking) -> npt.NDArray[np.int64]:
-    """Return for each place 1 if it is the best of its column (or row), 2 if the second best, else 0."""
-    ties, best_in = marking.ties, marking.best_in
-    if ties not in {None, "ci"} or best_in not in {"column", "row"}:
-        raise InvalidKeyError(f"ties is 'ci' or None, not {ties!r}; best_in is 'column' or 'row', not {best_in!r}")
-    marks = np.zeros(numbers["mean"].shape, dtype=np.int64)
-    halves = numbers["ci95"] if ties and marking.best else np.full_like(numbers["mean"], np.nan)
-    for place, name in enumerate(layout.measures):
-        direction = _choice(marking.best, name)
-        if direction is None:
-            continue
-        if direction not in {"max", "min"}:
-            raise InvalidKeyError(f"best is 'max' or 'min', not {direction!r}")
-        sign = 1 if direction == "max" else -1
-        mine = np.s_[:, place :: len(layout.measures)]
-        lines = [array[mine] if best_in == "row" else array[mine].T for array in (numbers["mean"], halves, marks)]
-        for mean, half, mark in zip(*lines, strict=True):
-            mark[:] = _ranks(sign * mean, half, marking.second)
-    return marks
-
-
-def _ranks(score: Numbers, half: Numbers, second: bool) -> npt.NDArray[np.int64]:
-    ranks = np.zeros(len(score), dtype=np.int64)
-    if np.isnan(score).all():
-        return ranks
-    top = int(np.nanargmax(score))
-    is_best = (score == score[top]) | (score + half >= score[top] - half[top])
-    ranks[is_best] = 1
-    rest = np.where(is_best, np.nan, score)
-    if second and not np.isnan(rest).all():
-        ranks[rest == np.nanmax(rest)] = 2
-    return ranks
+def _measured(frame: Runs, groups: SeedGroups, layout: _Layout, numbers: dict[str, Numbers]) -> list[Measured]:
+    """Return for each value what its cells are, and the numbers of the runs behind them."""
+    width, shape = len(layout.measures), (len(layout.rows), len(layout.columns))
+    group = np.full(shape, -1)
+    group[layout.row, layout.column] = np.arange(len(groups))
+    half = numbers.get("ci95", np.full_like(numbers["mean"], np.nan))
+    return [
+        Measured(name, group, numbers["mean"][:, at::width], half[:, at::width], groups, numbers_of(frame, name))
+        for at, name in enumerate(layout.measures)
+    ]
 
 
 def _cells(
@@ -334,7 +299,7 @@ def _index(labels: list[Value], names: list[str]) -> pd.Index:
     return index
 
 
-def _grid(layout: _Layout, cells: list[list[Cell]], about: str, most: int) -> Grid:
+def _grid(layout: _Layout, cells: list[list[Cell]], about: str, most: int, rule: str) -> Grid:
     names = [layout.called.name(name, name) for name in layout.measures]
     return Grid(
         corner=list(map(layout.called.key, layout.rows.keys)),
@@ -343,6 +308,7 @@ def _grid(layout: _Layout, cells: list[list[Cell]], about: str, most: int) -> Gr
         rows=layout.rows.parts,
         cells=cells,
         title=f"{', '.join(names)} {about}",
+        rule=rule,
         most=most,
     )
 

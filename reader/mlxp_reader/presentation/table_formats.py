@@ -9,6 +9,9 @@ from mlxp_reader.presentation.tables import check_format
 MISSING = "–"
 BEST, SECOND = 1, 2
 
+_WITHOUT_NOTES = ("html", "unsafehtml", "latex", "tsv")
+"""The formats of `tabulate` that a line of text after the table would spoil."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -35,6 +38,8 @@ class Grid:
         What the table shows.
     most
         How many runs a full cell stands for.
+    rule
+        What bold means; nothing if nothing is marked.
     """
 
     corner: list[str]
@@ -44,6 +49,7 @@ class Grid:
     cells: list[list[Cell]]
     title: str
     most: int
+    rule: str = ""
 
     @property
     def heads(self) -> list[str]:
@@ -60,9 +66,10 @@ class Grid:
         return bool(self.columns) and len(self.values) > 1
 
     @property
-    def note(self) -> str:
-        """What the mark of cells with fewer runs means; nothing if there are no such cells."""
-        return f"fewer than {self.most} runs" if any(cell.has_fewer for row in self.cells for cell in row) else ""
+    def notes(self) -> list[str]:
+        """What the marks mean that the table has: that of cells with fewer runs, and bold."""
+        has_fewer = any(cell.has_fewer for row in self.cells for cell in row)
+        return [*([f"† fewer than {self.most} runs"] if has_fewer else []), *([self.rule] if self.rule else [])]
 
 
 def shortened(grid: Grid, rows: int, columns: int) -> Grid:
@@ -93,7 +100,9 @@ def to_text(grid: Grid, tablefmt: str) -> str:
     align = ["left"] * len(grid.corner) + ["right"] * len(grid.heads)
     heads = [*map(name, grid.corner), *map(name, grid.heads)]
     text = tabulate(rows, heads, tablefmt=tablefmt, disable_numparse=True, colalign=align if rows else None)
-    return f"{text}\n\n† {grid.note}" if grid.note and tablefmt not in {"html", "unsafehtml", "latex"} else text
+    if tablefmt in _WITHOUT_NOTES:
+        return text
+    return "\n\n".join([text, *grid.notes])
 
 
 def _markdown(text: str) -> str:
@@ -115,7 +124,7 @@ def to_html(grid: Grid) -> str:
         below = "".join(f"<th>{html.escape(name)}</th>" for name in grid.values) * len(grid.columns)
         head = f'<tr><th colspan="{len(grid.corner)}"></th>{above}</tr><tr>{corner}{below}</tr>'
     body = "".join(_html_row(names, cells) for names, cells in zip(grid.rows, grid.cells, strict=True))
-    note = f"<p><small>† {html.escape(grid.note)}</small></p>" if grid.note else ""
+    note = "".join(f"<p><small>{html.escape(note)}</small></p>" for note in grid.notes)
     caption = f'<caption style="text-align:left">{html.escape(grid.title)}</caption>'
     return f'<div><table class="dataframe">{caption}<thead>{head}</thead><tbody>{body}</tbody></table>{note}</div>'
 
@@ -141,10 +150,11 @@ def to_latex(grid: Grid, caption: str | None, label: str | None) -> str:
         *(_latex_row(names, cells) for names, cells in zip(grid.rows, grid.cells, strict=True)),
         r"\bottomrule",
     ]
-    if grid.note:
-        width = len(grid.corner) + len(grid.heads)
-        lines.append(rf"\multicolumn{{{width}}}{{l}}{{\footnotesize {_DAGGER} {_latex(grid.note)}}} \\")
     lines.append(r"\end{tabular}")
+    if grid.notes:
+        # A paragraph of its own, since a long note would widen the table.
+        notes = r"\\ ".join(map(_latex, grid.notes))
+        lines.append(rf"\par\smallskip\begin{{minipage}}{{\linewidth}}\footnotesize {notes}\end{{minipage}}")
     if caption is not None or label is not None:
         lines = [
             r"\begin{table}[t]",

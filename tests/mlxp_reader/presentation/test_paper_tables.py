@@ -108,11 +108,11 @@ def test_a_missing_cell_is_a_dash_and_one_with_fewer_seeds_is_marked():
 
 
 def test_the_best_of_each_column_is_marked_and_the_second():
-    scores = {("a", "A"): [1.0, 1.0], ("b", "A"): [2.0, 2.0], ("c", "A"): [3.0, 3.0]}
+    scores = {("a", "A"): [0.9, 1.1, 1.0], ("b", "A"): [2.0, 1.9, 2.1], ("c", "A"): [3.1, 3.0, 2.9]}
     high = tabulated(scores, best="max", second=True, fmt="{mean:.0f}")
     low = tabulated(scores, best="min", fmt="{mean:.0f}")
-    assert [line.split()[-1] for line in high.to_table().splitlines()[2:]] == ["1", "_2_", "**3**"]
-    assert [line.split()[-1] for line in low.to_table().splitlines()[2:]] == ["**1**", "2", "3"]
+    assert [line.split()[-1] for line in high.to_table().splitlines()[2:5]] == ["1", "_2_", "**3**"]
+    assert [line.split()[-1] for line in low.to_table().splitlines()[2:5]] == ["**1**", "2", "3"]
 
 
 def test_the_best_can_be_that_of_each_row():
@@ -122,8 +122,49 @@ def test_the_best_can_be_that_of_each_row():
 
 def test_what_the_intervals_do_not_separate_is_best_too():
     scores = {("a", "A"): [0.1, 0.12, 0.11], ("b", "A"): [0.8, 0.9, 0.85], ("c", "A"): [0.82, 0.92, 0.87]}
-    assert tabulated(scores, best="max").to_markdown().count("**") == 4
+    assert tabulated(scores, best="max", ties="ci").to_markdown().count("**") == 4
     assert tabulated(scores, best="max", ties=None).to_markdown().count("**") == 2
+
+
+FIVE = {("a", "A"): [0.900, 0.912, 0.921, 0.909, 0.898], ("b", "A"): [0.911, 0.924, 0.931, 0.921, 0.909]}
+
+
+def bold(scores, **options):
+    """Return the models whose cell is bold, and the rule."""
+    lines = tabulated(scores, **{"best": "max", **options}).to_table().splitlines()
+    return [line.split()[0] for line in lines[2:] if "**" in line], lines[-1]
+
+
+def test_bold_is_what_a_test_over_common_seeds_does_not_separate_from_the_best():
+    names, rule = bold(FIVE)
+    assert names == ["b"]
+    assert rule == (
+        "bold: the best mean and all that a paired t test over 5 common seeds (Holm, per column) does not separate"
+        " from it at 5 %; bold does not mean equal"
+    )
+    assert bold({("a", "A"): FIVE["b", "A"][::-1], **{key: FIVE[key] for key in [("b", "A")]}})[0] == ["a", "b"]
+    assert bold(FIVE, best="min")[0] == ["a"]
+    assert "Welch's t test (Holm" in bold({("a", "A"): [1.0, 1.1, 1.3, 1.2], ("b", "A"): [1.1, 1.0]})[1]
+
+
+@pytest.mark.parametrize(
+    "wild", [[0.95], [0.95, np.nan, np.nan], [0.95, 0.96, 0.955, np.inf], [0.95, 0.96, np.nan, 0.955]]
+)
+def test_a_cell_whose_spread_is_not_known_is_never_bold_alone(wild):
+    names, _ = bold({**FIVE, ("w", "A"): wild})
+    assert names == (["b"] if np.inf in wild else ["b", "w"])
+
+
+def test_a_single_run_that_is_not_the_best_is_not_bold_and_alone_none_is():
+    assert bold({**FIVE, ("w", "A"): [0.1]})[0] == ["b"]
+    names, rule = bold({("a", "A"): [0.1], ("b", "A"): [0.2]})
+    assert (names, rule) == ([], "nothing is bold: it takes two cells with several runs each to test a difference")
+
+
+def test_one_wild_method_does_not_make_others_bold():
+    rng = np.random.default_rng(0)
+    scores = {("a", "A"): rng.normal(0, 1, 8), ("b", "A"): rng.normal(-5, 1, 8), ("w", "A"): rng.normal(-30, 10, 8)}
+    assert bold(scores)[0] == ["a"]
 
 
 def test_several_values_have_columns_of_their_own():
@@ -180,7 +221,7 @@ def test_runs_without_the_metric_make_a_table_of_dashes():
     [
         ({"fmt": "{mode}"}, "'{mode}' is not a field of a cell's format"),
         ({"best": "highest"}, "best is 'max' or 'min', not 'highest'"),
-        ({"ties": "t"}, "ties is 'ci' or None, not 't'"),
+        ({"ties": "t"}, "ties is 'test', 'ci' or None, not 't'"),
     ],
 )
 def test_an_unknown_choice_is_answered_with_those_there_are(options, message):
