@@ -13,7 +13,7 @@ from mlxp.errors import InvalidKeyError, LogDirectoryError
 from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader import Reader
-from mlxp_reader.analysis.curves import run_labels
+from mlxp_reader.columns.curves import run_labels
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.analysis.curves import Curves
+from mlxp_reader.columns.curves import Curves
 
 Curve = tuple[npt.NDArray[Any], npt.NDArray[np.float64]]
 """Ascending steps, each of them once, and the value at each."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 from mlxp.run_directory.layout import STEP_KEYS
-from mlxp_reader.analysis.curves import LOG_ID, SOURCE, Curves, curves, run_ids
+from mlxp_reader.columns.curves import LOG_ID, SOURCE, Curves, curves, run_ids
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.metric_values import MetricValues
 from mlxp_reader.columns.plain_values import known_to_pandas

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.analysis.curves import run_labels
 from mlxp_reader.analysis.run_numbers import numbers_of
 from mlxp_reader.analysis.seeds import SeedGroups, refuse_mixtures
 from mlxp_reader.analysis.settings import Settings
+from mlxp_reader.columns.curves import run_labels
 from mlxp_reader.columns.keys import as_names, resolve_columns, setting
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import some

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlxp_reader.analysis.curves import run_labels
 from mlxp_reader.analysis.settings import group_numbers
+from mlxp_reader.columns.curves import run_labels
 from mlxp_reader.columns.keys import setting, short, shown
 from mlxp_reader.notices import notice, some
 

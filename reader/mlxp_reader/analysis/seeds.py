@@ -11,11 +11,11 @@ import pandas as pd
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis import seed_warnings as warnings
 from mlxp_reader.analysis.alignment import align, curves_by_run
-from mlxp_reader.analysis.curves import curves
 from mlxp_reader.analysis.following import following
 from mlxp_reader.analysis.run_numbers import Numbers, numbers_of
 from mlxp_reader.analysis.seed_statistics import spread
 from mlxp_reader.analysis.settings import Settings
+from mlxp_reader.columns.curves import curves
 from mlxp_reader.columns.keys import as_names, resolve_columns, setting, short
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.plain_values import known_to_pandas

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from mlxp.run_directory.layout import STEP_KEYS
-from mlxp_reader.analysis.curves import SOURCE
 from mlxp_reader.analysis.settings import codes, rank
+from mlxp_reader.columns.curves import SOURCE
 from mlxp_reader.columns.keys import cut, short, shown
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.metric_values import MetricValues, load_cells

@@ -14,9 +14,9 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.alignment import Curve, align, curves_by_run, in_order
-from mlxp_reader.analysis.curves import beside, curves, log_name_of, run_labels, step_name
 from mlxp_reader.analysis.seed_statistics import spread
 from mlxp_reader.analysis.seeds import seed_groups
+from mlxp_reader.columns.curves import beside, curves, log_name_of, run_labels, step_name
 from mlxp_reader.columns.keys import as_names, resolve_columns, short
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import notice, some
