@@ -54,7 +54,11 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     reading = parser()
     complete(reading)
-    options = reading.parse_args(arguments)
+    options, more = reading.parse_known_args(arguments)
+    if more and (not hasattr(options, "words") or any(word.startswith("-") for word in more)):
+        reading.error(f"unrecognized arguments: {' '.join(more)}")
+    if more:  # argparse takes no words after an option that stands among them
+        options.words += more
     if options.verb is None:
         reading.print_help()
         reading.exit()
@@ -86,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
         _add_cancel,
         _add_resubmit,
         _add_rerun,
+        _add_export,
     ):
         add(verbs)
     return reading
@@ -241,6 +246,27 @@ def _add_rerun(verbs: Any) -> None:
     again.add_argument("--atol", type=float, default=0.0, metavar="A", help="absolute tolerance of --check; default: 0")
     again.add_argument("--force", action="store_true", help="although Python or packages of the run differ")
     again.add_argument("--dry-run", action="store_true", help="print the command, and start nothing")
+
+
+def _add_export(verbs: Any) -> None:
+    text = "Put runs, and all that they were made from, into one zip file for others."
+    given = _verb(verbs, "export", "export", text, "mlxp export \"status == 'COMPLETE'\" supplement.zip")
+    given.add_argument(
+        "words", nargs="+", metavar="WORD", help=f"ids of runs, or {_QUERY}; and last the zip file to write"
+    )
+    given.add_argument(
+        "--keep-names", action="store_true", help="leave names of users and hosts, and paths, as they are"
+    )
+    given.add_argument(
+        "--hide",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name to take out; may be given several times",
+    )
+    given.add_argument(
+        "--no-artifacts", action="store_false", dest="artifacts", help="without checkpoints and the like"
+    )
 
 
 def _add_resubmit(verbs: Any) -> None:

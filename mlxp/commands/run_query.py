@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlxp.errors import InvalidKeyError
-from mlxp.jobs.run_state import RunState
+from mlxp.errors import InvalidKeyError, LogDirectoryError, MLXPError
+from mlxp.jobs.run_state import RunState, run_states
 from mlxp_reader import Reader
 from mlxp_reader.query.expressions import MISSING, Expression, FieldValues, Mask
 from mlxp_reader.query.language import parse
@@ -64,3 +64,29 @@ def matching(runs: Sequence[RunState], parent: Path, query: str) -> list[RunStat
     reader = Reader(parent, parser=_Parser({run.directory.log_id: run.status for run in runs}))
     found = {int(log_id) for log_id in reader.filter(query)["info.logger.log_id"]}
     return [run for run in runs if run.directory.log_id in found]
+
+
+def chosen(logs: Path, words: Sequence[str]) -> list[RunState]:
+    """Return the runs that a user names, by their ids or by one query.
+
+    Raises
+    ------
+    LogDirectoryError
+        If there is no such directory or run, or if no run matches.
+    MLXPError
+        If the words are neither ids nor one query.
+    """
+    if not logs.is_dir():
+        raise LogDirectoryError(f"there is no directory {logs}; name the runs' directory with --logs")
+    logs = logs.absolute()
+    if all(word.isascii() and word.isdigit() for word in words):
+        states = {state.directory.log_id: state for state in run_states(logs, [int(word) for word in words])}
+        if missing := [word for word in words if int(word) not in states]:
+            raise LogDirectoryError(f"there is no run {', '.join(missing)} in {logs}")
+        return list(states.values())
+    if len(words) != 1:
+        raise MLXPError(f"runs are named by their ids, or by one query, not by {' '.join(words)!r}")
+    found = matching(run_states(logs), logs, words[0])
+    if not found:
+        raise LogDirectoryError(f"no run in {logs} matches {words[0]!r}")
+    return found

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlxp.commands.terminal import as_json, coloured, has_colours, plain
 from mlxp.errors import LogDirectoryError, MLXPError
+from mlxp.run_directory.archive import is_archive
 from mlxp.run_directory.layout import run_directories
 from mlxp.run_directory.status import Status
 from mlxp_reader import Reader
@@ -33,6 +34,8 @@ def opened(logs: Path) -> Reader:
     LogDirectoryError
         If there is no such directory, or no run in it.
     """
+    if is_archive(logs):
+        return Reader(logs)
     if not logs.is_dir():
         raise LogDirectoryError(f"there is no directory {logs}; name the runs' directory with --logs")
     # This comes before the reader can leave its index in a directory that was named by mistake.

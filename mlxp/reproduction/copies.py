@@ -68,13 +68,18 @@ def _make(store: Path, state: CodeState, copy: Path, excluded: Sequence[Path]) -
     (git.private / "objects" / "info").mkdir()
     # Relative, so that it stays valid wherever the store is moved.
     write(git.private / "objects" / "info" / "alternates", "../../../../objects\n")
-    if state.commit is not None:
+    if state.commit is not None and has_object(git, state.commit):  # an export has no commits, which name their authors
         write(git.private / "HEAD", f"{state.commit}\n")
         write(git.private / "shallow", f"{state.commit}\n")
     git("read-tree", state.tree)
     git("checkout-index", "--all", "--quiet", "--index")
     links = [name for name in not_stored(state.top, store, excluded) if _link(state.top / name, copy / name)]
     write(git.private / "info" / "exclude", "".join(f"{pattern_of(name)}\n" for name in [*links, "__pycache__"]))
+
+
+def has_object(git: Git, address: str) -> bool:
+    """Tell whether a store has an object, such as a commit."""
+    return not git("cat-file", "--batch-check", given=f"{address}\n").endswith(" missing\n")
 
 
 def _link(source: Path, target: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from mlxp.errors import MLXPError
 from mlxp.reproduction.copies import copy_of
+from mlxp.reproduction.names import HIDDEN
 from mlxp.run_directory.layout import STORE_DIR, RunDirectory
 from mlxp.running.code_state import CodeState
 from mlxp.running.environment import environment, packages_of
@@ -79,13 +80,13 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
         )
     given = _repeated(name, [str(one) for one in info.get("overrides") or []], overrides)
     store = source.path.parent / STORE_DIR
-    state, places = _state_of(name, info)
+    state, places = _state_of(name, info, source)
     copy = copy_of(store, state, [source.path.parent])
     differences, remarks = _differences(info, store)
     return Rerun(
         source=source,
         words=[sys.executable, *(_moved(word, places, copy) for word in command[1:]), *given, *overrides],
-        directory=Path(_moved(str(info.get("work_dir") or state.top), places, copy)),
+        directory=Path(_moved(str(_at(source, info.get("work_dir") or state.top)), places, copy)),
         variables={
             COPY_OF: str(state.top),
             "PYTHONPATH": os.pathsep.join(_roots(state.top, copy)),
@@ -104,6 +105,8 @@ def _repeated(name: str, given: Sequence[str], overrides: Sequence[str]) -> list
     for one in repeated:
         if MASK in one:
             raise MLXPError(f"{name} was given a secret, which was not recorded: {one}; give it again: {_key(one)}=…")
+        if any(word in one for word in HIDDEN):
+            raise MLXPError(f"{name} was exported without a name or path: {one}; give it again: {_key(one)}=…")
     return repeated
 
 
@@ -111,14 +114,20 @@ def _key(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
-def _state_of(name: str, info: dict[str, Any]) -> tuple[CodeState, list[Path]]:
+def _state_of(name: str, info: dict[str, Any], source: RunDirectory) -> tuple[CodeState, list[Path]]:
     """Return the state of a run's code, and where its files were: in its top, or in a copy if it was itself a rerun."""
     known = info.get("code") or {}
     if not isinstance(known.get("state"), str):
         problem = known.get("problem") or "it ran with mlxp.capture=false, or in a release that stored no code"
         raise MLXPError(f"the code of {name} is not stored: {problem}")
-    state = CodeState(Path(known["top"]), known["state"], (info.get("git") or {}).get("commit"))
-    return state, [Path(place) for place in (known.get("copy"), known["top"]) if place]
+    top = _at(source, known["top"])
+    state = CodeState(top, known["state"], (info.get("git") or {}).get("commit"))
+    return state, [*([Path(known["copy"])] if known.get("copy") else []), top]
+
+
+def _at(source: RunDirectory, path: str | Path) -> Path:
+    """Return a recorded path as an absolute one; in an exported run, it starts at the directory of the runs."""
+    return Path(os.path.normpath(source.path.parent / path))
 
 
 def _moved(word: str, places: Iterable[Path], copy: Path) -> str:

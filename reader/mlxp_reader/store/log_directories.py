@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mlxp.errors import LogDirectoryError
+from mlxp.run_directory.archive import unpacked
 from mlxp_reader.records import index
 from mlxp_reader.store.lists import MetricOfRuns
 from mlxp_reader.store.metric_store import MetricStore
@@ -30,7 +31,7 @@ class LogDirectory:
 
     @classmethod
     def at(cls, name: str | os.PathLike[str], destination: Path | None) -> "LogDirectory":
-        """Return the directory of that name; its index is kept in `destination` if that is given.
+        """Return the directory, or the archive, of that name; its index is kept in `destination` if that is given.
 
         Raises
         ------
@@ -38,6 +39,8 @@ class LogDirectory:
             If there is no such directory, or `destination` cannot be written.
         """
         path = Path(os.path.abspath(Path(name).expanduser()))  # noqa: PTH100 - resolves no symbolic links
+        if path.is_file():
+            path = unpacked(path)
         cache = index.cache_directory(path, destination)
         return cls(os.fspath(name), path, cache, MetricStore(path, cache))
 
