@@ -22,7 +22,7 @@ from mlxp.scheduler import import_plugin
 from mlxp.version import __version__
 
 _QUERY = "which runs, such as \"info.status == 'FAILED' & seed < 3\""
-_KEY = "a key of the configuration; 'config.' may be left out"
+_KEYS = "keys of the configuration; 'config.' may be left out"
 _BANDS = ("std", "sem", "ci95", "bootstrap", "min-max", "iqr", "none")
 
 
@@ -198,10 +198,10 @@ def _add_plot(verbs: Any) -> None:
         "-o", "--output", type=Path, required=True, metavar="FILE", help="its ending is the format: .pdf, .png, .svg, …"
     )
     plot.add_argument("-q", "--query", metavar="QUERY", help=f"{_QUERY}; default: all")
-    plot.add_argument("--hue", metavar="KEY", help=f"whose values have a colour each: {_KEY}")
-    plot.add_argument("--style", metavar="KEY", help="whose values have a dash each")
-    plot.add_argument("--col", metavar="KEY", help="whose values have a picture each, side by side")
-    plot.add_argument("--row", metavar="KEY", help="whose values have a row of pictures each")
+    plot.add_argument("--hue", type=_names, metavar="KEYS", help=f"whose values have a colour each: {_KEYS}")
+    plot.add_argument("--style", type=_names, metavar="KEYS", help="whose values have a dash each")
+    plot.add_argument("--col", type=_names, metavar="KEYS", help="whose values have a picture each, side by side")
+    plot.add_argument("--row", type=_names, metavar="KEYS", help="whose values have a row of pictures each")
     plot.add_argument("--over", type=_names, default=[], metavar="KEYS", help="to average over, such as seed")
     plot.add_argument("--exclude", type=_names, metavar="KEYS", help="patterns of keys that do not matter, as paths.*")
     plot.add_argument("--band", choices=_BANDS, default="std", help="what is shown around a mean; default: std")

@@ -22,6 +22,7 @@ from mlxp_reader.columns.artifacts import Artifact, ArtifactFolder
 from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.keys import shown
 from mlxp_reader.columns.metric_array import MetricDtype
+from mlxp_reader.columns.missing import THERE, exact_values, kind_of
 
 if TYPE_CHECKING:
     from mlxp_reader import DataFrame
@@ -76,7 +77,7 @@ def _metric_names(runs: "DataFrame") -> list[str]:
 def _metrics(runs: "DataFrame") -> dict[str, dict[str, Any]]:
     found = {}
     for name in _metric_names(runs):
-        asked = {statistic: MetricAccessor(runs[name]).statistic(statistic).iloc[0] for statistic in _STATISTICS}
+        asked = {one: exact_values(MetricAccessor(runs[name]).statistic(one))[0] for one in _STATISTICS}
         if not is_missing(asked["count"]):
             found[name] = asked
     return found
@@ -104,7 +105,7 @@ def _lines(about: dict[str, Any], state: RunState, directory: RunDirectory) -> I
     yield from _table([(name, text) for name, text in [*_facts(about, state.info), ("note", waits_for)] if text])
     yield from _problem(about, state, directory)
     yield from _section("configuration", to_yaml(about["config"]).splitlines() if about["config"] else [])
-    rows = [(name, *_statistics_told(values)) for name, values in about["metrics"].items()]
+    rows = [(name, *map(shown, values.values())) for name, values in about["metrics"].items()]
     yield from _section("metrics", list(_table([("", *_STATISTICS), *rows])) if rows else [])
     yield from _section("artifacts", about["artifacts"])
     yield from _section("could not be read", about["unreadable"])
@@ -149,28 +150,13 @@ def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _statistics_told(values: dict[str, Any]) -> list[str]:
-    # A metric that was logged may have NaN as its last value; one that was not logged has no last value.
-    return [_told(value if values["count"] or name == "count" else _ABSENT) for name, value in values.items()]
-
-
-def _told(value: Any) -> str:
-    """Return a value as text that tells null, nan and a missing value apart."""
-    if value is _ABSENT or value is pd.NA:
-        return "–"
-    if value is None:
-        return "null"
-    return "nan" if is_missing(value) else shown(value)
-
-
 def diff(options: argparse.Namespace) -> int:
     """Show the differences among runs."""
     log_ids = list(dict.fromkeys([options.log_id, *options.others]))
     if len(log_ids) < 2:
         raise MLXPError(f"run {options.log_id} is compared with itself; name two different runs")
     runs = _chosen(opened(options.logs), log_ids)
-    configs = [RunDirectory(options.logs / str(log_id)).config() or None for log_id in log_ids]
-    differing = {name: values for name, values in _compared(runs, configs) if _differ(values)}
+    differing = {name: values for name, values in _compared(runs) if _differ(values)}
     if options.json:
         print(as_json({name: _by_run(log_ids, values) for name, values in differing.items()}))
     elif differing:
@@ -181,35 +167,16 @@ def diff(options: argparse.Namespace) -> int:
     return 0
 
 
-_ABSENT = object()
-"""The value of a run that has no such key, package or metric."""
-
-
-def _compared(runs: "DataFrame", configs: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+def _compared(runs: "DataFrame") -> Iterator[tuple[str, list[Any]]]:
     """Yield each thing that is compared: its name and each run's value."""
     for name in map(str, runs.columns):
         if name.startswith(("config.", *_CODE)) or name == "info.status":
-            both = zip(runs[name].tolist(), configs, strict=True)
-            yield name, [_missing(name, config) if is_missing(value) else value for value, config in both]
+            yield name, exact_values(runs[name])
     packages = [_packages(value) for value in runs.get("info.packages", [])]
     for package in sorted(set().union(*packages)):
-        yield f"package {package}", [versions.get(package, _ABSENT) for versions in packages]
+        yield f"package {package}", [versions.get(package, pd.NA) for versions in packages]
     for name in _metric_names(runs):
-        lasts, counts = (MetricAccessor(runs[name]).statistic(one).tolist() for one in ("last", "count"))
-        yield (
-            f"{name}.last",
-            [last if not is_missing(count) and count else _ABSENT for last, count in zip(lasts, counts, strict=True)],
-        )
-
-
-def _missing(name: str, config: Any) -> Any:
-    """Return what a missing value stands for, since a frame does not tell None from a missing key."""
-    found = {"config": config}
-    for key in name.split("."):
-        if not isinstance(found, dict) or key not in found:
-            return _ABSENT
-        found = found[key]
-    return found
+        yield f"{name}.last", exact_values(MetricAccessor(runs[name]).statistic("last"))
 
 
 def _packages(value: Any) -> dict[str, str]:
@@ -218,19 +185,15 @@ def _packages(value: Any) -> dict[str, str]:
 
 
 def _differ(values: Sequence[Any]) -> bool:
-    first = values[0]
-    return any(value != first and not (_is_nan(value) and _is_nan(first)) for value in values[1:])
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and is_missing(value)
+    first, kind = values[0], kind_of(values[0])
+    return any(kind_of(value) != kind or (kind == THERE and value != first) for value in values[1:])
 
 
 def _texts(values: Sequence[Any]) -> list[str]:
     """Return values as short texts that differ where the values do."""
-    texts = [_told(value) for value in values]
+    texts = list(map(shown, values))
     return texts if len(set(texts)) > 1 else [repr(value) for value in values]
 
 
 def _by_run(log_ids: Sequence[int], values: Sequence[Any]) -> dict[int, Any]:
-    return {log_id: value for log_id, value in zip(log_ids, values, strict=True) if value is not _ABSENT}
+    return dict(zip(log_ids, values, strict=True))

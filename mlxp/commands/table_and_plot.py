@@ -17,6 +17,7 @@ from mlxp.run_directory.layout import run_directories
 from mlxp.run_directory.status import Status
 from mlxp_reader import Reader
 from mlxp_reader.columns.keys import fields_of, short
+from mlxp_reader.columns.missing import IS_ABSENT, TEXTS, THERE, exact_values, kind_of
 from mlxp_reader.query.names import SHORT_NAMES, resolve
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _default_columns(runs: "DataFrame", order: dict[str, str]) -> dict[str, str]
 
 def _print_table(runs: "DataFrame", names: dict[str, str], form: str) -> None:
     if form in {"csv", "json"}:
-        columns = ([plain(value) for value in runs[name].tolist()] for name in names.values())
+        columns = map(exact_values, (runs[name] for name in names.values()))
         _print_values(list(names), list(zip(*columns, strict=True)), form)
         return
     text = runs.to_table(list(names.values()), form, headers=list(names))
@@ -92,8 +93,16 @@ def _print_values(heads: list[str], rows: Sequence[Sequence[Any]], form: str) ->
     if form == "json":
         print(as_json([dict(zip(heads, row, strict=True)) for row in rows]))
         return
-    cells = [[json.dumps(value) if isinstance(value, list | dict) else value for value in row] for row in rows]
+    cells = ([_csv_cell(value) for value in row] for row in rows)
     csv.writer(sys.stdout, lineterminator="\n").writerows([heads, *cells])
+
+
+def _csv_cell(value: Any) -> Any:
+    """Return a value as it stands in CSV: nothing if it is absent, and lists and dicts as JSON."""
+    if (kind := kind_of(value)) != THERE:
+        return "" if kind == IS_ABSENT else TEXTS[kind]
+    value = plain(value)
+    return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 def plot(options: argparse.Namespace) -> int:

@@ -41,15 +41,15 @@ def bold(text: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a value of a run in JSON's terms; missing values, NaN and infinity become null.
+    """Return a value of a run in JSON's terms: what is absent has no key, and NaN and infinity are texts.
 
     Examples
     --------
     >>> plain({"lr": 0.1, "loss": float("nan"), "layers": [64, None]})
-    {'lr': 0.1, 'loss': None, 'layers': [64, None]}
+    {'lr': 0.1, 'loss': 'nan', 'layers': [64, None]}
     """
     if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(one) for key, one in value.items() if not _is_absent(one)}
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     if value is None or isinstance(value, str | bool | int):
@@ -57,8 +57,13 @@ def plain(value: Any) -> Any:
     if hasattr(value, "item"):  # a number of numpy
         return plain(value.item())
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return None if str(value) in {"<NA>", "NaT"} else str(value)
+        return value if math.isfinite(value) else str(value)
+    return None if _is_absent(value) else str(value)
+
+
+def _is_absent(value: Any) -> bool:
+    # Without importing pandas, whose value it is, since most commands need none of it.
+    return not isinstance(value, str) and str(value) in {"<NA>", "NaT"}
 
 
 def as_json(value: Any) -> str:

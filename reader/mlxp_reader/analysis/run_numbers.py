@@ -4,15 +4,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.keys import named_column
+from mlxp_reader.columns.missing import AS_NUMBER, exact_values, kind_of
 from mlxp_reader.columns.runs import Runs
 
 Numbers = npt.NDArray[np.float64]
 
 
 def numbers_of(frame: Runs, name: str) -> Numbers:
-    """Return a number per run: a statistic of a metric, or a column, NaN where there is none.
+    """Return a number per run: a statistic of a metric, or a column; where there is none, a NaN that tells which kind.
 
     Raises
     ------
@@ -21,6 +21,6 @@ def numbers_of(frame: Runs, name: str) -> Numbers:
     """
     series = named_column(frame, name)
     try:
-        return np.array([np.nan if is_missing(value) else value for value in series.tolist()], dtype=np.float64)
+        return np.array([AS_NUMBER.get(kind_of(value), value) for value in exact_values(series)], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidKeyError(f"'{name}' does not hold numbers only") from error

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlxp.errors import InvalidKeyError
+from mlxp_reader.columns.missing import told_of_nothing
 
 Table = npt.NDArray[np.float64]
 
@@ -89,6 +90,8 @@ def spread(table: Table, how: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
             found |= dict(zip(("bootstrap_low", "bootstrap_high"), _computed(name, ordered, counts), strict=True))
         else:
             found[name] = counts if name == "count" else _computed(name, ordered, counts)
+            if name != "count" and not counts.all():
+                found[name][counts == 0] = told_of_nothing(table[:, counts == 0])
     return found
 
 

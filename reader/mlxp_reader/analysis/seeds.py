@@ -18,6 +18,7 @@ from mlxp_reader.analysis.settings import Settings
 from mlxp_reader.columns.curves import curves
 from mlxp_reader.columns.keys import as_names, resolve_columns, setting, short
 from mlxp_reader.columns.metric_array import MetricDtype
+from mlxp_reader.columns.missing import ABSENT, exact_values
 from mlxp_reader.columns.plain_values import known_to_pandas
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import notice, some
@@ -179,7 +180,7 @@ class SeedGroups:
 
     def values(self, keys: Sequence[str]) -> list[tuple[Any, ...]]:
         """Return the values of some of the keys, for each group."""
-        return list(zip(*(self.settings[key].tolist() for key in keys), strict=True)) if keys else [()] * len(self)
+        return list(zip(*(exact_values(self.settings[key]) for key in keys), strict=True)) if keys else [()] * len(self)
 
     def places(self, group: int) -> list[int]:
         """Return the places in the frame of the runs of one group."""
@@ -260,13 +261,13 @@ class SeedGroups:
     def spread_out(self, values: Numbers) -> Numbers:
         """Return one value per run as a table: a column per group, as many rows as the largest group has runs."""
         place = pd.Series(self.number).groupby(self.number).cumcount().to_numpy()
-        table = np.full((self.sizes().max(initial=0), len(self)), np.nan)
+        table = np.full((self.sizes().max(initial=0), len(self)), ABSENT)
         table[place, self.number] = values
         return table
 
     def name(self, group: int) -> str:
         """Return the setting of a group as text."""
-        return setting({key: self.settings[key].iloc[group] for key in self.keys}) or "all runs"
+        return setting({key: exact_values(self.settings[key].iloc[[group]])[0] for key in self.keys}) or "all runs"
 
     def _with_settings(self, columns: dict[str, Any]) -> pd.DataFrame:
         return self._told_settings().assign(**columns)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlxp_reader.columns.cells import CellArray
+from mlxp_reader.columns.missing import NOTHING, THERE, kind_of, kinds_of
 from mlxp_reader.columns.mixed import MixedDtype
 from mlxp_reader.columns.runs import Runs
 
@@ -20,7 +21,7 @@ Codes = npt.NDArray[np.intp]
 _NUMBER, _BOOL, _TEXT, _LIST, _OTHER, _NOTHING = range(6)
 
 
-def rank(value: Any) -> tuple[int, Any]:  # noqa: PLR0911 - a table of kinds
+def rank(value: Any) -> tuple[int, Any]:
     """Return a sort key for values of any kind, which is the same for equal values and different for others.
 
     Examples
@@ -28,14 +29,12 @@ def rank(value: Any) -> tuple[int, Any]:  # noqa: PLR0911 - a table of kinds
     >>> sorted(["b", None, 10, True, 2.0, "a"], key=rank)
     [2.0, 10, True, 'a', 'b', None]
     """
-    if value is None:
-        return _NOTHING, 0
-    if value is pd.NA or value is pd.NaT:
-        return _NOTHING, 2
+    if value is None or value is pd.NA or value is pd.NaT:
+        return _NOTHING, kind_of(value)
     if isinstance(value, bool | np.bool_):
         return _BOOL, bool(value)
     if isinstance(value, int | float | np.number):
-        return (_NOTHING, 1) if value != value else (_NUMBER, value)  # noqa: PLR0124 - NaN
+        return (_NOTHING, kind_of(value)) if value != value else (_NUMBER, value)  # noqa: PLR0124 - NaN
     if isinstance(value, str):
         return _TEXT, value
     if isinstance(value, list | tuple):
@@ -56,9 +55,11 @@ def codes(column: "pd.Series[Any]") -> tuple[Codes, list[Any]]:
         return _codes_of_cells(_cells(column))
     numbers, values = pd.factorize(column, sort=True)
     there = [value.item() if isinstance(value, np.generic) else value for value in values]
-    if (missing := numbers < 0).any():
-        numbers = np.where(missing, len(there), numbers)
-        there.append(column[missing].iloc[0])
+    if (numbers < 0).any():
+        kinds = kinds_of(column)
+        for kind in np.unique(kinds[kinds != THERE]).tolist():
+            numbers = np.where(kinds == kind, len(there), numbers)
+            there.append(NOTHING[kind])
     return numbers.astype(np.intp), there
 
 
@@ -153,6 +154,8 @@ def varies(column: "pd.Series[Any]") -> bool:
     """
     if not isinstance(column.dtype, MixedDtype) and column.dtype != object:
         numbers, _ = pd.factorize(column, use_na_sentinel=True)
+        if len(numbers) and (numbers < 0).all():
+            return len(np.unique(kinds_of(column))) > 1
         return len(numbers) > 0 and bool((numbers != numbers[0]).any())
     values = iter(_cells(column))
     first = next(values, None)

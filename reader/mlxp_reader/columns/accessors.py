@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlxp_reader.columns.metric_array import MetricArray
+from mlxp_reader.columns.missing import ABSENT, NULL, integers
 from mlxp_reader.columns.mixed import MixedArray
 from mlxp_reader.columns.run_statistics import statistic
 from mlxp_reader.query.statistics import STATISTICS, Statistic
@@ -55,7 +56,10 @@ class MetricAccessor:
         InvalidKeyError
             If there is no statistic of that name.
         """
-        found = _plain(statistic(name, self._array.runs()))
+        runs = self._array.runs()
+        found = _plain(statistic(name, runs))
+        if isinstance(found, np.ndarray) and found.dtype == np.float64 and STATISTICS[name].of_nothing is None:
+            found[[_holds_nulls_only(values) for values in runs]] = NULL
         return pd.Series(found, index=self._series.index, name=f"{self._series.name}.{name}")
 
 
@@ -77,21 +81,26 @@ def _plain(found: Any) -> Any:
     if isinstance(found, MixedArray):
         found = _as_numbers(found)
     if isinstance(found, pd.arrays.FloatingArray):
-        return found.to_numpy(dtype=np.float64, na_value=np.nan)
+        return found.to_numpy(dtype=np.float64, na_value=ABSENT)
     if isinstance(found, pd.arrays.IntegerArray) and not found.isna().any():
         return found.to_numpy(dtype=np.int64)
     return found
 
 
 def _as_numbers(found: MixedArray) -> Any:
-    """Return values of several kinds as an array of numbers if each is a number or None, which means no value."""
+    """Return values of several kinds as an array of numbers if each is a number or missing."""
     missing = found.isna()
     kinds = set(map(type, found.cells[~missing]))
     if not kinds <= {bool, int, float}:
         return found
-    is_whole = bool(kinds) and float not in kinds
+    null = np.array([cell is None for cell in found.cells], dtype=np.bool_)
     try:
-        values: npt.NDArray[Any] = np.where(missing, 0, found.cells).astype(np.int64 if is_whole else np.float64)
+        if kinds and float not in kinds:
+            return integers(np.where(missing, 0, found.cells).astype(np.int64), missing, null)
+        return np.where(null, NULL, found.cells).astype(np.float64)
     except OverflowError:  # an integer too large for any array of numbers
         return found
-    return (pd.arrays.IntegerArray if is_whole else pd.arrays.FloatingArray)(values, missing)
+
+
+def _holds_nulls_only(values: Any) -> bool:
+    return isinstance(values, list) and len(values) > 0 and all(value is None for value in values)

@@ -9,8 +9,8 @@ import pandas as pd
 from mlxp.run_directory.printable import printable
 from mlxp_reader.columns.accessors import MetricAccessor
 from mlxp_reader.columns.artifacts import ArtifactDtype
-from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.metric_array import MetricDtype
+from mlxp_reader.columns.missing import TEXTS, THERE, kind_of
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.query.names import Kind, Wants, resolve
 
@@ -84,10 +84,10 @@ def shown(value: Any) -> str:
     Examples
     --------
     >>> shown(0.1), shown(np.float64(1e-05)), shown(2.0), shown("adam"), shown(None), shown([64, 64]), shown(True)
-    ('0.1', '1e-05', '2', 'adam', 'None', '[64, 64]', 'True')
+    ('0.1', '1e-05', '2', 'adam', 'null', '[64, 64]', 'True')
     """
-    if is_missing(value):
-        return "None"
+    if (kind := kind_of(value)) != THERE:
+        return TEXTS[kind]
     if isinstance(value, float | np.floating):
         return f"{value:.6g}"
     return printable(str(value.item() if isinstance(value, np.generic) else value))

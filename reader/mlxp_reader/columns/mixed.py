@@ -20,6 +20,7 @@ from yaml.representer import Representer, SafeRepresenter
 
 from mlxp_reader.columns.arrow_storage import chunks_of, register
 from mlxp_reader.columns.cells import CellArray, CellDtype, Objects, is_missing, objects
+from mlxp_reader.columns.missing import ABSENT
 from mlxp_reader.columns.plain_values import numbers_or_objects, plain
 from mlxp_reader.records.encoding import from_text, to_text
 
@@ -106,7 +107,7 @@ class MixedArray(ExtensionScalarOpsMixin, CellArray):  # type: ignore[misc]  # a
             return frozenset(value)
         if isinstance(value, np.generic):
             return value.item()
-        return np.nan if value is pd.NA or value is pd.NaT else value
+        return ABSENT if value is pd.NA or value is pd.NaT else value
 
     @classmethod
     def _fits(cls, values: list[Any]) -> bool:  # noqa: ARG003 - anything does

@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
 from mlxp_reader.columns.artifacts import ArtifactArray, ArtifactColumn, Recorded
-from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.lazy_cells import Rows
 from mlxp_reader.columns.metric_array import MetricArray
 from mlxp_reader.columns.metric_values import MetricColumn
+from mlxp_reader.columns.missing import ABSENT, IS_ABSENT, NULL, kind_of
+from mlxp_reader.columns.missing import integers as marked_integers
+from mlxp_reader.columns.missing import texts as marked_texts
 from mlxp_reader.columns.mixed import MixedArray, MixedDtype
 from mlxp_reader.columns.run_statistics import statistic
 from mlxp_reader.frames.frame import DataFrame
@@ -118,7 +119,10 @@ class FrameBuilder:
             return self._artifact_array(name)
         field = self._table.schema.field(name)
         column = self._table[name]
-        return _tightest(*encoding.distinct(column)) if encoding.holds_text(field) else _typed(column)
+        if encoding.holds_text(field):
+            return _tightest(*encoding.distinct(column))
+        missing = np.asarray(column.is_null())
+        return _typed(column, missing, missing & (encoding.null_value(field) is None))
 
     def _metric_array(self, name: str) -> MetricArray:
         rows = np.full(len(self._table), -1, dtype=np.intp)
@@ -202,16 +206,15 @@ def _with_rows(shared: index.Shared) -> Iterator[tuple[Any, Rows]]:
             yield content, rows
 
 
-def _typed(column: pa.ChunkedArray) -> Any:
-    """Return values of one kind as a pandas array; a null is a missing value."""
+def _typed(column: pa.ChunkedArray, missing: Mask, null: Mask) -> Any:
+    """Return values of one kind as a pandas array, which knows which of the `missing` ones are `null`."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return column.to_pandas().array
-    if pa.types.is_floating(column.type) or not column.null_count:
+        return marked_texts(column.to_pandas(), missing, null)
+    if not missing.any():
         return column.to_numpy()
-    missing = np.asarray(column.is_null())
-    if pa.types.is_boolean(column.type):
-        return pd.arrays.BooleanArray(column.fill_null(False).to_numpy().astype(np.bool_), missing)
-    return pd.arrays.IntegerArray(column.fill_null(0).to_numpy(), missing)
+    if pa.types.is_floating(column.type):
+        return np.where(null, NULL, np.where(missing, ABSENT, column.to_numpy()))
+    return marked_integers(column.fill_null(False if pa.types.is_boolean(column.type) else 0).to_numpy(), missing, null)
 
 
 def _tightest(values: list[Any], codes: Rows) -> Any:
@@ -222,18 +225,20 @@ def _tightest(values: list[Any], codes: Rows) -> Any:
     kinds = {type(value) for value in values if value is not None}
     if float in kinds and kinds <= {int, float} and all(_is_exact(value) for value in values):
         # The last one is for the runs without a value, whose code is -1.
-        return np.array([np.nan if value is None else value for value in [*values, None]], dtype=np.float64)[codes]
+        return np.array([*(NULL if value is None else value for value in values), ABSENT], dtype=np.float64)[codes]
     if len(kinds) == 1 and kinds <= {bool, int, float, str}:  # and both None and missing
         try:
-            return _typed(pa.chunked_array([pa.array([None if at < 0 else values[at] for at in codes.tolist()])]))
+            column = pa.chunked_array([pa.array([None if at < 0 else values[at] for at in codes.tolist()])])
+            missing = np.asarray(column.is_null())
+            return _typed(column, missing, missing & (codes >= 0))
         except (OverflowError, pa.ArrowInvalid, UnicodeEncodeError):
             pass  # a number or a text that no array but one of objects holds
-    return MixedArray(MixedArray.of([*values, np.nan]).cells[codes])
+    return MixedArray(MixedArray.of([*values, ABSENT]).cells[codes])
 
 
 def _numbered(column: MixedArray) -> tuple[list[Any], Rows]:
     """Return the values of a column, and the number of each; -1 stands for none."""
-    is_none = np.array([cell is not None and is_missing(cell) for cell in column.cells], dtype=np.bool_)
+    is_none = np.array([kind_of(cell) == IS_ABSENT for cell in column.cells], dtype=np.bool_)
     values = [None if none else cell for cell, none in zip(column.cells, is_none.tolist(), strict=True)]
     return values, np.where(is_none, -1, np.arange(len(column)))
 

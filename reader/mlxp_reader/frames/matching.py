@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.keys import fields_of
 from mlxp_reader.columns.metric_array import MetricArray
+from mlxp_reader.columns.missing import IS_NAN, exact_values, kinds_of
 from mlxp_reader.columns.mixed import MixedDtype
 from mlxp_reader.columns.run_statistics import statistic
 from mlxp_reader.notices import notice
@@ -41,10 +43,8 @@ def matching(frame: pd.DataFrame, text: str) -> npt.NDArray[np.bool_]:
 
 
 def _values(column: "pd.Series[Any]") -> list[Any]:
-    # Where one run lacks a number, its column has NaN there.
-    return [
-        MISSING if value is not None and is_na else value for value, is_na in zip(column, column.isna(), strict=True)
-    ]
+    # A NaN may also be how pandas filled a gap, where it put frames together.
+    return [MISSING if value is not None and is_missing(value) else value for value in exact_values(column)]
 
 
 def _tell_of_null(frame: pd.DataFrame, expression: Expression) -> None:
@@ -53,7 +53,8 @@ def _tell_of_null(frame: pd.DataFrame, expression: Expression) -> None:
         if leaf.name not in frame.columns or not leaf.minds_null():
             continue
         column = frame[leaf.name]
-        count = 0 if column.dtype == object or isinstance(column.dtype, MixedDtype) else int(column.isna().sum())
+        is_exact = column.dtype == object or isinstance(column.dtype, MixedDtype)
+        count = 0 if is_exact else int((kinds_of(column) == IS_NAN).sum())
         if count:
             some = f"{count} runs have a null in {leaf.name} or lack it"
             one = f"one run has a null in {leaf.name} or lacks it"

@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from mlxp.run_directory.printable import printable
-from mlxp_reader.columns.cells import CellArray
+from mlxp_reader.columns.cells import CellArray, is_missing
 from mlxp_reader.columns.keys import named_column, shown
+from mlxp_reader.columns.missing import IS_NULL, exact_values, kind_of
 from mlxp_reader.columns.plain_values import plain
 
 
@@ -30,10 +31,11 @@ class Run(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name in self._frame.columns:
-            value = self._frame[name].iloc[self._row]
+            column = self._frame[name].iloc[[self._row]]
         else:
-            value = named_column(self._frame.iloc[[self._row]], name, wants="anything").iloc[0]
-        return None if value is pd.NA else plain(value)
+            column = named_column(self._frame.iloc[[self._row]], name, wants="anything")
+        value = column.iloc[0]
+        return None if value is pd.NA or kind_of(value) == IS_NULL else plain(value)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._frame.columns)
@@ -45,11 +47,14 @@ class Run(Mapping[str, Any]):
         return printable(repr(self._frame.iloc[self._row]))
 
     def _repr_html_(self) -> str:
-        texts = [_text(self._frame[name].array, self._row) for name in self]
+        texts = [_text(self._frame[name].iloc[[self._row]]) for name in self]
         html: str = pd.DataFrame({"": texts}, index=pd.Index(list(self)))._repr_html_()  # type: ignore[operator]  # as below
         return html
 
 
-def _text(column: Any, row: int) -> str:
-    """Return a value as a frame shows it: nothing is loaded."""
-    return str(column._formatter()(column[row])) if isinstance(column, CellArray) else shown(column[row])  # type: ignore[attr-defined]  # noqa: SLF001 - as pandas does
+def _text(column: "pd.Series[Any]") -> str:
+    """Return the only value of a column as a frame shows it: nothing is loaded."""
+    (value,), array = exact_values(column), column.array
+    if is_missing(value) or not isinstance(array, CellArray):
+        return shown(value)
+    return str(array._formatter()(value))  # type: ignore[attr-defined]  # noqa: SLF001 - as pandas does

@@ -155,9 +155,6 @@ def text_of(value: Any) -> str:
     --------
     >>> import pandas as pd
     >>> text_of(None), text_of(float("nan")), text_of(pd.NA), text_of(1e-05)
-    ('None', 'nan', '–', '1e-05')
+    ('null', 'nan', '–', '1e-05')
     """
-    kind, which = rank(value)
-    if kind == rank(None)[0] and which:
-        return "nan" if which == 1 else "–"
     return shown(value)

@@ -18,6 +18,7 @@ from mlxp_reader.columns.curves import SOURCE
 from mlxp_reader.columns.keys import cut, short, shown
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.metric_values import MetricValues, load_cells
+from mlxp_reader.columns.missing import exact_values
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.presentation.categories import distinct_texts
 
@@ -58,7 +59,7 @@ def constants(frame: Runs) -> dict[str, Any]:
     """Return the keys of the configuration that have the same value in all runs; see `DataFrame.constants`."""
     if not len(frame):
         return {}
-    return {key: _plain(frame[key].iloc[0]) for key in _constant(frame, frame.diff())}
+    return {key: _plain(exact_values(frame[key].iloc[:1])[0]) for key in _constant(frame, frame.diff())}
 
 
 def _constant(frame: Runs, varying: Sequence[str]) -> list[str]:
@@ -147,7 +148,7 @@ def _described(frame: Runs, rows: Sequence[int], varying: Sequence[str]) -> list
     names = {name: name for name in frame.columns if name == SOURCE} | {LOG_ID: "log_id", STATUS: "status"}
     # A key with the same name as one of these has its full name.
     names |= {key: key if short(key) in names.values() else short(key) for key in varying}
-    return [_Column(head, _texts([frame[name].iloc[row] for row in rows])) for name, head in names.items()]
+    return [_Column(head, _texts(exact_values(frame[name].iloc[list(rows)]))) for name, head in names.items()]
 
 
 def _texts(values: Sequence[Any]) -> list[str]:
@@ -170,12 +171,14 @@ def _ended(frame: Runs, rows: Sequence[int], metrics: Sequence[str]) -> list[_Co
         if len(frame) <= MOST_RUNS:
             load_cells(cells)
         curves = [cell.loaded if isinstance(cell, MetricValues) and cell.is_loaded else None for cell in cells]
-        texts = ["" if curve is None or not len(curve) else _number(curve[-1]) for curve in curves]
-        columns.append(_Column(name, texts, curves))
+        columns.append(_Column(name, [_last(*both) for both in zip(cells, curves, strict=True)], curves))
     return columns
 
 
-def _number(value: Any) -> str:
+def _last(cell: Any, curve: Any) -> str:
+    if curve is None and isinstance(cell, MetricValues):  # which is not loaded to be shown
+        return ""
+    value = pd.NA if curve is None or not len(curve) else curve[-1]
     return f"{value:.4g}" if isinstance(value, float | np.floating) else cut(shown(value))
 
 

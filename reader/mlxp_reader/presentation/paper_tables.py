@@ -20,6 +20,7 @@ from mlxp_reader.analysis.run_numbers import numbers_of
 from mlxp_reader.analysis.seed_statistics import SPREADS, spread
 from mlxp_reader.analysis.seeds import SeedGroups, seed_groups
 from mlxp_reader.columns.keys import as_names, resolve_columns, short
+from mlxp_reader.columns.missing import ABSENT, IS_ABSENT, TEXTS, kind_of
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.presentation import table_formats
 from mlxp_reader.presentation.categories import Categories, Value, Words, categories, words
@@ -200,7 +201,7 @@ def _numbers(frame: Runs, groups: SeedGroups, layout: _Layout, how: list[str]) -
     numbers: dict[str, Numbers] = {}
     for place, name in enumerate(layout.measures):
         for statistic, of_groups in spread(groups.spread_out(numbers_of(frame, name)), how).items():
-            table = numbers.setdefault(statistic, np.full(shape, 0.0 if statistic == "count" else np.nan))
+            table = numbers.setdefault(statistic, np.full(shape, 0.0 if statistic == "count" else ABSENT))
             table[layout.row, layout.column, place] = of_groups
     return {statistic: table.reshape(shape[0], shape[1] * shape[2]) for statistic, table in numbers.items()}
 
@@ -265,7 +266,8 @@ def _fields(form: str | None) -> list[str]:
 def _formatted(form: str, numbers: Mapping[str, float]) -> str:
     """Return a cell's text; for a single run, which has no spread, only what comes before it."""
     if not numbers["count"]:
-        return ""
+        kind = kind_of(numbers["mean"])
+        return "" if kind == IS_ABSENT else TEXTS[kind]
     text = ""
     for before, field, spec, _ in string.Formatter().parse(form):
         if field is not None and math.isnan(numbers[field]):

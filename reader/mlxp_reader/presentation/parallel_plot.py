@@ -10,6 +10,7 @@ from mlxp_reader.analysis.seed_statistics import spread
 from mlxp_reader.analysis.seeds import seed_groups
 from mlxp_reader.analysis.settings import rank
 from mlxp_reader.columns.keys import resolve_columns
+from mlxp_reader.columns.missing import exact_values
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.presentation.categories import distinct_texts, words
 from mlxp_reader.presentation.figures import Width, inches, letters_for, wide_axes
@@ -72,7 +73,7 @@ def plot_parallel(  # noqa: PLR0913 - each is one choice of how a picture looks
     groups = seed_groups(frame, over, exclude, by=resolve_columns(frame, keys) if keys else None)
     means = spread(groups.spread_out(numbers_of(frame, value)), ["mean"])["mean"]
     there = ~np.isnan(means)
-    columns = {key: groups.settings[key][there].tolist() for key in groups.keys}
+    columns = {key: exact_values(groups.settings[key][there]) for key in groups.keys}
     scales = [(scale(key, values, called), values) for key, values in columns.items()]
     scales.append((scale(value, means[there].tolist(), called), means[there].tolist()))
     names = [*map(called.key, groups.keys), called.name(value, value)]

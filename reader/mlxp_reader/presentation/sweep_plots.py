@@ -10,6 +10,7 @@ from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.run_numbers import Numbers, numbers_of
 from mlxp_reader.analysis.seeds import SeedGroups, seed_groups
 from mlxp_reader.columns.keys import resolve_columns
+from mlxp_reader.columns.missing import exact_values
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.presentation.categories import Categories, categories, words
 from mlxp_reader.presentation.figures import Width, inches, legend, letters_for, panels
@@ -121,7 +122,7 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
         if is_map:
             return draw_heat_map(_axis(ax, width, 0), groups, table, called, value)
         found = categories(hues, groups.values(hues), called)
-        places = scale(along[0], groups.settings[along[0]].tolist(), called, logx, row=kind == "box")
+        places = scale(along[0], exact_values(groups.settings[along[0]]), called, logx, row=kind == "box")
         shades = colours([one[0] if len(one) == 1 else one for one in found.combinations], palette)
         axis = _axis(ax, width, len(found) + 1)
         _draw(axis, Sweep(groups, table, places, found, shades, kind, band), width, is_ours=ax is None)

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import numpy as np
-
 from mlxp.errors import InvalidKeyError
 from mlxp.run_directory.printable import printable
 from mlxp_reader.columns.cells import is_missing
-from mlxp_reader.columns.keys import named_column
+from mlxp_reader.columns.keys import named_column, shown
+from mlxp_reader.columns.missing import IS_ABSENT, IS_NULL, TEXTS, exact_values, kind_of
 from mlxp_reader.columns.runs import Runs
 
 _STATUS = "info.status"
@@ -25,12 +24,14 @@ def to_table(frame: Runs, columns: list[str] | None, tablefmt: str, **options: A
 
     check_format(tablefmt)
     names = _default_columns(frame) if columns is None else list(columns)
-    cells = [_column(frame, name, tablefmt) for name in names]
+    filled = [_column(frame, name, tablefmt) for name in names]
+    cells = [column for column, _ in filled]
     # tabulate takes texts that look like numbers for numbers: '007' would become 7.
     texts = [at for at, column in enumerate(cells) if any(isinstance(value, str) for value in column)]
     rows = list(zip(*cells, strict=True))
     options["headers"] = [printable(str(head)) for head in options.get("headers", names)]
     digits = [_digits(frame, name, column) for name, column in zip(names, cells, strict=True)]
+    options = {"missingval": [nothing for _, nothing in filled], **options}
     return tabulate(rows, **{"tablefmt": tablefmt, "disable_numparse": texts, "floatfmt": digits, **options})
 
 
@@ -52,11 +53,17 @@ def _default_columns(frame: Runs) -> list[str]:
     return [*frame.diff(), *([_STATUS] if _STATUS in frame.columns else [])] or list(frame.columns)
 
 
-def _column(frame: Runs, name: str, tablefmt: str) -> list[Any]:
-    column = named_column(frame, name, wants="anything")
-    # NaN among floats may have been logged or not; elsewhere it stands for a missing value.
-    is_float = isinstance(column.dtype, np.dtype) and column.dtype.kind == "f"
-    return [None if is_missing(value) and not is_float else _cell(value, tablefmt) for value in column.tolist()]
+def _column(frame: Runs, name: str, tablefmt: str) -> tuple[list[Any], str]:
+    """Return the cells of a column, None for what is missing, and the text that stands for None."""
+    values = exact_values(named_column(frame, name, wants="anything"))
+    nothing = {IS_ABSENT: "" if tablefmt in _FOR_PROGRAMS else TEXTS[IS_ABSENT], IS_NULL: TEXTS[IS_NULL]}
+    kinds = list(map(kind_of, values))
+    cells = [_cell(value, tablefmt) for value in values]
+    here = sorted(nothing.keys() & kinds)
+    if len(here) > 1:  # tabulate has one text for all that is missing in a column
+        return [nothing.get(kind, shown(cell)) for cell, kind in zip(cells, kinds, strict=True)], ""
+    there = [None if kind in here else cell for cell, kind in zip(cells, kinds, strict=True)]
+    return there, nothing[here[0]] if here else ""
 
 
 def _digits(frame: Runs, name: str, column: list[Any]) -> str:

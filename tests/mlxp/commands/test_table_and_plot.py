@@ -138,10 +138,10 @@ def test_table_in_json_is_a_list_of_objects(answer, option):
     assert table[0] == {"log_id": 1, "model.layers": [64, 64], "fail": False, "val.loss.max": 1.01}
 
 
-def test_table_of_mlxp_1_has_null_where_a_run_has_nothing(answer, old):
+def test_table_of_mlxp_1_has_no_key_where_a_run_has_nothing(answer, old):
     columns = "log_id,extra.depth,data.path,train.grad.last"
     table = json.loads(answer("table", "--logs", old, "-c", columns, "--json"))
-    assert table[9] == {"log_id": 10, "extra.depth": 3, "data.path": None, "train.grad.last": None}
+    assert table[9] == {"log_id": 10, "extra.depth": 3, "train.grad.last": "inf"}
 
 
 @pytest.mark.parametrize(
@@ -291,6 +291,14 @@ def test_plot_draws_what_plot_metric_does(program, training):
     picture = (training.directory / "a.svg").read_text(encoding="utf-8")
     assert ">time</text>" in picture
     assert ">0.5 (n=2→1)</text>" in picture
+
+
+def test_plot_gives_each_combination_of_several_keys_a_colour(answer, training):
+    answer("plot", "val.loss", "--hue", "optimizer.lr, seed", "--row", "fail,model.layers", "-o", "two.svg")
+    picture = (training.directory / "two.svg").read_text(encoding="utf-8")
+    assert ">optimizer.lr, seed</text>" in picture
+    assert ">0.5, 1</text>" in picture
+    assert ">fail=False, model.layers=[64, 64]</text>" in picture
 
 
 def test_plot_says_what_it_has_noticed_in_one_line(program):

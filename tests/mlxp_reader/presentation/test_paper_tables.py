@@ -254,7 +254,7 @@ def test_values_are_rows_by_what_they_are_and_not_by_their_texts():
     table = scored(pd.array([1000000.0, 1000001.0, None, "1000000.0"], dtype="mixed"))
     assert table.data["mean"].tolist() == [0.0, 1.0, 3.0, 2.0]
     rows = [line.split()[0] for line in table.to_table().splitlines()[2:]]
-    assert rows == ["1000000.0", "1000001.0", "'1000000.0'", "None"]
+    assert rows == ["1000000.0", "1000001.0", "'1000000.0'", "null"]
 
 
 def test_rows_stand_in_the_order_that_is_wanted():
@@ -311,3 +311,17 @@ def test_latex_compiles_and_shows_what_is_in_the_runs(tmp_path, values):
         )
         assert "a_b & 50% $x$ #1 {c}" in text.stdout
         assert "[t] <x> | y" in text.stdout
+
+
+def test_a_cell_of_seeds_says_nan_where_all_have_logged_nan(log_runs):
+    losses = {"a": [1.0, 3.0], "b": [float("nan")] * 2, "c": [None, None], "d": [float("nan"), None]}
+    runs = log_runs(
+        *(
+            ({"m": m, "seed": seed}, {"train": [{"loss": loss}]})
+            for m, pair in losses.items()
+            for seed, loss in enumerate(pair)
+        ),
+        *(({"m": "e", "seed": seed}, {}) for seed in (0, 1)),
+    )
+    lines = runs.table("m", value="train.loss.last", over="seed").to_table().splitlines()
+    assert [line.split(maxsplit=1)[1] for line in lines[2:]] == ["2 ± 1", "nan", "null", "nan", "–"]

@@ -370,11 +370,11 @@ def test_none_nan_and_what_is_missing_are_colours_and_dashes_of_their_own():
     values = pd.array([0.1, None, NAN, 0.5], dtype="mixed")
     runs = runs_of([[1.0, 2.0]] * 4).assign(**{"config.dropout": values})
     axes = runs.plot_metric("val.loss", hue="dropout", style="dropout")
-    assert labels(axes) == ["0.1", "0.5", "None", "nan"]
+    assert labels(axes) == ["0.1", "0.5", "null", "nan"]
     assert len({handle.get_linestyle() for handle in axes.get_legend().legend_handles}) == 4
     assert len({line.get_color() for line in axes.get_lines()}) == 4
     assert [axis.get_title() for axis in runs.plot_metric("val.loss", col="dropout")][2:] == [
-        "dropout=None",
+        "dropout=null",
         "dropout=nan",
     ]
 

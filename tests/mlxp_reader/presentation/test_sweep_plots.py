@@ -159,8 +159,8 @@ def test_none_and_nan_have_a_place_beside_the_numbers_and_no_line_goes_there():
     joined, others = axes.get_lines()
     assert (joined.get_xdata().tolist(), joined.get_ydata().tolist()) == ([0.1, 0.5], [0.5, 4.5])
     assert (others.get_linestyle(), others.get_ydata().tolist()) == ("None", [2.5, 6.5])
-    assert list(ticks(axes)) == ["0.1", "0.5", "None", "nan"]
-    assert others.get_xdata().tolist() == [ticks(axes)["None"], ticks(axes)["nan"]]
+    assert list(ticks(axes)) == ["0.1", "0.5", "null", "nan"]
+    assert others.get_xdata().tolist() == [ticks(axes)["null"], ticks(axes)["nan"]]
 
 
 def test_zero_stands_beside_a_logarithmic_axis():
@@ -201,7 +201,7 @@ def test_a_strip_has_a_dot_for_each_run(values):
 
 def test_boxes_stand_in_a_row_and_have_the_median_in_them():
     axes = dropouts(0.001, 0.1, None).plot_sweep("dropout", "score", over="seed", kind="box")
-    assert ticks(axes) == {"0.001": 0, "0.1": 1, "None": 2}
+    assert ticks(axes) == {"0.001": 0, "0.1": 1, "null": 2}
     assert len(axes.patches) == 3
     medians = [line.get_ydata().tolist() for line in axes.get_lines() if len(set(line.get_ydata())) == 1]
     assert [0.5, 0.5] in medians
@@ -218,12 +218,12 @@ def test_none_is_a_row_of_a_heat_map_and_a_place_in_parallel_coordinates():
     runs = dropouts(0.1, None, 0.5).assign(**{"config.model": list("ababab"), "config.seed": 1})
     assert [
         text.get_text() for text in runs.plot_sweep(["dropout", "model"], "score", over="seed").get_yticklabels()
-    ] == ["0.1", "0.5", "None"]
+    ] == ["0.1", "0.5", "null"]
     axes = runs.plot_parallel("score", over="seed")
     lines = [line.get_ydata() for line in axes.get_lines() if len(line.get_xdata()) == 3]
     assert len(lines) == 6
     assert np.isfinite(lines).all()
-    assert {text.get_text() for text in axes.texts} >= {"0.1", "0.5", "None", "a", "b"}
+    assert {text.get_text() for text in axes.texts} >= {"0.1", "0.5", "null", "a", "b"}
 
 
 def test_numbers_that_agree_in_six_digits_are_two_places_with_two_names():
