@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,8 @@ from mlxp.reproduction.copies import copy_of
 from mlxp.reproduction.names import HIDDEN
 from mlxp.run_directory.layout import STORE_DIR, RunDirectory
 from mlxp.running.code_state import CodeState
-from mlxp.running.environment import environment, packages_of
+from mlxp.running.environment import environment, modules_of, packages_of
+from mlxp.running.installed import same_name
 from mlxp.running.provenance import COPY_OF, RERUN_OF
 from mlxp.running.secrets import MASK
 from mlxp.running.submitted_run import VARIABLE as RUN_DIRECTORY
@@ -155,7 +156,7 @@ def _editable_roots() -> Iterable[str]:
             yield from (str(Path(path).parent) for name, path in mapping.items() if Path(path).name == name)
 
 
-_SWITCHES: Final = ("cpu", "gpus", "gpu_driver", "switches")
+_HARDWARE: Final = ("cpu", "cpus", "gpus", "gpu_driver", "variables")
 
 
 def _differences(info: dict[str, Any], store: Path) -> tuple[list[str], list[str]]:
@@ -168,28 +169,43 @@ def _differences(info: dict[str, Any], store: Path) -> tuple[list[str], list[str
     is_same = str(info.get("python")).startswith(f"{python}.")
     differences = [] if is_same else [f"Python was {info.get('python')} and is {python}"]
     then, current = (_versions(packages_of(store, str(one.get("packages")))) for one in (recorded, now))
-    differences += [
-        f"{name} was {then[name]} and is {current.get(name) or 'not installed'}"
-        for name in sorted(_imported(info) & then.keys())
-        if then[name] != current.get(name)
+    imported = _imported(info, modules_of(store, str(recorded.get("packages"))))
+    changed = {
+        name: f"{name} was {version} and is {current.get(name) or 'not installed'}"
+        for name, version in then.items()
+        if version != current.get(name)
+    }
+    differences += [sentence for name, sentence in changed.items() if name in imported]
+    others = shortened([name for name in changed if name not in imported])
+    remarks = [f"{', '.join(others)}, which it did not import, differ in their version"] if others else []
+    return differences, remarks + differing(recorded, now, _HARDWARE)
+
+
+def shortened(words: list[str], most: int = 5) -> list[str]:
+    """Return the first of some words, and how many are left out.
+
+    Examples
+    --------
+    >>> shortened(["a", "b", "c"], most=2)
+    ['a', 'b', 'and 1 more']
+    """
+    return words if len(words) <= most else [*words[:most], f"and {len(words) - most} more"]
+
+
+def differing(then: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return what differs between the environments of two runs, as sentences; what neither recorded does not."""
+    return [
+        f"{name} was {then[name]} and is {now.get(name)}"
+        for name in names
+        if then.get(name) and then[name] != now.get(name)
     ]
-    remarks = [
-        f"{name} was {recorded.get(name)} and is {now[name]}"
-        for name in _SWITCHES
-        if recorded.get(name) and recorded[name] != now[name]
-    ]
-    return differences, remarks
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:
-    return {name.lower(): version for name, _, version in (line.partition("==") for line in packages)}
+    return {same_name(name): version for name, _, version in (line.partition("==") for line in packages)}
 
 
-def _imported(info: dict[str, Any]) -> set[str]:
-    """Return the packages that the run imported, by the names under which they are installed."""
-    import importlib.metadata
-
-    modules = {str(line).partition("==")[0] for line in info.get("packages") or []}
-    distributions = importlib.metadata.packages_distributions()
-    names = {name for module in modules for name in distributions.get(module, [module])}
-    return {name.lower() for name in names}
+def _imported(info: dict[str, Any], modules: Mapping[str, str]) -> set[str]:
+    """Return the packages that the run imported, by the names under which they were installed."""
+    names = {str(line).partition("==")[0] for line in info.get("packages") or []}
+    return {same_name(modules.get(name, name)) for name in names}

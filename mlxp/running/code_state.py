@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mlxp.running.private_git import Git, GitError, text, write
+from mlxp.running.private_git import ANY, Git, GitError, text, write
 from mlxp.running.secrets import has_shape_of_secret
+from mlxp.running.state_store import keep
 
 LARGEST_FILE: Final = 5_000_000
 """Untracked files larger than this many bytes count as data: they are named, not stored."""
@@ -36,7 +37,6 @@ _MOST_FILES: Final = 2_000
 """The largest number of files beside a program that is in no git repository."""
 
 _NEVER: Final = ("__pycache__/", "*.py[co]", ".ipynb_checkpoints/", ".mypy_cache/", ".pytest_cache/", ".ruff_cache/")
-_COMPARED: Final = 20  # earlier states, of which a new one is stored as a difference
 _SUBMODULE: Final = "160000"
 
 
@@ -55,8 +55,10 @@ class CodeState:
     dirty
         Whether tracked files differ from the commit.
     left_out
-        What is not part of the tree: files that git does not track and that are too large, hold a secret or cannot be
-        read.
+        What is not part of the tree: files that git does not track and that are too large or hold a secret; and files
+        that cannot be read.
+    head_tree
+        The tree of the commit; None if there is none.
     """
 
     top: Path
@@ -66,6 +68,7 @@ class CodeState:
     remote: str | None = None
     dirty: bool = False
     left_out: tuple[str, ...] = ()
+    head_tree: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +80,48 @@ class _Repository:
     common: Path
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """What the index says about a file: a tag (how closely git looks at it), its mode and its content."""
+class _Files:
+    """The files of a work tree, as git lists them.
 
-    tag: str
-    mode: str
-    blob: str
+    The lines of files that git tracks stay texts: there may be 50,000 of them, of which few are looked at.
+
+    Parameters
+    ----------
+    answer
+        What git prints; see `_files`.
+
+    Attributes
+    ----------
+    known
+        One line per file that git tracks: a tag (how closely git looks at it), the mode, the content, and the name.
+    edited
+        The names of files that git tracks and that were edited or removed.
+    others
+        All other files that are not ignored; the names of repositories end with a slash.
+    """
+
+    def __init__(self, answer: str) -> None:
+        lines = answer.split("\0")
+        self.known = [line for line in lines if line and line[0] not in "?CcRr"]
+        self.edited = {_name(line) for line in lines if line[:2] in ("C ", "c ", "R ", "r ")}
+        self.edited.update(_name(line) for line in self.known if line[0] == "M")  # not merged
+        self.others = [line[2:] for line in lines if line[:2] == "? "]
+
+    def tagged(self, tags: str) -> list[str]:
+        """Return the names of the tracked files that have one of these tags."""
+        return [_name(line) for line in self.known if line[0] in tags]
+
+    def submodules(self) -> list[str]:
+        """Return the names of the submodules."""
+        return [_name(line) for line in self.known if line.startswith(_SUBMODULE, 2)]
+
+    def blobs(self) -> dict[str, str]:
+        """Return what the index holds for each tracked file."""
+        return {_name(line): line.split(" ", 3)[2] for line in self.known}
+
+
+def _name(line: str) -> str:
+    return line.partition("\t")[2]
 
 
 def capture(directory: Path, store: Path, excluded: Sequence[Path] = ()) -> CodeState:
@@ -127,7 +165,7 @@ def _snapshot(top: Path, repository: _Repository | None, store: Path, excluded: 
     with tempfile.TemporaryDirectory(prefix="mlxp-code-") as private:
         git, settings = _git_on(top, repository, store, excluded, Path(private))
         state = _state(git, repository, settings, excluded)
-        _keep(git, state)
+        keep(git, state.tree, state.commit, state.head_tree)
         return state
 
 
@@ -137,13 +175,10 @@ def _git_on(
     """Return git with a private directory that has the index and the settings of the user's repository."""
     patterns = _patterns(top, [*excluded, store])
     git = Git(top, private, store)
-    git.prepare({})
+    settings = git.prepare_like(repository.common / "config" if repository else None)
     if repository is None:
         write(private / "info" / "exclude", patterns)
-        return git, {}
-    listed = git("config", "-z", "--list", "--file", str(repository.common / "config"), may_fail=True)
-    settings = dict(entry.partition("\n")[::2] for entry in listed.split("\0") if entry)
-    git.prepare(settings)
+        return git, settings
     git.alternates.append(repository.common / "objects")
     write(private / "info" / "exclude", text(repository.common / "info" / "exclude") + "\n" + patterns)
     write(private / "info" / "attributes", text(repository.common / "info" / "attributes"))
@@ -183,7 +218,7 @@ def not_stored(top: Path, store: Path, excluded: Sequence[Path] = ()) -> list[st
     with tempfile.TemporaryDirectory(prefix="mlxp-code-") as private:
         git, _ = _git_on(top, repository, store, [], Path(private))
         listed = git("ls-files", "-z", "-o", "-i", "--exclude-standard", "--directory").split("\0")
-        _, others = _files(git)
+        others = _files(git).others
     caches = {pattern.rstrip("/") for pattern in _NEVER}
     unused = {path.relative_to(top).as_posix() for path in [*excluded, store] if path.is_relative_to(top)}
     ignored = [name.rstrip("/") for name in listed if name]
@@ -195,37 +230,49 @@ def not_stored(top: Path, store: Path, excluded: Sequence[Path] = ()) -> list[st
 
 
 def _state(git: Git, repository: _Repository | None, settings: dict[str, str], excluded: Sequence[Path]) -> CodeState:
-    known, others = _files(git)
-    if repository is None and len(others) > _MOST_FILES:
+    files = _files(git)
+    if repository is None and len(files.others) > _MOST_FILES:
         raise GitError(f"more than {_MOST_FILES} files lie in {git.top}, which is in no git repository")
-    sizes = {name: _size(git.top / name) for name in others if not name.endswith("/")}
+    sizes = {name: _size(git.top / name) for name in files.others if not name.endswith("/")}
     small = _stored(git.top, sizes)
     commit, branch, head_tree = _head(git, repository)
-    _see_all_edits(git, known)
-    unchanged = _keep_as_it_is(git, known, small)
-    git("add", "-u", "--ignore-errors", "--", ":/", may_fail=True)
-    differing = (
-        set(git("diff-index", "--cached", "--name-only", "-z", head_tree).split("\0")) if head_tree else known.keys()
-    )
-    dirty = bool(differing - unchanged - {""})
-    _add(git, small)
-    modules = [name for name, entry in known.items() if entry.mode == _SUBMODULE]
+    was_hidden = _show_all_edits(git, files)
+    unchanged = _keep_as_it_is(git, files, small, settings)
+    # What lies behind a link that has replaced a folder is not seen as edited before.
+    if files.edited or was_hidden or any((git.top / name).is_symlink() for name in sizes):
+        git("add", "-u", "--ignore-errors", "--", ":/", accepted=(0, 1))
+    tree = git("write-tree", "--missing-ok").strip()
+    dirty = _is_dirty(git, tree, head_tree, unchanged) if head_tree else bool(files.known)
+    modules = files.submodules()
     nested = {
-        name: _take_in(git, name, excluded) for name in [*modules, *(one[:-1] for one in others if one.endswith("/"))]
+        name: _take_in(git, name, excluded)
+        for name in [*modules, *(one[:-1] for one in files.others if one.endswith("/"))]
     }
+    _add(git, small)
+    if small or nested:
+        tree = git("write-tree", "--missing-ok").strip()
     left_out = [
         *(sizes.keys() - set(small)),
+        *(name for name in files.edited if not _may_be_read(git.top / name)),
         *(f"{name}/{one}" for name, state in nested.items() if state for one in state.left_out),
     ]
     return CodeState(
         git.top,
-        git("write-tree", "--missing-ok").strip(),
+        tree,
         commit,
         branch,
         settings.get("remote.origin.url"),
         dirty or any(state.dirty for name, state in nested.items() if state and name in modules),
         tuple(sorted(left_out)),
+        head_tree,
     )
+
+
+def _is_dirty(git: Git, tree: str, head_tree: str, unchanged: set[str]) -> bool:
+    """Tell whether tracked files differ from the commit, other than by how git holds them."""
+    if tree == head_tree or not unchanged:
+        return tree != head_tree
+    return bool(set(git("diff-index", "--cached", "--name-only", "-z", head_tree).split("\0")) - unchanged - {""})
 
 
 def _add(git: Git, names: Iterable[str], *options: str) -> None:
@@ -233,7 +280,7 @@ def _add(git: Git, names: Iterable[str], *options: str) -> None:
     names = list(names)
     if names:
         words = ("--ignore-errors", *options, "--pathspec-from-file=-", "--pathspec-file-nul")
-        git("--literal-pathspecs", "add", *words, names=names, may_fail=True)
+        git("--literal-pathspecs", "add", *words, names=names, accepted=(0, 1))
 
 
 def _take_in(git: Git, name: str, excluded: Sequence[Path]) -> CodeState | None:
@@ -250,18 +297,9 @@ def _take_in(git: Git, name: str, excluded: Sequence[Path]) -> CodeState | None:
     return state
 
 
-def _files(git: Git) -> tuple[dict[str, _Entry], list[str]]:
-    """Return what the index lists, by name, and all other files not ignored; names of repositories end with a slash."""
-    known: dict[str, _Entry] = {}
-    others: list[str] = []
-    for line in git("ls-files", "-z", "-v", "-s", "-c", "-o", "--exclude-standard").split("\0"):
-        if line.startswith("? "):
-            others.append(line[2:])
-        elif line:
-            description, _, name = line.partition("\t")
-            tag, mode, blob, _ = description.split(" ")
-            known[name] = _Entry(tag, mode, blob)
-    return known, others
+def _files(git: Git) -> _Files:
+    # "-m" and "-d" list once more what was edited or removed, so that this one call looks at each file.
+    return _Files(git("ls-files", "-z", "-v", "-s", "-c", "-o", "-m", "-d", "--exclude-standard"))
 
 
 def _stored(top: Path, sizes: Mapping[str, int | None]) -> list[str]:
@@ -300,68 +338,69 @@ def _head(git: Git, repository: _Repository | None) -> tuple[str | None, str | N
     head = text(repository.git / "HEAD").strip()
     branch = head.removeprefix("ref: refs/heads/") if head.startswith("ref: refs/heads/") else None
     # The user's repository is asked, since the private one has no references; nothing in it is executed for that.
-    asked = ("--git-dir", str(repository.git), "rev-parse", "-q", "--verify")
-    commit = git(*asked, "HEAD", may_fail=True).strip()
-    tree = git(*asked, "HEAD^{tree}", may_fail=True).strip() if commit else ""
-    return commit or None, branch, tree or None
+    asked = ("--git-dir", str(repository.git), "rev-parse", "HEAD", "HEAD^{tree}")
+    commit, tree = (*git(*asked, accepted=ANY).split(), "", "")[:2]
+    return (commit, branch, tree) if re.fullmatch("[0-9a-f]{40,64}", tree) else (None, branch, None)
 
 
-def _see_all_edits(git: Git, known: dict[str, _Entry]) -> None:
-    """Make git also look at files that the user told it to assume unchanged."""
-    assumed = [name for name, entry in known.items() if entry.tag.islower()]
-    skipped = [name for name, entry in known.items() if entry.tag in "Ss" and os.path.lexists(git.top / name)]
+def _may_be_read(path: Path) -> bool:
+    return not path.is_file() or os.access(path, os.R_OK)
+
+
+def _show_all_edits(git: Git, files: _Files) -> bool:
+    """Make git also look at files that the user told it to assume unchanged; return whether there are any."""
+    assumed = files.tagged("hms")
+    skipped = [name for name in files.tagged("Ss") if os.path.lexists(git.top / name)]
     for option, names in (("--no-assume-unchanged", assumed), ("--no-skip-worktree", skipped)):
         if names:
             git("update-index", option, "-z", "--stdin", names=names)
+    return bool(assumed or skipped)
 
 
-def _keep_as_it_is(git: Git, known: dict[str, _Entry], small: list[str]) -> set[str]:
+def _keep_as_it_is(git: Git, files: _Files, small: list[str], settings: Mapping[str, str]) -> set[str]:
     """Have every file stored byte for byte; return the unchanged ones whose content differs in the index.
 
     git may convert line endings, or apply filters such as that of LFS. What it holds for an unchanged file is then not
     what the program reads.
     """
     attributes = git.private / "info" / "attributes"
-    has_attributes = any(name.endswith(".gitattributes") for name in [*known, *small]) or text(attributes).strip()
-    converted = _converted(git, known) if has_attributes else []
-    touched = set(git("diff-files", "--name-only", "-z").split("\0")) if converted else set()
+    by_default = settings.get("core.autocrlf", "false") != "false"
+    may_convert = (
+        by_default
+        or text(attributes).strip()
+        or _attributes_for_all(settings).exists()
+        or any(name.endswith(".gitattributes") for names in (files.known, small) for name in names)
+    )
+    converted = _converted(git, files.blobs(), by_default=by_default) if may_convert else []
     write(attributes, "* -filter -ident -text -eol -working-tree-encoding\n")
     if converted:
         git("update-index", "--force-remove", "-z", "--stdin", names=converted)
         _add(git, [name for name in converted if os.path.lexists(git.top / name)], "--force")
-    return set(converted) - touched
+    return set(converted) - files.edited
 
 
-def _converted(git: Git, known: dict[str, _Entry]) -> list[str]:
+def _attributes_for_all(settings: Mapping[str, str]) -> Path:
+    """Return the file of the attributes that the user has set for all repositories."""
+    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(settings.get("core.attributesfile", f"{home}/git/attributes")).expanduser()
+
+
+def _converted(git: Git, blobs: Mapping[str, str], *, by_default: bool) -> list[str]:
     """Return the files that the index does not hold byte for byte; large ones stay the pointers that git holds."""
     asked = ("check-attr", "-z", "--stdin", "filter", "ident", "working-tree-encoding", "text", "eol")
-    answer = git(*asked, names=known).split("\0")
-    given: dict[str, set[str]] = {}
+    answer = git(*asked, names=blobs).split("\0")
+    given: dict[str, set[str]] = {name: set() for name in blobs} if by_default else {}
     for name, attribute, value in zip(answer[::3], answer[1::3], answer[2::3], strict=False):
         if value not in ("unspecified", "unset"):
             given.setdefault(name, set()).add(attribute)
     sizes = {name: _size(git.top / name) for name in given}
     # Converted line endings change the size, which is quicker to read than the content.
-    blobs = [known[name].blob for name in given]
-    held = git("cat-file", "--batch-check=%(objectsize)", given="".join(f"{blob}\n" for blob in blobs)).splitlines()
+    asked_for = "".join(f"{blobs[name]}\n" for name in given)
+    held = git("cat-file", "--batch-check=%(objectsize)", given=asked_for).splitlines()
     return [
         name
-        for (name, found), size_held in zip(given.items(), held, strict=False)
-        if (sizes[name] or 0) <= LARGEST_FILE and (found - {"text", "eol"} or str(sizes[name]) != size_held)
+        for (name, found), size_held in zip(given.items(), held, strict=True)
+        if (size := sizes[name]) is not None
+        and size <= LARGEST_FILE
+        and (found - {"text", "eol"} or str(size) != size_held)
     ]
-
-
-def _keep(git: Git, state: CodeState) -> None:
-    """Make the store hold a state whole, so that it can be restored when the repository is gone."""
-    tree = state.tree
-    kept = git.store / "trees"
-    if (kept / tree).exists():
-        return
-    kept.mkdir(exist_ok=True)
-    others = sorted(kept.iterdir(), key=lambda file: file.stat().st_mtime)[-_COMPARED:]
-    # Keep the commit without its history, so that git can say in a copy what differs from it.
-    head = f"--shallow {state.commit}\n{state.commit}\n" if state.commit else ""
-    wanted = "".join([head, f"{tree}\n", *(f"^{other.name}\n" for other in others)])
-    pack = str(git.store / "objects" / "pack" / "pack")
-    git("pack-objects", "--revs", "-q", "--threads=1", "--window=0", "--missing=allow-any", pack, given=wanted)
-    (kept / tree).touch()

@@ -6,7 +6,6 @@ packages is long and nearly always the same, so each distinct list is written on
 
 import functools
 import hashlib
-import importlib.metadata
 import os
 import platform
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlxp.run_directory.files import read_yaml, write_atomically, write_yaml
+from mlxp.running.installed import installed, state_of_installation
 from mlxp.running.secrets import masked
 
 ENVIRONMENTS: Final = "environments"
@@ -49,29 +49,39 @@ _VARIABLES: Final = frozenset(
 """The environment variables that are recorded; no others are, since they may hold secrets and private names."""
 
 
-def environment(store: Path | None) -> dict[str, Any]:
+_LOCK_FILES: Final = ("uv.lock", "poetry.lock", "pdm.lock", "pixi.lock", "conda-lock.yml")
+
+
+def environment(store: Path | None, directory: Path | None = None) -> dict[str, Any]:
     """Return the environment of the run, after writing the list of packages to the store if it is new.
 
     Parameters
     ----------
     store
         The folder, beside the runs, of what they were made from; None to write nothing.
+    directory
+        The directory of the program, which may have a lock file beside it or above it.
 
     Returns
     -------
     dict
         ``platform``, ``cpu``, ``cpus`` (how many the process may use), ``gpus``, ``gpu_driver``, ``variables``,
-        ``switches`` (see `switches`), ``prefix`` and ``packages``: the content address of the list of packages.
+        ``switches`` (see `switches`), ``blas`` (see `blas`), ``prefix``, ``conda`` (the name of the environment; None
+        if Python is not conda's), ``lock`` (the ``file`` and its ``sha256``; None if there is none) and ``packages``:
+        the content address of the list of packages.
     """
     return {
-        "platform": platform.platform(),
+        "platform": _platform(),
         "cpu": _cpu(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "gpus": _gpus(),
         "gpu_driver": _gpu_driver(),
         "variables": {name: masked(os.environ[name]) for name in sorted(_VARIABLES & os.environ.keys())},
         "switches": switches(),
+        "blas": None,
         "prefix": sys.prefix,
+        "conda": _conda(),
+        "lock": _lock(directory) if directory is not None else None,
         "packages": _kept_packages(store) if store is not None else None,
     }
 
@@ -96,10 +106,71 @@ def switches(modules: Mapping[str, Any] = sys.modules) -> dict[str, Any]:
     }
 
 
+def blas(modules: Mapping[str, Any] = sys.modules) -> list[dict[str, Any]] | None:
+    """Return which libraries multiply matrices, on how many threads; None if threadpoolctl is not installed.
+
+    Which code such a library chooses for the processor decides the last digits of numbers. Nothing is looked up for
+    programs that have not imported a library of numbers.
+    """
+    if not {"numpy", "scipy", "torch", "sklearn", "jax"} & modules.keys():
+        return None
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return None
+    shown = ("internal_api", "version", "architecture", "threading_layer", "num_threads")
+    return [{name: pool[name] for name in shown if pool.get(name) is not None} for pool in threadpool_info()]
+
+
+def late_facts() -> dict[str, Any]:
+    """Return what is true of the environment only after the task has imported and set what it needs."""
+    try:
+        return {"switches": switches(), "blas": blas()}
+    except Exception:  # noqa: BLE001 - libraries of any version: no reason to end the run in another way
+        return {}
+
+
 def packages_of(store: Path, address: str) -> list[str]:
     """Return the list of packages with that content address; an empty list if it is not there."""
     content = read_yaml(store / ENVIRONMENTS / f"{address}.yaml")
     return content["packages"] if isinstance(content, dict) and isinstance(content.get("packages"), list) else []
+
+
+def modules_of(store: Path, address: str) -> dict[str, str]:
+    """Return which package each top-level module came from, for the packages with that content address."""
+    content = read_yaml(store / ENVIRONMENTS / f"{address}.yaml")
+    modules = content.get("modules") if isinstance(content, dict) else None
+    return {module: name for name, listed in (modules or {}).items() for module in listed}
+
+
+def _platform() -> str:
+    # As platform.platform(), which starts a program to find out what it then leaves out.
+    if sys.platform != "linux":
+        return platform.platform()
+    system = os.uname()
+    return "-".join([system.sysname, system.release, system.machine, "with", "".join(platform.libc_ver())])
+
+
+def _conda() -> str | None:
+    if not Path(sys.prefix, "conda-meta").is_dir():
+        return None
+    return os.environ.get("CONDA_DEFAULT_ENV") or Path(sys.prefix).name
+
+
+def _conda_packages() -> list[str]:
+    """Return what conda installed, other than for Python as well: ``mkl-2023.1.0-h213fc3f_46344``."""
+    return sorted(file.stem for file in Path(sys.prefix, "conda-meta").glob("*.json"))
+
+
+def _lock(directory: Path) -> dict[str, str] | None:
+    """Return the lock file of the project that `directory` belongs to."""
+    for folder in (directory, *directory.parents):
+        for name in _LOCK_FILES:
+            if (folder / name).is_file():
+                return {"file": name, "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest()}
+        if (folder / ".git").exists() or (folder / "pyproject.toml").exists():
+            break
+    return None
 
 
 @functools.cache
@@ -134,7 +205,7 @@ def _first_bytes(file: Path) -> str:
 def _kept_packages(store: Path) -> str:
     """Return the content address of the list of packages; it is determined anew only after an installation."""
     folder = store / ENVIRONMENTS
-    key = hashlib.sha256(_state_of_installation().encode(errors="surrogateescape")).hexdigest()[:20]
+    key = hashlib.sha256(state_of_installation().encode(errors="surrogateescape")).hexdigest()[:20]
     known = folder / f"{key}.known"
     try:
         address = known.read_text(encoding="ascii")
@@ -142,48 +213,16 @@ def _kept_packages(store: Path) -> str:
             return address
     except (OSError, ValueError):
         pass
-    content = {"python": sys.version, "packages": _installed()}
+    packages = installed()
+    content = {
+        "python": sys.version,
+        "packages": [str(package) for package in packages],
+        "modules": {package.name: list(package.modules) for package in packages if package.modules},
+        "conda": _conda_packages(),
+    }
     address = hashlib.sha256(repr(content).encode()).hexdigest()[:20]
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / f"{address}.yaml").is_file():
         write_yaml(folder / f"{address}.yaml", content)
     write_atomically(known, address)
     return address
-
-
-def _state_of_installation() -> str:
-    """Return a text that changes whenever an installer adds, removes or changes a package."""
-    lines = [sys.version]
-    for path in sys.path:
-        try:
-            entries = sorted(
-                entry.path for entry in os.scandir(path) if entry.name.endswith((".dist-info", ".egg-info"))
-            )
-        except OSError:
-            continue
-        for entry in entries:
-            record = os.path.join(entry, "RECORD")  # noqa: PTH118 - of hundreds, at the start of each run
-            lines.append(f"{entry} {os.stat(record).st_mtime_ns if os.path.exists(record) else 0}")  # noqa: PTH110, PTH116
-    return "\n".join(lines)
-
-
-def _installed() -> list[str]:
-    found: dict[str, str] = {}
-    for distribution in importlib.metadata.distributions():
-        name = distribution.metadata["Name"]
-        if name and name.lower() not in found:  # the first on the path is the one that is imported
-            found[name.lower()] = f"{name}=={distribution.version}{_origin(distribution)}"
-    return [found[name] for name in sorted(found)]
-
-
-def _origin(distribution: importlib.metadata.Distribution) -> str:
-    """Return where a package came from, if not from an index: git, or a folder, which may be an editable install."""
-    import json
-
-    try:
-        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
-    except ValueError:
-        return ""
-    url = origin.get("url")
-    commit = origin.get("vcs_info", {}).get("commit_id")
-    return f" @ {masked(url)}{f'@{commit}' if commit else ''}" if url else ""

@@ -1,11 +1,11 @@
 """The git program with a git directory of ours, so that nothing of the user's repository is executed or written."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from mlxp.programs import ProgramError, run_program
+from mlxp.programs import Answer, ProgramError, run_program
 
 _TIMEOUT: Final = 60.0  # seconds
 
@@ -14,8 +14,17 @@ class GitError(Exception):
     """git could not do what it was asked to do; the message says why."""
 
 
-_KEPT_SETTINGS: Final = ("core.ignorecase", "core.symlinks", "core.filemode", "core.excludesfile")
-"""The settings of a user's repository that decide which files are which; none of them names a program."""
+_KEPT_SETTINGS: Final = (
+    "core.ignorecase",
+    "core.symlinks",
+    "core.filemode",
+    "core.excludesfile",
+    "core.attributesfile",
+)
+"""The user's settings that decide which files are which; none of them names a program."""
+
+ANY: Final = range(256)
+"""All exit codes: git prints what it knows."""
 
 
 class Git:
@@ -46,7 +55,6 @@ class Git:
             "GIT_WORK_TREE": str(top),
             "GIT_INDEX_FILE": str(private / "index"),
             "GIT_OBJECT_DIRECTORY": str(store / "objects"),
-            "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_NO_LAZY_FETCH": "1",
             "LC_ALL": "C",
@@ -59,28 +67,50 @@ class Git:
         write(self.private / "HEAD", "ref: refs/heads/none\n")
         write(self.private / "config", _configuration(settings))
 
-    def __call__(self, *words: str, names: Iterable[str] = (), given: str = "", may_fail: bool = False) -> str:
+    def prepare_like(self, config: Path | None) -> dict[str, str]:
+        """Write what git needs, with the user's settings, and return all of these; reading them executes nothing.
+
+        Parameters
+        ----------
+        config
+            The configuration of the user's repository; None to take only what the user has set for all.
+        """
+        self.prepare({})
+        write(self.private / "config", f"[include]\npath = {quoted(str(config))}\n" if config is not None else "")
+        everywhere = {
+            name: os.environ[name] for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM") if name in os.environ
+        }
+        answer = self._answer(("config", "-z", "--list"), everywhere)
+        settings = dict(entry.partition("\n")[::2] for entry in os.fsdecode(answer.raw).split("\0") if entry)
+        write(self.private / "config", _configuration(settings))
+        return settings
+
+    def __call__(self, *words: str, names: Iterable[str] = (), given: str = "", accepted: Container[int] = (0,)) -> str:
         """Return what git prints; its standard input is `given`, or `names`, each followed by a NUL.
 
         Raises
         ------
         GitError
-            If git fails, unless `may_fail` is true.
+            If git cannot be run, or if its exit code is not an accepted one.
         """
+        nobody = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+        answer = self._answer(words, nobody, given.encode() or b"".join(os.fsencode(name) + b"\0" for name in names))
+        if answer.code not in accepted:
+            raise GitError(f"git {words[0]} failed in {self.top}: {answer.complaint}")
+        return os.fsdecode(answer.raw)
+
+    def _answer(self, words: Iterable[str], environment: Mapping[str, str], given: bytes = b"") -> Answer:
         alternates = os.pathsep.join(quoted(str(path)) for path in self.alternates)
         try:
-            answer = run_program(
+            return run_program(
                 ["git", *words],
                 seconds=_TIMEOUT,
                 directory=self.top,
-                environment=self._environment | {"GIT_ALTERNATE_OBJECT_DIRECTORIES": alternates},
-                given=given.encode() or b"".join(os.fsencode(name) + b"\0" for name in names),
+                environment={**self._environment, "GIT_ALTERNATE_OBJECT_DIRECTORIES": alternates, **environment},
+                given=given,
             )
         except ProgramError as error:
             raise GitError(str(error)) from error
-        if answer.code != 0 and not may_fail:
-            raise GitError(f"git {words[0]} failed in {self.top}: {answer.complaint}")
-        return os.fsdecode(answer.raw)
 
 
 def _configuration(settings: Mapping[str, str]) -> str:

@@ -83,12 +83,12 @@ def made_from(directory: Path, parent_log_dir: Path | None, *, capture: bool) ->
     if not capture:
         return {"git": None, "code": None, "environment": None}
     store = parent_log_dir / STORE_DIR if parent_log_dir is not None else None
-    return {**_code(directory, store), **_environment(store)}
+    return {**_code(directory, store), **_environment(store, directory)}
 
 
-def _environment(store: Path | None) -> dict[str, Any]:
+def _environment(store: Path | None, directory: Path) -> dict[str, Any]:
     try:
-        return {"environment": environment(store)}
+        return {"environment": environment(store, directory)}
     except Exception as error:  # noqa: BLE001 - a strange package, a full disk: no reason not to do the run
         return {"environment": {"problem": f"{type(error).__name__}: {error}"}}
 

@@ -35,6 +35,7 @@ from mlxp.running.configuration import (
     work_dir_of,
 )
 from mlxp.running.endings import described, ending, from_user_code, traceback_text, with_words
+from mlxp.running.environment import late_facts
 from mlxp.running.info_file import InfoFile
 from mlxp.running.plug_ins import created
 from mlxp.running.provenance import made_from, modules_beside, packages, process_info, taken_rerun_of
@@ -313,6 +314,8 @@ def _observed(info: InfoFile, directory: RunDirectory | None) -> Iterator[None]:
             others = [run for run in runs if run != own]
             parents = [Path(os.path.relpath(run, own)).as_posix() for run in others] if own else others
             info.update(resources=resources.used(), parents=parents)
+            if info.facts["environment"] is not None:
+                info.update(environment={**info.facts["environment"], **late_facts()})
 
 
 def _problem_of(step: Callable[[], None]) -> BaseException | None:

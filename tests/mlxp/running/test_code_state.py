@@ -125,6 +125,69 @@ def test_nothing_of_the_repository_is_executed_or_written(repo, store, tmp_path)
     assert not marker.exists()
 
 
+def test_objects_that_have_files_are_linked_and_others_are_packed(repo, store, monkeypatch):
+    tree = capture(repo, store).tree
+    name = f"{tree[:2]}/{tree[2:]}"
+    assert (store / "objects" / name).samefile(repo / ".git/objects" / name)
+    assert not list(store.glob("objects/pack/*"))
+    git(repo, "gc", "-q")
+    capture(repo, store.parent / "second")
+    assert list(store.parent.glob("second/objects/pack/*.pack"))
+    shutil.rmtree(repo)
+    assert content(store, tree) == content(store.parent / "second", tree)
+
+
+def test_objects_on_another_disk_are_packed(repo, store, monkeypatch):
+    def refuse(source, target):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    tree = capture(repo, store).tree
+    shutil.rmtree(repo)
+    assert content(store, tree)["main.py"] == "print(1)\n"
+
+
+def test_what_git_only_intends_to_track_and_a_folder_that_became_a_link_are_taken_as_they_are(repo, store, tmp_path):
+    (repo / "planned.py").write_text("1")
+    git(repo, "add", "-N", "planned.py")
+    shutil.move(repo / "pkg", tmp_path / "elsewhere")
+    (repo / "pkg").symlink_to(tmp_path / "elsewhere")
+    state = capture(repo, store)
+    assert state.dirty
+    stored = content(store, state.tree)
+    assert (stored["planned.py"], stored["pkg"]) == ("1", str(tmp_path / "elsewhere"))
+    assert "pkg/model.py" not in stored
+
+
+def test_files_outside_of_a_sparse_checkout_stay_in_the_tree_and_do_not_make_it_dirty(repo, store):
+    (repo / ".gitattributes").write_text("*.py text\n")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-q", "-m", "attributes")
+    git(repo, "sparse-checkout", "set", "--no-cone", "/main.py", "/.gitattributes")
+    assert not (repo / "pkg/model.py").exists()
+    state = capture(repo, store)
+    assert (state.dirty, state.tree) == (False, git(repo, "rev-parse", "HEAD^{tree}"))
+
+
+def test_settings_of_the_user_count_but_nothing_of_them_is_executed(repo, store, tmp_path, monkeypatch):
+    marker = tmp_path / "executed"
+    (tmp_path / "ignored").write_text("*.tmp\n")
+    (tmp_path / "attributes").write_text("*.py filter=mine\n")
+    (tmp_path / "config").write_text(
+        f"[core]\nexcludesFile = {tmp_path}/ignored\nattributesFile = {tmp_path}/attributes\nautocrlf = true\n"
+        f'fsmonitor = touch {marker}\n[filter "mine"]\nclean = touch {marker}; cat\n'
+    )
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    (repo / "x.tmp").write_text("")
+    (repo / "dos.txt").write_bytes(b"1\r\n")
+    git(repo, "-c", "core.fsmonitor=false", "-c", "filter.mine.clean=cat", "add", "dos.txt")
+    (repo / "main.py").write_text("print(8)\r\n")
+    marker.unlink(missing_ok=True)
+    stored = content(store, capture(repo, store).tree)
+    assert (stored["dos.txt"], stored["main.py"], "x.tmp" in stored) == ("1\r\n", "print(8)\r\n", False)
+    assert not marker.exists()
+
+
 def test_file_that_git_is_told_to_take_for_unchanged_is_looked_at(repo, store):
     git(repo, "update-index", "--assume-unchanged", "main.py")
     git(repo, "update-index", "--skip-worktree", "pkg/model.py")
@@ -240,9 +303,11 @@ def test_largest_of_many_untracked_files_are_left_out(repo, store):
 
 def test_file_that_cannot_be_read_is_named(repo, store, monkeypatch):
     (repo / "secret").write_text("x")
+    (repo / "main.py").write_text("edited")
     may_read = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "secret" and may_read(path, mode))
-    assert capture(repo, store).left_out == ("secret",)
+    closed = {"secret", "main.py"}
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name not in closed and may_read(path, mode))
+    assert capture(repo, store).left_out == ("main.py", "secret")
 
 
 def test_fifo_and_dangling_link_stop_nothing(repo, store):

@@ -1,9 +1,12 @@
+import hashlib
 import subprocess
 import sys
 from types import SimpleNamespace
 
+import pytest
+
 from mlxp.run_directory.files import read_yaml
-from mlxp.running.environment import environment, packages_of, switches
+from mlxp.running.environment import blas, environment, modules_of, packages_of, switches
 
 
 def test_packages_are_written_once_and_found_by_their_address(tmp_path):
@@ -84,3 +87,37 @@ def test_nothing_is_imported_for_it():
     assert (
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "set()\n"
     )
+
+
+def test_modules_lead_to_the_packages_that_they_came_from(tmp_path):
+    modules = modules_of(tmp_path, environment(tmp_path)["packages"])
+    assert (modules["yaml"], modules["hydra"], modules["PIL"]) == ("PyYAML", "hydra-core", "pillow")
+
+
+def test_lock_file_of_the_project_is_recorded(tmp_path):
+    (tmp_path / "uv.lock").write_text("of somebody else")
+    project = tmp_path / "project"
+    (project / "src").mkdir(parents=True)
+    (project / "pyproject.toml").write_text("")
+    assert environment(None, project / "src")["lock"] is None
+    (project / "uv.lock").write_text("version = 1\n")
+    lock = environment(None, project / "src")["lock"]
+    assert lock == {"file": "uv.lock", "sha256": hashlib.sha256(b"version = 1\n").hexdigest()}
+
+
+def test_environment_of_conda_has_a_name_and_its_packages(tmp_path, monkeypatch):
+    (tmp_path / "env/conda-meta").mkdir(parents=True)
+    (tmp_path / "env/conda-meta/mkl-2023.1.0-h213fc3f_46344.json").write_text("{}")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "env"))
+    monkeypatch.delenv("CONDA_DEFAULT_ENV", raising=False)
+    recorded = environment(tmp_path)
+    assert recorded["conda"] == "env"
+    stored = read_yaml(tmp_path / f"environments/{recorded['packages']}.yaml")
+    assert stored["conda"] == ["mkl-2023.1.0-h213fc3f_46344"]
+
+
+def test_library_that_multiplies_matrices_is_told_only_to_programs_that_use_one():
+    pytest.importorskip("threadpoolctl", reason="without threadpoolctl, its facts are NOT tested")
+    assert blas({}) is None
+    numpy = pytest.importorskip("numpy")
+    assert {"internal_api", "version", "num_threads"} <= blas({"numpy": numpy})[0].keys()

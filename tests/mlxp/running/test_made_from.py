@@ -58,6 +58,32 @@ def test_nothing_is_captured_where_that_is_switched_off(actions):
     assert not (actions.directory / "logs/.store").exists()
 
 
+def test_switches_are_those_that_the_task_has_set(actions):
+    (actions.directory / "main.py").write_text(
+        """\
+import sys
+import types
+
+import mlxp
+
+@mlxp.launch(config_path="configs")
+def task(ctx):
+    cudnn = types.SimpleNamespace(deterministic=True, benchmark=False)
+    sys.modules["torch"] = types.SimpleNamespace(
+        are_deterministic_algorithms_enabled=lambda: True,
+        get_num_threads=lambda: 4,
+        backends=types.SimpleNamespace(cudnn=cudnn),
+        get_float32_matmul_precision=lambda: "high",
+    )
+
+task()
+""",
+        encoding="utf-8",
+    )
+    assert actions.run().returncode == 0
+    assert actions.info()["environment"]["switches"]["torch.deterministic_algorithms"] is True
+
+
 def test_store_that_cannot_be_written_stops_no_run(actions):
     (actions.directory / "logs").mkdir()
     (actions.directory / "logs/.store").write_text("in the way", encoding="utf-8")
