@@ -23,7 +23,7 @@ from mlxp.reproduction.store import TREES, missing_states, packed, reading_git
 from mlxp.run_directory.files import read_mapping, to_yaml
 from mlxp.run_directory.layout import STORE_DIR
 from mlxp.running.environment import ENVIRONMENTS
-from mlxp.running.private_git import GitError
+from mlxp.running.private_git import ANY, GitError
 
 _TIME: Final = (1980, 1, 1, 0, 0, 0)  # the first that a zip file can have
 _COMPRESSED_UP_TO: Final = 1_000_000
@@ -164,7 +164,7 @@ class _Export:
         sought = sorted({*self._names.users, *self._names.hosts, *self._names.hidden})
         with reading_git(store, state) as git:
             for word in sought:
-                found = git("grep", "-I", "-l", "-z", "-w", "-F", "-e", word, state, may_fail=True).split("\0")
+                found = git("grep", "-I", "-l", "-z", "-w", "-F", "-e", word, state, accepted=ANY).split("\0")
                 for name in sorted(found):
                     if name:
                         self._told.names.setdefault(word, []).append(f"the code: {name.partition(':')[2]}")
