@@ -15,6 +15,7 @@ from mlxp_reader.analysis.mean_tests import holm
 from mlxp_reader.analysis.pairwise import Question, row
 from mlxp_reader.analysis.run_numbers import Numbers
 from mlxp_reader.analysis.samples import Samples, samples_of
+from mlxp_reader.analysis.selection import direction_of
 from mlxp_reader.columns.keys import as_names, shown
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import notice, some
@@ -72,7 +73,7 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
         ``"best"`` compares the level with the best mean to each other one, ``"all"`` compares every pair, and a level
         is compared to each other one.
     best
-        ``"max"`` if high values are good and ``"min"`` if low ones are. By default, the last word of `value` tells, if
+        ``"max"`` if high values are good and ``"min"`` if low ones are. By default, the statistic of `value` tells, if
         it is one of these; otherwise high values are good, and a warning says so.
     test
         ``"t"`` (paired or Welch's), ``"wilcoxon"`` or ``"stratified"``.
@@ -169,13 +170,13 @@ def _check(name: str, given: Any, allowed: tuple[Any, ...]) -> None:
 
 
 def _sign(best: str | None, names: Sequence[str]) -> int:
-    last = {name.rpartition(".")[2] for name in names}
-    told = best or (last.pop() if len(last) == 1 else "")
+    told = {direction_of(name) for name in names}
     if best is not None:
         _check("best", best, ("max", "min"))
-    elif told not in {"max", "min"}:
+        return -1 if best == "min" else 1
+    if told not in ({"max"}, {"min"}):
         notice(f"high values of {some(list(names))} are taken as good: write best='max', or best='min'")
-    return -1 if told == "min" else 1
+    return -1 if told == {"min"} else 1
 
 
 def _of_task(samples: Samples, at: int) -> Samples:

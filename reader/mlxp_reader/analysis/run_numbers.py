@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.columns.keys import named_column
+from mlxp_reader.columns.asked_values import named_column
 from mlxp_reader.columns.missing import AS_NUMBER, exact_values, kind_of
 from mlxp_reader.columns.runs import Runs
 

@@ -10,6 +10,7 @@ from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.settings import group_numbers
 from mlxp_reader.columns.keys import short
 from mlxp_reader.notices import notice, some
+from mlxp_reader.query.names import Asked
 
 if TYPE_CHECKING:
     from mlxp_reader.analysis.seeds import SeedGroups
@@ -41,10 +42,22 @@ def best(groups: "SeedGroups", what: str, per: list[str], report: str, direction
 
 
 def _sign(what: str, direction: str | None) -> int:
-    told = direction or what.rpartition(".")[2]
+    told = direction or direction_of(what)
     if told not in {"max", "min"}:
         raise InvalidKeyError(f"say whether a high or a low mean of '{what}' is best: direction='max' or 'min'")
     return 1 if told == "max" else -1
+
+
+def direction_of(name: str) -> str | None:
+    """Return whether a high or a low value is best, if the statistic that a name asks for tells it.
+
+    Examples
+    --------
+    >>> direction_of("val.acc.max"), direction_of("test.loss@val.acc.max"), direction_of("val.acc.last")
+    ('max', None, None)
+    """
+    asked = Asked.of(name)
+    return asked.statistic if asked.statistic in {"max", "min"} and asked.at_best_of is None else None
 
 
 def _check_keys(groups: "SeedGroups", per: list[str]) -> None:

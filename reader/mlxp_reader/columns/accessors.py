@@ -11,7 +11,7 @@ from mlxp_reader.columns.metric_array import MetricArray
 from mlxp_reader.columns.missing import ABSENT, NULL, integers
 from mlxp_reader.columns.mixed import MixedArray
 from mlxp_reader.columns.run_statistics import statistic
-from mlxp_reader.query.statistics import STATISTICS, Statistic
+from mlxp_reader.query.statistics import STATISTICS, Statistic, statistic_of
 
 
 @pd.api.extensions.register_series_accessor("metric")
@@ -48,6 +48,19 @@ class MetricAccessor:
             raise ValueError(f"the runs have from {min(lengths)} to {max(lengths)} values: they do not stack")
         return np.stack(cells) if cells else np.empty((0, 0))
 
+    def cummax(self) -> "pd.Series[Any]":
+        """Return the best value so far at each record, where high values are good, as a column of metrics."""
+        return self._accumulated(np.fmax)
+
+    def cummin(self) -> "pd.Series[Any]":
+        """Return the best value so far at each record, where low values are good, as a column of metrics."""
+        return self._accumulated(np.fmin)
+
+    def _accumulated(self, best: np.ufunc) -> "pd.Series[Any]":
+        runs = [None if values is None else best.accumulate(_as_numbers_of(values)) for values in self._array.runs()]
+        cells = MetricArray._from_sequence([np.nan if values is None else values for values in runs])  # noqa: SLF001
+        return pd.Series(cells, index=self._series.index, name=self._series.name)
+
     def statistic(self, name: str) -> "pd.Series[Any]":
         """Return a statistic of each run by its name.
 
@@ -57,10 +70,16 @@ class MetricAccessor:
             If there is no statistic of that name.
         """
         runs = self._array.runs()
-        found = _plain(statistic(name, runs))
-        if isinstance(found, np.ndarray) and found.dtype == np.float64 and STATISTICS[name].of_nothing is None:
+        found = plain(statistic(name, runs))
+        row = statistic_of(name)
+        has_none = row is not None and row.of_nothing is None
+        if has_none and isinstance(found, np.ndarray) and found.dtype == np.float64:
             found[[_holds_nulls_only(values) for values in runs]] = NULL
         return pd.Series(found, index=self._series.index, name=f"{self._series.name}.{name}")
+
+
+def _as_numbers_of(values: Any) -> npt.NDArray[np.float64]:
+    return np.asarray([value if isinstance(value, int | float | np.number) else np.nan for value in values], np.float64)
 
 
 def _method(name: str, row: Statistic) -> Callable[[MetricAccessor], "pd.Series[Any]"]:
@@ -73,10 +92,11 @@ def _method(name: str, row: Statistic) -> Callable[[MetricAccessor], "pd.Series[
 
 
 for _name, _row in STATISTICS.items():
-    setattr(MetricAccessor, _name, _method(_name, _row))
+    if not _row.takes_steps:  # which a column alone does not know
+        setattr(MetricAccessor, _name, _method(_name, _row))
 
 
-def _plain(found: Any) -> Any:
+def plain(found: Any) -> Any:
     """Return a masked array as a plain one if nothing is missing or NaN can mark what is."""
     if isinstance(found, MixedArray):
         found = _as_numbers(found)

@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 
 from mlxp.run_directory.printable import printable
-from mlxp_reader.columns.accessors import MetricAccessor
 from mlxp_reader.columns.artifacts import ArtifactDtype
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.missing import TEXTS, THERE, kind_of
 from mlxp_reader.columns.runs import Runs
-from mlxp_reader.query.names import Kind, Wants, resolve
+from mlxp_reader.query.names import Kind, resolve
 
 
 def as_names(names: str | Iterable[str] | None) -> list[str]:
@@ -44,27 +43,6 @@ def resolve_columns(frame: Runs | pd.DataFrame, names: str | Iterable[str] | Non
     """
     fields = fields_of(frame)
     return [resolve(name, fields, wants="key") for name in as_names(names)]
-
-
-def named_column(frame: Runs | pd.DataFrame, name: str, wants: Wants = "value") -> "pd.Series[Any]":
-    """Return the column, or the statistic of a metric, that a name stands for; the series has its full name.
-
-    Raises
-    ------
-    InvalidKeyError
-        If nothing has that name, or if it is not what is wanted; see `resolve`.
-
-    Examples
-    --------
-    >>> runs = pd.DataFrame({"config.seed": [1, 2], "train.loss": pd.array([[3.0, 1.0], [2.0]], dtype="metric")})
-    >>> named_column(runs, "seed").tolist(), named_column(runs, "train.loss.min").tolist()
-    ([1, 2], [1.0, 2.0])
-    """
-    column = resolve(name, fields_of(frame), wants)
-    if column in frame.columns:
-        return frame[column]
-    metric, _, statistic = column.rpartition(".")
-    return MetricAccessor(frame[metric]).statistic(statistic)
 
 
 def short(name: str) -> str:

@@ -4,7 +4,8 @@ Most skip NaN, as everywhere in pandas: a run that diverged in the end still has
 are the values as logged, and ``count`` is how many were logged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,22 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.columns.mixed import MixedArray
-from mlxp_reader.query.statistics import STATISTICS, Statistic, listed
+from mlxp_reader.query.statistics import Statistic, listed, statistic_of
 
 _Array = npt.NDArray[Any]
 
 
-def statistic(name: str, runs: Sequence[Any]) -> Any:
-    """Return one of `STATISTICS` for each run, as a pandas array; it is missing where a run has no value for it.
+def statistic(name: str, runs: Sequence[Any], steps: Sequence[Any] | None = None) -> Any:
+    """Return a statistic for each run, as a pandas array; it is missing where a run has no value for it.
 
     Parameters
     ----------
+    name
+        One of `STATISTICS`, or one with a number, such as ``at(100)``.
     runs
         The values of each run: an array of numbers, a list of anything, or None.
+    steps
+        The steps of these values, as arrays; by default their places, from 0.
 
     Raises
     ------
@@ -36,13 +41,25 @@ def statistic(name: str, runs: Sequence[Any]) -> Any:
     >>> statistic("min", [np.array([3, 1, 2]), None]).tolist()
     [1, <NA>]
     """
-    if name not in STATISTICS:
+    try:
+        row = statistic_of(name)
+    except ValueError as error:
+        raise InvalidKeyError(str(error)) from None
+    if row is None:
         raise InvalidKeyError(f"there is no statistic '{name}'; there are {listed('and')}")
     if name in {"last", "first"} and any(isinstance(values, list) for values in runs):
         return _ends_of_anything(runs, -1 if name == "last" else 0)
     arrays = [_numbers(values) for values in runs]
     lengths = np.array([len(array) for array in arrays], dtype=np.intp)
-    return _spread(STATISTICS[name], arrays, lengths, np.array([values is None for values in runs], dtype=np.bool_))
+    missing = np.array([values is None for values in runs], dtype=np.bool_)
+    if row.takes_steps:
+        at = [_numbers(of_run) for of_run in steps] if steps is not None else [np.arange(len(one)) for one in arrays]
+        row = replace(row, compute=_with_steps(row.compute, at))
+    return _spread(row, arrays, lengths, missing)
+
+
+def _with_steps(compute: Callable[..., _Array], steps: list[_Array]) -> Callable[..., _Array]:
+    return lambda values, lengths: compute(values, lengths, np.concatenate([one for one in steps if len(one)]))
 
 
 def _ends_of_anything(runs: Sequence[Any], at: int) -> MixedArray:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mlxp_reader.columns.artifacts import ArtifactArray, ArtifactColumn, Recorded
+from mlxp_reader.columns.asked_values import asked_values
 from mlxp_reader.columns.lazy_cells import Rows
 from mlxp_reader.columns.metric_array import MetricArray
 from mlxp_reader.columns.metric_values import MetricColumn
@@ -18,7 +19,7 @@ from mlxp_reader.columns.missing import texts as marked_texts
 from mlxp_reader.columns.mixed import MixedArray, MixedDtype
 from mlxp_reader.columns.run_statistics import statistic
 from mlxp_reader.frames.frame import DataFrame
-from mlxp_reader.query.names import Kind, is_metadata
+from mlxp_reader.query.names import Asked, Kind, is_metadata
 from mlxp_reader.records import encoding, index
 from mlxp_reader.store.lists import MetricOfRuns
 
@@ -84,8 +85,10 @@ class FrameBuilder:
     def values(self, name: str) -> Any:
         """Return what a query compares: for each run, the value of a field or a statistic of a metric."""
         if name not in self.fields:
-            metric, _, asked = name.rpartition(".")
-            return self._statistic(metric, asked)
+            asked = Asked.of(name, self.fields)
+            if asked.takes_steps:
+                return asked_values(self.frame(None), name)
+            return self._statistic(asked.metric, asked.statistic)
         field = self._table.schema.field(name)
         return self._table[name] if encoding.is_exactly_typed(field) else self._decoded_values(name)
 

@@ -5,8 +5,10 @@ from typing import Any
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.columns.keys import fields_of, named_column, resolve_columns
-from mlxp_reader.query.names import is_metadata, resolve
+from mlxp_reader.columns.accessors import MetricAccessor
+from mlxp_reader.columns.asked_values import named_column
+from mlxp_reader.columns.keys import fields_of, resolve_columns
+from mlxp_reader.query.names import Asked, is_metadata, resolve
 
 
 def told_of_unknown(frame: pd.DataFrame, key: Any) -> str | None:
@@ -22,8 +24,10 @@ def told_of_unknown(frame: pd.DataFrame, key: Any) -> str | None:
         return str(error)
     if meant in fields:
         return f"there is no column '{unknown[0]}'; write its full name, '{meant}'"
-    metric, _, statistic = meant.rpartition(".")
-    write = f"df['{metric}'].metric.{statistic}(), or add it by with_stats('{meant}')"
+    asked = Asked.of(meant, frame.columns)
+    is_method = hasattr(MetricAccessor, asked.statistic) and asked.at_best_of is None
+    write = f"df['{asked.metric}'].metric.{asked.statistic}(), or " if is_method else ""
+    write += f"add it by with_stats('{meant}')"
     return f"there is no column '{meant}'; write {write}"
 
 

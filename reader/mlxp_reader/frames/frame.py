@@ -17,7 +17,8 @@ from mlxp.run_directory.printable import printable
 from mlxp_reader.analysis import comparison
 from mlxp_reader.analysis.settings import varies
 from mlxp_reader.columns.arrow_storage import portable_table
-from mlxp_reader.columns.keys import as_names, named_column
+from mlxp_reader.columns.asked_values import named_column
+from mlxp_reader.columns.keys import as_names
 from mlxp_reader.columns.plain_values import plain_frame, text_frame
 from mlxp_reader.frames.analysis_methods import Analysis
 from mlxp_reader.frames.binding import bound

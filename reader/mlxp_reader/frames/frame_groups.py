@@ -9,6 +9,7 @@ import pandas as pd
 
 from mlxp_reader.frames.frame import DataFrame
 from mlxp_reader.frames.groups import GroupedDataFrame, Key, as_key, indexed
+from mlxp_reader.query.names import Asked
 
 
 class FrameGroups(GroupedDataFrame):
@@ -89,7 +90,10 @@ class FrameGroups(GroupedDataFrame):
         if not self._is_by_columns() or "_found" in self.__dict__:
             return self
         # A statistic is computed from its metric.
-        needed = {name if name in self._frame.columns else name.rpartition(".")[0] for name in names}
+        asked = [Asked.of(name, self._frame.columns) for name in names if name not in self._frame.columns]
+        if any(one.takes_steps for one in asked):
+            return self
+        needed = {*names.intersection(self._frame.columns), *(one.metric for one in asked)}
         frame = self._frame[list({*self.group_keys, *needed})]
         pandas = self._pandas
         groups = pd.DataFrame.groupby(

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from mlxp.errors import InvalidMapError
+from mlxp_reader.columns.asked_values import named_column
 from mlxp_reader.columns.cells import objects
-from mlxp_reader.columns.keys import fields_of, named_column
+from mlxp_reader.columns.keys import fields_of
 from mlxp_reader.columns.metric_array import MetricArray
 from mlxp_reader.columns.metric_values import MetricValues
 from mlxp_reader.query.names import Kind, resolve

@@ -7,12 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mlxp_reader.columns.asked_values import asked_values
 from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.keys import fields_of
-from mlxp_reader.columns.metric_array import MetricArray
 from mlxp_reader.columns.missing import IS_NAN, exact_values, kinds_of
 from mlxp_reader.columns.mixed import MixedDtype
-from mlxp_reader.columns.run_statistics import statistic
 from mlxp_reader.notices import notice
 from mlxp_reader.query.expressions import MISSING, Comparison, Expression, Membership
 from mlxp_reader.query.language import parse
@@ -32,10 +31,7 @@ def matching(frame: pd.DataFrame, text: str) -> npt.NDArray[np.bool_]:
     def values(name: str) -> Any:
         if name in frame.columns:
             return _values(frame[name])
-        metric, _, asked = name.rpartition(".")
-        curves = frame[metric].array
-        assert isinstance(curves, MetricArray)  # noqa: S101 - only these have statistics
-        return statistic(asked, curves.runs())
+        return asked_values(frame, name)
 
     expression = parse(text).resolved(fields_of(frame))
     _tell_of_null(frame, expression)

@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from mlxp.run_directory.printable import printable
+from mlxp_reader.columns.asked_values import named_column
 from mlxp_reader.columns.cells import CellArray, is_missing
-from mlxp_reader.columns.keys import named_column, shown
+from mlxp_reader.columns.keys import shown
 from mlxp_reader.columns.missing import IS_NULL, exact_values, kind_of
 from mlxp_reader.columns.plain_values import plain
 

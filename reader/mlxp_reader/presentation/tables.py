@@ -4,8 +4,9 @@ from typing import Any
 
 from mlxp.errors import InvalidKeyError
 from mlxp.run_directory.printable import printable
+from mlxp_reader.columns.asked_values import named_column
 from mlxp_reader.columns.cells import is_missing
-from mlxp_reader.columns.keys import named_column, shown
+from mlxp_reader.columns.keys import shown
 from mlxp_reader.columns.missing import IS_ABSENT, IS_NULL, TEXTS, exact_values, kind_of
 from mlxp_reader.columns.runs import Runs
 

@@ -13,7 +13,8 @@ Comparisons bind tightest, then ``~`` or ``not``, then ``&`` or ``and``, then ``
     literal    = number | string | "True" | "False" | "None" | list
     list       = "[" [literal ("," literal)* [","]] "]"
 
-A name is words joined by dots; any other name is put in backticks. Strings take single or double quotes and Python's
+A name is words joined by dots, as in ``test.acc@val.acc.max`` or ``train.loss.at(100)``; any other name is put in
+backticks. Strings take single or double quotes and Python's
 escapes; ``true``, ``false`` and ``null`` are allowed, as YAML writes them. See `mlxp_reader.query.expressions`
 for what a comparison means. Every query of MLXP 1 is valid here and has the same meaning.
 """
@@ -129,7 +130,7 @@ _TOKEN = re.compile(
     r"""
     (?P<space>\s+)
   | (?P<number>[+-]?(?:0[xX][0-9a-fA-F]+|[0-9][0-9_]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?![\w.]))
-  | (?P<name>[^\W\d]\w*(?:\.\w+)*)
+  | (?P<name>[^\W\d]\w*(?:\.\w+)*(?:@\w+(?:\.\w+)*)*(?:\([-+\w.\ ]+\))?)
   | `(?P<quoted>[^`]+)`
   | (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
   | (?P<symbol>[=!<>]=|[<>&|~()\[\],])

@@ -2,17 +2,17 @@
 
 A field is ``config.<key>`` or ``info.<key>``, a metric ``<log name>.<key>``, or ``artifact.<type>.<folder>``; a frame
 may have further columns. A name may omit ``config.``, use ``log_id`` and ``status`` for those of the info, and ask for
-a statistic of a metric, such as ``train.loss.last``.
+a statistic of a metric, such as ``train.loss.last``. See `mlxp_reader.query.statistics`.
 """
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.notices import some
-from mlxp_reader.query.statistics import STATISTICS, listed
+from mlxp_reader.query.statistics import STATISTICS, listed, statistic_of
 
 Kind = Literal["value", "metric", "artifact", "statistic"]
 """What a field holds: one value per run, one per record, files, or a statistic of a metric."""
@@ -73,18 +73,75 @@ def is_metric(field: str) -> bool:
     return "." in field and not field.startswith(_NOT_METRICS)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a name such as ``test.acc@val.acc.max`` asks for: a statistic of a metric, perhaps beside another one.
+
+    Attributes
+    ----------
+    metric
+        The metric whose value is wanted.
+    statistic
+        The statistic, such as ``last`` or ``at(100)``.
+    at_best_of
+        The metric whose statistic tells the step; None if it is `metric` itself.
+    """
+
+    metric: str
+    statistic: str
+    at_best_of: str | None = None
+
+    @classmethod
+    def of(cls, name: str, metrics: Container[str] = ()) -> "Asked":
+        """Return what a name asks for, given the metrics that there are: one may itself contain ``@``.
+
+        Examples
+        --------
+        >>> Asked.of("train.loss.quantile(0.9)")
+        Asked(metric='train.loss', statistic='quantile(0.9)', at_best_of=None)
+        >>> Asked.of("test.acc@val.acc.max"), Asked.of("test.hits@5.max", ["test.hits@5"]).metric
+        (Asked(metric='test.acc', statistic='max', at_best_of='val.acc'), 'test.hits@5')
+        """
+        head, parenthesis, number = name.rpartition("(") if name.endswith(")") else (name, "", "")
+        metric, _, word = head.rpartition(".")
+        if metric in metrics:
+            return cls(metric, f"{word}{parenthesis}{number}")
+        splits = [(metric[:at], metric[at + 1 :]) for at, sign in enumerate(metric) if sign == "@"]
+        known = [split for split in splits if split[0] in metrics and split[1] in metrics]
+        wanted, other = (known or splits or [(metric, "")])[0]
+        return cls(wanted, f"{word}{parenthesis}{number}", other or None)
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics whose values it takes."""
+        return [self.metric, *([self.at_best_of] if self.at_best_of else [])]
+
+    @property
+    def takes_steps(self) -> bool:
+        """Whether it takes more than the values of the metric."""
+        row = statistic_of(self.statistic)
+        return self.at_best_of is not None or (row is not None and row.takes_steps)
+
+
 def split_statistic(name: str) -> tuple[str, str] | None:
     """Return the metric and the statistic that `name` asks for, or None if it is not of that form.
 
     Examples
     --------
-    >>> split_statistic("train.loss.last")
-    ('train.loss', 'last')
+    >>> split_statistic("train.loss.last"), split_statistic("test.acc@val.acc.max")
+    (('train.loss', 'last'), ('test.acc', 'max'))
     >>> split_statistic("config.loss.last") is None
     True
     """
-    metric, _, statistic = name.rpartition(".")
-    return (metric, statistic) if statistic in STATISTICS and is_metric(metric) else None
+    asked = Asked.of(name)
+    return (asked.metric, asked.statistic) if _exists(asked.statistic) and is_metric(asked.metric) else None
+
+
+def _exists(statistic: str) -> bool:
+    try:
+        return statistic_of(statistic) is not None
+    except ValueError as error:
+        raise InvalidKeyError(str(error)) from None
 
 
 def kinds_of(fields: Collection[str]) -> Mapping[str, Kind]:
@@ -157,8 +214,8 @@ def is_of_no_run(name: str, fields: Collection[str]) -> bool:
 def _meanings(name: str, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
     """Return all fields that a name may mean, and what each holds; short names count only if nothing else fits."""
     meanings = {field: kinds[field] for field in (name, f"config.{name}") if field in kinds}
-    metric, _, statistic = name.rpartition(".")
-    if statistic in STATISTICS and kinds.get(metric) == "metric":
+    asked = Asked.of(name, kinds)
+    if all(kinds.get(metric) == "metric" for metric in asked.metrics) and _exists(asked.statistic):
         meanings.setdefault(name, "statistic")
     if not meanings and (field := SHORT_NAMES.get(name)) in kinds and field is not None:
         meanings = {field: kinds[field]}
@@ -177,13 +234,17 @@ def _instead(name: str, meaning: str, kind: Kind, wanted: _Wanted) -> str:
         "value": wanted.instead_of_value,
     }[kind]
     statistics = ", ".join(f"{meaning}.{statistic}" for statistic in STATISTICS)
-    return form.format(name=name, metric=name.rpartition(".")[0], statistics=statistics)
+    return form.format(name=name, metric=Asked.of(name, [meaning]).metric, statistics=statistics)
 
 
 def _unknown(name: str, kinds: Mapping[str, Kind], wanted: _Wanted) -> str:
-    metric, _, statistic = name.rpartition(".")
-    if kinds.get(metric) == "metric" and "statistic" in wanted.kinds:
-        return f"there is no statistic '{statistic}' of {metric}; there are {listed('and')}"
+    asked = Asked.of(name, kinds)
+    unknown = [metric for metric in asked.metrics if kinds.get(metric) != "metric"]
+    if not unknown and "statistic" in wanted.kinds:
+        return f"there is no statistic '{asked.statistic}' of {asked.metrics[-1]}; there are {listed('and')}"
+    if asked.at_best_of and unknown:
+        like = near(unknown[0], [field for field, kind in kinds.items() if kind == "metric"])
+        return f"there is no metric '{unknown[0]}'" + (f"; did you mean {' or '.join(like)}?" if like else "")
     fields = [field for field, kind in kinds.items() if kind in wanted.kinds]
     statistics = _statistics_like(name, kinds) if "statistic" in wanted.kinds else []
     nearest = list(dict.fromkeys([*statistics, *near(name, fields)]))[:3]
@@ -198,8 +259,8 @@ def _unknown(name: str, kinds: Mapping[str, Kind], wanted: _Wanted) -> str:
 
 def _statistics_like(name: str, kinds: Mapping[str, Kind]) -> list[str]:
     """Return statistics of metrics like the one that `name` asks for; it compares metrics, which are fewer."""
-    metric, _, statistic = name.rpartition(".")
-    metric, statistic = (metric, statistic) if statistic in STATISTICS else (name, "last")
+    asked = Asked.of(name, kinds)
+    metric, statistic = (asked.metric, asked.statistic) if asked.statistic in STATISTICS else (name, "last")
     return [f"{one}.{statistic}" for one in near(metric, [field for field, kind in kinds.items() if kind == "metric"])]
 
 

@@ -239,7 +239,8 @@ def test_short_names_give_way_to_keys_of_the_configuration():
 
 def test_there_is_no_statistic_of_that_name():
     with pytest.raises(
-        InvalidKeyError, match=r"there is no statistic 'lst' of test.acc; there are last, first, .* and argmax"
+        InvalidKeyError,
+        match=r"there is no statistic 'lst' of test.acc; there are last, first, .* argmax, .* and falls_to",
     ):
         resolve("test.acc.lst", ["test.acc"])
 
