@@ -179,16 +179,13 @@ def read_yaml(path: Path) -> Any:
     yaml.YAMLError
         If it is not YAML, or if a few lines of it stand for more values than anyone can have meant.
     """
-    import yaml
-
-    from mlxp.run_directory.budget import Budget, spend_on
+    from mlxp.run_directory import yaml_lines
 
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    spend_on(text, Budget())
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - the C twin of SafeLoader
+    return yaml_lines.load(text)
 
 
 LARGEST_FILE = 16 * 2**20

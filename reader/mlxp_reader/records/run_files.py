@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from mlxp.run_directory import yaml_lines
 from mlxp.run_directory.budget import Budget
 from mlxp.run_directory.files import LARGEST_FILE
-from mlxp_reader.records import yaml_lines
 from mlxp_reader.records.file_states import NO_FILE, FileState, state_of
 
 # What PyYAML's safe loader is known to raise, apart from its own errors, for values that do not fit their tag.

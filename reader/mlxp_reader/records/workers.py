@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
-from mlxp_reader.records import yaml_lines
+from mlxp.run_directory import yaml_lines
 from mlxp_reader.records.crawl import Record, crawl
 
 _AT_ONCE = 250

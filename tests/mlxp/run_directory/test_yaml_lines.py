@@ -5,7 +5,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mlxp_reader.records import workers, yaml_lines
+from mlxp.run_directory import yaml_lines
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -84,10 +84,3 @@ def test_empty_collections_are_not_shared_between_files():
 def test_bottomless_nesting_is_an_error(text):
     with pytest.raises(yaml.YAMLError, match=r"100 levels|while parsing"):
         yaml_lines.load(text)
-
-
-def test_what_was_learned_of_many_runs_is_not_kept(write_run, monkeypatch):
-    monkeypatch.setattr(workers, "_MANY", 1)
-    paths = [str(write_run(log_id, {"lr": log_id})) for log_id in (1, 2)]
-    assert [record.values["config.lr"] for record in workers.crawl_all(paths)] == [1, 2]
-    assert not yaml_lines._remembered
