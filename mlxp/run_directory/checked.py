@@ -112,6 +112,7 @@ INFO: Kinds = {
     "packages": _is_list_of_texts,
     "heartbeat": _is_seconds,
     "ranks": _is_count,
+    "identity": _is_mapping,
 }
 """What the keys of info.yaml may hold besides null; other keys, such as a user's own logger's, may hold anything."""
 
@@ -132,6 +133,8 @@ SUBMISSION: Kinds = {
     "submitted_at": _is_time,
     "error": _is_text,
     "stderr": _is_text,
+    "program": _is_text,
+    "identity": _is_mapping,
     "earlier": _is_list_of_mappings,
     "cancelled_at": _is_time,
     "token": _is_text,

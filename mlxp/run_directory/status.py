@@ -61,3 +61,8 @@ class Status(StrEnum):
     def is_unsubmitted(self) -> bool:
         """Whether the run is meant for a scheduler that has not received it."""
         return self in {Status.PREPARED, Status.REFUSED}
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the same run need not be started again: it is complete, under way or waiting."""
+        return self not in {Status.REFUSED, Status.FAILED, Status.KILLED, Status.LOST}

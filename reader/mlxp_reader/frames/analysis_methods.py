@@ -5,7 +5,7 @@ Each method is a function in a file of its own, which documents its parameters. 
 
 from typing import Any
 
-from mlxp_reader.analysis import history, seeds
+from mlxp_reader.analysis import history, presence, seeds
 from mlxp_reader.presentation import display, paper_tables, parallel_plot, plots, sweep_plots
 
 
@@ -25,6 +25,8 @@ class Analysis:
         return display.constants(self)  # type: ignore[arg-type]  # only frames have these methods
 
     history = history.history
+    missing = presence.missing
+    duplicates = presence.duplicates
     over = seeds.over
     table = paper_tables.table
     plot_metric = plots.plot_metric
