@@ -91,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
         _add_resubmit,
         _add_rerun,
         _add_export,
+        _add_import,
     ):
         add(verbs)
     return reading
@@ -267,6 +268,14 @@ def _add_export(verbs: Any) -> None:
     given.add_argument(
         "--no-artifacts", action="store_false", dest="artifacts", help="without checkpoints and the like"
     )
+
+
+def _add_import(verbs: Any) -> None:
+    text = "Add runs of others to a log directory, under new ids; what was added before is left out."
+    taken = _verb(verbs, "import", "import_runs", text, "mlxp import supplement.zip logs")
+    taken.set_defaults(verb="import_runs:import_runs")
+    taken.add_argument("source", type=Path, metavar="FILE", help="the zip file")
+    taken.add_argument("target", type=Path, nargs="?", metavar="DIR", help="the log directory; default: that of --logs")
 
 
 def _add_resubmit(verbs: Any) -> None:

@@ -188,7 +188,8 @@ class _Export:
         entry = f"logs/{run.log_id}/{name}"
         names = self._names_at(run)
         if names is not None and name.startswith(_CONFIGURATIONS):
-            self._write(entry, _configuration(path, run, names))
+            places = relative_places(run, self._ids, run.started_in)
+            self._write(entry, _configuration(path, names, places))
         elif names is not None and name.startswith(_TEXTS):
             with self._entry(entry, path.stat().st_size) as target:
                 for line in _lines_of(path):
@@ -223,14 +224,14 @@ def _lines_without(names: Names, value: object) -> object:
     return [names.in_text(str(line)) for line in value] if isinstance(value, list) else value
 
 
-def _configuration(path: Path, run: ExportedRun, names: Names) -> bytes:
+def _configuration(path: Path, names: Names, places: Mapping[str, str]) -> bytes:
     """Return a configuration without names; as it is, byte for byte, if there are none in it."""
     content = read_mapping(path)
     if not content:
         return names.in_text(path.read_text(encoding="utf-8", errors="surrogateescape")).encode(
             "utf-8", "surrogateescape"
         )
-    plain = names.at(relative_places(run, run.started_in)).in_value(content)
+    plain = names.at(places).in_value(content)
     return path.read_bytes() if plain == content else to_yaml(plain).encode()
 
 

@@ -6,6 +6,7 @@ puts data there, in ``project``.
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,13 @@ from mlxp.run_directory.files import read_mapping
 from mlxp.run_directory.layout import STORE_DIR, RunDirectory
 
 PROJECT: Final = "project"
+LOGS: Final = "<logs>"
+"""What stands for the directory of the runs in a value that the program reads."""
+
 ORIGIN: Final = "origin"
 """The key of info.yaml that says which run an exported or imported run was before, and under which id."""
 
-_OF_JOBS: Final = ("submission.yaml", "submitting", "claims")
+OF_JOBS: Final = ("submission.yaml", "submitting", "claims")
 """What belongs to the job of a run, and would let others cancel or submit jobs of their own."""
 
 
@@ -86,7 +90,7 @@ class ExportedRun:
         for folder, folders, names in os.walk(self.directory.path):
             inner = Path(folder).relative_to(self.directory.path)
             folders[:] = sorted(name for name in folders if not name.startswith(".") or name == ".keys")
-            of_jobs = _OF_JOBS if inner == Path("metadata") else ()
+            of_jobs = OF_JOBS if inner == Path("metadata") else ()
             folders[:] = [name for name in folders if name not in of_jobs]
             names += [name for name in folders if Path(folder, name).is_symlink()]  # which are not followed
             shown = sorted(name for name in names if not name.startswith(".") and name not in of_jobs)
@@ -151,7 +155,7 @@ def exported_info(run: ExportedRun, ids: Mapping[Path, int], names: Names | None
     home = run.directory
     origin = {"run": identity_of(home, info), "log_id": mapping_at(info, ORIGIN).get("log_id", home.log_id)}
     if names is not None:
-        info = _without_names(run, info, names, project)
+        info = _without_names(run, info, ids, names, project)
     again = ids.get(home.path.parent / str(run.info.get("rerun_of")))
     parents = [ids.get(parent.path) for parent in made_from(home, {"parents": run.info.get("parents")})]
     info["status"] = run.status
@@ -170,7 +174,9 @@ def places_of(log_id: int, logs: str = "logs") -> dict[str, Any]:
     return {"log_id": log_id, **{name: path.as_posix() for name, path in folders.items()}}
 
 
-def _without_names(run: ExportedRun, info: dict[str, Any], names: Names, project: str) -> dict[str, Any]:
+def _without_names(
+    run: ExportedRun, info: dict[str, Any], ids: Mapping[Path, int], names: Names, project: str
+) -> dict[str, Any]:
     given = {key: info.get(key) for key in ("command", "overrides")}
     plain: dict[str, Any] = _in_texts(info, names)
     for key, replacement in (("hostname", "<host>"), ("process_id", None), ("process_start", None)):
@@ -182,7 +188,7 @@ def _without_names(run: ExportedRun, info: dict[str, Any], names: Names, project
         directory = run.started_in
         plain["code"].update(top=f"../{project}", copy=None)
         plain["work_dir"] = os.path.normpath(f"../{project}/{directory}")
-        inside = names.at(relative_places(run, directory))
+        inside = names.at(relative_places(run, ids, directory))
         plain["overrides"] = [_in_override(str(one), inside) for one in given["overrides"] or []]
         if isinstance(given["command"], list):
             plain["command"] = ["python", *(_moved(run, str(word), directory, inside) for word in given["command"][1:])]
@@ -204,13 +210,25 @@ def places_at(run: ExportedRun, project: str) -> dict[str, str]:
     return {**places, run.top or "": project}
 
 
-def relative_places(run: ExportedRun, directory: str) -> dict[str, str]:
-    """Return the folders of a run as its program sees them from the directory that it starts in."""
+def relative_places(run: ExportedRun, ids: Mapping[Path, int], directory: str) -> dict[str, str]:
+    """Return the folders of a run, and what stands for them where its program reads them.
+
+    Those of the project are relative to the directory that the program starts in.
+    """
     up = os.path.relpath(".", directory)
-    logs = run.directory.path.parent
-    inside = Path(logs).is_relative_to(run.top or "/nowhere")
-    seen = os.path.normpath(f"{up}/{os.path.relpath(logs, run.top)}" if inside else f"{up}/../logs")
-    return {str(logs): seen, str(run.code.get("copy") or ""): up, run.top or "": up}
+    runs = {str(path): f"{LOGS}/{log_id}" for path, log_id in ids.items()}
+    return {str(run.directory.path.parent): LOGS, str(run.code.get("copy") or ""): up, run.top or "": up, **runs}
+
+
+def with_ids(text: str, ids: Mapping[int, int]) -> str:
+    """Return a text in which the folders of runs have other ids.
+
+    Examples
+    --------
+    >>> with_ids("start=<logs>/1/artifacts", {1: 17})
+    'start=<logs>/17/artifacts'
+    """
+    return re.sub(rf"{LOGS}/(\d{{1,18}})(?!\d)", lambda found: f"{LOGS}/{ids.get(int(found[1]), found[1])}", text)
 
 
 def _moved(run: ExportedRun, word: str, directory: str, names: Names) -> str:

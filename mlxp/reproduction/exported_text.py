@@ -141,7 +141,7 @@ def requirements(packages: Mapping[str, Any], info: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> listed = ["mlxp==2.0.0", "mine==0.1 @ <path>/mine", "tool==1.0 @ https://example.org/tool.git@abc1"]
+    >>> listed = ["mlxp==2.0.0", "mine==0.1 @ file://<path>/mine", "tool==1.0 @ https://example.org/tool.git@abc1"]
     >>> print(requirements({"packages": listed}, {}), end="")
     mlxp==2.0.0
     # mine==0.1 was installed from a folder
@@ -162,4 +162,4 @@ def _requirement(line: str) -> str:
         return package
     if at and re.fullmatch(r"[0-9a-f]{4,64}", commit) and url.startswith("http"):
         return f"{package.partition('==')[0]} @ git+{url}@{commit}"
-    return f"# {package} was installed from a folder" if "://" not in origin else f"{package}  # from {origin}"
+    return f"# {package} was installed from a folder" if origin.startswith("file:") else f"{package}  # from {origin}"

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from mlxp.errors import MLXPError
 from mlxp.reproduction.copies import copy_of
+from mlxp.reproduction.exported_run import LOGS
 from mlxp.reproduction.names import HIDDEN
 from mlxp.run_directory.layout import STORE_DIR, RunDirectory
 from mlxp.running.code_state import CodeState
@@ -79,7 +80,7 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
             f"{name} does not say how it was started: it was called from Python, or by a release before 2.0; "
             "start it again as it was started then"
         )
-    given = _repeated(name, [str(one) for one in info.get("overrides") or []], overrides)
+    given = _repeated(name, source, overrides)
     store = source.path.parent / STORE_DIR
     state, places = _state_of(name, info, source)
     copy = copy_of(store, state, [source.path.parent])
@@ -99,10 +100,11 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
     )
 
 
-def _repeated(name: str, given: Sequence[str], overrides: Sequence[str]) -> list[str]:
+def _repeated(name: str, source: RunDirectory, overrides: Sequence[str]) -> list[str]:
     """Return the overrides of the run that still apply beside the new ones."""
+    given = [str(one) for one in source.info().get("overrides") or []]
     new = {_key(one) for one in overrides}
-    repeated = [one for one in given if _key(one) not in new]
+    repeated = [one.replace(LOGS, str(source.path.parent)) for one in given if _key(one) not in new]
     for one in repeated:
         if MASK in one:
             raise MLXPError(f"{name} was given a secret, which was not recorded: {one}; give it again: {_key(one)}=…")
@@ -202,7 +204,9 @@ def differing(then: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[s
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:
-    return {same_name(name): version for name, _, version in (line.partition("==") for line in packages)}
+    found = (line.partition("==") for line in packages)
+    # From which folder a package was installed says nothing about it, and is another one for everybody.
+    return {same_name(name): version.partition(" @ file:")[0] for name, _, version in found}
 
 
 def _imported(info: dict[str, Any], modules: Mapping[str, str]) -> set[str]:

@@ -107,6 +107,7 @@ def _add_pack(store: Path, pack: Path, state: str) -> None:
     pack.with_suffix(".idx").unlink()  # which has the addresses that the other store claims
     with reading_git(store, state) as git:
         git("-c", "pack.writeReverseIndex=false", "index-pack", str(pack.absolute()))
+    (store / "objects" / "pack").mkdir(parents=True, exist_ok=True)
     for suffix in (".pack", ".idx"):  # git looks for the second
         shutil.move(pack.with_suffix(suffix), store / "objects" / "pack" / f"{pack.stem}{suffix}")
 
