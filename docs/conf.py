@@ -49,6 +49,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(?!mlxp).*"),  # what is not MLXP's own has no page to link to offline; nor have parameters
     (r"py:obj", r"mlxp_reader\.DataFrame"),  # documented as mlxp.DataFrame
     (r"py:class", r"mlxp\.launcher\.Value"),  # stands for the type of what a task returns
+    (r"py:class", r"mlxp_reader\.frames\.groups\.Group"),  # stands for a frame of runs, or for groups of groups
     (r"py:class", r"mlxp_reader\.[\w.]+\.(_\w+|MetricColumn|Batch|QueryPlace)"),  # what only our own code makes
 ]
 

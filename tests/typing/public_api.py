@@ -5,11 +5,13 @@ from typing import Any, assert_type
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 import mlxp
 import mlxp.errors
 from mlxp.launcher import SweepResults, Task
 from mlxp_reader.analysis.seeds import SeedGroups
+from mlxp_reader.frames.run import Run
 from mlxp_reader.presentation.paper_tables import Table
 
 
@@ -100,6 +102,49 @@ def look_into(runs: mlxp.DataFrame) -> None:
     assert_type(runs.head(2), mlxp.DataFrame)
     assert_type(runs.history("train.loss"), pd.DataFrame)
     assert_type(runs.index, "pd.Index[Any]")
+    assert_type(runs["config.seed"], "pd.Series[Any]")
+    assert_type(runs[["config.seed", "train.loss"]], mlxp.DataFrame)
+    assert_type(runs[runs["config.seed"] > 1], mlxp.DataFrame)
+    assert_type(runs[0], Run)
+    assert_type(runs[0]["train.loss.last"], Any)
+    assert_type(runs.diff(), list[str])
+    assert_type(runs.diff("info"), list[str])
+    assert_type(runs.diff(periods=2), mlxp.DataFrame)
+    assert_type(runs + runs, mlxp.DataFrame)
+    assert_type(runs.merge(runs), mlxp.DataFrame)
+    assert_type(runs.to_parquet(), bytes)
+    assert_type(runs.filter("loss < 1"), mlxp.DataFrame)
+
+
+def compute(runs: mlxp.DataFrame) -> None:
+    """Apply maps to runs and to groups of them."""
+    mean = (np.mean, "config.seed")
+    assert_type(runs.aggregate(mean), mlxp.DataFrame)
+    assert_type(runs.aggregate([mean, (max, ("config.lr", "config.seed"), ("lr", "seed"))]), mlxp.DataFrame)
+    assert_type(runs.aggregate("mean"), "pd.Series[Any]")
+    assert_type(runs.apply(mean, map_type="Rowwise"), mlxp.DataFrame)
+    assert_type(runs.transform(mean), mlxp.DataFrame)
+    assert_type(runs.map(mean), mlxp.DataFrame)
+    groups = runs.groupby("config.lr")
+    assert_type(groups, mlxp.GroupedDataFrame)
+    assert_type(groups[(0.1,)], mlxp.DataFrame)
+    assert_type(groups["config.seed"].mean(), "pd.Series[Any]")
+    assert_type(list(groups.items()), list[tuple[tuple[Any, ...], mlxp.DataFrame]])
+    assert_type(groups.aggregate(mean), mlxp.GroupedDataFrame)
+    assert_type(groups.aggregate(mean, ungroup=True), mlxp.DataFrame)
+    assert_type(groups.aggregate("mean"), pd.DataFrame)
+    assert_type(groups.apply(mean, ungroup=True), mlxp.DataFrame)
+    assert_type(groups.transform(mean), mlxp.GroupedDataFrame)
+    assert_type(groups.map(mean), mlxp.GroupedDataFrame)
+    assert_type(groups.filter("loss < 1"), mlxp.GroupedDataFrame)
+    assert_type(groups.filter("loss < 1", ungroup=True), mlxp.DataFrame)
+    assert_type(groups.sort("config.seed").select([(0.1,)]), mlxp.GroupedDataFrame)
+    assert_type(groups.ungroup(), mlxp.DataFrame)
+    assert_type(groups.toPandas(), pd.DataFrame)
+    nested = groups.groupby("config.seed")
+    assert_type(nested[(0.1,)], mlxp.GroupedDataFrame)
+    assert_type(nested[(0.1,)][(1,)], mlxp.DataFrame)
+    assert_type(nested.ungroup(), mlxp.GroupedDataFrame)
 
 
 def analyse(runs: mlxp.DataFrame) -> None:
@@ -107,8 +152,16 @@ def analyse(runs: mlxp.DataFrame) -> None:
     groups = runs.over("seed")
     assert_type(groups, SeedGroups)
     assert_type(len(groups), int)
+    assert_type(groups.runs(0), mlxp.DataFrame)
     assert_type(groups.aggregate("test.acc.last", ["mean", "ci95"]), pd.DataFrame)
     assert_type(groups.best("val.acc.max", per="model", report="test.acc.last"), pd.DataFrame)
     table = runs.table("model", "data", "test.acc.last", over="seed", best="max")
     assert_type(table, Table)
     assert_type(table.to_latex(), str)
+
+
+def draw(runs: mlxp.DataFrame) -> None:
+    """Draw how a number depends on the configuration."""
+    axes = runs.plot_sweep("lr", "test.acc.last", over="seed")
+    assert_type(axes, Axes)
+    assert_type(runs.plot_parallel("test.acc.last", ax=axes), Axes)

@@ -2,7 +2,7 @@
 
 import fnmatch
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from mlxp_reader.columns.missing import ABSENT, exact_values
 from mlxp_reader.columns.plain_values import known_to_pandas
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import notice, some
+
+if TYPE_CHECKING:
+    from mlxp_reader.frames.frame import DataFrame
 
 
 def over(frame: Runs, *keys: str, exclude: str | Iterable[str] | None = None) -> "SeedGroups":
@@ -162,7 +165,7 @@ class SeedGroups:
         groups = f"{len(self)} group{'s' * (len(self) != 1)} of {counts} run{'s' * (counts != '1')}"
         return f"{groups}{by}, over {', '.join(map(short, self.over)) or 'no key'}"
 
-    def runs(self, group: int) -> Any:
+    def runs(self, group: int) -> "DataFrame":
         """Return the runs of one group, given its number: the index of what `aggregate` and `best` return.
 
         Raises
@@ -172,7 +175,8 @@ class SeedGroups:
         """
         if group not in self.settings.index:
             raise InvalidKeyError(f"there is no group {group}; there are {len(self)}, from 0")
-        return self.frame[self.number == group]
+        runs: DataFrame = self.frame[self.number == group]
+        return runs
 
     def is_constant(self, key: str) -> bool:
         """Tell whether a key has the same value in all runs."""

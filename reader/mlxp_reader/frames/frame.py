@@ -7,7 +7,7 @@ pandas takes and passes it on, unless it has a form that only MLXP knows.
 import functools
 import io
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import pandas as pd
 from pandas.api.types import is_integer
@@ -26,6 +26,11 @@ from mlxp_reader.frames.column_names import full_names_of_keys, ordered, told_of
 from mlxp_reader.frames.map_verbs import MappedFrame
 from mlxp_reader.frames.run import Run
 from mlxp_reader.presentation import display, tables
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from mlxp_reader.frames.groups import GroupedDataFrame
 
 _NAMES_BEFORE_1 = {"groupBy": "groupby", "config_diff": "diff"}
 
@@ -63,6 +68,14 @@ class DataFrame(Analysis, MappedFrame):
         assert isinstance(frame, DataFrame)  # noqa: S101 - what the class method of this class returns
         return frame
 
+    @overload  # type: ignore[override]  # to pandas, a number is the name of a column
+    def __getitem__(self, key: int) -> Run: ...
+    @overload
+    def __getitem__(self, key: str) -> "pd.Series[Any]": ...
+    @overload
+    def __getitem__(self, key: "slice | list[Any] | npt.NDArray[Any] | pd.Index[Any] | pd.Series[Any]") -> Self: ...
+    @overload
+    def __getitem__(self, key: Any) -> Any: ...
     def __getitem__(self, key: Any) -> Any:
         """Return a column, rows, or, for a number that is not a column, the `Run` at that position.
 
@@ -86,6 +99,10 @@ class DataFrame(Analysis, MappedFrame):
             return False
         return key not in self.columns and not pd.api.types.is_numeric_dtype(self.columns.dtype)
 
+    @overload  # type: ignore[override]  # pandas' own takes no name
+    def diff(self, start_key: str = "config") -> list[str]: ...
+    @overload
+    def diff(self, periods: int, axis: Literal["index", "columns", "rows", 0, 1] = 0) -> Self: ...
     def diff(self, *args: Any, **kwargs: Any) -> Any:
         """Return the names of the columns that vary and that start with a text, ``"config"`` by default.
 
@@ -108,6 +125,10 @@ class DataFrame(Analysis, MappedFrame):
             return frame
         return plain_frame(frame)
 
+    @overload  # type: ignore[override]  # pandas' stubs take each by name
+    def to_parquet(self, path: None = None, *args: Any, **kwargs: Any) -> bytes: ...
+    @overload
+    def to_parquet(self, path: Any, *args: Any, **kwargs: Any) -> None: ...
     def to_parquet(self, path: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Write the runs to a Parquet file of plain types, which any program can read.
 
@@ -132,7 +153,7 @@ class DataFrame(Analysis, MappedFrame):
         """Write the runs to a database as pandas does; values that are more than a number or a text become JSON."""
         return text_frame(self).to_sql(*args, **kwargs)
 
-    def merge(self, *args: Any, **kwargs: Any) -> Any:
+    def merge(self, *args: Any, **kwargs: Any) -> Self:
         """Return this frame with the columns of another one that has as many rows.
 
         Rows with the same label are bound or, if the labels differ, rows at the same position. If common columns have
@@ -144,7 +165,7 @@ class DataFrame(Analysis, MappedFrame):
             If common columns have different values that do not tell rows apart.
         """
         other = kwargs["new_df"] if kwargs.keys() == {"new_df"} else args[0] if len(args) == 1 and not kwargs else None
-        found = bound(self, other) if isinstance(other, pd.DataFrame) else None
+        found: Any = bound(self, other) if isinstance(other, pd.DataFrame) else None
         return super().merge(*args, **kwargs) if found is None else found
 
     @functools.wraps(comparison.compare)  # which documents it; given a frame, it is pandas' own
@@ -154,13 +175,14 @@ class DataFrame(Analysis, MappedFrame):
             return found
         return comparison.compare(self, *args, **kwargs)
 
-    def __add__(self, other: Any) -> Any:
+    def __add__(self, other: Any) -> Self:
         """Return the runs of two frames, one below the other, as MLXP 1 added lists of runs.
 
         Anything that is not a frame of runs is added as pandas does.
         """
         if isinstance(other, DataFrame) and display.is_of_runs(self) and display.is_of_runs(other):
-            return pd.concat([self, other], ignore_index=True)
+            together: Self = pd.concat([self, other], ignore_index=True)  # type: ignore[list-item]  # of one class
+            return together
         return super().__add__(other)
 
     def __getattr__(self, name: str) -> Any:  # type: ignore[misc]  # which pandas calls final, for its own users
@@ -168,7 +190,7 @@ class DataFrame(Analysis, MappedFrame):
             raise AttributeError(f"what was called {name} before MLXP 1 is {_NAMES_BEFORE_1[name]}")
         return super().__getattr__(name)
 
-    def sort(self, by: str | list[str], ascending: bool = True) -> "DataFrame":
+    def sort(self, by: str | list[str], ascending: bool = True) -> Self:
         """Return the runs sorted by columns, or by statistics of metrics such as ``"test.loss.last"``.
 
         Raises
@@ -176,10 +198,10 @@ class DataFrame(Analysis, MappedFrame):
         InvalidKeyError
             If there is no such column or statistic.
         """
-        in_order: DataFrame = ordered(self, as_names(by), ascending)
+        in_order: Self = ordered(self, as_names(by), ascending)
         return in_order
 
-    def groupby(self, *args: Any, **kwargs: Any) -> Any:
+    def groupby(self, *args: Any, **kwargs: Any) -> "GroupedDataFrame":  # type: ignore[override]  # see its docstring
         """Return the runs in groups, as a `GroupedDataFrame`, which understands what pandas' groups do.
 
         The ``config.`` of configuration keys may be left out. Unlike in pandas, the runs whose value is None or missing

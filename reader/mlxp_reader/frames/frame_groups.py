@@ -12,7 +12,7 @@ from mlxp_reader.frames.groups import GroupedDataFrame, Key, as_key, indexed
 from mlxp_reader.query.names import Asked
 
 
-class FrameGroups(GroupedDataFrame):
+class FrameGroups(GroupedDataFrame[DataFrame]):
     """What `DataFrame.groupby` returns.
 
     Parameters
@@ -36,11 +36,11 @@ class FrameGroups(GroupedDataFrame):
         self._labels_are_of_runs = True
 
     @cached_property
-    def _found(self) -> dict[Key, Any]:
+    def _found(self) -> dict[Key, DataFrame]:
         return {as_key(key): group for key, group in self._pandas}
 
     @property
-    def grouped_dict(self) -> dict[Key, Any]:
+    def grouped_dict(self) -> dict[Key, DataFrame]:
         """The groups by the values of the columns; a missing value is None, which forms a group like any other."""
         return self._found
 
@@ -54,14 +54,14 @@ class FrameGroups(GroupedDataFrame):
             return self._pandas[key]
         return super().__getitem__(key)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[tuple[Any, DataFrame]]:
         for key, group in self._pandas:
             yield as_key(key) if isinstance(key, tuple) else as_key(key)[0], group
 
     def __len__(self) -> int:
         return int(self._pandas.ngroups)  # pandas 2 cannot take the length of groups of what is missing
 
-    def ungroup(self) -> Any:
+    def ungroup(self) -> DataFrame:
         """Return the runs, one group after the other, with their labels."""
         return self._in_order() if self._is_by_columns() else super().ungroup()
 
@@ -82,10 +82,10 @@ class FrameGroups(GroupedDataFrame):
         order = np.argsort(number, kind="stable")
         return self._frame.iloc[order[number[order] >= 0]]  # without those that pandas was told to leave out
 
-    def _loaded_together(self) -> list[Any]:
+    def _loaded_together(self) -> list[DataFrame]:
         return [self._frame]
 
-    def of_columns(self, names: set[str]) -> GroupedDataFrame:
+    def of_columns(self, names: set[str]) -> GroupedDataFrame[DataFrame]:
         """Return the groups with these columns only, since fewer columns are put together faster."""
         if not self._is_by_columns() or "_found" in self.__dict__:
             return self

@@ -5,8 +5,8 @@ that is not MLXP's is passed on to pandas. `mlxp_reader.frames.frame_groups` has
 returns.
 """
 
-from collections.abc import ItemsView, Iterator, KeysView, Sequence
-from typing import Any
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 import pandas as pd
 
@@ -17,7 +17,18 @@ from mlxp_reader.columns.mixed import MixedArray
 from mlxp_reader.frames import maps
 from mlxp_reader.frames.column_names import full_names
 from mlxp_reader.frames.frame import DataFrame
+from mlxp_reader.frames.maps import Function, Functions, MapForm, Maps, MapType
 from mlxp_reader.notices import some
+
+if TYPE_CHECKING:
+    from pandas.api.typing import DataFrameGroupBy, SeriesGroupBy
+    from typing_extensions import TypeVar
+
+    Group = TypeVar("Group", bound="DataFrame | GroupedDataFrame[Any]", default=DataFrame)
+else:
+    from typing import TypeVar
+
+    Group = TypeVar("Group")
 
 Key = tuple[Any, ...]
 
@@ -25,8 +36,8 @@ _OWN = {"_groups", "_frame", "_pandas", "_found", "_labels_are_of_runs"}
 _KEEPS_RUNS = {"transform", "map", "filter", "sort"}
 
 
-class GroupedDataFrame:
-    """Frames of runs, grouped by the values of some columns.
+class GroupedDataFrame(Generic[Group]):
+    """Frames of runs, grouped by the values of some columns; what `groupby` makes of groups has groups in it instead.
 
     Parameters
     ----------
@@ -45,13 +56,13 @@ class GroupedDataFrame:
     [1, 3]
     """
 
-    def __init__(self, group_keys: Sequence[str], grouped_dict: dict[Key, Any]) -> None:
+    def __init__(self, group_keys: Sequence[str], grouped_dict: Mapping[Key, Group]) -> None:
         self.group_keys = list(group_keys)
         self._groups = dict(grouped_dict)
         self._labels_are_of_runs = False
 
     @property
-    def grouped_dict(self) -> dict[Key, Any]:
+    def grouped_dict(self) -> dict[Key, Group]:
         """The groups by the values of the columns; a missing value is None, which forms a group like any other."""
         return self._groups
 
@@ -77,6 +88,14 @@ class GroupedDataFrame:
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *dir(pd.api.typing.DataFrameGroupBy)})
 
+    @overload
+    def __getitem__(self, key: tuple[Any, ...]) -> Group: ...
+    @overload
+    def __getitem__(self, key: str) -> "SeriesGroupBy[Any, Any]": ...
+    @overload
+    def __getitem__(self, key: list[str]) -> "DataFrameGroupBy[Any, Any]": ...
+    @overload
+    def __getitem__(self, key: Any) -> Any: ...
     def __getitem__(self, key: Any) -> Any:
         """Return the group with these values, or, for names of columns, pandas' groups of these columns."""
         if not isinstance(key, tuple):
@@ -87,7 +106,7 @@ class GroupedDataFrame:
             raise InvalidKeyError(f"there is no group {key}; there are {some(list(map(str, self.group_vals)))}")
         return self.grouped_dict[as_key(key)]
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[tuple[Any, Group]]:
         return iter(self.grouped_dict.items())
 
     def __len__(self) -> int:
@@ -104,44 +123,38 @@ class GroupedDataFrame:
         """Return the values of the columns, one tuple per group."""
         return self.grouped_dict.keys()
 
-    def items(self) -> ItemsView[Key, Any]:
+    def items(self) -> ItemsView[Key, Group]:
         """Return the groups with the values of the columns."""
         return self.grouped_dict.items()
 
-    def select(self, key_list: Any) -> "GroupedDataFrame":
+    def select(self, key_list: Iterable[Any]) -> "GroupedDataFrame[Group]":
         """Return the groups whose values are in `key_list`."""
         wanted = {as_key(key) for key in key_list}
         chosen = {key: group for key, group in self.items() if key in wanted}
         return self._like(chosen, labels_are_of_runs=self._labels_are_of_runs)
 
-    def _like(self, groups: dict[Key, Any], *, labels_are_of_runs: bool) -> "GroupedDataFrame":
+    def _like(self, groups: dict[Key, Group], *, labels_are_of_runs: bool) -> "GroupedDataFrame[Group]":
         made = GroupedDataFrame(self.group_keys, groups)
         made._labels_are_of_runs = labels_are_of_runs
         return made
 
-    def ungroup(self) -> Any:
+    def ungroup(self) -> Group:
         """Return all groups as one frame, in which the values that they were grouped by are columns.
 
         Runs keep their labels. Rows that were made from groups, as by `aggregate`, are numbered.
         """
-        if not self.grouped_dict:
-            return DataFrame(columns=pd.Index(self.group_keys))
-        if all(isinstance(group, GroupedDataFrame) for group in self.grouped_dict.values()):
-            groups = {key: group.ungroup() for key, group in self.items()}
-            return self._like(groups, labels_are_of_runs=self._labels_are_of_runs)
-        together = pd.concat(self.grouped_dict.values()).assign(**self._lacking_keys())
-        if self._labels_are_of_runs or together.index.is_unique:
-            return together
-        return together.reset_index(drop=True)
-
-    def _lacking_keys(self) -> dict[str, Any]:
-        """Return for each run the values that it was grouped by, for keys that are not columns of every group."""
-        keys = [key for key, group in self.items() for _ in range(len(group))]
-        return {
-            name: maps.column([key[at] for key in keys])
-            for at, name in enumerate(self.group_keys)
-            if not all(name in group.columns for group in self.grouped_dict.values())
-        }
+        groups: dict[Key, Any] = self.grouped_dict
+        together: Any
+        if not groups:
+            together = DataFrame(columns=pd.Index(self.group_keys))
+        elif all(isinstance(group, GroupedDataFrame) for group in groups.values()):
+            inner = {key: group.ungroup() for key, group in groups.items()}
+            together = self._like(inner, labels_are_of_runs=self._labels_are_of_runs)
+        else:
+            together = pd.concat(groups.values()).assign(**_lacking_keys(self.group_keys, groups))
+            if not self._labels_are_of_runs and not together.index.is_unique:
+                together = together.reset_index(drop=True)
+        return together  # type: ignore[no-any-return]  # a frame or, of groups of groups, groups
 
     def toPandas(self, lazy: bool = True) -> pd.DataFrame:  # noqa: N802 - MLXP's name
         """Return a plain `pandas.DataFrame` whose index names the groups; see `DataFrame.toPandas`."""
@@ -151,6 +164,12 @@ class GroupedDataFrame:
         keys = [key for key, group in frames.items() for _ in range(len(group))]
         return indexed(pd.concat(list(frames.values())), self.group_keys, list(zip(*keys, strict=True)))
 
+    @overload
+    def aggregate(self, maps: Maps, ungroup: Literal[False] = False) -> "GroupedDataFrame[Group]": ...
+    @overload
+    def aggregate(self, maps: Maps, ungroup: Literal[True]) -> Group: ...
+    @overload
+    def aggregate(self, func: Function | Functions = None, *args: Any, **kwargs: Any) -> pd.DataFrame: ...
     def aggregate(self, *args: Any, **kwargs: Any) -> Any:
         """Return one row per group or, given no maps, what pandas returns; see `DataFrame.aggregate`.
 
@@ -160,18 +179,40 @@ class GroupedDataFrame:
 
     agg = aggregate
 
+    @overload
+    def apply(self, maps: Maps, map_type: MapType = ..., *, ungroup: Literal[True]) -> Group: ...
+    @overload
+    def apply(self, maps: Maps, map_type: MapType = ...) -> "GroupedDataFrame[Group]": ...
+    @overload
+    def apply(self, func: Function, *args: Any, **kwargs: Any) -> Any: ...
     def apply(self, *args: Any, **kwargs: Any) -> Any:
         """Return what maps make of each group or, given no maps, what pandas returns; see `DataFrame.apply`."""
         return self._verb("apply", args, kwargs, "maps", "map_type", "ungroup")
 
+    @overload
+    def transform(self, maps: Maps, ungroup: Literal[False] = False) -> "GroupedDataFrame[Group]": ...
+    @overload
+    def transform(self, maps: Maps, ungroup: Literal[True]) -> Group: ...
+    @overload
+    def transform(self, func: Function, *args: Any, **kwargs: Any) -> pd.DataFrame: ...
     def transform(self, *args: Any, **kwargs: Any) -> Any:
         """Return one row per run or, given no maps, what pandas returns; see `DataFrame.transform`."""
         return self._verb("transform", args, kwargs, "maps", "ungroup")
 
+    @overload
+    def map(self, maps: Maps, ungroup: Literal[False] = False) -> "GroupedDataFrame[Group]": ...
+    @overload
+    def map(self, maps: Maps, ungroup: Literal[True]) -> Group: ...
     def map(self, *args: Any, **kwargs: Any) -> Any:
         """Return one row per run; see `DataFrame.map`."""
         return self._verb("map", args, kwargs, "maps", "ungroup")
 
+    @overload
+    def filter(self, filter_map: str | MapForm, bygroups: Any = ..., *, ungroup: Literal[True]) -> Group: ...
+    @overload
+    def filter(self, filter_map: str | MapForm, bygroups: Any = ...) -> "GroupedDataFrame[Group]": ...
+    @overload
+    def filter(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> pd.DataFrame: ...
     def filter(self, *args: Any, **kwargs: Any) -> Any:
         """Return the runs of each group that a query or a map keeps; see `DataFrame.filter`.
 
@@ -190,13 +231,17 @@ class GroupedDataFrame:
             filtered = filtered.groupby(bygroups).filter(given["filter_map"], ungroup=True)
         return filtered if given.get("ungroup") else filtered.groupby(self.group_keys)
 
+    @overload
+    def sort(self, by: str | list[str], ascending: bool = True, *, ungroup: Literal[True]) -> Group: ...
+    @overload
+    def sort(self, by: str | list[str], ascending: bool = True) -> "GroupedDataFrame[Group]": ...
     def sort(self, by: str | list[str], ascending: bool = True, ungroup: bool = False) -> Any:
         """Return the groups with their runs sorted by some columns."""
         return self._each("sort", (by, ascending), {}, ungroup)
 
-    def groupby(self, group_keys: str | list[str]) -> "GroupedDataFrame":
+    def groupby(self, group_keys: str | list[str]) -> "GroupedDataFrame[GroupedDataFrame[Group]]":
         """Return groups of groups."""
-        grouped: GroupedDataFrame = self._each("groupby", (group_keys,), {}, ungroup=False)
+        grouped: GroupedDataFrame[GroupedDataFrame[Group]] = self._each("groupby", (group_keys,), {}, ungroup=False)
         return grouped
 
     def _verb(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *parameters: str) -> Any:
@@ -211,10 +256,10 @@ class GroupedDataFrame:
         groups = self if name == "filter" else self.of_columns({column for one in found for column in one.columns})
         return groups._each(name, (), given, ungroup)  # noqa: SLF001 - of our own class
 
-    def _loaded_together(self) -> list[Any]:
+    def _loaded_together(self) -> list[Group]:
         return list(self.grouped_dict.values())
 
-    def of_columns(self, names: set[str]) -> "GroupedDataFrame":  # noqa: ARG002 - for groups that are put together
+    def of_columns(self, names: set[str]) -> "GroupedDataFrame[Group]":  # noqa: ARG002 - for groups that are put together
         """Return the groups with these columns at least."""
         return self
 
@@ -224,7 +269,7 @@ class GroupedDataFrame:
         return first.sample() if isinstance(first, GroupedDataFrame) else first
 
     @property
-    def columns(self) -> Any:
+    def columns(self) -> "pd.Index[Any]":
         """The names of the columns of the groups."""
         return self.sample().columns
 
@@ -235,6 +280,16 @@ class GroupedDataFrame:
         )
         grouped = self._like(results, labels_are_of_runs=self._labels_are_of_runs and keeps_runs)
         return grouped.ungroup() if ungroup else grouped
+
+
+def _lacking_keys(names: list[str], groups: dict[Key, DataFrame]) -> dict[str, Any]:
+    """Return for each run the values that it was grouped by, for keys that are not columns of every group."""
+    keys = [key for key, group in groups.items() for _ in range(len(group))]
+    return {
+        name: maps.column([key[at] for key in keys])
+        for at, name in enumerate(names)
+        if not all(name in group.columns for group in groups.values())
+    }
 
 
 def indexed(frame: pd.DataFrame, names: list[str], values: Sequence[Any]) -> pd.DataFrame:

@@ -1,15 +1,25 @@
 """The verbs of a frame that take maps, ``(function, columns[, names])``, or, given anything else, do as pandas does."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from mlxp_reader.frames import maps
 from mlxp_reader.frames.matching import matching
 from mlxp_reader.frames.renamed_keys import KeyedFrame
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 class MappedFrame(KeyedFrame):
     """A frame whose verbs take maps, too."""
 
+    # What pandas returns depends on what it is given, in more ways than its own stubs tell apart.
+    @overload  # type: ignore[override]  # maps are more than pandas takes
+    def aggregate(self, maps: maps.Maps) -> Self: ...
+    @overload
+    def aggregate(self, func: maps.Function, *args: Any, **kwargs: Any) -> "pd.Series[Any]": ...
+    @overload
+    def aggregate(self, func: maps.Functions = None, *args: Any, **kwargs: Any) -> Any: ...
     def aggregate(self, *args: Any, **kwargs: Any) -> Any:
         """Return one row: each map's function applied to the list of its column's values.
 
@@ -25,8 +35,12 @@ class MappedFrame(KeyedFrame):
             return super().aggregate(*args, **kwargs)
         return self._constructor(maps.row(maps.aggregated(self, found)))
 
-    agg = aggregate
+    agg = aggregate  # type: ignore[assignment]  # as above
 
+    @overload
+    def apply(self, maps: maps.Maps, map_type: maps.MapType = "Generic") -> Self: ...
+    @overload
+    def apply(self, func: maps.Function | maps.Functions, *args: Any, **kwargs: Any) -> Any: ...
     def apply(self, *args: Any, **kwargs: Any) -> Any:
         """Return each map's function applied to its columns, in the way that ``map_type`` says.
 
@@ -41,7 +55,7 @@ class MappedFrame(KeyedFrame):
         columns, keeps_rows = maps.applied(self, found, map_type)
         return self._labelled(columns) if keeps_rows else self._constructor(columns)
 
-    def transform(self, *args: Any, **kwargs: Any) -> Any:
+    def transform(self, *args: Any, **kwargs: Any) -> Self:
         """Return each map's function applied to the list of its column's values, one value per run.
 
         Given no maps, this is `pandas.DataFrame.transform`.
@@ -49,7 +63,7 @@ class MappedFrame(KeyedFrame):
         found = self._maps(args, kwargs)
         return super().transform(*args, **kwargs) if found is None else self._labelled(maps.transformed(self, found))
 
-    def map(self, *args: Any, **kwargs: Any) -> Any:
+    def map(self, *args: Any, **kwargs: Any) -> Self:
         """Return each map's function applied to each value of its columns.
 
         Given no maps, this is `pandas.DataFrame.map`.
@@ -57,7 +71,7 @@ class MappedFrame(KeyedFrame):
         found = self._maps(args, kwargs)
         return super().map(*args, **kwargs) if found is None else self._labelled(maps.mapped(self, found))
 
-    def filter(self, *args: Any, **kwargs: Any) -> Any:
+    def filter(self, *args: Any, **kwargs: Any) -> Self:
         """Return the runs that a query or a map chooses.
 
         A text is a query, as in `Reader.filter`, and keeps the runs that match it. A map keeps the runs for which its

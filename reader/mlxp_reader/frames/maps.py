@@ -5,7 +5,7 @@ A tuple that begins with a function is a map, never a list of labels or function
 
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,23 @@ from mlxp_reader.columns.metric_array import MetricArray
 from mlxp_reader.columns.metric_values import MetricValues
 from mlxp_reader.query.names import Kind, resolve
 
+MapForm = tuple[Callable[..., Any], str | Sequence[str]] | tuple[Callable[..., Any], str | Sequence[str], Any]
+"""A map as it is written; the names of the results, a str or several, may follow."""
+
+Maps = MapForm | Sequence[MapForm]
+"""One map, or a list of several."""
+
+Functions = list[str] | list[Callable[..., Any]] | list[str | Callable[..., Any]] | Mapping[Any, Any] | None
+"""Several functions, as pandas takes them."""
+
+Function = str | Callable[..., Any]
+"""One function, as pandas takes it."""
+
+MapType = Literal["Generic", "Columnwise", "Rowwise", "Pointwise"]
+
 FORM = "(function, columns[, names])"
 
-MAP_TYPES = ("Generic", "Columnwise", "Rowwise", "Pointwise")
+MAP_TYPES: tuple[MapType, ...] = get_args(MapType)
 """What the function of a map takes: some columns; one column; the values of one run; one value."""
 
 

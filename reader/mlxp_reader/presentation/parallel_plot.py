@@ -1,7 +1,7 @@
 """Many keys side by side: an axis per key and one for a number, and a line through them for each setting."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from mlxp_reader.presentation.figures import Width, inches, letters_for, wide_ax
 from mlxp_reader.presentation.plot_style import plain, say_nothing, set_texts, viridis
 from mlxp_reader.presentation.scales import Scale, scale
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 _CLOSE = 0.04
 """Numbers that are closer to one another on an axis of height 1 have no label each."""
 
@@ -31,8 +34,8 @@ def plot_parallel(  # noqa: PLR0913 - each is one choice of how a picture looks
     order: Mapping[str, Sequence[Any]] | None = None,
     labels: Mapping[Any, str] | None = None,
     width: Width = None,
-    ax: Any = None,
-) -> Any:
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draw each setting as a line through an axis per key that varies and one for a number, which colours it.
 
     Parameters
@@ -41,14 +44,8 @@ def plot_parallel(  # noqa: PLR0913 - each is one choice of how a picture looks
         A statistic of a metric such as ``"test.acc.last"``, or a column of numbers.
     keys
         The keys in their order; by default all that vary.
-    over
-        The keys over which means are taken, such as ``"seed"``.
-    exclude
-        Patterns of keys that do not matter although they vary; see `over`.
-    order, labels, width
-        The order of values, other names, and the width of the figure; see `plot_metric`.
-    ax
-        Axes to draw into; by default new ones.
+    over, exclude, order, labels, width, ax
+        As in `plot_sweep`.
 
     Returns
     -------

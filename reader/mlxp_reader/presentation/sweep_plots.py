@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from mlxp_reader.presentation.heat_map import draw_heat_map
 from mlxp_reader.presentation.lines import BANDS, how_many, spread_around
 from mlxp_reader.presentation.plot_style import Palette, check_choice, colours, plain, say_nothing, set_texts
 from mlxp_reader.presentation.scales import Scale, scale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _LOST = "NaN, ∞ or nothing"
 """What the means are that cannot be drawn."""
@@ -59,8 +62,8 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
     order: Mapping[str, Sequence[Any]] | None = None,
     labels: Mapping[Any, str] | None = None,
     width: Width = None,
-    ax: Any = None,
-) -> Any:
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draw how a number varies along a key of the configuration, or over two keys as a heat map of means.
 
     Parameters
@@ -120,11 +123,12 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
     table = groups.spread_out(numbers_of(frame, value))
     with letters_for(width):
         if is_map:
-            return draw_heat_map(_axis(ax, width, 0), groups, table, called, value)
+            heat_map: Axes = draw_heat_map(_axis(ax, width, 0), groups, table, called, value)
+            return heat_map
         found = categories(hues, groups.values(hues), called)
         places = scale(along[0], exact_values(groups.settings[along[0]]), called, logx, row=kind == "box")
         shades = colours([one[0] if len(one) == 1 else one for one in found.combinations], palette)
-        axis = _axis(ax, width, len(found) + 1)
+        axis: Axes = _axis(ax, width, len(found) + 1)
         _draw(axis, Sweep(groups, table, places, found, shades, kind, band), width, is_ours=ax is None)
         axis.set(xlabel=plain(called.key(along[0])), ylabel=plain(called.name(value, value)))
         if logy:
