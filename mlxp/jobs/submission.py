@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from mlxp.errors import JobSubmissionError
 from mlxp.jobs.packing import Packing
@@ -11,7 +11,11 @@ from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.locks import locked
 from mlxp.run_directory.status import Status
+from mlxp.running.secrets import without_secrets
 from mlxp.scheduler import Scheduler, scheduler_named
+
+_SHOWN: Final = ("run", "overrides", "command", "error")
+"""What people wrote, or programs said, and what nothing but people reads; secrets in it are masked."""
 
 
 @dataclass
@@ -70,7 +74,8 @@ class Submission:
     def write(self, **changes: Any) -> None:
         """Replace the file on disk with these `changes` made; they are safely on disk when this returns."""
         self.content |= changes
-        write_yaml(self.directory.submission_file, self.content, durably=True)
+        shown = without_secrets({name: self.content[name] for name in _SHOWN if name in self.content})
+        write_yaml(self.directory.submission_file, {**self.content, **shown}, durably=True)
 
     def refresh(self) -> None:
         """Read the file on disk again.

@@ -17,6 +17,7 @@ from mlxp.run_directory.files import sync_folder, write_atomically
 from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, take_log_id
 from mlxp.run_directory.status import Status
 from mlxp.running.recorded_configuration import identity
+from mlxp.running.secrets import holds_secret
 from mlxp.running.submitted_run import VARIABLE as RUN_VARIABLE
 from mlxp.scheduler import SCHEDULERS, Scheduler, problem_with, scheduler_named
 from mlxp.scripts.job_script import JobWriter, command_line
@@ -178,10 +179,11 @@ class Submitter:
         made = RunDirectory(parent / SWEEPS_DIR / batch / f".{directory.log_id}")
         made.metadata.mkdir(parents=True)
         write_atomically(made.config_file, run.config)
-        write_atomically(made.script, self.script_for(number, directory))
-        # Whoever may read it may execute it, and nobody else: a script may hold secrets.
+        script = self.script_for(number, directory)
+        write_atomically(made.script, script)
+        # Whoever may read it may execute it; where it holds a secret that the job needs, only its owner.
         mode = made.script.stat().st_mode
-        made.script.chmod(mode | (mode & 0o444) >> 2)
+        made.script.chmod(0o700 if holds_secret(script) else mode | (mode & 0o444) >> 2)
         content = {
             "status": Status.PREPARED,
             "scheduler": self.scheduler.name,

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mlxp.errors import MLXPError
 from mlxp.launching.launch_record import LaunchRecord
 from mlxp.printing import show
+from mlxp.run_directory.files import read_yaml, write_yaml
 from mlxp.run_directory.status import Status
 from mlxp.running.configuration import Program
 from mlxp.running.endings import first_line, from_user_code, is_preemption, signal_in, traceback_text
 from mlxp.running.plan_report import is_planning
 from mlxp.running.provenance import process_info
 from mlxp.running.run import Run
+from mlxp.running.secrets import without_secrets
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -109,6 +111,8 @@ class RunStarter:
         from hydra.core.hydra_config import HydraConfig
 
         config = HydraConfig.get()
+        if config.output_subdir is not None:
+            _mask_secrets_in(Path(config.runtime.output_dir, config.output_subdir))
         try:
             yield
         finally:
@@ -214,3 +218,13 @@ def _is_picklable(error: BaseException) -> bool:
     except Exception:  # noqa: BLE001 - whatever goes wrong there means no
         return False
     return True
+
+
+def _mask_secrets_in(folder: Path) -> None:
+    """Mask the secrets in the files that Hydra writes where ``hydra.output_subdir`` asks it to."""
+    for file in folder.glob("*.yaml"):
+        with contextlib.suppress(OSError, ValueError, MLXPError):
+            content = read_yaml(file)
+            without = without_secrets(content)
+            if without != content:
+                write_yaml(file, without)

@@ -13,6 +13,7 @@ import yaml
 from mlxp.errors import MLXPError
 from mlxp.run_directory.files import to_yaml
 from mlxp.run_directory.layout import RunDirectory
+from mlxp.running.secrets import MASK
 
 CHANGED = "CONFIGURATION_CHANGED"
 """The recorded reason when a run is refused at its start."""
@@ -97,7 +98,9 @@ def check_unchanged(directory: RunDirectory, config: Any) -> None:
     late = [str(key) for key in submission.get("late") or []]
     recorded = fixed_values(directory.config(), late)
     now = fixed_values(yaml.safe_load(to_yaml(config)), late)
-    changed = sorted(key for key in {*recorded, *now} if recorded.get(key) != now.get(key))
+    both = {key: (recorded.get(key), now.get(key)) for key in {*recorded, *now}}
+    # Which values are secret depends on the variables of the process; what is masked cannot be compared.
+    changed = sorted(key for key, values in both.items() if values[0] != values[1] and MASK not in f"{values}")
     if changed:
         raise ChangedConfigurationError(_sentence(directory, changed, recorded, now))
 

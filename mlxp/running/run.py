@@ -42,7 +42,7 @@ from mlxp.running.provenance import made_from, modules_beside, packages, process
 from mlxp.running.rank import rank, ranks
 from mlxp.running.recorded_configuration import CHANGED, ChangedConfigurationError, check_unchanged
 from mlxp.running.resources import Resources
-from mlxp.running.secrets import without_secrets
+from mlxp.running.secrets import learn_secrets, masked, without_secrets
 from mlxp.running.settings import LoggerSettings
 from mlxp.running.signals import signals_held, signals_raised
 from mlxp.running.storable import storable
@@ -88,6 +88,7 @@ class Run:
                 "mlxp.use_scheduler to false, or start the program like that"
             )
         as_set, plain = task_and_plain_configuration(config, self.settings)
+        learn_secrets(plain)
         self.work_dir, version_manager = work_dir_of(self.settings)
         self.logger: Logger | None = None
         self.directory: RunDirectory | None = None
@@ -300,7 +301,7 @@ class Run:
             return
         if not goes_to("stderr", self.written.stderr):
             with self.written.stderr.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(traceback_text(error))
+                file.write(masked(traceback_text(error)))
 
 
 @contextlib.contextmanager

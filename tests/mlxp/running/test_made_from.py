@@ -112,6 +112,14 @@ def test_secret_is_in_no_file_of_a_run(actions, action):
     assert "<masked>" in written
 
 
+def test_secret_is_in_no_file_that_hydra_is_told_to_write(actions):
+    words = ["+login.password=open-sesame-1", "+note=open-sesame-1", "hydra.output_subdir=.hydra"]
+    assert actions.run(*words).returncode == 0
+    written = texts(actions.directory / "logs")
+    assert {"overrides.yaml", "hydra.yaml"} <= {path.name for path in written}
+    assert "open-sesame-1" not in "\n".join(written.values())
+
+
 def test_secret_of_a_traceback_is_masked(actions):
     code = "\nACTIONS['leak'] = lambda ctx: int(os.environ['HF_TOKEN'])\n"
     text = (actions.directory / "main.py").read_text(encoding="utf-8")
