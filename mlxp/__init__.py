@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlxp.launcher import Context, launch
     from mlxp.logger import DefaultLogger, Logger
     from mlxp.version_manager import GitVM, VersionManager
-    from mlxp_reader import DataFrame, GroupedDataFrame, Reader, statistic
+    from mlxp_reader import DataFrame, GroupedDataFrame, Reader, numbers, statistic
 
 __all__ = [
     "ConfigDict",
@@ -28,6 +28,7 @@ __all__ = [
     "VersionManager",
     "errors",
     "launch",
+    "numbers",
     "statistic",
 ]
 
@@ -42,6 +43,7 @@ _HOMES = {
     "Reader": "mlxp_reader.reader",
     "VersionManager": "mlxp.version_manager",
     "launch": "mlxp.launcher",
+    "numbers": "mlxp_reader.evidence.running_text",
     "statistic": "mlxp_reader.query.statistics",
 }
 

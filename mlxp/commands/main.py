@@ -92,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
         _add_rerun,
         _add_export,
         _add_import,
+        _add_verify,
     ):
         add(verbs)
     return reading
@@ -276,6 +277,13 @@ def _add_import(verbs: Any) -> None:
     taken.set_defaults(verb="import_runs:import_runs")
     taken.add_argument("source", type=Path, metavar="FILE", help="the zip file")
     taken.add_argument("target", type=Path, nargs="?", metavar="DIR", help="the log directory; default: that of --logs")
+
+
+def _add_verify(verbs: Any) -> None:
+    text = "Recompute the numbers of tables and figures from the runs, and list what does not hold."
+    given = _verb(verbs, "verify", "verify", text, "mlxp verify paper/")
+    given.set_defaults(logs=None)  # where the notes say
+    given.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="directories, or files with a note")
 
 
 def _add_resubmit(verbs: Any) -> None:

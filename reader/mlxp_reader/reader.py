@@ -96,6 +96,8 @@ class Reader:
             members, self._is_of_several = directories(list(src_dir), dst_dir), True
         self.src_dirs = [os.fspath(one.path) for one in members]
         self.dst_dirs = [os.fspath(one.cache.parent) for one in members]
+        names = [one.name for one in members]
+        self._origin = {"logs": [os.fspath(Path(name).expanduser().absolute()) for name in names], "names": names}
         self._logs = LogDirectories(members, are_named=self._is_of_several, refresh=refresh, executor=executor)
         self._table = self._logs.table
         give_memory_back()
@@ -207,7 +209,9 @@ class Reader:
         if result_format not in _FORMATS:
             raise InvalidKeyError(f"unknown result_format '{result_format}'; there are {', '.join(_FORMATS)}")
         rows = self._matching(query_string)
-        frame = self._builder.frame(rows)
+        # Only what is in the language of this package can be asked again by whoever verifies a table.
+        is_ours = isinstance(self.parser, query.DefaultParser)
+        frame = self._builder.frame(rows, {**self._origin, "query": query_string} if is_ours else None)
         return frame.toPandas(lazy=False) if result_format == "pandas" else frame
 
     def _matching(self, text: str) -> np.ndarray[Any, np.dtype[np.bool_]] | None:

@@ -31,8 +31,8 @@ def test_unknown_name_is_an_attribute_error():
 
 IMPORTABLE = """
 mlxp: ConfigDict Context DataFrame DefaultLogger GitVM GroupedDataFrame Logger Reader VersionManager errors launch
-mlxp: statistic
-mlxp_reader: DataFrame GroupedDataFrame Reader statistic
+mlxp: numbers statistic
+mlxp_reader: DataFrame GroupedDataFrame Reader numbers statistic
 mlxp.errors: InvalidArtifactError InvalidConfigFileError InvalidKeyError InvalidMapError InvalidSchedulerError
 mlxp.errors: InvalidShellPathError JobSubmissionError LogDirectoryError MLXPError MissingFieldError QuerySyntaxError
 mlxp.errors: SweepError UnknownSystemError

@@ -18,6 +18,7 @@ from mlxp_reader.columns.missing import integers as marked_integers
 from mlxp_reader.columns.missing import texts as marked_texts
 from mlxp_reader.columns.mixed import MixedArray, MixedDtype
 from mlxp_reader.columns.run_statistics import statistic
+from mlxp_reader.evidence.cells import ORIGIN
 from mlxp_reader.frames.frame import DataFrame
 from mlxp_reader.query.names import Asked, Kind, is_metadata
 from mlxp_reader.records import encoding, index
@@ -71,8 +72,14 @@ class FrameBuilder:
         self._decoded: dict[str, list[Any]] = {}
         self._frame: DataFrame | None = None
 
-    def frame(self, rows: Mask | None) -> DataFrame:
-        """Return the runs at `rows`, all by default, as a frame of its own."""
+    def frame(self, rows: Mask | None, origin: dict[str, Any] | None = None) -> DataFrame:
+        """Return the runs at `rows`, all by default, as a frame of its own, which may know where it is from."""
+        frame = self._runs_at(rows)
+        if origin is not None:
+            frame.attrs[ORIGIN] = {**origin, "count": len(frame)}
+        return frame
+
+    def _runs_at(self, rows: Mask | None) -> DataFrame:
         if self._frame is None:
             self._frame = DataFrame({name: self._array(name) for name in self.fields}, copy=False)
         if rows is None:

@@ -9,12 +9,15 @@ import pandas as pd
 
 from mlxp_reader.columns.asked_values import asked_values
 from mlxp_reader.columns.cells import is_missing
+from mlxp_reader.columns.curves import SOURCE
 from mlxp_reader.columns.keys import fields_of
 from mlxp_reader.columns.missing import IS_NAN, exact_values, kinds_of
 from mlxp_reader.columns.mixed import MixedDtype
+from mlxp_reader.evidence.cells import ORIGIN, frame_origin
 from mlxp_reader.notices import notice
 from mlxp_reader.query.expressions import MISSING, Comparison, Expression, Membership
 from mlxp_reader.query.language import parse
+from mlxp_reader.query.names import is_metadata, is_metric
 
 
 def matching(frame: pd.DataFrame, text: str) -> npt.NDArray[np.bool_]:
@@ -36,6 +39,17 @@ def matching(frame: pd.DataFrame, text: str) -> npt.NDArray[np.bool_]:
     expression = parse(text).resolved(fields_of(frame))
     _tell_of_null(frame, expression)
     return expression.mask(values, len(frame))
+
+
+def narrowed(frame: pd.DataFrame, found: pd.DataFrame, text: str) -> pd.DataFrame:
+    """Return what a query found; if the frame has all runs of a query, what was found is from both queries together."""
+    origin = frame_origin(frame)
+    names = parse(text).resolved(fields_of(frame)).columns()
+    is_read = all(is_metadata(name) or is_metric(name) or name == SOURCE for name in names)
+    if origin and is_read and len(frame) == origin["count"]:
+        queries = [f"({one})" for one in (origin["query"], text) if one.strip()]
+        found.attrs[ORIGIN] = {**origin, "query": " & ".join(queries), "count": len(found)}
+    return found
 
 
 def _values(column: "pd.Series[Any]") -> list[Any]:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy.typing as npt
 
 from mlxp.errors import InvalidKeyError
+from mlxp_reader.columns.runs import Runs
+from mlxp_reader.evidence.cells import Question
 from mlxp_reader.presentation.plot_style import pyplot
 
 Width = str | float | None
@@ -175,3 +177,12 @@ def _draw_legend(draw: Any, columns: list[list[_Entry]], **options: Any) -> None
     for entry, text in zip(entries, made.get_texts(), strict=True):
         if entry.is_title:
             text.set_fontweight("bold")
+
+
+def remember(axis: Any, frame: Runs, made_by: str, question: Question) -> None:
+    """Remember what a picture was made from, for the note beside its file, if the figure is of this package."""
+    from mlxp_reader.presentation.paper_figure import PaperFigure
+
+    figure = axis.get_figure()
+    if isinstance(figure, PaperFigure):
+        figure.shown = [*getattr(figure, "shown", []), (frame, made_by, question)]

@@ -19,9 +19,14 @@ from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.run_numbers import numbers_of
 from mlxp_reader.analysis.seed_statistics import SPREADS, spread
 from mlxp_reader.analysis.seeds import SeedGroups, seed_groups
+from mlxp_reader.analysis.settings import rank
+from mlxp_reader.columns.curves import run_labels
 from mlxp_reader.columns.keys import as_names, resolve_columns, short
 from mlxp_reader.columns.missing import ABSENT, IS_ABSENT, TEXTS, kind_of
 from mlxp_reader.columns.runs import Runs
+from mlxp_reader.evidence.cells import Question
+from mlxp_reader.evidence.notes import part_of, write_note
+from mlxp_reader.notices import some
 from mlxp_reader.presentation import table_formats
 from mlxp_reader.presentation.categories import Categories, Value, Words, categories, words
 from mlxp_reader.presentation.marking import Marking, Measured, choice, marked
@@ -52,9 +57,10 @@ class Table:
         several, and one for the statistic.
     """
 
-    def __init__(self, data: pd.DataFrame, grid: Grid) -> None:
+    def __init__(self, data: pd.DataFrame, grid: Grid, groups: "GroupsOfCells") -> None:
         self.data = data
         self._grid = grid
+        self._groups = groups
 
     def __repr__(self) -> str:
         return table_formats.to_text(self._shown(), "simple")
@@ -81,11 +87,11 @@ class Table:
             The caption and label of a floating ``table``, given as LaTeX; if both are missing, only the ``tabular`` is
             returned.
         """
-        return _written(table_formats.to_latex(self._grid, caption, label), path)
+        return self._written(table_formats.to_latex(self._grid, caption, label), path)
 
     def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the table in Markdown, and write it to `path` if that is given."""
-        return _written(table_formats.to_text(self._grid, "pipe"), path)
+        return self._written(table_formats.to_text(self._grid, "pipe"), path)
 
     def to_table(self, tablefmt: str = "simple") -> str:
         """Return the table as text, in any format of `tabulate`; stars mark the best, underscores the second."""
@@ -93,13 +99,78 @@ class Table:
 
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the numbers of the table, its `data`, as CSV, and write them to `path` if that is given."""
-        return _written(self.data.to_csv(), path)
+        return self._written(self.data.to_csv(), path)
+
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the table in HTML, as Jupyter shows it but whole, and write it to `path` if that is given."""
+        return self._written(table_formats.to_html(self._grid), path)
+
+    def runs(self, *labels: Any) -> Any:
+        """Return the runs behind a cell.
+
+        Parameters
+        ----------
+        labels
+            The values that name its row, and then those of its column, as they are or as the table shows them.
+
+        Raises
+        ------
+        InvalidKeyError
+            If there is no such cell.
+        """
+        return self._groups.runs(labels)
+
+    def _written(self, text: str, path: str | os.PathLike[str] | None) -> str:
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+            write_note(Path(path), [self._groups.part()])
+        return text
 
 
-def _written(text: str, path: str | os.PathLike[str] | None) -> str:
-    if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
-    return text
+@dataclass(frozen=True, slots=True)
+class GroupsOfCells:
+    """Which runs are behind each cell of a table."""
+
+    frame: Runs
+    groups: SeedGroups
+    layout: _Layout
+    marking: Marking
+    exclude: list[str]
+
+    def runs(self, labels: Sequence[Any]) -> Any:
+        """Return the runs of the cell with these labels; see `Table.runs`."""
+        layout = self.layout
+        cells = zip(layout.row.tolist(), layout.column.tolist(), strict=True)
+        names = [_names_of_cell(layout, row, column) for row, column in cells]
+        hits = [group for group, pairs in enumerate(names) if _is_named(pairs, labels)]
+        if len(hits) != 1:
+            known = some([" and ".join(text for _, text in pairs) for pairs in names])
+            raise InvalidKeyError(
+                f"{', '.join(map(repr, labels)) or 'no label'} names {len(hits)} cells; there are {known}"
+            )
+        return self.groups.runs(hits[0])
+
+    def part(self) -> dict[str, Any] | None:
+        """Return what the note beside a file says of the table."""
+        by = [*self.layout.rows.keys, *self.layout.columns.keys]
+        question = Question(self.layout.measures, by, self.groups.over, self.exclude)
+        best = dict(self.marking.best) if isinstance(self.marking.best, Mapping) else self.marking.best
+        return part_of(self.frame, "table", question, rows=self.layout.rows.keys, best=best, ties=self.marking.ties)
+
+
+def _names_of_cell(layout: _Layout, row: int, column: int) -> list[tuple[Any, str]]:
+    """Return the values that name a cell, each with its text."""
+    found: list[tuple[Any, str]] = []
+    for categories_, at in ((layout.rows, row), (layout.columns, column)):
+        if categories_.keys:
+            found += zip(categories_.combinations[at], categories_.parts[at], strict=True)
+    return found
+
+
+def _is_named(pairs: Sequence[tuple[Any, str]], labels: Sequence[Any]) -> bool:
+    return len(pairs) == len(labels) and all(
+        text == label or rank(value) == rank(label) for (value, text), label in zip(pairs, labels, strict=True)
+    )
 
 
 def table(  # noqa: PLR0913 - each is one choice of how a table looks
@@ -176,11 +247,13 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     halves = ["ci95"] if best and ties == "ci" else []
     wanted = dict.fromkeys(["mean", "std", "count", *halves, *(f for form in formats.values() for f in _fields(form))])
     numbers = _numbers(frame, groups, layout, list(wanted))
-    marks, rule = marked(_measured(frame, groups, layout, numbers), Marking(best, second, ties, best_in))
-    cells = _cells(numbers, layout, formats, marks)
+    marking = Marking(best, second, ties, best_in)
+    marks, rule = marked(_measured(frame, groups, layout, numbers), marking)
+    cells = _cells(numbers, layout, formats, marks, _tips(frame, groups, layout))
     about = f"over {', '.join(map(short, groups.over)) or 'no key'}"
     most = int(numbers["count"].max(initial=0))
-    return Table(_data(numbers, layout, isinstance(value, str)), _grid(layout, cells, about, most, rule))
+    behind = GroupsOfCells(frame, groups, layout, marking, as_names(exclude))
+    return Table(_data(numbers, layout, isinstance(value, str)), _grid(layout, cells, about, most, rule), behind)
 
 
 def _laid_out(
@@ -219,7 +292,11 @@ def _measured(frame: Runs, groups: SeedGroups, layout: _Layout, numbers: dict[st
 
 
 def _cells(
-    numbers: dict[str, Numbers], layout: _Layout, formats: dict[str, str | None], marks: npt.NDArray[np.int64]
+    numbers: dict[str, Numbers],
+    layout: _Layout,
+    formats: dict[str, str | None],
+    marks: npt.NDArray[np.int64],
+    tips: dict[tuple[int, int], str],
 ) -> list[list[Cell]]:
     width = len(layout.measures)
     chosen = [formats[name] or _fitting(numbers, np.s_[:, place::width]) for place, name in enumerate(layout.measures)]
@@ -230,11 +307,19 @@ def _cells(
                 _formatted(chosen[at % width], {name: table[row, at] for name, table in numbers.items()}),
                 int(marks[row, at]),
                 bool(0 < numbers["count"][row, at] < most[at % width]),
+                tips.get((row, at // width), ""),
             )
             for at in range(marks.shape[1])
         ]
         for row in range(marks.shape[0])
     ]
+
+
+def _tips(frame: Runs, groups: SeedGroups, layout: _Layout) -> dict[tuple[int, int], str]:
+    """Return for each cell which runs are behind it."""
+    labels = run_labels(frame).tolist()
+    cells = zip(layout.row.tolist(), layout.column.tolist(), strict=True)
+    return {cell: f"runs {some([labels[at] for at in groups.places(group)])}" for group, cell in enumerate(cells)}
 
 
 def _fitting(numbers: dict[str, Numbers], mine: Any) -> str:

@@ -9,11 +9,12 @@ from mlxp_reader.analysis.run_numbers import Numbers, numbers_of
 from mlxp_reader.analysis.seed_statistics import spread
 from mlxp_reader.analysis.seeds import seed_groups
 from mlxp_reader.analysis.settings import rank
-from mlxp_reader.columns.keys import resolve_columns
+from mlxp_reader.columns.keys import as_names, resolve_columns
 from mlxp_reader.columns.missing import exact_values
 from mlxp_reader.columns.runs import Runs
+from mlxp_reader.evidence.cells import Question
 from mlxp_reader.presentation.categories import distinct_texts, words
-from mlxp_reader.presentation.figures import Width, inches, letters_for, wide_axes
+from mlxp_reader.presentation.figures import Width, inches, letters_for, remember, wide_axes
 from mlxp_reader.presentation.plot_style import plain, say_nothing, set_texts, viridis
 from mlxp_reader.presentation.scales import Scale, scale
 
@@ -87,6 +88,7 @@ def plot_parallel(  # noqa: PLR0913 - each is one choice of how a picture looks
             lost = int(np.count_nonzero(~there))
             told = f"{lost} setting{'s' * (lost > 1)} without {called.name(value, value)}: not drawn"
             axis.set_title(plain(told), fontsize="small", loc="right")
+    remember(axis, frame, "plot_parallel", Question([value], groups.keys, groups.over, as_names(exclude)))
     return axis
 
 

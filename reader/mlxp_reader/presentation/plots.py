@@ -10,8 +10,9 @@ import numpy.typing as npt
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.columns.keys import as_names, resolve_columns
 from mlxp_reader.columns.runs import Runs
+from mlxp_reader.evidence.cells import Question
 from mlxp_reader.presentation.categories import Categories, Words, categories, words
-from mlxp_reader.presentation.figures import Section, Width, inches, legend, letters_for, most_columns, panels
+from mlxp_reader.presentation.figures import Section, Width, inches, legend, letters_for, most_columns, panels, remember
 from mlxp_reader.presentation.lines import (
     BANDS,
     Line,
@@ -156,6 +157,8 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
     scales = {**({"xscale": "log"} if logx else {}), **({"yscale": "log"} if logy else {})}
     with letters_for(width):
         axes = _drawn(lines, look, names | scales, width, ax)
+    shown = Question([metric], None, resolve_columns(frame, over), as_names(exclude))
+    remember(axes.flat[0], frame, "plot_metric", shown)
     return axes if channels["row"] else axes.ravel() if channels["col"] else axes.flat[0]
 
 

@@ -9,11 +9,12 @@ import numpy as np
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.run_numbers import Numbers, numbers_of
 from mlxp_reader.analysis.seeds import SeedGroups, seed_groups
-from mlxp_reader.columns.keys import resolve_columns
+from mlxp_reader.columns.keys import as_names, resolve_columns
 from mlxp_reader.columns.missing import exact_values
 from mlxp_reader.columns.runs import Runs
+from mlxp_reader.evidence.cells import Question
 from mlxp_reader.presentation.categories import Categories, categories, words
-from mlxp_reader.presentation.figures import Width, inches, legend, letters_for, panels
+from mlxp_reader.presentation.figures import Width, inches, legend, letters_for, panels, remember
 from mlxp_reader.presentation.heat_map import draw_heat_map
 from mlxp_reader.presentation.lines import BANDS, how_many, spread_around
 from mlxp_reader.presentation.plot_style import Palette, check_choice, colours, plain, say_nothing, set_texts
@@ -121,9 +122,11 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
     called = words(labels, order, frame.columns)
     groups = seed_groups(frame, over, exclude, by=[*along, *hues])
     table = groups.spread_out(numbers_of(frame, value))
+    shown = Question([value], [*along, *hues], groups.over, as_names(exclude))
     with letters_for(width):
         if is_map:
             heat_map: Axes = draw_heat_map(_axis(ax, width, 0), groups, table, called, value)
+            remember(heat_map, frame, "plot_sweep", shown)
             return heat_map
         found = categories(hues, groups.values(hues), called)
         places = scale(along[0], exact_values(groups.settings[along[0]]), called, logx, row=kind == "box")
@@ -133,6 +136,7 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
         axis.set(xlabel=plain(called.key(along[0])), ylabel=plain(called.name(value, value)))
         if logy:
             axis.set_yscale("log")
+    remember(axis, frame, "plot_sweep", shown)
     return axis
 
 

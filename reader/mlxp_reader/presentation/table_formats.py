@@ -15,11 +15,15 @@ _WITHOUT_NOTES = ("html", "unsafehtml", "latex", "tsv")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The text of a cell, whether it is the `BEST` or the `SECOND` of its kind, and whether some runs are missing."""
+    """The text of a cell, whether it is the `BEST` or the `SECOND` of its kind, and whether some runs are missing.
+
+    The tip says which runs are behind the cell; Jupyter shows it where the mouse is.
+    """
 
     text: str
     mark: int = 0
     has_fewer: bool = False
+    tip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,8 @@ def _html_row(names: list[str], cells: list[Cell]) -> str:
 def _html_cell(cell: Cell) -> str:
     text = html.escape(cell.text or MISSING)
     text = f"<b>{text}</b>" if cell.mark == BEST else f"<u>{text}</u>" if cell.mark == SECOND else text
-    return f'<td style="white-space:nowrap">{text}{"<sup>†</sup>" * cell.has_fewer}</td>'
+    tip = f' title="{html.escape(cell.tip)}"' if cell.tip else ""
+    return f'<td style="white-space:nowrap"{tip}>{text}{"<sup>†</sup>" * cell.has_fewer}</td>'
 
 
 def to_latex(grid: Grid, caption: str | None, label: str | None) -> str:
