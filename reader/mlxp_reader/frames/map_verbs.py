@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from mlxp_reader.frames import maps
-from mlxp_reader.frames.matching import matching, narrowed
+from mlxp_reader.frames.matching import matching, remember_query
 from mlxp_reader.frames.renamed_keys import KeyedFrame
 
 if TYPE_CHECKING:
@@ -93,7 +93,9 @@ class MappedFrame(KeyedFrame):
         [2]
         """
         if args and isinstance(args[0], str) and not args[1:] and not kwargs:
-            return narrowed(self, self[matching(self, args[0])], args[0])
+            chosen = self[matching(self, args[0])]
+            remember_query(self, chosen, args[0])
+            return chosen
         found = maps.as_maps(args[0] if args else kwargs.get("filter_map"), self, may_be_names=True)
         if found is None:
             return super().filter(*args, **kwargs)

@@ -41,15 +41,14 @@ def matching(frame: pd.DataFrame, text: str) -> npt.NDArray[np.bool_]:
     return expression.mask(values, len(frame))
 
 
-def narrowed(frame: pd.DataFrame, found: pd.DataFrame, text: str) -> pd.DataFrame:
-    """Return what a query found; if the frame has all runs of a query, what was found is from both queries together."""
+def remember_query(frame: pd.DataFrame, found: pd.DataFrame, text: str) -> None:
+    """Remember that what a query found is from both queries, if the frame itself has all runs of one."""
     origin = frame_origin(frame)
     names = parse(text).resolved(fields_of(frame)).columns()
     is_read = all(is_metadata(name) or is_metric(name) or name == SOURCE for name in names)
     if origin and is_read and len(frame) == origin["count"]:
         queries = [f"({one})" for one in (origin["query"], text) if one.strip()]
         found.attrs[ORIGIN] = {**origin, "query": " & ".join(queries), "count": len(found)}
-    return found
 
 
 def _values(column: "pd.Series[Any]") -> list[Any]:
