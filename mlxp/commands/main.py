@@ -93,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
         _add_export,
         _add_import,
         _add_verify,
+        _add_gc,
     ):
         add(verbs)
     return reading
@@ -284,6 +285,12 @@ def _add_verify(verbs: Any) -> None:
     given = _verb(verbs, "verify", "verify", text, "mlxp verify paper/")
     given.set_defaults(logs=None)  # where the notes say
     given.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="directories, or files with a note")
+
+
+def _add_gc(verbs: Any) -> None:
+    text = "Remove copies of the code, states of the code and lists of packages that no run needs."
+    freed = _verb(verbs, "gc", "gc", text, "mlxp gc --dry-run")
+    freed.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
 
 
 def _add_resubmit(verbs: Any) -> None:

@@ -44,6 +44,8 @@ def copy_of(store: Path, state: CodeState, excluded: Sequence[Path] = ()) -> Pat
     copy = store / COPIES / f"{state.tree[:20]}-{zlib.crc32(os.fsencode(state.top)):08x}"
     try:
         if _is_unchanged(store, copy):
+            with contextlib.suppress(PermissionError):
+                os.utime(copy)  # so that it counts as new until a run has named it
             return copy
         copy.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".making-", dir=copy.parent) as temporary:

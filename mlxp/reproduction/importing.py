@@ -23,6 +23,7 @@ from mlxp.run_directory.outcome import outcome
 from mlxp.run_directory.status import Status
 from mlxp.running.environment import ENVIRONMENTS
 from mlxp.running.private_git import GitError
+from mlxp.running.store_use import adding_to
 
 NAME: Final = "a zip file that mlxp export wrote, or one of a log directory"
 
@@ -121,6 +122,10 @@ class _Import:
 
     def _merge_store(self) -> None:
         source, store = self._source / STORE_DIR, self._logs / STORE_DIR
+        with adding_to(store):
+            self._merge(source, store)
+
+    def _merge(self, source: Path, store: Path) -> None:
         (store / ENVIRONMENTS).mkdir(exist_ok=True)
         for file in (source / ENVIRONMENTS).glob("*.yaml"):
             if not (store / ENVIRONMENTS / file.name).exists():

@@ -19,6 +19,7 @@ from typing import Final
 from mlxp.running.private_git import ANY, Git, GitError, text, write
 from mlxp.running.secrets import has_shape_of_secret
 from mlxp.running.state_store import keep
+from mlxp.running.store_use import adding_to
 
 LARGEST_FILE: Final = 5_000_000
 """Untracked files larger than this many bytes count as data: they are named, not stored."""
@@ -144,7 +145,8 @@ def capture(directory: Path, store: Path, excluded: Sequence[Path] = ()) -> Code
     try:
         repository = _repository_of(directory)
         top = repository.top if repository else directory
-        return _snapshot(top, repository, store, excluded)
+        with adding_to(store):
+            return _snapshot(top, repository, store, excluded)
     except OSError as error:
         raise GitError(str(error)) from error
 

@@ -4,6 +4,7 @@ Nothing is started or imported to find it out: libraries are asked only if the p
 packages is long and nearly always the same, so each distinct list is written once, under its content address.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -210,6 +211,8 @@ def _kept_packages(store: Path) -> str:
     try:
         address = known.read_text(encoding="ascii")
         if (folder / f"{address}.yaml").is_file():
+            with contextlib.suppress(PermissionError):
+                os.utime(folder / f"{address}.yaml")  # so that it counts as new until the run has named it
             return address
     except (OSError, ValueError):
         pass

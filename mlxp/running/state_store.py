@@ -5,6 +5,7 @@ nothing: neither of the two repositories ever changes an object. All other objec
 another repository.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,6 +30,8 @@ def keep(git: Git, tree: str, commit: str | None = None, head_tree: str | None =
         differs.
     """
     kept = git.store / "trees"
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        os.utime(kept / tree)  # so that it counts as new: nobody removes it before the run has named it
     if (kept / tree).exists():
         return
     kept.mkdir(exist_ok=True)
