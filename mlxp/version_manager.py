@@ -140,9 +140,7 @@ def _has_terminal() -> bool:
     return all(stream is not None and not stream.closed and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
-_READ_BEFORE = (
-    "What the program has read before, its configuration and the modules it has imported, is used as it is here."
-)
+_READ_BEFORE = "The program goes on with what it has read here: its configuration and the modules it has imported."
 
 
 @functools.cache  # asked, or warned, once per program

@@ -13,7 +13,7 @@ from typing import Any
 from mlxp.run_directory.layout import CACHE_DIR, run_directories
 
 _FEW_RUNS = 100
-"""Without an index, names are read only from directories with at most this many runs."""
+"""Completion reads the names in a directory without an index only if it holds at most this many runs."""
 
 
 def complete(parser: argparse.ArgumentParser) -> None:

@@ -139,7 +139,7 @@ def _job_verb(verbs: Any, name: str, text: str, example: str) -> argparse.Argume
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise argparse.ArgumentTypeError("no name is given; several are separated by commas")
+        raise argparse.ArgumentTypeError("no name is given; separate several names by commas")
     return names
 
 

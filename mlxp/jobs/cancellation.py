@@ -40,7 +40,7 @@ def _cancelled(scheduler: Scheduler, job_ids: list[str], runs: list[Submission])
     except ProgramError as error:
         problem = str(error)
         if error.was_started:
-            return f"{problem}; it is not known whether the jobs are cancelled"
+            return f"{problem}; MLXP does not know whether the jobs are cancelled"
     else:
         if not answer.code:
             return None

@@ -154,7 +154,7 @@ def look_up(run: Submission, *, is_patient: bool) -> Search:
         try:
             search = find(run.token, oldest)
         except Exception as error:  # noqa: BLE001 - an answer that cannot be understood proves nothing
-            search = Search(words=f"what it says is not understood: {error}")
+            search = Search(words=f"MLXP does not understand its answer: {error}")
         # One answer without the job proves nothing: a server may handle requests in any order.
         if search.ids or not is_patient or youngest >= settles:
             return search

@@ -97,7 +97,7 @@ class RunState:
     def unknown_job(self) -> str:
         """A sentence about a job that `may_have_moved`."""
         words = f" ({self.job.words})" if self.job is not None and self.job.words else ""
-        return f"{self.scheduler_name} cannot be asked which job does run {self.directory.log_id} now{words}"
+        return f"{self.scheduler_name} does not say which job does run {self.directory.log_id} now{words}"
 
     @property
     def job_key(self) -> tuple[str, str | None] | None:
@@ -199,7 +199,7 @@ def _states(scheduler: str, job_ids: Sequence[str]) -> Mapping[str, JobState]:
         try:
             found |= ask(some)
         except Exception as error:  # noqa: BLE001 - an answer that cannot be understood must not hide the runs
-            found |= dict.fromkeys(some, JobState(Phase.UNKNOWN, f"what is not understood: {error}"))
+            found |= dict.fromkeys(some, JobState(Phase.UNKNOWN, f"what MLXP does not understand: {error}"))
     return found
 
 
@@ -233,7 +233,7 @@ def _status_of(run: RunState) -> tuple[Status, str]:
         is_under_way = run.says is not None and run.says.is_under_way
         return _status_of_process(run) if is_under_way else _own_word(run)
     if not run.has_job:
-        doubt = "it is not known whether it has a job; `mlxp resubmit` finds out, or asks"
+        doubt = "MLXP does not know whether it has a job; `mlxp resubmit` finds out, or asks you"
         why = run.submitted.get("error") or "its job was not submitted"
         return run.submission.status, doubt if run.submission.is_in_doubt else why
     return _status_with_job(run, run.job) if run.job is not None else _own_word(run)
@@ -261,7 +261,7 @@ def _has_started_again(run: RunState, job: JobState) -> bool:
 
 def _own_word(run: RunState) -> tuple[Status, str]:
     if run.says is None:
-        return Status.STARTING, "its info.yaml is not there, or damaged: it may have ended before it could say so"
+        return Status.STARTING, "its info.yaml is missing or damaged; it may have ended before it could record that"
     _, reason = outcome(run.info, run.submitted)
     if reason is None or run.job is None:
         return run.says, str((run.info.get("exit") or {}).get("reason") or "")
@@ -273,10 +273,10 @@ def _status_of_started(run: RunState, job: JobState, scheduler: str) -> tuple[St
     if job.phase is Phase.ENDED:
         return Status.KILLED, says
     if job.phase is Phase.FAILED:
-        return Status.FAILED, f"{says}; the run could not write how it ended"
+        return Status.FAILED, f"{says}; the run could not record how it ended"
     if job.phase in {Phase.DONE, Phase.FORGOTTEN} and _is_silent(run):
         what = "ended" if job.phase is Phase.DONE else "was forgotten"
-        return Status.LOST, f"it has not been heard of since its job {what}"
+        return Status.LOST, f"nothing has been heard from it since its job {what}"
     if job.phase is Phase.UNKNOWN:
         return run.says or Status.STARTING, _not_asked(job, scheduler)
     return run.says or Status.STARTING, "" if job.phase is Phase.RUNNING else f"{scheduler} does not say more"
@@ -295,7 +295,7 @@ def _status_of_unstarted(run: RunState, job: JobState, scheduler: str) -> tuple[
         case Phase.ENDED:
             return Status.KILLED, f"{says}; the run never started"
         case Phase.FORGOTTEN:
-            return Status.LOST, f"{scheduler} does not know its job any more; the run never started, {look}"
+            return Status.LOST, f"{scheduler} no longer knows its job; the run never started, {look}"
         case Phase.RUNNING:
             return Status.SUBMITTED, "its job is running; the program has not started yet"
         case Phase.UNKNOWN:

@@ -55,7 +55,7 @@ def _refuse_in_a_job(scheduler: Scheduler) -> None:
     job = os.environ.get(scheduler.job_variable) if scheduler.job_variable else None
     if job:
         raise InvalidSchedulerError(
-            f"the setting mlxp.use_scheduler is true inside of job {job} of {scheduler.name}, and a job submits no "
+            f"the setting mlxp.use_scheduler is true inside job {job} of {scheduler.name}, and a job submits no "
             "others; set it to false to run here, or submit a script with mlxpsub"
         )
 

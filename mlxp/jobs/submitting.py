@@ -77,9 +77,9 @@ def tell(line: str) -> None:
 
 @contextmanager
 def stops_between_steps() -> Iterator[Callable[[], None]]:
-    """Hold back Ctrl-C, a closed terminal and `kill`, and yield a function that raises what they ask for.
+    """Hold back Ctrl-C, a closed terminal and `kill`, and yield a function that lets those that came end the process.
 
-    A scheduler's answer is on disk before the process ends. Signals that are ignored, as under ``nohup``, stay ignored.
+    So a scheduler's answer is on disk before the process ends. Ignored signals, as under ``nohup``, stay ignored.
     """
     asked: list[int] = []
     is_main = threading.current_thread() is threading.main_thread()

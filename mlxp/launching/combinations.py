@@ -64,7 +64,7 @@ def _choices(prefix: str, override: Override) -> list[str]:
         return [f"{prefix}{override.input_line}"]
     if not override.is_discrete_sweep():
         raise CompactHydraException(
-            f"{override.input_line}: a range of real numbers has no end of values; "
+            f"{override.input_line}: a range of real numbers has endlessly many values; "
             "give choices, or select a sweeper that samples, such as hydra/sweeper=optuna"
         )
     return [f"{prefix}{override.get_key_element()}={value}" for value in spelled_values(override)]

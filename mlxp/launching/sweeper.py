@@ -91,7 +91,7 @@ def _reporting_sweeper(*, hydra_context: HydraContext, task_function: TaskFuncti
     chosen = config.hydra.runtime.choices["hydra/sweeper"]
     if chosen not in {"mlxp", "basic"}:
         raise CompactHydraException(
-            f"hydra/sweeper={chosen} chooses a run by the results of those before, so that its runs cannot be "
+            f"hydra/sweeper={chosen} chooses each run by the results of earlier ones, so its runs cannot be "
             "submitted all at once: give the values to try, as in optimizer.lr=1,2, and leave the sweeper out; or "
             f"start the program without mlxpsub, as with hydra/sweeper={chosen} hydra/launcher=submitit_slurm"
         )
@@ -180,7 +180,7 @@ class MLXPSweeper(Sweeper):
         if not runs:
             raise MLXPError("there is nothing to run: one of the overrides has no value at all")
         if plan.one_run_only and len(runs) > 1:
-            raise MLXPError(f"run() takes one value per key, but these are {len(runs)} runs; use sweep()")
+            raise MLXPError(f"run() takes one value per key, but these overrides make {len(runs)} runs; use sweep()")
         if plan.report is not None and plan.only_reports(self._composed):
             composer = ValueComposer(self._loader, self._composed)
             for run in runs:
@@ -195,7 +195,7 @@ def _refuse_shared_directory(chosen: list[tuple[str, int] | None]) -> None:
     for place, times in Counter(chosen).items():
         if place is not None and times > 1:
             raise MLXPError(
-                f"mlxp.logger.forced_log_id={place[1]} is the directory of one run, but these are {times}; "
+                f"mlxp.logger.forced_log_id={place[1]} is the directory of one run, but there are {times} runs; "
                 "resume runs one by one"
             )
 

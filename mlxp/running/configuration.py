@@ -83,7 +83,7 @@ def _checked_content(program: Program, composed: "DictConfig") -> tuple[dict[str
     check(settings)
     if program.seeding_function is not None and "seed" not in content:
         raise MissingFieldError(
-            "the configuration has no key 'seed', which the seeding_function is called with; "
+            "the configuration has no key 'seed', which the seeding_function needs; "
             "add 'seed: 0' to config.yaml, or +seed=0 on the command line"
         )
     missing = list(_missing_keys(content))
@@ -216,7 +216,7 @@ def _check_texts(content: Any) -> None:
                 text.encode()
             except UnicodeEncodeError as error:
                 raise InvalidConfigFileError(
-                    f"the value of {storable_text(name)} holds bytes that are no UTF-8 text, which config.yaml cannot "
+                    f"the value of {storable_text(name)} holds bytes that are not UTF-8 text, which config.yaml cannot "
                     f"record: '{storable_text(text)}'; rename the file, or give another text"
                 ) from error
 

@@ -32,7 +32,7 @@ def class_named(name: str, group: str) -> Any:
         ) from error
     if not (isinstance(found, type) and issubclass(found, base)):
         raise InvalidConfigFileError(
-            f"the setting mlxp.{group}.name is {name!r}, which is not a child of mlxp.{base.__name__}"
+            f"the setting mlxp.{group}.name is {name!r}, which is not a subclass of mlxp.{base.__name__}"
         )
     return found
 

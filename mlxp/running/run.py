@@ -83,9 +83,9 @@ class Run:
         config, self.settings = resolved_configuration(program, composed)
         if self.settings.use_scheduler:
             raise InvalidConfigFileError(
-                "the setting mlxp.use_scheduler is true, but these runs would start here: submitted are those of a "
-                "command line with given values, without another sweeper than mlxp and without hydra.mode; set "
-                "mlxp.use_scheduler to false, or start the program like that"
+                "the setting mlxp.use_scheduler is true, but these runs would start here: MLXP submits only "
+                "runs whose values the command line gives, without another sweeper and without hydra.mode; set "
+                "mlxp.use_scheduler to false, or start the program that way"
             )
         as_set, plain = task_and_plain_configuration(config, self.settings)
         learn_secrets(plain)
@@ -154,7 +154,7 @@ class Run:
         beside = modules_beside(Path(copy)) if copy else []
         if beside:
             raise MLXPError(
-                f"these modules come from {code['top']}, and not from the copy of the code in {copy}: "
+                f"these modules come from {code['top']} instead of the copy of the code in {copy}: "
                 f"{', '.join(beside)}; install the project in another way, or start Python without -I and -E"
             )
 

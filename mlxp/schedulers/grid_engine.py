@@ -103,7 +103,7 @@ def find(token: str, age: float) -> Search:
             name = job.findtext("full_job_name", "") or job.findtext("JB_name", "")
             lines.append((job.findtext("JB_job_number", ""), name))
     lines += [(facts["jobnumber"].strip(), facts.get("jobname", "")) for facts in _records(_accounts())]
-    return found_in(lines, token, is_complete=age < _REMEMBERED, words="its accounts go back for a month only")
+    return found_in(lines, token, is_complete=age < _REMEMBERED, words="its accounts go back only one month")
 
 
 # sge_types(5), and what 8.1.9 refused.
@@ -142,7 +142,7 @@ SGE = Scheduler(
     names=_NAME,
     identify=ASK_VERSION,
     identity=_NOT_OF_PBS,
-    identity_error="the qsub on PATH is not Grid Engine's, which '#$' lines are for",
+    identity_error="'#$' lines are for Grid Engine, and the qsub on PATH belongs to another scheduler",
     # $USER and the like are expanded in paths, and a comma separates them.
     refused_in_paths=re.compile(rf"[,${NO_LINE_BREAK}]"),
     state=states,

@@ -44,8 +44,8 @@ def _check_is_plain(plan: "Plan", left: "LeftOut") -> None:
     text = plan.script.text[slice(*action.whole)].decode(errors="replace")
     if action.whole != (action.whole[0], action.end) or action.is_needed or action.takes_input:
         raise ScriptError(
-            f"{plan.script.path}, line {action.line}: {text}: changes what is there, inside a loop, condition or "
-            "function around runs, and cannot be done by the job of a single run; put it outside, or into the task. "
+            f"{plan.script.path}, line {action.line}: {text}: it changes what is there, inside a loop, condition or "
+            "function around runs, so the job of a single run cannot do it; put it outside, or into the task. "
             "Nothing was submitted"
         )
 

@@ -148,7 +148,7 @@ class JobVariables:
     markers
         The stand-in values, each with the name of the variable that it stands for.
     tokens
-        The texts that mark the stand-in values; they occur nowhere else.
+        The texts by which stand-in values are recognized; they occur nowhere else.
     """
 
     values: Mapping[str, str | None] = field(default_factory=dict)

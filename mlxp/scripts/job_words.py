@@ -88,7 +88,7 @@ def override_texts(plan: "Plan", step: "Step", run: PlannedRun, private: str = "
     if _is_of_plan(plan, run.parent_log_dir, private, keep_markers=True):
         raise ScriptError(
             f"{plan.script.path}: the runs' directories would be in a directory that only the job has; "
-            "set mlxp.logger.parent_log_dir to one that is there now"
+            "set mlxp.logger.parent_log_dir to one that exists now"
         )
     return texts
 
@@ -139,8 +139,8 @@ def _is_of_plan(plan: "Plan", text: str, private: str, *, keep_markers: bool = F
 def _refusal(plan: "Plan", step: "Step", what: str) -> ScriptError:
     line = plan.script.commands[step.command].line
     return ScriptError(
-        f"{plan.script.path}, line {line}: {what}: its value is known only in the job, in a way that cannot be written "
-        "into the script of a single run; write the variable itself in the command, outside of loops and functions, or "
+        f"{plan.script.path}, line {line}: {what}: only the job knows its value, and the script of a single run cannot "
+        "express it; write the variable itself in the command, outside of loops and functions, or "
         "let the task read it from os.environ. Nothing was submitted"
     )
 

@@ -143,7 +143,7 @@ class Plan:
         return bool(with_runs) and self.steps.index(step) > with_runs[-1]
 
     def is_part_of_others(self, number: int) -> bool:
-        """Tell whether jobs need a command because it feeds its output to another one, or takes the output of a run."""
+        """Tell whether jobs need a command: it gives its output to another one, or takes the output of a run."""
         command = self.script.commands[number]
         return command.substituted or command.place.pipeline in self._pipelines_of_runs
 
@@ -153,10 +153,10 @@ class Plan:
         return {run.place.pipeline for run in straight} - {None}
 
     def may_fail(self, step: Step) -> bool:
-        """Tell whether the exit code of a program that is not MLXP's says nothing about what is submitted.
+        """Tell whether a program that is not MLXP's may fail without stopping the submission.
 
-        That is so where the script checks the exit code, where the program shares a pipeline with a run, which in the
-        plan neither takes nor gives any output, and after all runs, whose results the program may need.
+        It may where the script checks its exit code, where it shares a pipeline with a run (since runs neither take nor
+        give any output in the plan), and after all runs, since it may need their results.
         """
         command = self.script.commands[step.command]
         is_needless = command.tested or command.place.pipeline in self._pipelines_of_runs
@@ -296,17 +296,17 @@ def _check_refusals(plan: Plan, refused: list[dict[str, Any]], unknown: list[lis
         raise ScriptError(f"{path}: `{shlex.join(refused[0]['words'])}` {refused[0]['reason']}; nothing was submitted")
     if unknown:
         raise ScriptError(
-            f"{path} starts `{shlex.join(unknown[0])}` by a program that mlxpsub does not know; "
+            f"{path} starts `{shlex.join(unknown[0])}` through a program that mlxpsub does not know; "
             "write the python command itself in the script, or 'env' before a launcher that starts it exactly once"
         )
     for step in plan.steps:
         command = plan.script.commands[step.command]
         what = f"{path}, line {command.line}: {plan.script.text_of(command)}:"
         if step.exit is None:
-            raise ScriptError(f"{what} was started and did not end; nothing was submitted")
+            raise ScriptError(f"{what} started and did not end; nothing was submitted")
         if step.left and _is_program_of_mlxp(step):
             raise ScriptError(
-                f"{what} would {step.left} before it is known what it runs; do that in the task, or in a command of "
+                f"{what} would {step.left} before mlxpsub knows what it runs; do that in the task, or in a command of "
                 "its own. Nothing was submitted"
             )
 

@@ -70,7 +70,7 @@ def _run_step(arguments: list[str]) -> int:
         file.write_text(json.dumps(record | {"program": None}), encoding="utf-8")
         return _become(f"c{command}", block, words)
     if _starts_several(words[: found.start]):
-        return _refuse(words, "starts its program several times, each time with other arguments: write a loop")
+        return _refuse(words, "starts its program several times, each time with other arguments; write a loop instead")
     file.write_text(json.dumps(record | {"program": found.program, "exit": None}), encoding="utf-8")
     record["environment"] = _changed_environment(_directory() / f"block-{block}.env")
     report = file.with_suffix(".jsonl")
@@ -178,10 +178,10 @@ def _why_refused(words: list[str]) -> str | None:
     """Return why an unknown command cannot be left to the jobs, since it may start runs there."""
     if _may_start_python(words):
         if _starts_several(words):
-            return "starts its program several times, each time with other arguments: write a loop"
+            return "starts its program several times, each time with other arguments; write a loop instead"
         return (
-            "starts Python by a program that mlxpsub does not know; write the python command itself in the script, "
-            "or 'env' before a launcher that starts it exactly once"
+            "starts Python through a program that mlxpsub does not know; write the python command itself in the "
+            "script, or 'env' before a launcher that starts it exactly once"
         )
     for word in words[:3]:
         if _has_runs_inside(Path(word)):

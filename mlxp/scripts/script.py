@@ -219,13 +219,13 @@ def _shebang(text: bytes, path: Path) -> tuple[str, tuple[str, ...], int]:
     words = tuple(shebang[2:].split())
     if not words or not any(Path(word).name in _SHELLS for word in words):
         raise InvalidShellPathError(
-            f"{path} starts with {shebang!r}; a script is written for one of {', '.join(_SHELLS)}, "
-            "as '#!/bin/bash' or '#!/usr/bin/env bash' say"
+            f"{path} starts with {shebang!r}; begin it with a line for one of {', '.join(_SHELLS)}, "
+            "such as '#!/bin/bash' or '#!/usr/bin/env bash'"
         )
     if len(words) > 2 and not words[1].startswith("-S"):
         raise InvalidShellPathError(
-            f"{path} starts with {shebang!r}, of which the system takes {' '.join(words[1:])!r} for one option; write "
-            "several options as one, as in '#!/bin/bash -eu', or '#!/usr/bin/env -S bash -e'"
+            f"{path} starts with {shebang!r}, where the system takes {' '.join(words[1:])!r} for one option; join "
+            "several options into one, as in '#!/bin/bash -eu', or '#!/usr/bin/env -S bash -e'"
         )
     return shebang, words, min(len(line) + 1, len(text))
 

@@ -85,7 +85,7 @@ class Reader:
     ) -> None:
         if before_1:
             name = next(iter(before_1))
-            now = "; what was called reload before MLXP 1 is refresh" if name == "reload" else ""
+            now = "; MLXP 1 renamed reload: write refresh" if name == "reload" else ""
             raise TypeError(f"Reader() has no argument '{name}'{now}")
         started = time.perf_counter()
         self.parser = parser or query.DefaultParser()

@@ -113,7 +113,7 @@ def test_what_is_executed_with_its_changes_is_not_said_to_be_executed_without(re
         "  new.py\n"
         "Uncommitted changes, which the copy of the code does not have:\n"
         "  main.py (imported already)\n"
-        "What the program has read before, its configuration and the modules it has imported, is used as it is here.\n"
+        "The program goes on with what it has read here: its configuration and the modules it has imported.\n"
     )
 
 

@@ -209,7 +209,7 @@ def test_what_may_be_a_typing_error_is_an_error(sweep, name):
 
 
 def test_an_argument_from_before_mlxp_1_is_answered_by_the_one_of_now(sweep):
-    with pytest.raises(TypeError, match="what was called reload before MLXP 1 is refresh"):
+    with pytest.raises(TypeError, match="MLXP 1 renamed reload: write refresh"):
         Reader(sweep, reload=True)
     with pytest.raises(TypeError, match="no argument 'refesh'"):
         Reader(sweep, refesh=True)

@@ -119,7 +119,7 @@ def _run_names(frame: Runs, metrics: Iterable[str]) -> dict[str, "pd.Series[Any]
     if repeated.any():
         which = ids.iloc[int(np.argmax(repeated))]
         once = f"drop_duplicates('{LOG_ID}')" if LOG_ID in frame.columns else "reset_index()"
-        raise InvalidKeyError(f"run {which} is there twice, and its curves could not be told apart; use {once} before")
+        raise InvalidKeyError(f"run {which} is there twice, so its curves could not be told apart; call {once} first")
     return told
 
 

@@ -23,4 +23,4 @@ def numbers_of(frame: Runs, name: str) -> Numbers:
     try:
         return np.array([AS_NUMBER.get(kind_of(value), value) for value in exact_values(series)], dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidKeyError(f"'{name}' does not hold numbers only") from error
+        raise InvalidKeyError(f"'{name}' does not hold only numbers") from error

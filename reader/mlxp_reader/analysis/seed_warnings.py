@@ -24,7 +24,7 @@ def tell_keys(groups: "SeedGroups") -> None:
         notice(f"{names} only follow{s} {over} and make{s} no groups")
     if len(groups) == len(groups.frame) > 1 and any(key in groups.varying for key in groups.over):
         alone = [short(key) for key in groups.keys if len(groups.by_run.different(key)) == len(groups)]
-        hint = f"; leave out what differs in each of them by exclude={alone}" if alone else ""
+        hint = f"; leave out what differs in each of them with exclude={alone}" if alone else ""
         notice(f"no two runs differ in nothing but {over}{hint}")
 
 

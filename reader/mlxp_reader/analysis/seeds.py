@@ -309,8 +309,8 @@ def _check_keys(frame: Runs, over: Sequence[str]) -> None:
     """Raise an error if no key of the configuration is known, so that groups would mix whatever else varies."""
     if not frame.configuration_keys() and any(not key.startswith("info.") for key in over):
         raise InvalidKeyError(
-            f"no column is known as a key of the configuration, as config.{short(over[0])} would be, so that what else"
-            f" varies besides {short(over[0])} is unknown: keep the names of the columns, and let labels= name them"
+            f"no column is known as a key of the configuration, as config.{short(over[0])} would be, so MLXP cannot"
+            f" tell what varies besides {short(over[0])}; keep the names of the columns, and rename them by labels="
         )
 
 
@@ -320,6 +320,6 @@ def refuse_mixtures(mixed: list[str]) -> None:
     if others:
         vary = f"var{'y' if len(others) > 1 else 'ies'}"
         raise InvalidKeyError(
-            f"{some(others)} {vary} too, and a mean would be one of different settings:"
+            f"{some(others)} {vary} too, so a mean would mix different settings;"
             " name that as well, or in over or exclude, or filter the runs first"
         )

@@ -110,9 +110,7 @@ def _from_import_path(name: str, folder: object) -> Loader:
     try:
         return _imported(name)
     except ImportError as error:
-        raise InvalidArtifactError(
-            f"the loader {name} cannot be imported, not from {folder} either: {error}"
-        ) from error
+        raise InvalidArtifactError(f"the loader {name} cannot be imported, not even from {folder}: {error}") from error
     finally:
         sys.path.remove(folder)
 

@@ -196,7 +196,7 @@ class MetricValues(Sequence[Any]):
         if any(isinstance(other, np.ndarray) for other in others):
             return NotImplemented  # which computes with these as an array does
         raise TypeError(
-            "the values of a metric are neither added, multiplied nor ordered as they are, since a list and an array "
+            "the values of a metric cannot be added, multiplied or ordered as they are, since a list and an array "
             "would give different results; write numpy.asarray(values), or values.tolist() for a list"
         )
 

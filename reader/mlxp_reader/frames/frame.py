@@ -187,7 +187,7 @@ class DataFrame(Analysis, MappedFrame):
 
     def __getattr__(self, name: str) -> Any:  # type: ignore[misc]  # which pandas calls final, for its own users
         if name in _NAMES_BEFORE_1:
-            raise AttributeError(f"what was called {name} before MLXP 1 is {_NAMES_BEFORE_1[name]}")
+            raise AttributeError(f"MLXP 1 renamed {name}: write {_NAMES_BEFORE_1[name]}")
         return super().__getattr__(name)
 
     def sort(self, by: str | list[str], ascending: bool = True) -> Self:

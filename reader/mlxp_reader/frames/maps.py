@@ -97,7 +97,7 @@ def as_maps(argument: Any, frame: pd.DataFrame, *, may_be_names: bool = False) -
         _refuse_what_was_meant_as_map(argument, frame, may_be_names)
         return None
     if not all(are_meant):
-        raise InvalidMapError(f"either all in a list are maps, such as {FORM}, or none is: {argument!r}")
+        raise InvalidMapError(f"a list holds only maps, such as {FORM}, or none: {argument!r}")
     fields = fields_of(frame)
     return [_map(item, fields) for item in given]
 
@@ -107,7 +107,7 @@ def _refuse_what_was_meant_as_map(argument: Any, frame: pd.DataFrame, may_be_nam
         raise InvalidMapError(f"a map begins with its function, {FORM}, and {argument!r} does not")
     names = _strings(argument) if _are_names(argument) else ()
     if not may_be_names and names and all(name in frame.columns and not hasattr(pd.Series, name) for name in names):
-        raise InvalidMapError(f"{argument!r} names columns, and not what to compute of them, as a map does: {FORM}")
+        raise InvalidMapError(f"{argument!r} names columns, but not what to compute from them, as a map does: {FORM}")
 
 
 def _map(item: tuple[Any, ...], fields: Mapping[str, Kind]) -> Map:

@@ -103,7 +103,7 @@ def _refuse_unrelated(frame: Runs, metric: str, place: str, step: str | None) ->
     else:
         return
     raise InvalidKeyError(
-        f"x={place!r} is of another file than {metric}, and which records belong together is not known: {why};"
+        f"x={place!r} comes from another file than {metric}, and MLXP cannot tell which records belong together: {why};"
         f" log {place.removeprefix(f'{other}.')} beside {metric}, or draw against a step that both have"
     )
 
@@ -125,9 +125,9 @@ def _refuse_single_values(frame: Runs, request: Request, found: list[Curve]) -> 
     over = resolve_columns(frame, as_names(request.over))
     key = next((short(key) for key in frame.diff() if key not in over), "KEY")
     raise InvalidKeyError(
-        f"{request.metric} has one value per run, which is no curve:"
+        f"{request.metric} has one value per run, which is not a curve:"
         f" plot_sweep({key!r}, '{request.metric}.last') draws it along a key,"
-        f" and table({key!r}, value='{request.metric}.last') tells it"
+        f" and table({key!r}, value='{request.metric}.last') shows it"
     )
 
 

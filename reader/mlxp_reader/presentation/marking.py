@@ -166,7 +166,7 @@ def _rule(marking: Marking, tested: _Tested) -> str:
     if marking.ties is None:
         return ""
     if marking.ties == "ci":
-        return "bold: the best mean, and all whose 95 % intervals overlap with its own, which is no test"
+        return "bold: the best mean, and all whose 95 % intervals overlap its own, which is not a test"
     if not tested.names:
         return "nothing is bold: it takes two cells with several runs each to test a difference"
     seeds = f"{min(tested.pairs)} to {max(tested.pairs)}" if len(tested.pairs) > 1 else "".join(map(str, tested.pairs))

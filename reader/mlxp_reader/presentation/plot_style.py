@@ -39,7 +39,7 @@ def pyplot() -> Any:
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError("plots need matplotlib; install it by: pip install 'mlxp[plot]'") from error
+        raise ImportError("plots need matplotlib; install it with: pip install 'mlxp[plot]'") from error
     return plt
 
 

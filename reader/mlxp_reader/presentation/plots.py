@@ -144,7 +144,7 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
     check_choice("band", band, [*BANDS, None])
     if (row is not None or col is not None) and ax is not None:
         given = "col" if col is not None else "row"
-        raise InvalidKeyError(f"{given} makes Axes of its own: leave out either {given} or ax")
+        raise InvalidKeyError(f"{given} makes axes of its own; leave out either {given} or ax")
     inches(width)
     pyplot()  # before anything is read
     called = words(labels, order, frame.columns)

@@ -192,7 +192,7 @@ _HINTS = {
     "'": "the string has no closing quote",
     '"': "the string has no closing quote",
     "`": "the name has no closing backtick",
-    "-": "a name with a dash is put in backticks, and there is no arithmetic",
+    "-": "put a name with a dash in backticks; there is no arithmetic",
 }
 
 

@@ -42,13 +42,13 @@ _WANTED = {
         "key",
         ("value",),
         instead_of_metric="is a metric, with a value per step; a key has one value per run",
-        instead_of_statistic="is a statistic, and no key; runs.with_stats('{name}') makes it a column",
+        instead_of_statistic="is a statistic, not a key; runs.with_stats('{name}') makes it a column",
     ),
     "metric": _Wanted(
         "metric",
         ("metric",),
-        instead_of_statistic="is one value per run, and no metric; the metric is {metric}",
-        instead_of_value="has one value per run, and is no metric, which has a value per step",
+        instead_of_statistic="is one value per run, not a metric; the metric is {metric}",
+        instead_of_value="has one value per run; a metric has a value per step",
     ),
     "statistic": _Wanted("statistic", ("statistic",), instead_of_metric="is a metric; its statistics are {statistics}"),
     "anything": _Wanted("column", ("value", "metric", "artifact", "statistic")),
@@ -227,7 +227,7 @@ def _instead(name: str, meaning: str, kind: Kind, wanted: _Wanted) -> str:
     if kind == "artifact":
         return "holds artifacts, which are files: they have no values to compare, to group by or to draw"
     if kind == "value" and wanted.noun == "statistic":
-        return "has one value per run, and no statistics"
+        return "has one value per run, so it has no statistics"
     form = {
         "metric": wanted.instead_of_metric,
         "statistic": wanted.instead_of_statistic,

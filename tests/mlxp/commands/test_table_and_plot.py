@@ -342,7 +342,7 @@ def test_file_that_cannot_be_read_is_told_in_one_line_beside_the_table(call, dam
 def test_plot_without_matplotlib_tells_how_to_install_it(complaint, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     said = complaint("plot", "val.loss", "-o", "a.pdf")
-    assert said == "mlxp: plots need matplotlib; install it by: pip install 'mlxp[plot]'\n"
+    assert said == "mlxp: plots need matplotlib; install it with: pip install 'mlxp[plot]'\n"
 
 
 def test_command_alone_prints_help(program):

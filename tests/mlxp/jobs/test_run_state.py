@@ -57,7 +57,8 @@ def test_status_shows_counts_reasons_and_where_to_look(desk):
 
 def test_run_that_left_no_info_is_starting_with_the_reason_to_doubt_it(desk):
     (desk.directory / "logs/1/metadata").mkdir(parents=True)
-    assert desk.mlxp("status").stdout.splitlines()[1].startswith("     1  STARTING   its info.yaml is not there")
+    line = desk.mlxp("status").stdout.splitlines()[1]
+    assert line.startswith("     1  STARTING   its info.yaml is missing or damaged")
 
 
 def test_status_is_coloured_on_a_terminal_unless_colours_are_unwanted(desk, on_a_terminal):
@@ -249,7 +250,7 @@ def test_job_that_may_have_been_replaced_is_not_cancelled_in_vain(replaced, unan
     result = replaced.mlxp("cancel", "seed == 0")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (
-        "mlxp: OAR cannot be asked which job does run 1 now (DB connection error, exiting.); nothing was cancelled, "
+        "mlxp: OAR does not say which job does run 1 now (DB connection error, exiting.); nothing was cancelled, "
         "try again later\n"
     )
     assert replaced.mlxp("resubmit", "seed == 0").returncode == 1

@@ -109,7 +109,7 @@ def test_names_of_mlxp_1_are_understood_on_the_command_line(desk, name):
         ({"name": "OAR"}, "the command oarsub, which submits '#OAR' scripts, is not on PATH; nothing was submitted"),
         ({"option_cmd": 3}, "mlxp.scheduler.option_cmd must be a text or a list of texts, not 3"),
         ({"options": "x"}, "unknown setting mlxp.scheduler.options; did you mean mlxp.scheduler.option_cmd?"),
-        ({"shell_path": "/usr/bin/perl"}, "a script is written for one of bash, sh"),
+        ({"shell_path": "/usr/bin/perl"}, "begin it with a line for one of bash, sh"),
         ({"before_cmd": "my_launcher"}, "mlxp.scheduler.before_cmd is 'my_launcher', which does not make one command"),
     ],
 )
@@ -137,7 +137,7 @@ def test_refusal_is_told_and_the_exit_code_is_1(desk):
 def test_job_of_the_scheduler_never_submits(desk):
     configure(desk)
     result = start(desk, "seed=1,2", SLURM_JOB_ID="17")
-    assert "inside of job 17 of SLURM" in result.stderr
+    assert "inside job 17 of SLURM" in result.stderr
     assert result.returncode == 1
     assert not (desk.directory / "logs").exists()
 

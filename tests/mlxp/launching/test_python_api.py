@@ -42,7 +42,7 @@ def test_sweep_with_optuna_returns_the_objectives(actions):
 
 def test_run_refuses_a_sweep(actions):
     result = python(actions, "task.run(['number=3,4'])")
-    assert "run() takes one value per key, but these are 2 runs; use sweep()" in result.stderr
+    assert "run() takes one value per key, but these overrides make 2 runs; use sweep()" in result.stderr
     assert not (actions.directory / "logs").exists()
 
 

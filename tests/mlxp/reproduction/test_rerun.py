@@ -222,7 +222,7 @@ def test_module_that_does_not_come_from_the_copy_is_refused(project):
     project.run()
     result = project.mlxp("rerun", "1")
     assert result.returncode == 1
-    assert f"these modules come from {project.top}, and not from the copy" in result.stderr
+    assert f"these modules come from {project.top} instead of the copy" in result.stderr
     assert "lib.model" in result.stderr
 
 

@@ -337,7 +337,7 @@ def test_program_without_standard_output_can_copy_its_streams(actions):
 def test_one_directory_is_not_forced_on_several_runs(actions):
     result = actions.run("mlxp.logger.forced_log_id=7", "seed=1,2")
     assert result.returncode == 1
-    assert "mlxp.logger.forced_log_id=7 is the directory of one run, but these are 2" in result.stderr
+    assert "mlxp.logger.forced_log_id=7 is the directory of one run, but there are 2 runs" in result.stderr
     assert not (actions.directory / "logs").exists()
 
 

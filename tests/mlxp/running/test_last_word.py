@@ -122,7 +122,7 @@ def test_task_may_take_its_streams_away(endings, action, seeds):
 def test_names_that_are_no_text_are_refused_before_anything_is_created(endings):
     result = endings.run("action=value", b"+file='caf\xe9.png'", "number=1,2")
     assert result.returncode == 1
-    assert r"the value of file holds bytes that are no UTF-8 text" in result.stderr
+    assert r"the value of file holds bytes that are not UTF-8 text" in result.stderr
     assert not (endings.directory / "logs").exists()
 
 

@@ -46,7 +46,7 @@ def test_missing_settings_of_a_group_have_their_defaults():
             "unknown setting mlxp.logger.forced_id; did you mean mlxp.logger.forced_log_id?",
         ),
         ({"logger": {"name": "Nothing"}}, "mlxp.logger.name is 'Nothing', which cannot be imported"),
-        ({"logger": {"name": "pathlib.Path"}}, "which is not a child of mlxp.Logger"),
+        ({"logger": {"name": "pathlib.Path"}}, "which is not a subclass of mlxp.Logger"),
         ({"logger": {"name": "no.such.Class"}}, "No module named 'no'"),
     ],
 )

@@ -107,7 +107,7 @@ def test_all_that_is_started_in_the_background_is_planned(words, body, number):
 def test_what_starts_a_program_several_times_is_refused(words, line):
     words.write("1\n2\n", "seeds")
     said = refusal(words, f"python main.py a=1\n{line}")
-    assert "starts its program several times, each time with other arguments: write a loop" in said
+    assert "starts its program several times, each time with other arguments; write a loop" in said
     assert "'env'" not in said
 
 

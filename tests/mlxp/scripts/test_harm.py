@@ -129,7 +129,7 @@ def test_what_cannot_be_done_by_the_job_of_one_turn_is_refused(precious):
     body = "for a in 1 2; do rm -rf $P/work > /dev/null; python main.py a=$a; done"
     result = precious.mlxpsub(precious.write(script(body)).name)
     assert result.returncode == 1
-    assert "line 3: rm -rf $P/work > /dev/null: changes what is there, inside a loop" in result.stderr
+    assert "line 3: rm -rf $P/work > /dev/null: it changes what is there, inside a loop" in result.stderr
     assert precious.state() == before
 
 
@@ -179,7 +179,7 @@ def test_program_of_mlxp_that_changes_files_before_its_runs_are_known_is_refused
     desk.write("open('results.csv', 'w').close()\n" + main, "main.py")
     result = desk.mlxpsub(desk.write(script("python main.py seed=1,2")).name)
     assert result.returncode == 1
-    assert "would overwrite results.csv before it is known what it runs" in result.stderr
+    assert "would overwrite results.csv before mlxpsub knows what it runs" in result.stderr
     assert (desk.directory / "results.csv").read_text(encoding="utf-8") == "precious"
 
 

@@ -98,13 +98,13 @@ for s in x y; do run $s; done"""
     ],
 )
 def test_what_cannot_be_written_down_is_refused(slurm, body):
-    assert re.search("known only in the job|would be written into|only the job has", refusal(slurm, script(body)))
+    assert re.search("only the job knows|would be written into|only the job has", refusal(slurm, script(body)))
 
 
 def test_numbers_that_are_asked_for_are_known(slurm):
     options = "#SBATCH --cpus-per-task=4\n#SBATCH -n 2"
     body = "set -u\nfor i in $(seq $SLURM_NTASKS); do python main.py i=$i half=$((SLURM_CPUS_PER_TASK / 2)); done"
-    assert "known only in the job" in refusal(slurm, script(body, options))
+    assert "only the job knows" in refusal(slurm, script(body, options))
     body = "if [ $SLURM_CPUS_PER_TASK = 4 ]; then N=$SLURM_NTASKS; fi\npython main.py workers=$SLURM_CPUS_PER_TASK n=$N"
     slurm.submit(script(body, options))
     assert words(slurm, SLURM_CPUS_PER_TASK="4", SLURM_NTASKS="2") == ["workers=4", "n=2"]

@@ -79,7 +79,7 @@ def test_windows_line_ends_and_byte_order_mark_do_no_harm(words):
 def test_first_line_whose_options_the_system_would_take_for_one_is_refused(words, shebang):
     result = words.mlxpsub(words.write(script("python main.py a=1", shebang)).name)
     assert result.returncode == 1
-    assert "write several options as one, as in '#!/bin/bash -eu'" in result.stderr
+    assert "join several options into one, as in '#!/bin/bash -eu'" in result.stderr
 
 
 def test_script_can_be_submitted_from_elsewhere(words):
@@ -298,7 +298,7 @@ def test_sweeper_that_needs_results_is_refused_in_one_sentence(make_desk, where)
         choice = ""
     result = desk.mlxpsub(desk.write(script(f"python main.py {choice} 'seed=range(0,9)'")).name)
     assert result.returncode == 1
-    assert "hydra/sweeper=optuna chooses a run by the results of those before" in result.stderr
+    assert "hydra/sweeper=optuna chooses each run by the results of earlier ones" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (desk.directory / "logs").exists()
 

@@ -234,7 +234,7 @@ def test_columns_that_are_no_metrics_can_be_averaged():
         (lambda runs: runs.over("test.acc"), "'test.acc' is a metric, with a value per step"),
         (lambda runs: runs.over("seed").aggregate("test.acc.lst"), "there is no statistic 'lst' of test.acc"),
         (lambda runs: runs.over("seed").aggregate(STAT, "variance"), "there is no statistic 'variance' over runs"),
-        (lambda runs: runs.over("seed").aggregate("model"), "'model' does not hold numbers only"),
+        (lambda runs: runs.over("seed").aggregate("model"), "'model' does not hold only numbers"),
         (lambda runs: runs.over("seed").best("test.acc"), "say whether a high or a low mean"),
         (lambda runs: runs.over("seed").best("test.acc", direction="max"), "one of its statistics: test.acc.last"),
         (lambda runs: runs.over("seed").best("test.acc.max", per="seed"), "'seed' does not tell the groups apart"),

@@ -215,7 +215,7 @@ def test_frames_of_runs_are_added_as_lists_of_runs_were(log_runs):
 
 @pytest.mark.parametrize(("name", "now"), [("groupBy", "groupby"), ("config_diff", "diff")])
 def test_a_name_from_before_mlxp_1_is_answered_by_the_one_of_now(runs, name, now):
-    with pytest.raises(AttributeError, match=f"what was called {name} before MLXP 1 is {now}"):
+    with pytest.raises(AttributeError, match=f"MLXP 1 renamed {name}: write {now}"):
         getattr(runs, name)
     assert not hasattr(runs, "nothing")
 

@@ -158,7 +158,7 @@ def test_what_begins_with_a_function_is_a_map_and_a_mistake_in_it_is_told(runs, 
     for wrong in ((list, 3), (min, max), (list,), (list, "scores", "a", "b"), (list, ())):
         with pytest.raises(InvalidMapError, match=r"a map, of the form \(function, columns\[, names\]\)"):
             VERBS[verb](frame, wrong)
-    with pytest.raises(InvalidMapError, match="either all in a list are maps"):
+    with pytest.raises(InvalidMapError, match="a list holds only maps"):
         VERBS[verb](frame, [(list, "scores"), "mean"])
 
 
@@ -170,7 +170,7 @@ def test_a_map_whose_function_is_not_in_front_or_is_missing_is_told(runs, verb, 
         VERBS[verb](frame, ("scores", list))
     if verb != "filter":
         for names in ("scores", "train.loss", ["scores", "config.seed"]):
-            with pytest.raises(InvalidMapError, match="names columns, and not what to compute of them"):
+            with pytest.raises(InvalidMapError, match="names columns, but not what to compute from them"):
                 VERBS[verb](frame, names)
 
 

@@ -190,7 +190,7 @@ def test_labels_replace_names():
 
 def test_a_cell_that_would_mix_settings_is_refused():
     runs = results(SCORES).assign(**{"config.lr": [0.1, 1.0] * 4})
-    with pytest.raises(InvalidKeyError, match="lr varies too, and a mean would be one of different settings"):
+    with pytest.raises(InvalidKeyError, match="lr varies too, so a mean would mix different settings"):
         runs.table("model", "data", STAT, "seed")
     assert runs.table("model", "data", STAT, ["seed", "lr"]).data.shape == (2, 6)
     assert runs.table("model", "data", STAT, "seed", exclude="lr").data.shape == (2, 6)

@@ -282,7 +282,7 @@ import pandas as pd
 from mlxp_reader import DataFrame
 DataFrame({"val.loss": pd.array([[1.0]], dtype="metric")}).plot_metric("val.loss")
 """
-    assert "plots need matplotlib; install it by: pip install 'mlxp[plot]'" in in_new_process(code).stderr
+    assert "plots need matplotlib; install it with: pip install 'mlxp[plot]'" in in_new_process(code).stderr
 
 
 def test_a_dollar_in_a_name_is_no_mathematics(log_runs):
@@ -488,7 +488,7 @@ def two_files(steps):
     ],
 )
 def test_a_metric_of_another_file_is_no_axis_if_records_do_not_belong_together(steps, why):
-    with pytest.raises(InvalidKeyError, match=f"x='train.time' is of another file than val.acc, .*: {why};"):
+    with pytest.raises(InvalidKeyError, match=f"x='train.time' comes from another file than val.acc, .*: {why};"):
         two_files(steps).plot_metric("val.acc", x="train.time")
 
 
@@ -508,7 +508,7 @@ def test_against_another_metric_what_was_logged_as_nan_is_a_gap_and_what_was_not
 def test_a_metric_with_one_value_per_run_is_no_curve():
     runs = runs_of([[0.5], [0.6], [0.7]], lr=[0.1, 0.2, 0.3])
     with pytest.raises(
-        InvalidKeyError, match=r"has one value per run, which is no curve: plot_sweep\('lr', 'val.loss.last'\)"
+        InvalidKeyError, match=r"has one value per run, which is not a curve: plot_sweep\('lr', 'val.loss.last'\)"
     ):
         runs.plot_metric("val.loss")
 

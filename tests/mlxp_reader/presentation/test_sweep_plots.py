@@ -71,7 +71,7 @@ def test_a_picture_goes_into_given_axes():
 
 
 def test_a_mean_of_different_settings_is_refused():
-    with pytest.raises(InvalidKeyError, match="model varies too, and a mean would be one of different settings"):
+    with pytest.raises(InvalidKeyError, match="model varies too, so a mean would mix different settings"):
         sweep().plot_sweep("lr", STAT, over="seed")
 
 

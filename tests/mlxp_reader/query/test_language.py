@@ -169,7 +169,7 @@ def test_columns_are_the_names_as_written():
         ("lr in [1, seed]", 10, "expected a value"),
         ("lr is 1", 6, "expected None after 'is'"),
         ("lr not 1", 7, "expected a comparison after 'lr'"),
-        ("my-lr == 1", 2, "a name with a dash is put in backticks"),
+        ("my-lr == 1", 2, "put a name with a dash in backticks"),
         ("lr == 'a", 6, "the string has no closing quote"),
         ("`lr == 1", 0, "the name has no closing backtick"),
         ("1 == 1", 5, "expected a field's name"),
