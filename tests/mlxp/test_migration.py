@@ -32,7 +32,7 @@ def scope(copy_app, tmp_path_factory):
         ("mlxp.Reader('logs', reload=True)", "Reader() has no argument 'reload'"),
         ("logger.log_artifacts(1, 'x', artifact_format='pickle')", "log_artifacts has no argument artifact_format"),
         ("logger.log_artifact(1, 'x')", "object has no attribute 'log_artifact'"),
-        ("runs.groupBy('config.seed')", "what was called groupBy before MLXP 1"),
+        ("runs.groupBy('config.seed')", "MLXP 1 renamed groupBy"),
         ("import mlxp.data_structures.schemas", "No module named 'mlxp.data_structures.schemas'"),
         ("import mlxp.enumerations", "No module named 'mlxp.enumerations'"),
         ("mlxp.data_structures.config_dict.convert_dict({}, dict)", "has no attribute 'convert_dict'"),

@@ -127,7 +127,7 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
     Raises
     ------
     InvalidKeyError
-        If there is no such metric, key or choice, or the metric has one value per run, which is no curve.
+        If there is no such metric, key or choice, or the metric has one value per run, which is not a curve.
     ImportError
         If matplotlib is not installed.
 
