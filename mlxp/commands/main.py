@@ -208,7 +208,7 @@ def _add_plot(verbs: Any) -> None:
     plot.add_argument("--over", type=_names, default=[], metavar="KEYS", help="to average over, such as seed")
     plot.add_argument("--exclude", type=_names, metavar="KEYS", help="patterns of keys that do not matter, as paths.*")
     plot.add_argument("--band", choices=_BANDS, default="std", help="what is shown around a mean; default: std")
-    plot.add_argument("--x", default="step", metavar="NAME", help="step, or another metric such as time; default: step")
+    plot.add_argument("--x", default="step", metavar="NAME", help="step, time (in seconds) or a metric; default: step")
     plot.add_argument("--step", metavar="KEY", help="the key that tells the step; default: step, epoch or iteration")
     plot.add_argument("--smooth", type=float, default=0.0, metavar="WEIGHT", help="from 0 to less than 1; default: 0")
     plot.add_argument("--width", choices=("column", "page"), help="that of a paper; default: one for the screen")

@@ -155,6 +155,15 @@ class RunDirectory:
         """Return the path of the metrics file called `log_name`."""
         return self.metrics / f"{log_name}.json"
 
+    @property
+    def record_times(self) -> Path:
+        """The folder of what tells when the records of each metrics file were logged."""
+        return self.metrics / ".times"
+
+    def record_times_file(self, log_name: str) -> Path:
+        """Return the path of what tells when the records of the metrics file called `log_name` were logged."""
+        return self.record_times / f"{log_name}.txt"
+
     def artifact(self, artifact_type: str, artifact_name: str) -> Path:
         """Return the path of the artifact called `artifact_name`, which may contain folders."""
         return self.artifacts / artifact_type / artifact_name

@@ -21,6 +21,7 @@ from mlxp.errors import InvalidKeyError, LogDirectoryError
 from mlxp.run_directory.layout import RESERVED_LOG_NAMES, RunDirectory
 from mlxp.running.forks import Locked
 from mlxp.running.keys_file import KeysFile
+from mlxp.running.record_times import note_time
 
 fcntl: Any
 resource: Any
@@ -44,11 +45,12 @@ class MetricsFile(Locked):
     costs.)
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, times_file: Path, started_at: float) -> None:
         super().__init__()
         self.path = path
         self.keys: set[str] = set()
-        self._checked_at = time.monotonic()
+        self._times_file, self._started_at = times_file, started_at
+        self._checked_at = -math.inf
         self._is_closed = False
         self._identity: _Identity | None = None
         self._mark = 2**32 + random.getrandbits(39)
@@ -93,6 +95,7 @@ class MetricsFile(Locked):
             self._checked_at = time.monotonic()
             if self.is_gone():
                 raise self._removed()
+            note_time(self._times_file, self.path, self._started_at)
 
     def _written_again(self, line: bytes, error: OSError) -> int:
         if error.errno != errno.EBADF:
@@ -216,6 +219,7 @@ class MetricsFiles(Locked):
         self.by_name: dict[str, MetricsFile] = {}
         self._run = run
         self._keys = KeysFile(run.metrics_keys_file)
+        self._started_at = time.time()
         self._is_closed = False
 
     def opened(self, log_name: str) -> MetricsFile:
@@ -224,10 +228,15 @@ class MetricsFiles(Locked):
         with self.lock:
             file = self.by_name.get(log_name)
             if file is None:
-                file = self.by_name[log_name] = MetricsFile(self._run.metrics_file(log_name))
+                file = self.by_name[log_name] = self._new_file(log_name)
                 if self._is_closed:
                     file.close()
             return file
+
+    def _new_file(self, log_name: str) -> MetricsFile:
+        with contextlib.suppress(OSError):
+            self._run.record_times.mkdir(exist_ok=True)
+        return MetricsFile(self._run.metrics_file(log_name), self._run.record_times_file(log_name), self._started_at)
 
     def list_keys(self, log_name: str, keys: list[str]) -> None:
         """Record the keys of a file where readers look for them."""

@@ -187,6 +187,21 @@ def test_altair_and_plotly(runs):
     assert [list(trace.y) for trace in figure.data] == [[1.5, 0.5], [1.5, 1.0], [1.5, 1.5]]
 
 
+@pytest.mark.parametrize(
+    ("library", "give", "told"),
+    [
+        ("duckdb", lambda duckdb, frame: duckdb.from_df(frame).fetchall(), "Data type 'm(etric|ixed)' not recognized"),
+        ("altair", lambda altair, frame: altair.Chart(frame).mark_point().to_json(), "is not JSON serializable"),
+        ("great_tables", lambda tables, frame: tables.GT(frame).as_raw_html(), "truth value of an array"),
+    ],
+)
+def test_the_page_tells_how_a_library_refuses_metrics_and_what_to_write(runs, library, give, told):
+    module = pytest.importorskip(library, reason=f"without {library}, it is NOT tested")
+    with pytest.raises(Exception, match=told):
+        give(module, runs)
+    assert give(module, runs.with_stats("train.loss.last")[["config.n", "train.loss.last"]])
+
+
 def test_seaborn(runs):
     seaborn = pytest.importorskip("seaborn", reason="without seaborn, it is NOT tested")
     axes = Figure().subplots()

@@ -32,7 +32,8 @@ def history(frame: Runs, *metrics: str, step: str | None = None, wide: bool = Fa
         Such as ``"train.loss"``; by default all that are not steps.
     step
         The key that tells the step of each record; by default ``step``, ``epoch`` or ``iteration`` if there is one,
-        else the number of the record in its file.
+        else the number of the record in its file. ``"time"`` is the time at which it was logged, in seconds since the
+        run started, unless there is a key of that name.
     wide
         Whether to return one row per step and one column per run instead. If a step was logged several times, its last
         value is shown. With several metrics, the columns have two levels.

@@ -23,6 +23,9 @@ from mlxp_reader.query.names import resolve
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 
+TIME = "time"
+"""What stands for the time at which a record was logged, unless it was logged with that name."""
+
 LOG_ID = "info.logger.log_id"
 SOURCE = "source"
 """What tells the directory of each run, where several are read together."""
@@ -200,6 +203,10 @@ def _numbered(counts: Integers) -> Integers:
 
 def _of_one_log(frame: Runs, log_name: str, names: list[str], step: str | None) -> Curves:
     flats = {name: _flat(frame, name) for name in names}
+    if is_wall_time(frame, log_name, step):
+        keys = _Keys(list(flats.values()))
+        columns = {name: keys.placed(flat) for name, flat in flats.items()}
+        return Curves(keys.run, _wall_times(frame, names, keys), columns)
     first = flats[names[0]]
     told_by = step_name(frame, log_name, step)
     steps = None if told_by is None else flats.get(told_by) or _flat(frame, told_by)
@@ -222,10 +229,47 @@ def step_name(frame: Runs, log_name: str, step: str | None) -> str | None:
     InvalidKeyError
         If `step` is given, but there is no such key.
     """
-    if step is None:
+    if step is None or is_wall_time(frame, log_name, step):
         return next((name for key in STEP_KEYS if _is_metric(frame, name := f"{log_name}.{key}")), None)
     name = step if step.startswith(f"{log_name}.") else f"{log_name}.{step}"
     return resolve(name, fields_of(frame), wants="metric")
+
+
+def is_wall_time(frame: Runs, log_name: str, step: str | None) -> bool:
+    """Tell whether a step is the time at which a record was logged, and no key of that name."""
+    return step == TIME and not _is_metric(frame, f"{log_name}.{TIME}")
+
+
+def _wall_times(frame: Runs, names: list[str], keys: "_Keys") -> Array:
+    """Return when each record was logged, in seconds since its run started.
+
+    Raises
+    ------
+    InvalidKeyError
+        If this is known of none of the runs.
+    """
+    by_run: dict[int, Array] = {}
+    for name in names:
+        array = frame[name].array
+        assert isinstance(array, MetricArray)  # noqa: S101 - `resolve` has seen it
+        by_run |= {run: of_run for run, of_run in enumerate(array.times()) if of_run is not None and run not in by_run}
+    wanted = np.unique(keys.run).tolist()
+    missing = [run for run in wanted if run not in by_run]
+    if missing and len(missing) == len(wanted):
+        raise InvalidKeyError(
+            f"nobody has noted when the records of {names[0]} were logged: MLXP does so since version 2.0.0, in the"
+            f" runs' directories; log a value of your own, such as 'time', and name it"
+        )
+    if missing:
+        told = "run has not noted when its" if len(missing) == 1 else "runs have not noted when their"
+        notice(f"{len(missing)} {told} records were logged: there is no time for them")
+    times = np.full(len(keys.run), np.nan)
+    for run, of_run in by_run.items():
+        start, end = np.searchsorted(keys.run, [run, run + 1])
+        records = keys.record[start:end]
+        known = records < len(of_run)  # a file may have been cut since it was read
+        times[start:end][known] = of_run[records[known]]
+    return times
 
 
 class _Keys:

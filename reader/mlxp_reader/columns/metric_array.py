@@ -15,7 +15,7 @@ from pandas.api.extensions import register_extension_dtype
 from mlxp_reader.columns.arrow_storage import chunks_of, register
 from mlxp_reader.columns.cells import CellDtype, Objects, is_missing, objects
 from mlxp_reader.columns.lazy_cells import LazyCellArray, Rows
-from mlxp_reader.columns.metric_values import MetricValues, ReadAhead, load_cells, shortened
+from mlxp_reader.columns.metric_values import MetricValues, ReadAhead, Times, load_cells, shortened
 
 
 @register_extension_dtype
@@ -112,6 +112,13 @@ class MetricArray(LazyCellArray):
             return [None if is_missing(cell) else cell.column.record_numbers(cell.row) for cell in self.cells]
         column, rows = self.source
         return [column.record_numbers(row) for row in rows.tolist()]
+
+    def times(self) -> list[Times | None]:
+        """Return when each record of each run was logged, in seconds since the run started; None if nobody knows."""
+        if self.source is None:
+            return [None if is_missing(cell) else cell.column.times(cell.row) for cell in self.cells]
+        column, rows = self.source
+        return [None if row < 0 else column.times(row) for row in rows.tolist()]
 
     def __reduce__(self) -> Any:
         return MetricArray, (self.load().cells,)

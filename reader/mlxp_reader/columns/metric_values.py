@@ -14,6 +14,8 @@ import numpy.typing as npt
 RunValues = npt.NDArray[Any] | list[Any]
 """The values of one metric in one run: a read-only array of integers, floats or booleans, or a list of anything."""
 
+Times = npt.NDArray[np.float64]
+
 _READ_AHEAD = 512
 """The factor by which each load grows when cells are looked at one after the other."""
 
@@ -25,10 +27,19 @@ class MetricColumn:
     ----------
     load
         A function that returns the values for an ascending array of rows.
+    times
+        A function that returns when each record of a row was logged, in seconds, or None.
     """
 
-    def __init__(self, name: str, rows: int, load: Callable[[npt.NDArray[np.intp]], Sequence[RunValues]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        rows: int,
+        load: Callable[[npt.NDArray[np.intp]], Sequence[RunValues]],
+        times: Callable[[int], Times | None] = lambda _: None,
+    ) -> None:
         self.name = name
+        self.times = times
         self.records: dict[int, npt.NDArray[np.int64]] = {}
         """The number of each value's record, for each loaded row where these are not simply 0, 1, 2, ..."""
         self._load = load
@@ -89,6 +100,9 @@ class _Given:
         return self._given
 
     def record_numbers(self, row: int) -> None:  # noqa: ARG002 - nobody knows
+        return None
+
+    def times(self, row: int) -> None:  # noqa: ARG002 - as above
         return None
 
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader.columns.artifacts import ArtifactArray, ArtifactColumn, Recorded
 from mlxp_reader.columns.asked_values import asked_values
 from mlxp_reader.columns.lazy_cells import Rows
 from mlxp_reader.columns.metric_array import MetricArray
-from mlxp_reader.columns.metric_values import MetricColumn
+from mlxp_reader.columns.metric_values import MetricColumn, Times
 from mlxp_reader.columns.missing import ABSENT, IS_ABSENT, NULL, kind_of
 from mlxp_reader.columns.missing import integers as marked_integers
 from mlxp_reader.columns.missing import texts as marked_texts
@@ -23,6 +25,7 @@ from mlxp_reader.frames.frame import DataFrame
 from mlxp_reader.query.names import Asked, Kind, is_metadata
 from mlxp_reader.records import encoding, index
 from mlxp_reader.store.lists import MetricOfRuns
+from mlxp_reader.store.record_times import times_of_records
 
 Load = Callable[[str, str, npt.NDArray[np.intp]], MetricOfRuns]
 Mask = npt.NDArray[np.bool_]
@@ -142,7 +145,8 @@ class FrameBuilder:
 
     def _column(self, name: str) -> MetricColumn:
         if name not in self._loaded:
-            self._loaded[name] = MetricColumn(name, len(self._table), partial(self._values_at, name))
+            load, times = partial(self._values_at, name), partial(self._times_at, name)
+            self._loaded[name] = MetricColumn(name, len(self._table), load, times)
         return self._loaded[name]
 
     def _values_at(self, name: str, rows: Rows) -> list[Any]:
@@ -159,6 +163,11 @@ class FrameBuilder:
         column = self._load(source.log_name, source.key, rows)
         self._loaded[name].records |= {int(rows[run]): numbers for run, numbers in column.records.items()}
         return column.cells()
+
+    def _times_at(self, name: str, row: int) -> Times | None:
+        log_name = next(source.log_name for source in self._metrics[name] if row in source.rows)
+        run = Path(self._directories[row]) / str(self._table["log_id"][row])
+        return times_of_records(RunDirectory(run), log_name)
 
     def _artifact_array(self, name: str) -> ArtifactArray:
         column = ArtifactColumn(self._directories, self._table["log_id"].to_pylist(), self._artifacts[name])

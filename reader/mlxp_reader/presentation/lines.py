@@ -16,7 +16,7 @@ from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.alignment import Curve, align, curves_by_run, in_order
 from mlxp_reader.analysis.seed_statistics import spread
 from mlxp_reader.analysis.seeds import seed_groups
-from mlxp_reader.columns.curves import beside, curves, log_name_of, run_labels, step_name
+from mlxp_reader.columns.curves import beside, curves, is_wall_time, log_name_of, run_labels, step_name
 from mlxp_reader.columns.keys import as_names, resolve_columns, short
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import notice, some
@@ -77,6 +77,8 @@ def _curves(frame: Runs, request: Request) -> tuple[list[Curve], str]:
     if x == "step":
         label = short(step_name(frame, log_name, step) or "step").rpartition(".")[2]
         return curves_by_run(curves(frame, [metric], step), metric, len(frame)), label
+    if x not in frame.columns and is_wall_time(frame, log_name, x):
+        return curves_by_run(curves(frame, [metric], x), metric, len(frame)), "time (s)"
     place = x if x in frame.columns else f"{log_name}.{x}"
     _refuse_unrelated(frame, metric, place, step)
     found = beside(frame, metric, place, step)

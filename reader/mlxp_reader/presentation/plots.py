@@ -91,8 +91,9 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
         How far the band reaches: ``"std"``, ``"sem"``, ``"ci95"`` or ``"bootstrap"`` around the mean,
         ``"min-max"``, ``"iqr"`` (the quartiles, around the median), or None.
     x
-        What the curves are drawn against: ``"step"``, or another metric that was logged in the same records, such as
-        ``"time"``. A metric of another file, such as ``"train.time"``, needs a step that both files have.
+        What the curves are drawn against: ``"step"``; ``"time"``, the seconds since the run started, whether the task
+        has logged them or not; or another metric that was logged in the same records. A metric of another file, such as
+        ``"train.tokens"``, needs a step that both files have.
     step
         The key that tells the step; see `history`.
     align
