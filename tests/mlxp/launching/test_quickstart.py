@@ -9,6 +9,7 @@ logs/1/metadata/config.yaml
 logs/1/metadata/info.yaml
 logs/1/metadata/mlxp.yaml
 logs/1/metrics/.keys/metrics.yaml
+logs/1/metrics/.times/Quickstart.txt
 logs/1/metrics/Quickstart.json
 main.py
 """
