@@ -247,6 +247,11 @@ def _add_rerun(verbs: Any) -> None:
     again.add_argument("--check", action="store_true", help="compare all metrics; exit code 1 if they are not the same")
     again.add_argument("--rtol", type=float, default=0.0, metavar="R", help="relative tolerance of --check; default: 0")
     again.add_argument("--atol", type=float, default=0.0, metavar="A", help="absolute tolerance of --check; default: 0")
+    again.add_argument(
+        "--env",
+        choices=["uv"],
+        help="make and use the environment that the run had, with uv; kept for next time",
+    )
     again.add_argument("--force", action="store_true", help="although Python or packages of the run differ")
     again.add_argument("--dry-run", action="store_true", help="print the command, and start nothing")
 

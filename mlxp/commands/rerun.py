@@ -2,15 +2,17 @@
 
 import argparse
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from mlxp.errors import LogDirectoryError, MLXPError
 from mlxp.jobs.run_state import run_states
 from mlxp.reproduction.comparison import Tolerance, Verdict, compared
-from mlxp.reproduction.rerun import Rerun, rerun_of
+from mlxp.reproduction.rerun import Rerun, differing, in_its_environment, rerun_of
 from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import RunDirectory, create_run_directory
 from mlxp.run_directory.status import Status
@@ -24,7 +26,30 @@ def rerun(options: argparse.Namespace) -> int:
     sources = _sources(options.logs, ids, query)
     if not sources:
         raise LogDirectoryError(f"no run in {options.logs} matches {query!r}")
-    return max(_done_again(source, overrides, options) for source in sources)
+    outcomes = {source.log_id: _done_again(source, overrides, options) for source in sources}
+    if len(outcomes) > 1:
+        print(_summary(outcomes))
+    return int(any(outcome not in _GOOD for outcome in outcomes.values()))
+
+
+_GOOD: Final = ("reproduced", "done again", "planned")
+_WORST_FIRST: Final = ("cannot be done again", "not done again", "failed", "not reproduced", *_GOOD)
+
+
+def _summary(outcomes: Mapping[int, str]) -> str:
+    """Return how many runs came out how, and which of them did not come out well.
+
+    Examples
+    --------
+    >>> _summary({3: "reproduced", 4: "not reproduced", 5: "reproduced"})
+    '3 runs: 1 not reproduced (4), 2 reproduced'
+    """
+    parts = []
+    for outcome in _WORST_FIRST:
+        ids = [log_id for log_id, one in outcomes.items() if one == outcome]
+        which = "" if outcome in _GOOD else f" ({', '.join(map(str, ids))})"
+        parts += [f"{len(ids)} {outcome}{which}"] if ids else []
+    return f"{len(outcomes)} runs: {', '.join(parts)}"
 
 
 def _taken_apart(words: Sequence[str]) -> tuple[list[int], str, list[str]]:
@@ -55,30 +80,32 @@ def _sources(logs: Path, ids: Sequence[int], query: str) -> list[RunDirectory]:
     return runs
 
 
-def _done_again(source: RunDirectory, overrides: Sequence[str], options: argparse.Namespace) -> int:
+def _done_again(source: RunDirectory, overrides: Sequence[str], options: argparse.Namespace) -> str:
+    """Repeat one run, and return what came out."""
     try:
         planned = rerun_of(source, overrides)
+        if options.env == "uv" and not options.dry_run:
+            planned = in_its_environment(planned)
     except MLXPError as error:
-        return _told(source, f"cannot be done again: {error}")
+        return _told(source, f"cannot be done again: {error}", "cannot be done again")
     for remark in planned.remarks:
-        print(f"run {source.log_id}: the last digits of numbers may differ: {remark}", file=sys.stderr)
-    if planned.differences and not options.force:
+        print(f"run {source.log_id}: {remark}", file=sys.stderr)
+    if planned.differences and not options.force and not options.env:
         listed = "; ".join(planned.differences)
-        return _told(
-            source, f"is not done again, since the environment differs: {listed}; --force does it all the same"
-        )
+        ways = "--env uv makes the one that it had, and --force uses this one all the same"
+        return _told(source, f"is not done again, since the environment differs: {listed}; {ways}", "not done again")
     if options.dry_run:
-        print(f"run {source.log_id}: in {planned.directory}: {' '.join(planned.words)}")
-        return 0
+        print(f"run {source.log_id}: in {planned.directory}: {shlex.join(planned.words)}")
+        return "planned"
     return _executed(planned, options)
 
 
-def _told(source: RunDirectory, sentence: str) -> int:
+def _told(source: RunDirectory, sentence: str, outcome: str) -> str:
     print(f"run {source.log_id} {sentence}", file=sys.stderr)
-    return 1
+    return outcome
 
 
-def _executed(planned: Rerun, options: argparse.Namespace) -> int:
+def _executed(planned: Rerun, options: argparse.Namespace) -> str:
     source = planned.source
     again = create_run_directory(source.path.parent)
     print(f"run {again.log_id}: run {source.log_id} again: {' '.join(planned.words)}", flush=True)
@@ -88,12 +115,20 @@ def _executed(planned: Rerun, options: argparse.Namespace) -> int:
     if code:
         print(f"run {again.log_id} ended with exit code {code}", file=sys.stderr)
     if not options.check:
-        return int(code != 0)
+        return "failed" if code else "done again"
     verdicts = compared(source, again, Tolerance(options.rtol, options.atol))
     holds = all(verdict.holds for verdict in verdicts) and _status(source) == _status(again)
     _print_verdicts(source, again, verdicts, holds)
+    if any(verdict.outcome != "identical" for verdict in verdicts):
+        _print_differing_environment(source, again)
     _record(again, verdicts, holds, options)
-    return int(not holds)
+    return "reproduced" if holds else "not reproduced"
+
+
+def _print_differing_environment(source: RunDirectory, again: RunDirectory) -> None:
+    then, now = (run.info().get("environment") or {} for run in (source, again))
+    for sentence in differing(then, now, ("cpu", "cpus", "gpus", "gpu_driver", "blas", "switches", "variables")):
+        print(f"  {sentence}")
 
 
 def _status(run: RunDirectory) -> Status | None:

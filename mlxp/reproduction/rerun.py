@@ -3,13 +3,14 @@
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from mlxp.errors import MLXPError
 from mlxp.reproduction.copies import copy_of
 from mlxp.reproduction.exported_run import LOGS
+from mlxp.reproduction.made_environment import made_environment
 from mlxp.reproduction.names import HIDDEN
 from mlxp.run_directory.layout import STORE_DIR, RunDirectory
 from mlxp.running.code_state import CodeState
@@ -28,6 +29,8 @@ class Rerun:
     ----------
     source
         The directory of the run.
+    code
+        The top directory of its code, and the copy of that.
     words
         The command.
     directory
@@ -37,10 +40,11 @@ class Rerun:
     differences
         Differences of the environment that may matter, as sentences; they are a reason to refuse.
     remarks
-        Differences that may change the last digits of numbers.
+        What may change the last digits of numbers, and what is not here, as sentences.
     """
 
     source: RunDirectory
+    code: tuple[Path, Path]
     words: list[str]
     directory: Path
     variables: dict[str, str]
@@ -70,7 +74,7 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
     Raises
     ------
     MLXPError
-        If its command is unknown, if its code is not stored, or if something that it needs was masked.
+        If its command is unknown, if its code is not stored, or if something that it needs was masked or is not here.
     """
     info = source.info()
     name = f"run {source.log_id} in {source.path.parent}"
@@ -85,8 +89,9 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
     state, places = _state_of(name, info, source)
     copy = copy_of(store, state, [source.path.parent])
     differences, remarks = _differences(info, store)
-    return Rerun(
+    planned = Rerun(
         source=source,
+        code=(state.top, copy),
         words=[sys.executable, *(_moved(word, places, copy) for word in command[1:]), *given, *overrides],
         directory=Path(_moved(str(_at(source, info.get("work_dir") or state.top)), places, copy)),
         variables={
@@ -96,8 +101,51 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
             "UV_PROJECT": str(state.top),
         },
         differences=differences,
-        remarks=remarks,
+        remarks=[*_absent(state.top, [*given, *overrides], info), *remarks],
     )
+    _check_places(name, planned)
+    return planned
+
+
+def in_its_environment(planned: Rerun) -> Rerun:
+    """Return the same rerun in the environment that the run had, which uv makes if it is not there.
+
+    Raises
+    ------
+    MLXPError
+        If it cannot be made.
+    """
+    info = planned.source.info()
+    address = str((info.get("environment") or {}).get("packages"))
+    python = made_environment(planned.source.path.parent, address, str(info.get("python")), planned.code)
+    variables = {
+        **planned.variables,
+        "VIRTUAL_ENV": str(python.parents[1]),
+        "PATH": os.pathsep.join([str(python.parent), os.environ.get("PATH", "")]),
+    }
+    remarks = [remark for remark in planned.remarks if _OTHERS not in remark]
+    words = [str(python), *planned.words[1:]]
+    return replace(planned, words=words, variables=variables, differences=[], remarks=remarks)
+
+
+def _check_places(name: str, planned: Rerun) -> None:
+    """Refuse what cannot start, since a file or a folder is not here: the runs may come from another computer."""
+    if not planned.directory.is_dir():
+        raise MLXPError(f"{name} was started in {planned.directory}, which is not here")
+    for word in planned.words[1:]:
+        if word.endswith(".py") and os.path.isabs(word) and not Path(word).exists():  # noqa: PTH117 - any text
+            raise MLXPError(f"{name} executed {word}, which is neither in its code nor here")
+
+
+def _absent(top: Path, overrides: Iterable[str], info: dict[str, Any]) -> list[str]:
+    """Return what the run may miss here, as sentences."""
+    told = [] if top.is_dir() else [f"{top} is not here, so that what git ignored there, such as data, is missing"]
+    if top.is_dir():
+        return told
+    left_out = shortened([str(one) for one in (info.get("code") or {}).get("left_out") or []])
+    told += [f"{', '.join(left_out)} were not stored with the code"] if left_out else []
+    values = [one.partition("=")[2] for one in overrides]
+    return told + [f"{value} is not here" for value in values if value.startswith("/") and not Path(value).exists()]
 
 
 def _repeated(name: str, source: RunDirectory, overrides: Sequence[str]) -> list[str]:
@@ -158,6 +206,7 @@ def _editable_roots() -> Iterable[str]:
             yield from (str(Path(path).parent) for name, path in mapping.items() if Path(path).name == name)
 
 
+_OTHERS: Final = "of the packages that it did not import, these have other versions:"
 _HARDWARE: Final = ("cpu", "cpus", "gpus", "gpu_driver", "variables")
 
 
@@ -179,8 +228,9 @@ def _differences(info: dict[str, Any], store: Path) -> tuple[list[str], list[str
     }
     differences += [sentence for name, sentence in changed.items() if name in imported]
     others = shortened([name for name in changed if name not in imported])
-    remarks = [f"{', '.join(others)}, which it did not import, differ in their version"] if others else []
-    return differences, remarks + differing(recorded, now, _HARDWARE)
+    remarks = [f"{_OTHERS} {', '.join(others)}"] if others else []
+    remarks += differing(recorded, now, _HARDWARE)
+    return differences, [f"the last digits of numbers may differ: {remark}" for remark in remarks]
 
 
 def shortened(words: list[str], most: int = 5) -> list[str]:

@@ -5,7 +5,7 @@ Each method is a function in a file of its own, which documents its parameters. 
 
 from typing import Any
 
-from mlxp_reader.analysis import history, presence, seeds
+from mlxp_reader.analysis import compute, history, presence, seeds
 from mlxp_reader.evidence import running_text
 from mlxp_reader.presentation import display, paper_tables, parallel_plot, plots, sweep_plots
 
@@ -28,6 +28,7 @@ class Analysis:
     history = history.history
     missing = presence.missing
     duplicates = presence.duplicates
+    compute = compute.compute
     over = seeds.over
     value = running_text.value
     table = paper_tables.table

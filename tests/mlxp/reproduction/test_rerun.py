@@ -150,9 +150,12 @@ def test_overrides_change_the_new_run(project):
 
 def test_query_chooses_the_runs(project):
     project.run("lr=1,2,3")
-    result = project.mlxp("rerun", "lr < 3", "--check")
-    assert result.returncode == 0, result.stderr
-    assert [project.info(log_id)["rerun_of"] for log_id in (4, 5)] == [1, 2]
+    project.change_info(2, code=None)
+    result = project.mlxp("rerun", "lr <= 3", "--check")
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-1] == "3 runs: 1 cannot be done again (2), 2 reproduced"
+    assert [project.info(log_id)["rerun_of"] for log_id in (4, 5)] == [1, 3]
+    assert project.mlxp("rerun", "1", "3", "--check").returncode == 0
 
 
 def test_first_step_and_key_that_differ_are_told_and_recorded(project):
@@ -279,6 +282,77 @@ def test_other_processor_is_remarked(project):
     result = project.mlxp("rerun", "1")
     assert result.returncode == 0
     assert "the last digits of numbers may differ: cpu was Abacus and is " in result.stderr
+
+
+def test_package_that_is_missing_is_listed_by_the_name_under_which_it_was_installed(project):
+    project.run()
+    file = next((project.top / "logs/.store/environments").glob("*.yaml"))
+    recorded = yaml.safe_load(file.read_text(encoding="utf-8"))
+    recorded["packages"] += ["scikit-absent==1.5"]
+    recorded["modules"]["scikit-absent"] = ["skabsent"]
+    (file.parent / f"{'0' * 20}.yaml").write_text(yaml.safe_dump(recorded), encoding="utf-8")
+    info = project.info(1)
+    packages = [*info["packages"], "skabsent==1.5"]
+    project.change_info(1, environment=info["environment"] | {"packages": "0" * 20}, packages=packages)
+    result = project.mlxp("rerun", "1")
+    assert result.returncode == 1
+    assert "the environment differs: scikit-absent was 1.5 and is not installed; --env uv makes" in result.stderr
+
+
+UV = """\
+#!/bin/sh
+echo "$@" >> "{log}"
+case "$1" in
+venv)
+    for folder; do :; done
+    mkdir -p "$folder/bin"
+    printf '#!/bin/sh\nexec "{python}" "$@"\n' > "$folder/bin/python"
+    chmod +x "$folder/bin/python" ;;
+pip)
+    for file; do :; done
+    cat "$file" >> "{log}" ;;
+esac
+"""
+
+
+def test_environment_that_the_run_had_is_made_once_with_uv(project):
+    project.run()
+    program = project.top.parent / "uv/uv"
+    program.parent.mkdir()
+    log = program.with_name("log")
+    program.write_text(UV.format(log=log, python=sys.executable), encoding="utf-8")
+    program.chmod(0o755)
+    file = next((project.top / "logs/.store/environments").glob("*.yaml"))
+    text = "packages: [omegaconf==1.0, 'mine==1 @ https://example.org/mine.git@abcdef0', torch==2.5.1+cu124]\n"
+    (file.parent / f"{'0' * 20}.yaml").write_text(text, encoding="utf-8")
+    project.change_info(1, environment=project.info(1)["environment"] | {"packages": "0" * 20})
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    result = project.mlxp("rerun", "1", "1", "--env", "uv", "--check", PATH=path)
+    assert result.returncode == 0, result.stderr
+    venv, pip, *wanted = log.read_text(encoding="utf-8").splitlines()
+    made = project.top / f"logs/.mlxp/environments/{'0' * 20}-{project.info(1)['python']}"
+    assert venv == f"venv --quiet --clear --python {project.info(1)['python']} {made}"
+    assert pip.startswith(f"pip install --quiet --no-deps --python {made}/bin/python --torch-backend cu124 -r ")
+    assert wanted == ["omegaconf==1.0", "mine @ git+https://example.org/mine.git@abcdef0", "torch==2.5.1+cu124"]
+    assert f"{made}/bin/python main.py" in result.stdout
+
+
+def test_logs_on_another_computer_are_enough_and_what_is_missing_is_said(repository):
+    repository.run("+path=/nowhere/data")
+    shutil.move(repository.top, repository.top.parent / "gone")
+    moved = Project.__new__(Project)
+    moved.top = repository.top.parent / "elsewhere"
+    shutil.copytree(repository.top.parent / "gone/logs", moved.top / "logs", symlinks=True)
+    result = moved.mlxp("rerun", "1", "--check")
+    assert "my project is not here, so that what git ignored there, such as data, is missing" in result.stderr
+    assert "run 1: /nowhere/data is not here" in result.stderr
+    assert "data.data: missing" in result.stdout  # which the program passes over
+    assert moved.records(2) == moved.records(1)
+    info = moved.info(1)
+    moved.change_info(1, work_dir="/nowhere/at/all")
+    assert "was started in /nowhere/at/all, which is not here" in moved.mlxp("rerun", "1").stderr
+    moved.change_info(1, work_dir=info["work_dir"], command=["python", "/nowhere/main.py"])
+    assert "executed /nowhere/main.py, which is neither in its code nor here" in moved.mlxp("rerun", "1").stderr
 
 
 def test_run_that_fails_again_is_told(project):
