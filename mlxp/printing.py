@@ -75,6 +75,19 @@ def drop(stream: str) -> None:
         os.close(nowhere)
 
 
+def fill_standard_descriptors() -> None:
+    """Open the null device for each standard stream that a shell has closed (``>&-``).
+
+    Otherwise the next file that is opened gets the stream's number, and what a child process prints goes into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # the system gives the lowest free number, which is this one
+            os.set_inheritable(opened, True)
+
+
 class _Guarded(io.TextIOBase):
     """A stream that accepts everything, and passes on what the stream behind it can show."""
 
@@ -130,6 +143,7 @@ def guarded_output() -> Iterator[_Guarded]:
     >>> output.problem is None
     True
     """
+    fill_standard_descriptors()
     before = sys.stdout, sys.stderr
     output, errors = _Guarded(sys.stdout), _Guarded(sys.stderr)
     sys.stdout, sys.stderr = output, errors

@@ -5,6 +5,7 @@ The rest is executed as far as it changes nothing that was there; see effects.py
 job_script.py, which writes the jobs' scripts.
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -268,7 +269,7 @@ def _execute(script: Script, directory: Path, variables: JobVariables) -> int:
         code = subprocess.run(
             command,
             env={name: value for name, value in environment.items() if value is not None},
-            stdout=sys.stderr.fileno(),
+            stdout=_descriptor_of_errors(),
             pass_fds=(life_line,),
             check=False,
         ).returncode
@@ -280,6 +281,12 @@ def _execute(script: Script, directory: Path, variables: JobVariables) -> int:
     finally:
         os.close(reading)
     return code
+
+
+def _descriptor_of_errors() -> int:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return sys.stderr.fileno()
+    return 2  # where it leads nowhere, there is no stream of Python's
 
 
 def _remove_stand_ins(made: list[dict[str, Any]], variables: JobVariables) -> None:

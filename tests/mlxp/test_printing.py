@@ -58,7 +58,9 @@ def run(desk, command, redirection, **env):
     )
 
 
-@pytest.mark.parametrize("redirection", ["> /dev/full", "| true", ">&-", "> /dev/full 2> /dev/full"])
+@pytest.mark.parametrize(
+    "redirection", ["> /dev/full", "| true", ">&-", "> /dev/full 2> /dev/full", "2>&-", "<&- >&- 2>&-"]
+)
 def test_submission_is_finished_whatever_becomes_of_its_output(desk, redirection):
     desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py optimizer.lr=1,2,3\n")
     result = run(desk, "mlxpsub", redirection, PYTHONUNBUFFERED="1")
