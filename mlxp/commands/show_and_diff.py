@@ -1,6 +1,7 @@
 """What ``mlxp`` shows about single runs: everything about one, and the differences among a few."""
 
 import argparse
+import itertools
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 _STATISTICS = ("last", "min", "max", "count")
 _CODE = ("info.git", "info.version_manager", "info.python")
 _INDENT = "  "
+_MOST_METRICS = 1000
+"""The largest number of metrics whose statistics are shown to people; --json has all of them."""
+
 _KEEP_STREAMS = "mlxp.logger.log_streams_to_file=true"
 
 
@@ -46,7 +50,7 @@ def show(options: argparse.Namespace) -> int:
         "stderr": str(directory.stderr) if directory.stderr.exists() else None,
         "traceback": (state.info.get("exit") or {}).get("traceback"),
         "config": directory.config() or None,
-        "metrics": _metrics(runs),
+        "metrics": dict(itertools.islice(_metrics(runs), None if options.json else _MOST_METRICS + 1)),
         "artifacts": [_relative(artifact, directory) for artifact in _artifacts(runs)],
         "unreadable": _unreadable(reader, options.log_id),
     }
@@ -71,16 +75,17 @@ def _command(state: RunState) -> str | None:
 
 
 def _metric_names(runs: "DataFrame") -> list[str]:
-    return [str(name) for name in runs.columns if isinstance(runs[name].dtype, MetricDtype)]
+    return [str(name) for name, dtype in runs.dtypes.items() if isinstance(dtype, MetricDtype)]
 
 
-def _metrics(runs: "DataFrame") -> dict[str, dict[str, Any]]:
-    found = {}
+def _metrics(runs: "DataFrame") -> Iterator[tuple[str, dict[str, Any]]]:
     for name in _metric_names(runs):
-        asked = {one: exact_values(MetricAccessor(runs[name]).statistic(one))[0] for one in _STATISTICS}
+        metric = runs[name]
+        if metric.isna().all():  # another run's
+            continue
+        asked = {one: exact_values(MetricAccessor(metric).statistic(one))[0] for one in _STATISTICS}
         if not is_missing(asked["count"]):
-            found[name] = asked
-    return found
+            yield name, asked
 
 
 def _artifacts(runs: "DataFrame") -> Iterator[Artifact]:
@@ -106,7 +111,9 @@ def _lines(about: dict[str, Any], state: RunState, directory: RunDirectory) -> I
     yield from _problem(about, state, directory)
     yield from _section("configuration", to_yaml(about["config"]).splitlines() if about["config"] else [])
     rows = [(name, *map(shown, values.values())) for name, values in about["metrics"].items()]
-    yield from _section("metrics", list(_table([("", *_STATISTICS), *rows])) if rows else [])
+    lines = list(_table([("", *_STATISTICS), *rows[:_MOST_METRICS]])) if rows else []
+    more = [f"and more metrics; --json shows those after the first {_MOST_METRICS}"] if rows[_MOST_METRICS:] else []
+    yield from _section("metrics", [*lines, *more])
     yield from _section("artifacts", about["artifacts"])
     yield from _section("could not be read", about["unreadable"])
 

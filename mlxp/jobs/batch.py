@@ -16,7 +16,7 @@ from mlxp.jobs.order import Order
 from mlxp.jobs.packing import Packing
 from mlxp.jobs.submission import Submission, owned
 from mlxp.jobs.submitter import Submitter
-from mlxp.run_directory.files import write_atomically
+from mlxp.run_directory.files import sync_folder, write_atomically
 from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, next_log_id, run_directories
 from mlxp.run_directory.locks import LockedError, locked
 from mlxp.run_directory.status import Status
@@ -59,6 +59,8 @@ class Batch:
             before_each()
             done = self._earlier.get(number)
             self.submissions.append(done or self.submitter.prepare(number, self.name, self.packing))
+        for parent in self.submitter.parents:  # once for all runs, before any of them is submitted
+            sync_folder(parent)
 
     def prepared(self) -> list[Submission]:
         """Return the runs to submit, in the directories that they would get now, without creating anything."""

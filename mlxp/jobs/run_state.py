@@ -264,7 +264,9 @@ def _own_word(run: RunState) -> tuple[Status, str]:
         return Status.STARTING, "its info.yaml is missing or damaged; it may have ended before it could record that"
     _, reason = outcome(run.info, run.submitted)
     if reason is None or run.job is None:
-        return run.says, str((run.info.get("exit") or {}).get("reason") or "")
+        end = run.info.get("exit") or {}
+        changes = f": {end['changes']}" if end.get("changes") else ""
+        return run.says, f"{end.get('reason') or ''}{changes}"
     return run.says, f"{reason}: {run.scheduler_name} says {run.job.words or run.job.phase}"
 
 

@@ -13,7 +13,7 @@ from mlxp.errors import InvalidSchedulerError
 from mlxp.jobs.job_options import header_lines, job_name, shell_path, task_variable, tasks_of
 from mlxp.jobs.packing import Packing
 from mlxp.jobs.submission import Submission
-from mlxp.run_directory.files import sync_folder, write_atomically
+from mlxp.run_directory.files import write_atomically
 from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, take_log_id
 from mlxp.run_directory.status import Status
 from mlxp.running.recorded_configuration import identity
@@ -200,7 +200,6 @@ class Submitter:
         }
         Submission(made, content).write()
         made.path.rename(directory.path)
-        sync_folder(parent)
         return Submission(directory, content)
 
 

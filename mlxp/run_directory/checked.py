@@ -106,7 +106,7 @@ INFO: Kinds = {
     "layout": _is_whole,
     "attempt": _is_count,
     "overrides": _is_list_of_texts,
-    "exit": {"reason": _is_text, "code": _is_whole, "signal": _is_text, "traceback": _is_text},
+    "exit": {"reason": _is_text, "code": _is_whole, "signal": _is_text, "traceback": _is_text, "changes": _is_text},
     "git": {"commit": _is_text, "dirty": _is_truth},
     "python": _is_text,
     "packages": _is_list_of_texts,

@@ -52,11 +52,18 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def create_exclusively(path: Path, text: str) -> bool:
+def create_exclusively(path: Path, text: str, *, durably: bool = True) -> bool:
     """Create the file at `path` with the content `text`; return whether this call created it.
 
     Of any number of processes on any number of hosts, one succeeds: a file of our own gets a second name, which NFS
     grants to only one of them. If the answer was lost on the way, the number of names tells.
+
+    Parameters
+    ----------
+    path, text
+        Where and what to write.
+    durably
+        Whether the file is to outlive this computer's power, and not just this process.
 
     Raises
     ------
@@ -67,13 +74,15 @@ def create_exclusively(path: Path, text: str) -> bool:
     try:
         with own.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            if durably:
+                file.flush()
+                os.fsync(file.fileno())
         try:
             is_created = _named(own, path)
         finally:
             own.unlink()
-        sync_folder(path.parent)
+        if durably:
+            sync_folder(path.parent)
     except OSError as error:
         raise LogDirectoryError(f"cannot create {path}: {error.strerror or error}") from error
     return is_created

@@ -73,7 +73,8 @@ def locked(paths: Sequence[Path], does: str, *, wait: float = 0.0) -> Iterator[N
 
 
 def _take(path: Path, owner: _Owner, deadline: float) -> None:
-    while not create_exclusively(path, json.dumps(asdict(owner))):
+    # Not durably: where the power fails, the owner is gone, and an empty lock is broken like that of any dead owner.
+    while not create_exclusively(path, json.dumps(asdict(owner)), durably=False):
         holder = _Owner.of(path)
         if not _is_dead(path, holder):
             if time.monotonic() < deadline:

@@ -27,8 +27,22 @@ _OF_THE_PROCESS = re.compile(
 """Interpolations whose values belong to one process."""
 
 
+_LONGEST = 60
+"""The number of characters of a value, and of a key, that are shown."""
+
+
 class ChangedConfigurationError(MLXPError, ValueError):
-    """The configuration of a submitted run is not the one that was recorded."""
+    """The configuration of a submitted run is not the one that was recorded.
+
+    Attributes
+    ----------
+    changes
+        The keys that differ, with their values; cut off if there are many.
+    """
+
+    def __init__(self, message: str, changes: str) -> None:
+        super().__init__(message)
+        self.changes = changes
 
 
 def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -102,16 +116,22 @@ def check_unchanged(directory: RunDirectory, config: Any) -> None:
     # Which values are secret depends on the variables of the process; what is masked cannot be compared.
     changed = sorted(key for key, values in both.items() if values[0] != values[1] and MASK not in f"{values}")
     if changed:
-        raise ChangedConfigurationError(_sentence(directory, changed, recorded, now))
+        changes = _shown(changed, recorded, now)
+        raise ChangedConfigurationError(
+            f"the configuration of run {directory.log_id} has changed since it was submitted: {changes}. It was not "
+            "run. Change it back and resubmit the run, or take the new values with `mlxp resubmit --accept-changes`; "
+            "with mlxp.use_version_manager=true, jobs use a copy of the code that nobody changes",
+            changes,
+        )
 
 
-def _sentence(directory: RunDirectory, keys: list[str], recorded: dict[str, str], now: dict[str, str]) -> str:
+def _shown(keys: list[str], recorded: dict[str, str], now: dict[str, str]) -> str:
     shown = ", ".join(
-        f"{key} was {recorded.get(key, 'not there')}, is {now.get(key, 'not there')}" for key in keys[:_SHOWN]
+        f"{_cut(key)} was {_cut(recorded.get(key, 'not there'))}, is {_cut(now.get(key, 'not there'))}"
+        for key in keys[:_SHOWN]
     )
-    more = f", and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-    return (
-        f"the configuration of run {directory.log_id} has changed since it was submitted: {shown}{more}. It was not "
-        "run. Change it back and resubmit the run, or take the new values with `mlxp resubmit --accept-changes`; with "
-        "mlxp.use_version_manager=true, jobs use a copy of the code that nobody changes"
-    )
+    return shown + (f", and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else "")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

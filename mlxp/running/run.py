@@ -186,7 +186,7 @@ class Run:
         """Record that the run ended before it began, if anything can be written."""
         end = with_words(ending(error), error)
         if isinstance(error, ChangedConfigurationError):
-            end |= {"status": Status.REFUSED.value, "reason": CHANGED, "traceback": None, "message": str(error)}
+            end |= {"status": Status.REFUSED.value, "reason": CHANGED, "traceback": None, "changes": error.changes}
         with signals_held():
             for step in (self._close_logger, functools.partial(self._write_end, end)):
                 _problem_of(step)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
 from mlxp.run_directory.layout import RunDirectory
@@ -71,6 +72,7 @@ class FrameBuilder:
             **dict.fromkeys(self._artifacts, "artifact"),
         }
         self._arrays: dict[str, Any] = {}
+        self._cells: dict[tuple[int, ...], Rows] = {}
         self._loaded: dict[str, MetricColumn] = {}
         self._decoded: dict[str, list[Any]] = {}
         self._frame: DataFrame | None = None
@@ -83,12 +85,15 @@ class FrameBuilder:
         return frame
 
     def _runs_at(self, rows: Mask | None) -> DataFrame:
+        if rows is None:
+            return DataFrame({name: self._array(name) for name in self.fields}, copy=True)
         if self._frame is None:
             self._frame = DataFrame({name: self._array(name) for name in self.fields}, copy=False)
-        if rows is None:
-            return self._frame.copy()
-        frame = self._frame.take(np.flatnonzero(rows)).reset_index(drop=True)
+        frame = self._frame.take(np.flatnonzero(rows))
+        frame.index = pd.RangeIndex(len(frame))  # in place, as reset_index is not
         mixed = [str(name) for name, dtype in frame.dtypes.items() if isinstance(dtype, MixedDtype)]
+        if not mixed:
+            return frame
         # The remaining values of a column with texts and numbers may all be numbers.
         return frame.assign(**{name: _tightest(*_numbered(frame[name].array)) for name in mixed})
 
@@ -138,10 +143,14 @@ class FrameBuilder:
         return _typed(column, missing, missing & (encoding.null_value(field) is None))
 
     def _metric_array(self, name: str) -> MetricArray:
-        rows = np.full(len(self._table), -1, dtype=np.intp)
-        for source in self._metrics[name]:
-            rows[source.rows] = source.rows
-        return MetricArray.of_rows(self._column(name), rows)
+        sources = self._metrics[name]
+        shared = tuple(id(source.rows) for source in sources)  # of all metrics of a file, unless runs differ in them
+        if shared not in self._cells:
+            rows = np.full(len(self._table), -1, dtype=np.intp)
+            for source in sources:
+                rows[source.rows] = source.rows
+            self._cells[shared] = rows
+        return MetricArray.of_rows(self._column(name), self._cells[shared])
 
     def _column(self, name: str) -> MetricColumn:
         if name not in self._loaded:
@@ -191,8 +200,12 @@ def _runs_by_metric(metrics: index.Shared) -> dict[str, list[_Source]]:
             for key in keys:
                 rows_by_source.setdefault((log_name, key), []).append(rows)
     found: dict[str, list[_Source]] = {}
+    in_order: dict[tuple[int, ...], Rows] = {}  # a file may have as many metrics as it has characters
     for (log_name, key), rows_of_source in rows_by_source.items():
-        source = _Source(log_name, key, _in_order(rows_of_source, len(metrics.of_run)))
+        shared = tuple(map(id, rows_of_source))
+        if shared not in in_order:
+            in_order[shared] = _in_order(rows_of_source, len(metrics.of_run))
+        source = _Source(log_name, key, in_order[shared])
         found.setdefault(f"{log_name}.{key}", []).append(source)
     return found
 

@@ -60,9 +60,20 @@ def test_job_whose_configuration_has_changed_does_not_run(waiting):
 def test_everybody_says_that_it_was_refused(waiting):
     waiting.edit("lr: 10.", "lr: 5.0")
     waiting.run_job(1)
-    assert "REFUSED    job 101  CONFIGURATION_CHANGED" in waiting.mlxp("status").stdout
+    said = waiting.mlxp("status").stdout
+    assert "REFUSED    job 101  CONFIGURATION_CHANGED: optimizer.lr was 10.0, is 5.0\n" in said
     (status,) = Reader(waiting.directory / "logs").filter("info.logger.log_id == 1")["info.status"]
     assert status == "REFUSED"
+
+
+def test_long_changes_are_cut(waiting):
+    many = "\n".join(f"key{number}: {'x' * 1000}" for number in range(9))
+    waiting.edit("num_epoch:", f"{many}\nnum_epoch:")
+    waiting.run_job(1)
+    line = next(line for line in waiting.mlxp("status").stdout.splitlines() if "REFUSED" in line and "job" in line)
+    assert "key0 was not there, is 'xxx" in line
+    assert line.endswith("…, and 4 more")
+    assert len(line) < 700
 
 
 def test_unchanged_configuration_goes_on(waiting):
