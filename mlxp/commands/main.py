@@ -189,6 +189,7 @@ def _add_diff(verbs: Any) -> None:
     diff = _verb(verbs, "diff", "show_and_diff", text, "mlxp diff 12 57")
     diff.add_argument("log_id", type=int, metavar="ID", help="a run's id")
     diff.add_argument("others", type=int, nargs="+", metavar="ID", help="those of the runs to compare it with")
+    diff.add_argument("--code", action="store_true", help="print what differs in the code, too, as a unified diff")
     diff.add_argument("--json", action="store_true", help="print one object: what differs, by name and run")
 
 

@@ -4,17 +4,22 @@ import argparse
 import itertools
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mlxp.commands.chain import ancestors, descendants
 from mlxp.commands.table_and_plot import opened
 from mlxp.commands.terminal import as_json, bold, coloured
 from mlxp.errors import LogDirectoryError, MLXPError
 from mlxp.jobs.run_state import RunState, run_states
+from mlxp.reproduction.code_difference import code_difference
+from mlxp.reproduction.exported_run import mapping_at
+from mlxp.reproduction.store import size_of
 from mlxp.run_directory.files import to_yaml
-from mlxp.run_directory.layout import RunDirectory
+from mlxp.run_directory.layout import STORE_DIR, RunDirectory
 from mlxp.run_directory.printable import printable
 from mlxp.run_directory.status import Status
 from mlxp_reader import Reader
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
     from mlxp_reader import DataFrame
 
 _STATISTICS = ("last", "min", "max", "count")
-_CODE = ("info.git", "info.version_manager", "info.python")
+_CODE = ("info.git", "info.version_manager", "info.python", "info.code.state")
 _INDENT = "  "
 _MOST_METRICS = 1000
 """The largest number of metrics whose statistics are shown to people; --json has all of them."""
@@ -53,9 +58,18 @@ def show(options: argparse.Namespace) -> int:
         "metrics": dict(itertools.islice(_metrics(runs), None if options.json else _MOST_METRICS + 1)),
         "artifacts": [_relative(artifact, directory) for artifact in _artifacts(runs)],
         "unreadable": _unreadable(reader, options.log_id),
+        "made_from": ancestors(RunDirectory(directory.path.absolute())),
+        "used_by": descendants(options.log_id, reader.filter(), reader.log_ids),
+        "code": mapping_at(state.info, "code").get("state"),
+        "store": size_of(options.logs / STORE_DIR),
     }
-    print(as_json({**about, "info": state.info}) if options.json else "\n".join(_lines(about, state, directory)))
+    print(as_json(_plain(about, state)) if options.json else "\n".join(_lines(about, state, directory)))
     return 0
+
+
+def _plain(about: dict[str, Any], state: RunState) -> dict[str, Any]:
+    chain = {name: [link.to_dict() for link in about[name]] for name in ("made_from", "used_by")}
+    return {**about, **chain, "store": asdict(about["store"]), "info": state.info}
 
 
 def _chosen(reader: Reader, log_ids: Sequence[int]) -> "DataFrame":
@@ -109,6 +123,8 @@ def _lines(about: dict[str, Any], state: RunState, directory: RunDirectory) -> I
     waits_for = state.reason if state.status.is_open else ""
     yield from _table([(name, text) for name, text in [*_facts(about, state.info), ("note", waits_for)] if text])
     yield from _problem(about, state, directory)
+    yield from _section("made from", [line for link in about["made_from"] for line in link.lines()])
+    yield from _section("used by", [line for link in about["used_by"] for line in link.lines()])
     yield from _section("configuration", to_yaml(about["config"]).splitlines() if about["config"] else [])
     rows = [(name, *map(shown, values.values())) for name, values in about["metrics"].items()]
     lines = list(_table([("", *_STATISTICS), *rows[:_MOST_METRICS]])) if rows else []
@@ -129,6 +145,8 @@ def _facts(about: dict[str, Any], info: dict[str, Any]) -> Iterator[tuple[str, s
     yield "directory", str(info.get("work_dir") or "")
     git = about["git"] or {}
     yield "commit", f"{git.get('commit')}{', with changes' * bool(git.get('dirty'))}" if git else ""
+    yield "code", f"state {about['code'][:12]}" if about["code"] else ""
+    yield "store", str(about["store"]) if about["store"].states else ""
     yield "python", str(about["python"] or "")
 
 
@@ -164,14 +182,26 @@ def diff(options: argparse.Namespace) -> int:
         raise MLXPError(f"run {options.log_id} is compared with itself; name two different runs")
     runs = _chosen(opened(options.logs), log_ids)
     differing = {name: values for name, values in _compared(runs) if _differ(values)}
+    code = _code_of(options, log_ids) if options.code else {}
     if options.json:
-        print(as_json({name: _by_run(log_ids, values) for name, values in differing.items()}))
-    elif differing:
+        by_name: dict[str, Any] = {name: _by_run(log_ids, values) for name, values in differing.items()}
+        print(as_json({**by_name, **({"code": code} if options.code else {})}))
+        return 0
+    if differing:
         heads = ("", *(f"run {log_id}" for log_id in log_ids))
         print("\n".join(_table([heads, *((name, *_texts(values)) for name, values in differing.items())])))
     else:
         print(f"runs {', '.join(map(str, log_ids))} do not differ in configuration, code, packages and last metrics")
+    for other, text in code.items():
+        print(f"\n{bold(f'code of run {log_ids[0]} and run {other}')}")
+        print(printable(text).rstrip("\n") or "the same")
     return 0
+
+
+def _code_of(options: argparse.Namespace, log_ids: Sequence[int]) -> dict[int, str]:
+    """Return what differs in the code of each run from that of the first."""
+    first, *others = (RunDirectory(options.logs / str(log_id)) for log_id in log_ids)
+    return {other.log_id: code_difference(first, other) for other in others}
 
 
 def _compared(runs: "DataFrame") -> Iterator[tuple[str, list[Any]]]:
