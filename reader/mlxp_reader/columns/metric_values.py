@@ -211,7 +211,8 @@ class MetricValues(Sequence[Any]):
             return NotImplemented  # which computes with these as an array does
         raise TypeError(
             "the values of a metric cannot be added, multiplied or ordered as they are, since a list and an array "
-            "would give different results; write numpy.asarray(values), or values.tolist() for a list"
+            "would give different results; write numpy.asarray(values), or values.tolist() for a list; of several runs,"
+            " numpy.stack(column) makes a table"
         )
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse

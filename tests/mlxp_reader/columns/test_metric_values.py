@@ -56,3 +56,10 @@ def test_the_mean_over_runs_is_a_curve_as_in_mlxp_1():
 def test_curves_of_several_lengths_have_no_mean():
     with pytest.raises(TypeError, match="from 1 to 2 values"):
         pd.Series(MetricArray.of([[1.0, 2.0], [3.0]])).mean()
+
+
+def test_several_runs_make_a_table_as_the_error_says():
+    column = pd.Series([[1.0, 3.0], [2.0, 5.0]], dtype="metric")
+    with pytest.raises(TypeError, match=r"of several runs, numpy.stack\(column\) makes a table"):
+        np.array(column).mean(axis=0)
+    assert np.stack(column).mean(axis=0).tolist() == np.mean(column, axis=0).tolist() == [1.5, 4.0]
