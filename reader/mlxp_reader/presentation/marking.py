@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,8 @@ class Measured:
         The mean of each cell and half of its interval.
     groups, by_run
         All groups, and the number of each run.
+    blocks
+        For each key of the rows, a mark of its value in each row; the same for equal values.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Measured:
     half: Numbers
     groups: SeedGroups
     by_run: Numbers
+    blocks: Mapping[str, list[Any]] = field(default_factory=dict)
 
     def samples(self) -> Samples:
         """Return the numbers of each group by seed."""
@@ -90,10 +94,10 @@ def marked(measures: Sequence[Measured], marking: Marking) -> tuple[Marks, str]:
         If there is no such rule or direction.
     """
     ties, best_in = marking.ties, marking.best_in
-    if ties not in {None, "ci", "test"} or best_in not in {"column", "row"}:
-        raise InvalidKeyError(
-            f"ties is 'test', 'ci' or None, not {ties!r}; best_in is 'column' or 'row', not {best_in!r}"
-        )
+    if ties not in {None, "ci", "test"}:
+        raise InvalidKeyError(f"ties is 'test', 'ci' or None, not {ties!r}")
+    if best_in not in {"column", "row", *measures[0].blocks}:
+        raise InvalidKeyError(f"best_in is 'column', 'row' or one of {', '.join(measures[0].blocks)}, not {best_in!r}")
     rows, columns = measures[0].mean.shape
     marks, tested = np.zeros((rows, columns, len(measures)), dtype=np.int64), _Tested()
     for place, measure in enumerate(measures):
@@ -113,11 +117,21 @@ def _mark(measure: Measured, marks: Marks, sign: int, marking: Marking, tested: 
     """Mark the cells of one value, line by line."""
     samples = measure.samples() if marking.ties == "test" else None
     half = measure.half if marking.ties else np.full_like(measure.half, np.nan)
-    of_cells = [sign * measure.mean, half, measure.group, marks]
-    lines = of_cells if marking.best_in == "row" else [array.T for array in of_cells]
-    for score, width, group, mark in zip(*lines, strict=True):
+    of_cells = [sign * measure.mean, half, measure.group]
+    for line in _lines(measure, marking.best_in):
+        score, width, group = (array[line] for array in of_cells)
         is_best = _overlapping(score, width) if samples is None else _tested(score, group, samples, tested)
-        mark[:] = _ranks(score, is_best, marking.second)
+        marks[line] = _ranks(score, is_best, marking.second)
+
+
+def _lines(measure: Measured, best_in: str) -> list[Any]:
+    """Return the places of the cells that are compared with one another."""
+    rows, columns = measure.mean.shape
+    if best_in == "row":
+        return [np.s_[row, :] for row in range(rows)]
+    block = measure.blocks.get(best_in, [0] * rows)
+    together = [np.flatnonzero([one == value for one in block]) for value in dict.fromkeys(block)]
+    return [(part, column) for part in together for column in range(columns)]
 
 
 def _overlapping(score: Numbers, half: Numbers) -> npt.NDArray[np.bool_]:
@@ -162,6 +176,10 @@ def _ranks(score: Numbers, is_best: npt.NDArray[np.bool_], second: bool) -> Mark
     return ranks
 
 
+def _per(best_in: str) -> str:
+    return best_in if best_in in {"column", "row"} else f"{best_in} and column"
+
+
 def _rule(marking: Marking, tested: _Tested) -> str:
     if marking.ties is None:
         return ""
@@ -174,7 +192,8 @@ def _rule(marking: Marking, tested: _Tested) -> str:
     welch = "Welch's t test" if "Welch t" in tested.names else ""
     tests = " or ".join(filter(None, [paired, welch])) or "a sign test"
     few = min(tested.pairs, default=_FEW_SEEDS) < _FEW_SEEDS
+    how = f"{tests} (Holm, per {_per(marking.best_in)})"
     return (
-        f"bold: the best mean and all that {tests} (Holm, per {marking.best_in}) does not separate from it at 5 %;"
+        f"bold: the best mean and all that {how} does not separate from it at 5 %;"
         f" bold does not mean equal{'; with so few seeds, a test finds only large differences' if few else ''}"
     )

@@ -3,11 +3,10 @@
 `mlxp_reader.presentation.table_formats` writes the tables in HTML, LaTeX or Markdown.
 """
 
-import math
 import os
-import string
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +16,27 @@ import pandas as pd
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.run_numbers import numbers_of
-from mlxp_reader.analysis.seed_statistics import SPREADS, spread
+from mlxp_reader.analysis.seed_statistics import spread
 from mlxp_reader.analysis.seeds import SeedGroups, seed_groups
 from mlxp_reader.analysis.settings import rank
 from mlxp_reader.columns.curves import run_labels
 from mlxp_reader.columns.keys import as_names, resolve_columns, short
-from mlxp_reader.columns.missing import ABSENT, IS_ABSENT, TEXTS, kind_of
+from mlxp_reader.columns.missing import ABSENT
 from mlxp_reader.columns.runs import Runs
-from mlxp_reader.evidence.cells import Question
-from mlxp_reader.evidence.notes import part_of, write_note
+from mlxp_reader.evidence.notes import write_note
 from mlxp_reader.notices import some
 from mlxp_reader.presentation import table_formats
 from mlxp_reader.presentation.categories import Categories, Value, Words, categories, words
+from mlxp_reader.presentation.cell_formats import fields_of_format, fitting, format_with, formatted
 from mlxp_reader.presentation.marking import Marking, Measured, choice, marked
-from mlxp_reader.presentation.table_formats import Cell, Grid
+from mlxp_reader.presentation.table_formats import Cell, Grid, with_summary
+from mlxp_reader.presentation.table_layout import GroupsOfCells, Layout
 
 Numbers = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Which groups of runs are in which cell, and what everything is called."""
-
-    rows: Categories
-    columns: Categories
-    measures: list[str]
-    row: npt.NDArray[np.intp]  # of each group
-    column: npt.NDArray[np.intp]
-    called: Words
+_ARROWS = {"max": " ↑", "min": " ↓"}
+"""What a heading says of the direction in which values are good."""
 
 
 class Table:
@@ -57,7 +49,7 @@ class Table:
         several, and one for the statistic.
     """
 
-    def __init__(self, data: pd.DataFrame, grid: Grid, groups: "GroupsOfCells") -> None:
+    def __init__(self, data: pd.DataFrame, grid: Grid, groups: GroupsOfCells) -> None:
         self.data = data
         self._grid = grid
         self._groups = groups
@@ -75,7 +67,12 @@ class Table:
         return table_formats.shortened(self._grid, rows or len(self.data), 10**6 if columns is None else columns or 20)
 
     def to_latex(
-        self, path: str | os.PathLike[str] | None = None, caption: str | None = None, label: str | None = None
+        self,
+        path: str | os.PathLike[str] | None = None,
+        caption: str | None = None,
+        label: str | None = None,
+        *,
+        siunitx: bool = False,
     ) -> str:
         r"""Return the table in LaTeX, which needs the package ``booktabs``; the best is bold, the second underlined.
 
@@ -86,8 +83,11 @@ class Table:
         caption, label
             The caption and label of a floating ``table``, given as LaTeX; if both are missing, only the ``tabular`` is
             returned.
+        siunitx
+            Whether numbers are aligned at the decimal point and written as ``92.05(8)`` by the package ``siunitx``. The
+            first lines, which are comments, say what the preamble needs.
         """
-        return self._written(table_formats.to_latex(self._grid, caption, label), path)
+        return self._written(table_formats.to_latex(self._grid, caption, label, siunitx=siunitx), path)
 
     def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the table in Markdown, and write it to `path` if that is given."""
@@ -127,52 +127,6 @@ class Table:
         return text
 
 
-@dataclass(frozen=True, slots=True)
-class GroupsOfCells:
-    """Which runs are behind each cell of a table."""
-
-    frame: Runs
-    groups: SeedGroups
-    layout: _Layout
-    marking: Marking
-    exclude: list[str]
-
-    def runs(self, labels: Sequence[Any]) -> Any:
-        """Return the runs of the cell with these labels; see `Table.runs`."""
-        layout = self.layout
-        cells = zip(layout.row.tolist(), layout.column.tolist(), strict=True)
-        names = [_names_of_cell(layout, row, column) for row, column in cells]
-        hits = [group for group, pairs in enumerate(names) if _is_named(pairs, labels)]
-        if len(hits) != 1:
-            known = some([" and ".join(text for _, text in pairs) for pairs in names])
-            raise InvalidKeyError(
-                f"{', '.join(map(repr, labels)) or 'no label'} names {len(hits)} cells; there are {known}"
-            )
-        return self.groups.runs(hits[0])
-
-    def part(self) -> dict[str, Any] | None:
-        """Return what the note beside a file says of the table."""
-        by = [*self.layout.rows.keys, *self.layout.columns.keys]
-        question = Question(self.layout.measures, by, self.groups.over, self.exclude)
-        best = dict(self.marking.best) if isinstance(self.marking.best, Mapping) else self.marking.best
-        return part_of(self.frame, "table", question, rows=self.layout.rows.keys, best=best, ties=self.marking.ties)
-
-
-def _names_of_cell(layout: _Layout, row: int, column: int) -> list[tuple[Any, str]]:
-    """Return the values that name a cell, each with its text."""
-    found: list[tuple[Any, str]] = []
-    for categories_, at in ((layout.rows, row), (layout.columns, column)):
-        if categories_.keys:
-            found += zip(categories_.combinations[at], categories_.parts[at], strict=True)
-    return found
-
-
-def _is_named(pairs: Sequence[tuple[Any, str]], labels: Sequence[Any]) -> bool:
-    return len(pairs) == len(labels) and all(
-        text == label or rank(value) == rank(label) for (value, text), label in zip(pairs, labels, strict=True)
-    )
-
-
 def table(  # noqa: PLR0913 - each is one choice of how a table looks
     frame: Runs,
     rows: str | Sequence[str],
@@ -185,6 +139,7 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     fmt: str | Mapping[str, str] | None = None,
     ties: str | None = "test",
     best_in: str = "column",
+    summary: str | Sequence[str] = (),
     labels: Mapping[Any, str] | None = None,
     order: Mapping[str, Sequence[Any]] | None = None,
     exclude: str | Iterable[str] | None = None,
@@ -207,16 +162,21 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
         Whether the second best is underlined.
     fmt
         The format of a cell, such as ``"{mean:.1f} ± {std:.1f}"`` with any of the statistics of `SeedGroups.aggregate`,
-        given by value if they differ. By default, mean ± std with as many digits as the spread leaves certain.
+        given by value if they differ. By default, ``"auto"``: mean ± std with as many digits as the typical spread of
+        the cells leaves certain, by the rule of the Particle Data Group.
     ties
         What is as good as the best mean. With ``"test"``, all that a paired t test on common seeds (Welch's, if fewer
         than three are common) does not separate from it at 5 %, adjusted by Holm for the other cells of the column. A
         single run, or a cell that lacks diverged runs, is never bold alone. With ``"ci"``, all cells whose 95 %
         intervals overlap, which is no test and marks many that are worse. With None, only cells with the same mean.
     best_in
-        ``"row"`` looks for the best of each row instead.
+        ``"row"`` looks for the best of each row instead, and one of the keys of `rows` for the best of each column
+        among the rows with the same value of that key.
+    summary
+        ``"mean"``, ``"rank"`` or both, for further columns: the mean over the columns, and the average rank in them,
+        from 1 for the best. They count the columns in which every row has a number.
     labels
-        Other names for keys, their values and metrics.
+        Other names for keys, their values and metrics. A label with ``$`` or a backslash is taken as LaTeX.
     order
         The wanted order of the values of keys, such as ``{"model": ["vit", "mlp"]}``; other values follow.
     exclude
@@ -233,19 +193,21 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     >>> scores = pd.array([[0.9], [0.92], [0.7], [0.72]], dtype="metric")
     >>> runs = DataFrame({"config.model": list("aabb"), "config.seed": [1, 2, 1, 2], "test.acc": scores})
     >>> runs.table(rows="model", value="test.acc.last", over="seed", best="max", ties=None)
-    model      test.acc.last
-    -------  ---------------
-    a        **0.91 ± 0.01**
-    b            0.71 ± 0.01
+    model        test.acc.last ↑
+    -------  -------------------
+    a          **0.910 ± 0.014**
+    b              0.710 ± 0.014
     """
     if not value:
         raise InvalidKeyError("a table needs a value, such as value='test.acc.last'")
     row_keys, column_keys = resolve_columns(frame, rows), resolve_columns(frame, columns)
     groups = seed_groups(frame, over, exclude, by=[*row_keys, *column_keys])
     layout = _laid_out(groups, row_keys, column_keys, as_names(value), words(labels, order, frame.columns))
-    formats = {name: choice(fmt, name) for name in layout.measures}
+    formats = {name: None if (form := choice(fmt, name)) == "auto" else form for name in layout.measures}
     halves = ["ci95"] if best and ties == "ci" else []
-    wanted = dict.fromkeys(["mean", "std", "count", *halves, *(f for form in formats.values() for f in _fields(form))])
+    wanted = dict.fromkeys(
+        ["mean", "std", "count", *halves, *(f for form in formats.values() for f in fields_of_format(form))]
+    )
     numbers = _numbers(frame, groups, layout, list(wanted))
     marking = Marking(best, second, ties, best_in)
     marks, rule = marked(_measured(frame, groups, layout, numbers), marking)
@@ -253,22 +215,26 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     about = f"over {', '.join(map(short, groups.over)) or 'no key'}"
     most = int(numbers["count"].max(initial=0))
     behind = GroupsOfCells(frame, groups, layout, marking, as_names(exclude))
-    return Table(_data(numbers, layout, isinstance(value, str)), _grid(layout, cells, about, most, rule), behind)
+    grid = _grid(layout, cells, best)
+    grid = replace(grid, title=f"{grid.title} {about}", most=most, rule=rule)
+    if names := as_names(summary):
+        grid = with_summary(grid, names, numbers["mean"], len(layout.measures), best)
+    return Table(_data(numbers, layout, isinstance(value, str)), grid, behind)
 
 
 def _laid_out(
     groups: SeedGroups, row_keys: list[str], column_keys: list[str], measures: list[str], called: Words
-) -> _Layout:
+) -> Layout:
     places = []
     for keys in (row_keys, column_keys):
         values = groups.values(keys)
         found = categories(keys, values, called)
         places.append((found, np.array([found.place(value) for value in values], dtype=np.intp)))
     (rows, row), (columns, column) = places
-    return _Layout(rows, columns, measures, row, column, called)
+    return Layout(rows, columns, measures, row, column, called)
 
 
-def _numbers(frame: Runs, groups: SeedGroups, layout: _Layout, how: list[str]) -> dict[str, Numbers]:
+def _numbers(frame: Runs, groups: SeedGroups, layout: Layout, how: list[str]) -> dict[str, Numbers]:
     """Return each statistic as a table: a row per row, and for each column as many places as there are values."""
     shape = (len(layout.rows), len(layout.columns), len(layout.measures))
     numbers: dict[str, Numbers] = {}
@@ -279,32 +245,37 @@ def _numbers(frame: Runs, groups: SeedGroups, layout: _Layout, how: list[str]) -
     return {statistic: table.reshape(shape[0], shape[1] * shape[2]) for statistic, table in numbers.items()}
 
 
-def _measured(frame: Runs, groups: SeedGroups, layout: _Layout, numbers: dict[str, Numbers]) -> list[Measured]:
+def _measured(frame: Runs, groups: SeedGroups, layout: Layout, numbers: dict[str, Numbers]) -> list[Measured]:
     """Return for each value what its cells are, and the numbers of the runs behind them."""
     width, shape = len(layout.measures), (len(layout.rows), len(layout.columns))
     group = np.full(shape, -1)
     group[layout.row, layout.column] = np.arange(len(groups))
     half = numbers.get("ci95", np.full_like(numbers["mean"], np.nan))
+    keys = [short(key) for key in layout.rows.keys]
+    blocks = {key: [rank(value[at]) for value in layout.rows.combinations] for at, key in enumerate(keys)}
     return [
-        Measured(name, group, numbers["mean"][:, at::width], half[:, at::width], groups, numbers_of(frame, name))
-        for at, name in enumerate(layout.measures)
+        Measured(name, group, numbers["mean"][:, at::width], half[:, at::width], groups, by_run, blocks)
+        for at, (name, by_run) in enumerate((name, numbers_of(frame, name)) for name in layout.measures)
     ]
 
 
 def _cells(
     numbers: dict[str, Numbers],
-    layout: _Layout,
+    layout: Layout,
     formats: dict[str, str | None],
     marks: npt.NDArray[np.int64],
     tips: dict[tuple[int, int], str],
 ) -> list[list[Cell]]:
     width = len(layout.measures)
-    chosen = [formats[name] or _fitting(numbers, np.s_[:, place::width]) for place, name in enumerate(layout.measures)]
+    texts = np.empty(marks.shape, dtype=object)
+    for place, name in enumerate(layout.measures):
+        mine = np.s_[:, place::width]
+        texts[mine] = _texts({key: table[mine] for key, table in numbers.items()}, formats[name], marks[mine])
     most = [numbers["count"][:, place::width].max(initial=0) for place in range(width)]
     return [
         [
             Cell(
-                _formatted(chosen[at % width], {name: table[row, at] for name, table in numbers.items()}),
+                texts[row, at],
                 int(marks[row, at]),
                 bool(0 < numbers["count"][row, at] < most[at % width]),
                 tips.get((row, at // width), ""),
@@ -315,54 +286,31 @@ def _cells(
     ]
 
 
-def _tips(frame: Runs, groups: SeedGroups, layout: _Layout) -> dict[tuple[int, int], str]:
+def _texts(numbers: dict[str, Numbers], form: str | None, marks: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+    """Return the texts of the cells of one value, with one digit more if a bold one and another would read the same."""
+
+    def written(chosen: str) -> npt.NDArray[np.object_]:
+        texts = np.empty(marks.shape, dtype=object)
+        for place in np.ndindex(marks.shape):
+            texts[place] = formatted(chosen, {name: float(table[place]) for name, table in numbers.items()})
+        return texts
+
+    decimals = None if form else fitting(numbers)
+    texts = written(form or format_with(decimals))
+    means = np.array([str(text).partition(" ± ")[0] for text in texts.ravel()]).reshape(marks.shape)
+    if decimals is not None and np.isin(means[marks != 1], means[marks == 1]).any():
+        return written(format_with(decimals + 1))
+    return texts
+
+
+def _tips(frame: Runs, groups: SeedGroups, layout: Layout) -> dict[tuple[int, int], str]:
     """Return for each cell which runs are behind it."""
     labels = run_labels(frame).tolist()
     cells = zip(layout.row.tolist(), layout.column.tolist(), strict=True)
     return {cell: f"runs {some([labels[at] for at in groups.places(group)])}" for group, cell in enumerate(cells)}
 
 
-def _fitting(numbers: dict[str, Numbers], mine: Any) -> str:
-    """Return a format that shows the first digit of the typical spread; of single runs, four digits."""
-    spreads = numbers["std"][mine]
-    known = spreads[spreads > 0]
-    if not len(known):
-        return "{mean:.4g}"
-    decimals = min(8, max(0, -math.floor(math.log10(float(np.median(known))))))
-    return f"{{mean:.{decimals}f}} ± {{std:.{decimals}f}}"
-
-
-def _fields(form: str | None) -> list[str]:
-    """Return the statistics that a cell's format names."""
-    try:
-        parts = [(field, spec) for _, field, spec, _ in string.Formatter().parse(form or "") if field is not None]
-        for field, spec in parts:
-            format(1 if field == "count" else 1.0, spec or "")
-    except ValueError as error:
-        raise InvalidKeyError(
-            f"{form!r} is not a format of a cell, such as '{{mean:.1f}} ± {{std:.1f}}': {error}"
-        ) from error
-    for field, _ in parts:
-        if field not in SPREADS or field == "bootstrap":
-            raise InvalidKeyError(f"'{{{field}}}' is not a field of a cell's format; there are {', '.join(SPREADS)}")
-    return [field for field, _ in parts]
-
-
-def _formatted(form: str, numbers: Mapping[str, float]) -> str:
-    """Return a cell's text; for a single run, which has no spread, only what comes before it."""
-    if not numbers["count"]:
-        kind = kind_of(numbers["mean"])
-        return "" if kind == IS_ABSENT else TEXTS[kind]
-    text = ""
-    for before, field, spec, _ in string.Formatter().parse(form):
-        if field is not None and math.isnan(numbers[field]):
-            return text.rstrip(" ±([{,")
-        number = int(numbers["count"]) if field == "count" else numbers.get(field or "", math.nan)
-        text += before + (format(number, spec or "") if field is not None else "")
-    return text
-
-
-def _data(numbers: dict[str, Numbers], layout: _Layout, is_one_value: bool) -> pd.DataFrame:
+def _data(numbers: dict[str, Numbers], layout: Layout, is_one_value: bool) -> pd.DataFrame:
     columns: dict[Value, Any] = {}
     for at in range(len(layout.columns) * len(layout.measures)):
         label, name = (
@@ -386,17 +334,20 @@ def _index(labels: list[Value], names: list[str]) -> pd.Index:
     return index
 
 
-def _grid(layout: _Layout, cells: list[list[Cell]], about: str, most: int, rule: str) -> Grid:
+def _grid(layout: Layout, cells: list[list[Cell]], best: str | Mapping[str, str] | None) -> Grid:
     names = [layout.called.name(name, name) for name in layout.measures]
+    heads = [
+        f"{name}{_ARROWS.get(choice(best, of) or '', '')}" for name, of in zip(names, layout.measures, strict=True)
+    ]
     return Grid(
         corner=list(map(layout.called.key, layout.rows.keys)),
         columns=list(map(", ".join, _headings(layout.columns, layout.called))) if layout.columns.keys else [],
-        values=names,
+        values=heads,
         rows=layout.rows.parts,
         cells=cells,
-        title=f"{', '.join(names)} {about}",
-        rule=rule,
-        most=most,
+        title=", ".join(heads),
+        most=0,
+        latex=frozenset(text for text in layout.called.labels.values() if re.search(r"[$\\]", text)),
     )
 
 

@@ -2,9 +2,17 @@
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from mlxp.errors import InvalidKeyError
 from mlxp_reader.presentation.tables import check_format
+
+Numbers = npt.NDArray[np.float64]
 
 MISSING = "–"
 BEST, SECOND = 1, 2
@@ -44,6 +52,8 @@ class Grid:
         How many runs a full cell stands for.
     rule
         What bold means; nothing if nothing is marked.
+    latex
+        The texts that LaTeX takes as they are.
     """
 
     corner: list[str]
@@ -54,6 +64,7 @@ class Grid:
     title: str
     most: int
     rule: str = ""
+    latex: frozenset[str] = frozenset()
 
     @property
     def heads(self) -> list[str]:
@@ -145,14 +156,64 @@ def _html_cell(cell: Cell) -> str:
     return f'<td style="white-space:nowrap"{tip}>{text}{"<sup>†</sup>" * cell.has_fewer}</td>'
 
 
-def to_latex(grid: Grid, caption: str | None, label: str | None) -> str:
+_PREAMBLE = r"""% In the preamble:
+% \usepackage{booktabs,siunitx}
+% \sisetup{uncertainty-mode=separate,mode=text,reset-text-series=false}
+"""
+"""What a table with numbers of siunitx needs; without ``mode=text``, the spaces around ± are wrong."""
+
+
+def with_summary(grid: Grid, names: Sequence[str], means: Numbers, measures: int, best: Any) -> Grid:
+    """Return a table with columns for the mean over its columns, and for the average rank in them.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such summary, if the table has no columns or several values, or if ranks have no direction.
+    """
+    if unknown := [name for name in names if name not in {"mean", "rank"}]:
+        raise InvalidKeyError(f"summary is 'mean', 'rank' or both, not {unknown[0]!r}")
+    if not grid.columns or measures != 1:
+        raise InvalidKeyError("summary needs columns= and one value, over whose columns it is computed")
+    if "rank" in names and best not in {"max", "min"}:
+        raise InvalidKeyError("summary='rank' needs best='max' or best='min'")
+    everywhere = np.isfinite(means).all(axis=0)
+    texts: dict[str, list[str]] = {}
+    if not everywhere.any():
+        texts = {name: [MISSING] * len(means) for name in names}
+    else:
+        decimals = [len(text[1]) for row in grid.cells for cell in row if (text := _DECIMALS.match(cell.text))]
+        known = means[:, everywhere]
+        ranks = _ranks(-known if best == "max" else known)
+        texts["mean"] = [f"{mean:.{max(decimals, default=3)}f}" for mean in known.mean(axis=1)]
+        texts["rank"] = [f"{rank:.2f}" for rank in ranks.mean(axis=1)]
+    added = [[Cell(texts[name][at]) for name in names] for at in range(len(means))]
+    cells = [[*row, *more] for row, more in zip(grid.cells, added, strict=True)]
+    return replace(grid, columns=[*grid.columns, *names], cells=cells)
+
+
+_DECIMALS = re.compile(r"-?\d+\.(\d+)")
+
+
+def _ranks(scores: Numbers) -> Numbers:
+    """Return the rank of each row within its column, from 1 for the lowest; equal ones share the average."""
+    below = (scores[None] < scores[:, None]).sum(axis=1)
+    equal = (scores[None] == scores[:, None]).sum(axis=1)
+    return np.asarray(below + (equal + 1) / 2)
+
+
+def to_latex(grid: Grid, caption: str | None, label: str | None, *, siunitx: bool = False) -> str:
     """Return the table in LaTeX, for the package booktabs."""
+    cell_of = _siunitx_cell if siunitx else _latex_cell
     lines = [
-        rf"\begin{{tabular}}{{{'l' * len(grid.corner)}{'r' * len(grid.heads)}}}",
+        rf"\begin{{tabular}}{{{'l' * len(grid.corner)}{_numeric_columns(grid) if siunitx else 'r' * len(grid.heads)}}}",
         r"\toprule",
         *_latex_heads(grid),
         r"\midrule",
-        *(_latex_row(names, cells) for names, cells in zip(grid.rows, grid.cells, strict=True)),
+        *(
+            _latex_line([*(_heading(name, grid) for name in names), *map(cell_of, cells)])
+            for names, cells in zip(grid.rows, grid.cells, strict=True)
+        ),
         r"\bottomrule",
     ]
     lines.append(r"\end{tabular}")
@@ -169,26 +230,64 @@ def to_latex(grid: Grid, caption: str | None, label: str | None) -> str:
             *lines,
             r"\end{table}",
         ]
-    return "\n".join(lines) + "\n"
+    return (_PREAMBLE if siunitx else "") + "\n".join(lines) + "\n"
+
+
+_NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)(?: ± (\d+(?:\.\d+)?))?")
+
+
+def _numeric_columns(grid: Grid) -> str:
+    """Return a column of siunitx for each place, wide enough for its numbers."""
+    columns = []
+    for at in range(len(grid.heads)):
+        found = [match.groups() for row in grid.cells if (match := _NUMBER.fullmatch(row[at].text))]
+        parts = [mean.lstrip("-").partition(".") for mean, _ in found]
+        whole, rest = (max((len(part[which]) for part in parts), default=1) for which in (0, 2))
+        spread = max((len(_in_last_digits(std)) for _, std in found if std), default=0)
+        sign = "-" if any(mean.startswith("-") for mean, _ in found) else ""
+        columns.append(f"S[table-format={sign}{whole}.{rest}{f'({spread})' if spread else ''}]")
+    return "".join(columns)
+
+
+def _in_last_digits(std: str) -> str:
+    """Return a spread in units of its last digit, as siunitx takes it.
+
+    Examples
+    --------
+    >>> _in_last_digits("0.08"), _in_last_digits("1.25")
+    ('8', '125')
+    """
+    return std.replace(".", "").lstrip("0") or "0"
+
+
+def _siunitx_cell(cell: Cell) -> str:
+    match = _NUMBER.fullmatch(cell.text)
+    if match is None:
+        return rf"{{{_latex_cell(cell)}}}"
+    number = match[1] + (f"({_in_last_digits(match[2])})" if match[2] else "")
+    text = rf"\bfseries {number}" if cell.mark == BEST else number
+    if cell.mark == SECOND:
+        text = rf"{{\underline{{\num{{{number}}}}}}}"
+    return f"{text} {_DAGGER}" if cell.has_fewer else text
+
+
+def _heading(text: str, grid: Grid) -> str:
+    return text if text in grid.latex else _latex(text)
 
 
 _DAGGER = r"\textsuperscript{\dag}"
 
 
 def _latex_heads(grid: Grid) -> list[str]:
-    corner = list(map(_latex, grid.corner))
+    corner = [_heading(name, grid) for name in grid.corner]
     if not grid.is_two_headed:
-        return [_latex_line([*corner, *(rf"\multicolumn{{1}}{{c}}{{{_latex(name)}}}" for name in grid.heads)])]
+        return [_latex_line([*corner, *(rf"\multicolumn{{1}}{{c}}{{{_heading(name, grid)}}}" for name in grid.heads)])]
     width, first = len(grid.values), len(corner) + 1
-    above = [rf"\multicolumn{{{width}}}{{c}}{{{_latex(name)}}}" for name in grid.columns]
+    above = [rf"\multicolumn{{{width}}}{{c}}{{{_heading(name, grid)}}}" for name in grid.columns]
     starts = range(first, first + width * len(grid.columns), width)
     rules = "".join(rf"\cmidrule(lr){{{start}-{start + width - 1}}}" for start in starts)
-    below = [rf"\multicolumn{{1}}{{c}}{{{_latex(name)}}}" for name in grid.values] * len(grid.columns)
+    below = [rf"\multicolumn{{1}}{{c}}{{{_heading(name, grid)}}}" for name in grid.values] * len(grid.columns)
     return [_latex_line([*([""] * len(corner)), *above]), rules, _latex_line([*corner, *below])]
-
-
-def _latex_row(names: list[str], cells: list[Cell]) -> str:
-    return _latex_line([*map(_latex, names), *map(_latex_cell, cells)])
 
 
 def _latex_line(parts: list[str]) -> str:
@@ -204,7 +303,7 @@ def _latex_cell(cell: Cell) -> str:
 _MATHS = (  # what LaTeX knows by name only, and may well stand in the name of a key
     "α alpha β beta γ gamma δ delta ε varepsilon ζ zeta η eta θ theta ι iota κ kappa λ lambda μ mu ν nu ξ xi π pi ρ rho"  # noqa: RUF001
     " σ sigma τ tau υ upsilon φ varphi χ chi ψ psi ω omega Γ Gamma Δ Delta Θ Theta Λ Lambda Ξ Xi Π Pi Σ Sigma Φ Phi"  # noqa: RUF001
-    " Ψ Psi Ω Omega ∞ infty ≈ approx ≤ leq ≥ geq ∈ in ∇ nabla ∂ partial √ surd"
+    " Ψ Psi Ω Omega ∞ infty ↑ uparrow ↓ downarrow ≈ approx ≤ leq ≥ geq ∈ in ∇ nabla ∂ partial √ surd"
 )
 
 _LATEX = {

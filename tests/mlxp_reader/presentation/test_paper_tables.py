@@ -324,4 +324,68 @@ def test_a_cell_of_seeds_says_nan_where_all_have_logged_nan(log_runs):
         *(({"m": "e", "seed": seed}, {}) for seed in (0, 1)),
     )
     lines = runs.table("m", value="train.loss.last", over="seed").to_table().splitlines()
-    assert [line.split(maxsplit=1)[1] for line in lines[2:]] == ["2 ± 1", "nan", "null", "nan", "–"]
+    assert [line.split(maxsplit=1)[1] for line in lines[2:]] == ["2.0 ± 1.4", "nan", "null", "nan", "–"]
+
+
+METHODS = {
+    ("a", "A"): [0.912, 0.921, 0.917],
+    ("b", "A"): [0.701, 0.722, 0.711],
+    ("a", "B"): [0.512, 0.533, 0.521],
+    ("b", "B"): [0.611, 0.598, 0.607],
+}
+
+
+def test_a_bold_cell_and_another_do_not_read_the_same():
+    scores = {("a", "A"): [1.0, 2.0, 3.0], ("b", "A"): [1.02, 2.02, 3.03]}
+    text = tabulated(scores, best="max", ties=None).to_markdown()
+    assert "**2.02 ± 1.01**" in text  # of 1.0, two digits are certain: 2.0 ± 1.0 would be both
+    assert "2.00 ± 1.00 |" in text
+    assert tabulated(scores, fmt="auto").to_markdown() == tabulated(scores).to_markdown()
+
+
+def test_a_summary_counts_the_columns_that_every_row_has():
+    lines = tabulated(METHODS, best="max", ties=None, summary=["mean", "rank"]).to_table().splitlines()
+    assert lines[0].split() == ["model", "A", "B", "mean", "rank"]
+    assert [line.split()[-2:] for line in lines[2:4]] == [["0.719", "1.50"], ["0.658", "1.50"]]
+    partly = {**METHODS, ("a", "C"): [0.1, 0.2]}
+    assert "0.719" in tabulated(partly, best="max", ties=None, summary="mean").to_table()
+    apart = {("a", "A"): [1.0, 2.0], ("b", "B"): [1.0, 2.0]}
+    assert tabulated(apart, summary="mean").to_table().splitlines()[2].split()[-1] == "–"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"summary": "median"}, "summary is 'mean', 'rank' or both, not 'median'"),
+        ({"summary": "rank"}, "summary='rank' needs best="),
+        ({"best_in": "data"}, "best_in is 'column', 'row' or one of model, not 'data'"),
+    ],
+)
+def test_what_no_summary_or_block_is_is_one_sentence(options, message):
+    with pytest.raises(InvalidKeyError, match=message):
+        tabulated(METHODS, **options)
+    with pytest.raises(InvalidKeyError, match="summary needs columns="):
+        results(METHODS).table(["model", "data"], value=STAT, over="seed", summary="mean")
+
+
+def test_the_best_can_be_that_of_each_block_of_rows():
+    table = results(METHODS).table(["data", "model"], value=STAT, over="seed", best="max", ties=None, best_in="data")
+    assert [line.split()[:2] for line in table.to_table().splitlines()[2:] if "**" in line] == [["A", "a"], ["B", "b"]]
+
+
+def test_labels_may_be_latex_and_headings_say_the_direction():
+    labels = {"model": r"\textsc{model}", "a": "$\\alpha_1$", STAT: "accuracy"}
+    latex = results(METHODS).table("model", value=STAT, over=["seed", "data"], labels=labels, best="max").to_latex()
+    assert r"\textsc{model} & " in latex
+    assert r"$\alpha_1$ & " in latex
+    assert r"{accuracy $\uparrow$}" in latex
+
+
+def test_numbers_may_be_those_of_siunitx():
+    scores = {**METHODS, ("c", "A"): [0.95], ("d", "B"): [-10.1, -12.2]}
+    latex = tabulated(scores, best="max", second=True).to_latex(siunitx=True)
+    assert latex.startswith("% In the preamble:\n% \\usepackage{booktabs,siunitx}")
+    assert r"\begin{tabular}{lS[table-format=1.3(2)]S[table-format=-2.3(4)]}" in latex
+    rows = {line.split(" & ")[0]: line for line in latex.splitlines() if " & " in line}
+    assert "{--}" in rows["c"]
+    assert r"\bfseries 0.605(7)" in rows["b"]
