@@ -103,7 +103,7 @@ def categories(keys: Sequence[str], values: Iterable[Value], words: Words, *, wi
     --------
     >>> found = categories(["config.n"], [(1000001.0,), (None,), (1000000.0,), (1000001.0,)], Words())
     >>> found.texts, found.place((None,))
-    (['1000000.0', '1000001.0', 'None'], 2)
+    (['1000000.0', '1000001.0', 'null'], 2)
     """
     different = list({rank(value): value for value in values}.values())
     columns = [_texts([value[at] for value in different], words) for at in range(len(keys))]

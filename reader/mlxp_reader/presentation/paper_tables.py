@@ -193,10 +193,10 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     >>> scores = pd.array([[0.9], [0.92], [0.7], [0.72]], dtype="metric")
     >>> runs = DataFrame({"config.model": list("aabb"), "config.seed": [1, 2, 1, 2], "test.acc": scores})
     >>> runs.table(rows="model", value="test.acc.last", over="seed", best="max", ties=None)
-    model        test.acc.last ↑
-    -------  -------------------
-    a          **0.910 ± 0.014**
-    b              0.710 ± 0.014
+    model      test.acc.last ↑
+    -------  -----------------
+    a        **0.910 ± 0.014**
+    b            0.710 ± 0.014
     """
     if not value:
         raise InvalidKeyError("a table needs a value, such as value='test.acc.last'")
