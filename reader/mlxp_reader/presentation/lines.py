@@ -106,7 +106,8 @@ def _refuse_unrelated(frame: Runs, metric: str, place: str, step: str | None) ->
         return
     raise InvalidKeyError(
         f"x={place!r} comes from another file than {metric}, and MLXP cannot tell which records belong together: {why};"
-        f" log {place.removeprefix(f'{other}.')} beside {metric}, or draw against a step that both have"
+        f" log {place.removeprefix(f'{other}.')} beside {metric}, or draw against a step that both have,"
+        " or against x='time', the seconds since the run started"
     )
 
 
