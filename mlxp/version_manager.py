@@ -4,24 +4,26 @@ GitVM comes with MLXP. Your own is a subclass of VersionManager; name it in the 
 """
 
 import abc
-import contextlib
 import functools
 import os
 import shutil
 import sys
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlxp.errors import MLXPError
+from mlxp.errors import InvalidConfigFileError, MLXPError
 from mlxp.printing import show
 from mlxp.programs import run_program
-from mlxp.run_directory.layout import is_written_by_runs
+from mlxp.run_directory.layout import STORE_DIR, is_written_by_runs
+from mlxp.running.code_state import top_of, untracked
+from mlxp.running.copies import DIRTY, Copy, captured, copy_of, refuse_changes
+from mlxp.running.private_git import GitError
 
 __all__ = ["GitVM", "VersionManager"]
 
 _SECONDS = 3600.0
-"""How long git may take; a clone of a large repository to a slow disk takes many minutes."""
+"""How long git may take to commit; hooks of the user's run then."""
 
 _SHOWN = 20
 """The largest number of file names that is shown."""
@@ -34,9 +36,17 @@ class VersionManager(abc.ABC):
     ----------
     interactive_mode
         The setting of that name: whether questions may be asked, if a terminal is attached.
+    directory
+        The directory of the file that defines the task; None if that is unknown.
+    code
+        What is known about a complete copy of the code, after `make_working_directory`: ``top`` and ``copy``, the
+        directory that was copied and its copy. The program then starts again inside the copy. None if the task is only
+        to be executed in another directory.
     """
 
     interactive_mode: bool = False
+    directory: Path | None = None
+    code: dict[str, Any] | None = None
 
     @abc.abstractmethod
     def make_working_directory(self) -> str:
@@ -48,14 +58,14 @@ class VersionManager(abc.ABC):
 
 
 class GitVM(VersionManager):
-    """Executes tasks in a copy of the git repository at its latest commit.
+    """Executes programs in a copy of their git repository.
 
-    From then on, relative paths lead into the copy, and modules are imported from it. Modules that the program imported
-    before it called the task are not the copy's.
+    The program starts again inside the copy. The script itself, the modules of the repository that it imports, and its
+    configuration then come from there, and relative paths lead there.
 
-    The copy is made once per commit, in ``<parent_work_dir>/<repository>/<commit>``. With ``interactive_mode`` and a
-    terminal, it asks once per program whether to add untracked files and to commit changes; otherwise it warns that
-    they are not part of the copy. Files that MLXP itself writes do not count.
+    The copy is made once per state of the code: in ``<parent_work_dir>/<repository>/<commit>`` if nothing differs from
+    the commit, and beside it otherwise. With ``interactive_mode`` and a terminal, it asks once per program whether to
+    add untracked files and to commit changes. Files that MLXP itself writes do not count.
 
     Parameters
     ----------
@@ -64,15 +74,24 @@ class GitVM(VersionManager):
     compute_requirements
         If true, the versions of the installed packages are recorded, or those in the repository's
         ``requirements.txt`` if there is one.
+    dirty
+        What becomes of uncommitted changes and untracked files: ``include`` makes them part of the copy, ``leave``
+        copies the code as it was committed, and ``refuse`` is an error that names them.
     """
 
-    def __init__(self, parent_work_dir: str, compute_requirements: bool = False) -> None:
+    def __init__(self, parent_work_dir: str, compute_requirements: bool = False, dirty: str = "include") -> None:
         super().__init__()
+        if dirty not in DIRTY:
+            raise InvalidConfigFileError(
+                f"the setting mlxp.version_manager.dirty is one of {', '.join(DIRTY)}, not {dirty!r}"
+            )
         self.parent_work_dir = Path(os.path.abspath(parent_work_dir))  # noqa: PTH100 - follow no symbolic links
         self.compute_requirements = compute_requirements
+        self.dirty = dirty
         self.repo_path: str | None = None
         self.commit_hash: str | None = None
         self.requirements: list[str] = ["UNKNOWN"]
+        self.changes: list[str] = []
 
     def make_working_directory(self) -> str:
         """Return the directory inside the copy that corresponds to the current one, after making the copy if needed.
@@ -80,50 +99,47 @@ class GitVM(VersionManager):
         Raises
         ------
         MLXPError
-            If the current directory is in no git repository, or if git fails.
+            If the program is in no git repository with a commit, if git fails, or if there are changes that `dirty`
+            refuses.
         """
-        current = Path.cwd()
-        repository = Path(_git("rev-parse", "--show-toplevel", directory=current))
-        _offer_to_commit(repository, self.parent_work_dir, self.interactive_mode and _has_terminal())
-        self.repo_path = str(repository)
-        self.commit_hash = _git("rev-parse", "HEAD", directory=repository)
-        copy = self.parent_work_dir / repository.name / self.commit_hash
-        if not copy.is_dir():
-            _clone(repository, self.commit_hash, copy)
+        if shutil.which("git") is None:
+            raise MLXPError("the version manager GitVM needs the program git, which is not installed")
+        top = top_of(self.directory or Path.cwd())
+        store = self.parent_work_dir / STORE_DIR
+        new = _untracked(top)
+        excluded = [self.parent_work_dir, *(top / name for name in new if _is_output(top, Path(name)))]
+        others = tuple(name for name in new if not any((top / name).is_relative_to(path) for path in excluded))
+        state = captured(top, store, excluded, self.dirty)
+        if state.commit is None:
+            raise MLXPError(f"{top} has no commit; the version manager GitVM needs a git repository with a commit")
+        may_ask = self.interactive_mode and _has_terminal()
+        if _is_changed_by_answers(top, others, state.changed, self.dirty, may_ask):
+            state = captured(top, store, excluded, self.dirty)
+        refuse_changes(state, self.dirty)
+        changes = [*state.changed, *state.untracked] if self.dirty == "include" else []
+        self.repo_path, self.commit_hash, self.changes = str(top), state.commit, sorted(changes)
+        name = f"{state.commit}-{state.tree[:12]}" if changes else str(state.commit)
+        copy = copy_of(store, state, excluded, self.parent_work_dir / top.name / name)
+        self.code = {**state.facts(), "copy": str(copy), "store": str(store)}
         if self.compute_requirements:
             self.requirements = _requirements(copy)
-        return str(copy / current.resolve().relative_to(repository.resolve()))
+        return Copy(top, copy).directory(str(Path.cwd()))
 
     def get_info(self) -> dict[str, Any]:
-        """Return ``requirements``, ``commit_hash`` and ``repo_path``."""
-        return {"requirements": self.requirements, "commit_hash": self.commit_hash, "repo_path": self.repo_path}
+        """Return ``requirements``, ``commit_hash``, ``repo_path``, and the ``changes`` in the copy if there are any."""
+        info = {"requirements": self.requirements, "commit_hash": self.commit_hash, "repo_path": self.repo_path}
+        return {**info, "changes": self.changes} if self.changes else info
 
 
-def _git(*arguments: str, directory: Path) -> str:
-    if shutil.which("git") is None:
-        raise MLXPError("the version manager GitVM needs the program git, which is not installed")
-    answer = run_program(["git", *arguments], seconds=_SECONDS, directory=directory)
-    if answer.code:
-        raise MLXPError(
-            f"git {' '.join(arguments)} failed in {directory}: {answer.complaint}; "
-            "the version manager GitVM needs a git repository with a commit"
-        )
-    return answer.output.strip()
-
-
-def _clone(repository: Path, commit: str, copy: Path) -> None:
-    # Several runs may start at once: each makes a clone of its own, and the first to rename its clone wins.
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix=".cloning-", dir=copy.parent)
+def _untracked(top: Path) -> list[str]:
     try:
-        _git("clone", "--quiet", "--no-checkout", str(repository), temporary, directory=repository)
-        _git("checkout", "--quiet", "--detach", commit, directory=Path(temporary))
-        with contextlib.suppress(FileExistsError, OSError):
-            Path(temporary).rename(copy)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    if not copy.is_dir():
-        raise MLXPError(f"cannot copy the code to {copy}")
+        return untracked(top)
+    except GitError as error:
+        raise MLXPError(f"the version manager GitVM cannot read {top}: {error}") from error
+
+
+def _is_output(top: Path, name: Path) -> bool:
+    return any(is_written_by_runs(top / one) for one in (name, *name.parents) if one.name)
 
 
 def _requirements(copy: Path) -> list[str]:
@@ -140,47 +156,49 @@ def _has_terminal() -> bool:
     return all(stream is not None and not stream.closed and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
-_READ_BEFORE = "The program goes on with what it has read here: its configuration and the modules it has imported."
+_WHAT = {
+    "include": "which are part of the copy of the code",
+    "leave": "which the copy of the code does not have",
+    "refuse": "which are refused",
+}
+_INSTEAD = {
+    "include": "mlxp.version_manager.dirty=leave copies the code as it was committed.",
+    "leave": "mlxp.version_manager.dirty=include makes them part of the copy.",
+    "refuse": "mlxp.version_manager.dirty=include makes them part of the copy.",
+}
 
 
-@functools.cache  # asked, or warned, once per program
-def _offer_to_commit(repository: Path, work_dirs: Path, may_ask: bool) -> None:
-    untracked = _untracked(repository, work_dirs)
-    if untracked:
-        _say("Untracked files, which the copy of the code does not have:", repository, untracked)
+@functools.cache  # asked, or told, once per program
+def _is_changed_by_answers(
+    top: Path, new: tuple[str, ...], changed: tuple[str, ...], dirty: str, may_ask: bool
+) -> bool:
+    """Tell what differs from the commit, ask what to do about it, and return whether git did something."""
+    did = False
+    if new:
+        _say(f"Untracked files, {_WHAT[dirty]}:", new)
         if may_ask:
             added = [name.strip() for name in input("Files to add, separated by commas (Enter for none): ").split(",")]
             if any(added):
-                _git("add", "--", *filter(None, added), directory=repository)
-    changed = _names(_git("diff", "--name-only", "-z", "HEAD", directory=repository))
+                _git("add", "--", *filter(None, added), directory=top)
+                changed, did = (*changed, *filter(None, added)), True
     if changed:
-        _say("Uncommitted changes, which the copy of the code does not have:", repository, changed)
+        _say(f"Uncommitted changes, {_WHAT[dirty]}:", changed)
         if may_ask and input("Commit them now? (y/n): ").strip().lower().startswith("y"):
-            _git(
-                "commit", "--quiet", "--all", "-m", "Commit before running experiments with MLXP", directory=repository
-            )
-            return
-    if untracked or changed:
-        show(_READ_BEFORE, "stderr")
+            _git("commit", "--quiet", "--all", "-m", "Commit before running experiments with MLXP", directory=top)
+            return True
+    if new or changed:
+        show(_INSTEAD[dirty], "stderr")
+    return did
 
 
-def _names(answer: str) -> list[str]:
-    return [name for name in answer.split("\0") if name]
-
-
-def _untracked(repository: Path, work_dirs: Path) -> list[str]:
-    """Return the untracked files, and the folders that hold nothing else; what MLXP itself writes is left out."""
-    found = _names(_git("ls-files", "-z", "--others", "--exclude-standard", "--directory", directory=repository))
-    return [name for name in found if not _is_output(repository, Path(name), work_dirs)]
-
-
-def _is_output(repository: Path, name: Path, work_dirs: Path) -> bool:
-    paths = [repository / one for one in (name, *name.parents) if one.name]
-    return work_dirs in paths or any(map(is_written_by_runs, paths))
-
-
-def _say(title: str, repository: Path, names: list[str]) -> None:
-    imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    shown = [f"{name} (imported already)" if str(repository / name) in imported else name for name in names[:_SHOWN]]
+def _say(title: str, names: Sequence[str]) -> None:
     more = [f"… and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
-    show("\n  ".join([title, *shown, *more]), "stderr")
+    show("\n  ".join([title, *names[:_SHOWN], *more]), "stderr")
+
+
+def _git(*arguments: str, directory: Path) -> str:
+    """Run git as the user would, with the user's own settings and hooks."""
+    answer = run_program(["git", *arguments], seconds=_SECONDS, directory=directory)
+    if answer.code:
+        raise MLXPError(f"git {' '.join(arguments)} failed in {directory}: {answer.complaint}")
+    return answer.output.strip()

@@ -55,9 +55,10 @@ def status(options: argparse.Namespace) -> int:
     summary = ", ".join(f"{count} {coloured(state)}" for state, count in counts.most_common())
     print(f"{len(runs)} run{'s' * (len(runs) != 1)} in {options.logs}" + (f": {summary}" if summary else ""))
     for run in runs:
-        if run.status is not Status.COMPLETE:
+        if run.status is not Status.COMPLETE or run.code_change:
             job = f"job {printable(run.job_id)}  " if run.job_id else ""
-            reason = printable(_first_line(run.reason))
+            reasons = [_first_line(run.reason) if run.status is not Status.COMPLETE else "", run.code_change]
+            reason = printable("; ".join(filter(None, reasons)))
             print(f"{run.directory.log_id:>6}  {coloured(run.status, width=9)}  {job}{reason}".rstrip())
     return 0
 

@@ -50,6 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("script", type=Path, help="shell script with the scheduler's options and `python main.py ...`")
     parser.add_argument("--dry-run", action="store_true", help="print what would be submitted; create nothing")
+    parser.add_argument(
+        "--frozen",
+        action="store_true",
+        help="run the code and configuration of now, uncommitted changes included, whatever is edited meanwhile",
+    )
     parser.add_argument("--scheduler", metavar="NAME", help=f"one of {', '.join(SCHEDULERS)}; by default the script's")
     parser.add_argument(
         "--array", action="store_true", help="submit job arrays instead of single jobs, where the scheduler has them"
@@ -81,7 +86,8 @@ def _submit(options: argparse.Namespace) -> int:
     if problem is not None and not options.dry_run:
         raise InvalidSchedulerError(f"{problem}; nothing was submitted")
     options_of_script = [text for _, text in directives_of(script, scheduler)]
-    submitter = Submitter(make_plan(script, scheduler.name, options_of_script), scheduler)
+    plan = make_plan(script, scheduler.name, options_of_script)
+    submitter = Submitter(plan, scheduler, is_frozen=options.frozen)
     packing = Packing(options.per_job, options.array, options.max_parallel)
     for note in [*submitter.notes, *packing.notes(scheduler)]:
         print(f"mlxpsub: {options.script}: {note}", file=sys.stderr)
@@ -90,7 +96,7 @@ def _submit(options: argparse.Namespace) -> int:
         if problem is not None:
             print(f"mlxpsub: {problem}", file=sys.stderr)
         return 0
-    return submit_all(submitter, packing, "mlxpsub")
+    return submit_all(submitter, packing, "mlxpsub", "--frozen")
 
 
 def _print_plan(batch: Batch) -> None:
@@ -98,6 +104,7 @@ def _print_plan(batch: Batch) -> None:
     if not runs:
         tell("0 runs: all were submitted by the submission that was cut short")
         return
+    frozen = batch.submitter.preview_code()
     shares = batch.shares(runs)
     shape = batch.packing.words(batch.submitter.scheduler, len(shares), sum(map(len, shares)))
     overrides = [" ".join(batch.submitter.overrides(one.content["number"])) for one in runs]
@@ -107,7 +114,7 @@ def _print_plan(batch: Batch) -> None:
         f"  run {shown(one.directory, several=several)}: {words}" for one, words in zip(runs, overrides, strict=True)
     ]
     script, text = batch.script_of(shares[0])
-    lines += ["", f"the script of the first submission, {script}:", "", text.rstrip("\n")]
+    lines += ["", *frozen, f"the script of the first submission, {script}:", "", text.rstrip("\n")]
     first = runs[0].directory
     if script != first.script:
         own = batch.submitter.script_for(runs[0].content["number"], first)

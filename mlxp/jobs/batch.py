@@ -55,6 +55,8 @@ class Batch:
             except OSError as error:
                 raise LogDirectoryError(f"cannot create {mark.parent}: {error.strerror}") from error
             write_atomically(mark, self.submitter.digest, durably=True)
+        before_each()
+        self.submitter.record_code(self._earlier)
         for number in range(len(self.submitter.plan.runs)):
             before_each()
             done = self._earlier.get(number)

@@ -11,6 +11,7 @@ from mlxp.jobs.order import Order
 from mlxp.jobs.packing import Packing
 from mlxp.jobs.run_state import RunState
 from mlxp.jobs.submission import Submission
+from mlxp.jobs.submitted_code import restore
 from mlxp.run_directory.status import Status
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def _beginning(seen: Mapping[int, tuple[object, ...]], *, accept_changes: bool) 
     def begin(one: Submission) -> None:
         if _seen(one) != seen[one.directory.log_id]:
             raise JobSubmissionError(f"it was submitted meanwhile{f', as job {one.job_id}' if one.job_id else ''}")
+        restore(one)
         if one.status is Status.SUBMITTED:
             _begin_attempt(one, accept_changes=accept_changes)
         if accept_changes or "accept_changes" in one.content:

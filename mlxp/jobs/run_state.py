@@ -20,6 +20,7 @@ from mlxp.run_directory.layout import RunDirectory, run_directories
 from mlxp.run_directory.liveness import is_gone, is_silent
 from mlxp.run_directory.outcome import begun, outcome, own_word, verdict
 from mlxp.run_directory.status import Status
+from mlxp.running.copies import names_of
 from mlxp.scheduler import SCHEDULERS, scheduler_named
 
 
@@ -100,6 +101,16 @@ class RunState:
         return f"{self.scheduler_name} does not say which job does run {self.directory.log_id} now{words}"
 
     @property
+    def code_change(self) -> str:
+        """A sentence that says that the run's code is not that of its submission; empty if it is, or if unknown."""
+        if not self.info.get("code_changed"):
+            return ""
+        code = self.info.get("code")
+        names = code.get("changed") if isinstance(code, dict) else None
+        shown = names_of([str(name) for name in names]) if isinstance(names, list) and names else "unknown files"
+        return f"the code has changed since the submission: {shown}"
+
+    @property
     def job_key(self) -> tuple[str, str | None] | None:
         """A key that two runs share if the same job does both."""
         return (self.scheduler_name, self.job_id) if self.scheduler_name else None
@@ -129,6 +140,7 @@ class RunState:
             "reason": self.reason or None,
             "scheduler": self.scheduler_name,
             "scheduler_job_id": self.job_id,
+            "code_changed": self.info.get("code_changed"),
         }
 
 

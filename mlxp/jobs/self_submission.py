@@ -48,7 +48,7 @@ def submit_planned(runs: Sequence[PlannedRun], settings: SchedulerSettings) -> i
     submitter = Submitter(_plan(runs, settings, scheduler), scheduler)
     for note in submitter.notes:
         print(f"mlxp: {note}", file=sys.stderr)  # noqa: T201 - as mlxpsub says it
-    return submit_all(submitter, Packing(), "mlxp")
+    return submit_all(submitter, Packing(), "mlxp", "mlxp.use_version_manager=true")
 
 
 def _refuse_in_a_job(scheduler: Scheduler) -> None:

@@ -6,13 +6,14 @@ job writes to it. A submission that was cut short can be finished from these fil
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mlxp.errors import InvalidSchedulerError
 from mlxp.jobs.job_options import header_lines, job_name, shell_path, task_variable, tasks_of
 from mlxp.jobs.packing import Packing
 from mlxp.jobs.submission import Submission
+from mlxp.jobs.submitted_code import SubmittedCode
 from mlxp.run_directory.files import write_atomically
 from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, take_log_id
 from mlxp.run_directory.status import Status
@@ -78,6 +79,13 @@ class Submitter:
         What the script runs.
     scheduler
         The scheduler to submit to.
+    is_frozen
+        Whether the jobs run the code of now.
+
+    Attributes
+    ----------
+    runs
+        The runs of the plan, each with the step that it comes from.
 
     Raises
     ------
@@ -86,8 +94,10 @@ class Submitter:
         the scheduler does not accept.
     """
 
-    def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
+    def __init__(self, plan: Plan, scheduler: Scheduler, *, is_frozen: bool = False) -> None:
         self.plan = plan
+        self.code = SubmittedCode(is_frozen=is_frozen)
+        self.runs = plan.runs
         self.scheduler = scheduler
         self.work_dir = _working_directory()
         self.directives = directives_of(plan.script, scheduler)
@@ -154,7 +164,7 @@ class Submitter:
 
     def script_for(self, number: int, directory: RunDirectory) -> str:
         """Return the text of the script of the run with this `number` in `directory`."""
-        step, run = self.plan.runs[number]
+        step, run = self.runs[number]
         files = directory.stdout, directory.stderr
         own = header_lines(self.scheduler, job_name(directory), *files, shell=self.shell)
         return self.writer.script_of(step, run, directory, [*own, *(text for _, text in self.directives)])
@@ -168,12 +178,27 @@ class Submitter:
         """Return the overrides of the run with this `number`, in a form for people to read."""
         return [named(one, self.plan.variables.markers) for one in self.plan.runs[number][1].overrides]
 
+    def record_code(self, earlier: Mapping[int, Submission]) -> None:
+        """Record the code of all runs, and make the copies that jobs start in; `earlier` are submitted already."""
+        for number, submission in earlier.items():
+            self.code.remember(self.runs[number][1], submission)
+        self.runs = [(step, self.code.recorded(run)) for step, run in self.runs]
+
+    def preview_code(self) -> list[str]:
+        """Do the same without making anything, and return lines that say what is frozen."""
+        lines: list[str] = []
+        previews = [(step, *self.code.preview(run)) for step, run in self.runs]
+        for _, _, found in previews:
+            lines += [] if found == lines[-len(found) :] else found
+        self.runs = [(step, run) for step, run, _ in previews]
+        return lines
+
     def prepare(self, number: int, batch: str, packing: Packing) -> Submission:
         """Create the directory of the run with this `number`, with all its files, and return its submission.
 
         The directory is made in the folder of the `batch` and gets its name at the end, so it is never seen half-made.
         """
-        step, run = self.plan.runs[number]
+        step, run = self.runs[number]
         parent = Path(run.parent_log_dir)
         directory = RunDirectory(parent / str(take_log_id(parent)))
         made = RunDirectory(parent / SWEEPS_DIR / batch / f".{directory.log_id}")
@@ -193,6 +218,7 @@ class Submitter:
             "overrides": self.overrides(number),
             "shell": self.shell,
             "version_manager": run.version_manager,
+            "code": run.code,
             "batch": batch,
             "number": number,
             "packing": packing.to_dict(),

@@ -13,14 +13,24 @@ from pathlib import Path
 from mlxp.jobs.batch import Batch, alone
 from mlxp.jobs.packing import Packing
 from mlxp.jobs.submission import Submission
+from mlxp.jobs.submitted_code import what_jobs_run
 from mlxp.jobs.submitter import Submitter
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.status import Status
 from mlxp.running.signals import Terminated, exit_code, signal_of
 
 
-def submit_all(submitter: Submitter, packing: Packing, program: str) -> int:
-    """Submit runs, report on each, and return an exit code; messages begin with `program`.
+def submit_all(submitter: Submitter, packing: Packing, program: str, to_freeze: str) -> int:
+    """Submit runs, report on each, and return an exit code.
+
+    Parameters
+    ----------
+    submitter, packing
+        The runs, and how they are put into jobs.
+    program
+        What messages begin with.
+    to_freeze
+        How the user asks for jobs that run the code of now.
 
     Raises
     ------
@@ -45,6 +55,7 @@ def submit_all(submitter: Submitter, packing: Packing, program: str) -> int:
     missing = [one for one in batch.submissions if one.status is not Status.SUBMITTED]
     if missing:
         print(f"{program}: {len(missing)} runs were not submitted; `mlxp resubmit` tries those again", file=sys.stderr)
+    print(f"{program}: {what_jobs_run([run for _, run in submitter.runs], to_freeze)}", file=sys.stderr)
     return 1 if missing else 0
 
 

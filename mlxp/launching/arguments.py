@@ -6,6 +6,7 @@ sweep. The arguments are rewritten and given to Hydra, which alone decides what 
 
 import argparse
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -52,6 +53,15 @@ class Arguments:
         """Return the value of an option, such as ``config_name``; None if it is not given."""
         value = self.flags.get(name)
         return value if isinstance(value, str) else None
+
+    def with_directories(self, moved: Callable[[str], str]) -> "Arguments":
+        """Return these arguments with the directories of configurations `moved`."""
+        names = {"config_path", "config_dir"}
+        flags = {
+            name: moved(value) if name in names and isinstance(value, str) else value
+            for name, value in self.flags.items()
+        }
+        return Arguments(flags, self.overrides)
 
     def without_mode(self) -> "Arguments":
         """Return these arguments for a sweep, whatever mode they chose."""

@@ -8,6 +8,7 @@ from typing import Any
 from mlxp.errors import InvalidConfigFileError
 from mlxp.launching.arguments import Arguments
 from mlxp.running.configuration import Program
+from mlxp.running.copies import current_copy
 
 
 class ConfigDirectory:
@@ -27,7 +28,10 @@ class ConfigDirectory:
     def hydra_path(self) -> str:
         """The place in the form that Hydra takes: an absolute path, or ``pkg://`` and a package."""
         # Absolute, since Hydra looks for a relative path in a package when the task is defined in an imported module.
-        return self.path if self.package is not None else os.path.normpath(self.program.directory / self.path)
+        if self.package is not None:
+            return self.path
+        path, copy = os.path.normpath(self.program.directory / self.path), current_copy()
+        return copy.moved(path) if copy is not None else path
 
     def directories(self, arguments: Arguments | None) -> list[Path]:
         """Return the directories of configurations, after creating what is missing in the task's own."""

@@ -14,9 +14,11 @@ from mlxp.launching.config_directory import ConfigDirectory
 from mlxp.launching.launch_record import LaunchRecord
 from mlxp.launching.outcome import Outcome, SweepResults
 from mlxp.launching.planned_run import PlannedRuns
-from mlxp.launching.starter import RunExitedError, RunStarter
+from mlxp.launching.start_again import Restart, starting_again
+from mlxp.launching.starter import RunExitedError, RunStarter, refused_by_hydra
 from mlxp.printing import show
 from mlxp.running.configuration import Program, check_configuration
+from mlxp.running.copies import current_copy
 from mlxp.running.endings import from_user_code, signal_in
 from mlxp.running.plan_report import PlannedRun, append_report, is_planning
 from mlxp.running.settings import SchedulerSettings
@@ -41,15 +43,17 @@ def from_command_line(program: Program, config: ConfigDirectory, submit: Submit)
     if is_planning():  # before anything fails: from here on it is known that this is a program of MLXP
         append_report([], _command())
     planned = PlannedRuns(program)
-    with LaunchRecord.created() as record, _exiting_with_a_sentence():
-        arguments, own_overrides = _adapted(parsed(sys.argv[1:]))
+    with starting_again(), LaunchRecord.created() as record, _exiting_with_a_sentence():
+        arguments, own_overrides = _adapted(_in_force(parsed(sys.argv[1:])))
         is_plain = arguments is not None and arguments.is_plain_run
         program = replace(program, command=_words_without_overrides(arguments))
         starter = RunStarter(program, record, list(sys.argv), own_overrides, planned=1 if is_plain else None)
-        outcome = Outcome(record, starter)
+        outcome, restart = Outcome(record, starter), Restart(program)
         with _stopped_by_a_signal(outcome):
-            with _under_way(outcome, config, arguments, report=planned.add):
-                _start_as_program(program, config, arguments, starter)
+            with _under_way(outcome, config, arguments, restart, report=planned.add):
+                # Without a sweeper, nobody looks at the configuration before the run starts.
+                start = functools.partial(_start_unless_again, restart, starter) if is_plain else starter
+                _start_as_program(program, config, arguments, start)
             if planned.runs and not is_planning():
                 return _exit_unless_zero(submit(planned.runs, planned.scheduler))
         if arguments is not None and arguments.only_looks:
@@ -58,6 +62,13 @@ def from_command_line(program: Program, config: ConfigDirectory, submit: Submit)
             append_report(planned.runs, _command())
             sys.exit(0)
         return outcome.of_program()
+
+
+def _start_unless_again(restart: Restart, starter: RunStarter, composed: Any) -> Any:
+    restart.look_at(composed)
+    with refused_by_hydra():
+        restart.if_needed()
+    return starter(composed)
 
 
 def _words_without_overrides(arguments: Arguments | None) -> tuple[str, ...]:
@@ -71,6 +82,12 @@ def _words_without_overrides(arguments: Arguments | None) -> tuple[str, ...]:
 
 def _command() -> list[str]:
     return [sys.executable, *sys.orig_argv[1:]]
+
+
+def _in_force(arguments: Arguments | None) -> Arguments | None:
+    """Return arguments that name no directory of the original where a copy of the code is executed."""
+    copy = current_copy()
+    return arguments.with_directories(copy.moved) if arguments is not None and copy is not None else arguments
 
 
 def _adapted(arguments: Arguments | None) -> tuple[Arguments | None, frozenset[str]]:
@@ -111,7 +128,7 @@ def _stopped_by_a_signal(outcome: Outcome) -> Iterator[None]:
 
 
 def _start_as_program(
-    program: Program, config: ConfigDirectory, arguments: Arguments | None, starter: RunStarter
+    program: Program, config: ConfigDirectory, arguments: Arguments | None, starter: Callable[[Any], Any]
 ) -> None:
     from mlxp.launching.hydra_app import run_main
 
@@ -124,7 +141,7 @@ def _start_as_program(
         sys.argv = argv
 
 
-def _hydra_function(program: Program, starter: RunStarter) -> Callable[[Any], Any]:
+def _hydra_function(program: Program, starter: Callable[[Any], Any]) -> Callable[[Any], Any]:
     # Hydra names the program after the function that this one wraps.
     @functools.wraps(program.task)
     def run(composed: Any) -> Any:
@@ -202,16 +219,20 @@ def _refusal(error: Exception) -> Exception | None:
 
 @contextlib.contextmanager
 def _under_way(
-    outcome: Outcome, config: ConfigDirectory, arguments: Arguments | None, **options: Any
+    outcome: Outcome,
+    config: ConfigDirectory,
+    arguments: Arguments | None,
+    restart: Restart | None = None,
+    **options: Any,
 ) -> Iterator[None]:
     """Within this context, Hydra is ready to start the runs; stopping one also stops those of other processes."""
     from mlxp.launching.hydra_app import prepared
     from mlxp.launching.sweeper import planned
 
     record, program = outcome.record, config.program
-    hydra_ready = prepared(record.directory, program.directory, config.directories(arguments), is_planning())
+    hydra_ready = prepared(record.directory, program.base, config.directories(arguments), is_planning())
     try:
-        with signals_raised(), hydra_ready, planned(_plan(outcome, program, **options)):
+        with signals_raised(), hydra_ready, planned(_plan(outcome, program, restart, **options)):
             yield
     except BaseException as error:
         # Runs of other processes end with us; one that died, perhaps of lack of memory, could not say so.
@@ -220,13 +241,18 @@ def _under_way(
         raise
 
 
-def _plan(outcome: Outcome, program: Program, **options: Any) -> "Plan":
+def _plan(outcome: Outcome, program: Program, restart: Restart | None, **options: Any) -> "Plan":
     from mlxp.launching.sweeper import Plan
 
-    return Plan(
-        check=functools.partial(check_configuration, program),
-        on_planned=outcome.starter.on_planned,
-        results=outcome.results,
-        is_planning=is_planning(),
-        **options,
-    )
+    def check(composed: Any) -> tuple[str, int] | None:
+        chosen = check_configuration(program, composed)
+        if restart is not None:
+            restart.look_at(composed)
+        return chosen
+
+    def on_planned(number_of_runs: int, keep_going: bool) -> None:
+        if restart is not None:
+            restart.if_needed()
+        outcome.starter.on_planned(number_of_runs, keep_going)
+
+    return Plan(check=check, on_planned=on_planned, results=outcome.results, is_planning=is_planning(), **options)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlxp.errors import InvalidConfigFileError
 from mlxp.run_directory.files import to_yaml
-from mlxp.running.configuration import Program, recorded, resolved_configuration, work_dir_of
+from mlxp.running.code_state import top_of
+from mlxp.running.configuration import Program, WorkDir, recorded, resolved_configuration, work_dir_of
+from mlxp.running.copies import python_path_inside
 from mlxp.running.plan_report import VARIABLE, PlannedRun, is_planning
 from mlxp.running.recorded_configuration import keys_of_the_process
 from mlxp.running.settings import SchedulerSettings, Settings
@@ -62,16 +64,26 @@ def _planned_run(program: Program, overrides: list[str], composed: "DictConfig")
     config, settings = resolved_configuration(program, composed, in_place=True)
     config.pop("hydra", None)
     _check_has_directory(settings)
-    work_dir, version_manager = _work_dir(settings)
+    where = _work_dir(settings, program)
     run = PlannedRun(
         overrides=_without_scheduler(overrides) if settings.use_scheduler else overrides,
         config=to_yaml(recorded(written, OmegaConf.to_container(config, resolve=True))),
         parent_log_dir=settings.logger.parent_log_dir,
-        work_dir=work_dir,
-        version_manager=version_manager,
+        work_dir=where.path,
+        version_manager=where.version_manager,
         late=_late_keys(written),
+        directory=str(program.directory),
+        python_path=[path for path in python_path_inside(top_of(program.directory)) if not _is_guard(path)],
+        capture=settings.capture,
+        dirty=settings.version_manager.dirty,
+        code=where.code,
     )
     return run, settings
+
+
+def _is_guard(path: str) -> bool:
+    """Tell whether Python looks in a directory only since it is being watched."""
+    return Path(path).parts[-2:] == ("scripts", "guard")
 
 
 def _late_keys(written: dict[str, Any]) -> list[str]:
@@ -94,11 +106,11 @@ def _without_scheduler(overrides: list[str]) -> list[str]:
     return [*kept, "mlxp.use_scheduler=false"]
 
 
-def _work_dir(settings: Settings) -> tuple[str, Any]:
+def _work_dir(settings: Settings, program: Program) -> WorkDir:
     if not is_planning():
-        return work_dir_of(settings)
+        return work_dir_of(settings, program)
     # The answers to the version manager's questions hold for all programs of one script.
     asked = Path(os.environ[VARIABLE]).parent / "asked"
-    found = work_dir_of(replace(settings, interactive_mode=settings.interactive_mode and not asked.exists()))
+    found = work_dir_of(replace(settings, interactive_mode=settings.interactive_mode and not asked.exists()), program)
     asked.touch()
     return found

@@ -24,7 +24,7 @@ from omegaconf import DictConfig
 
 from mlxp.errors import MLXPError
 from mlxp.launching.combinations import combinations
-from mlxp.launching.starter import RunExitedError
+from mlxp.launching.starter import RunExitedError, refused_by_hydra
 from mlxp.launching.value_composer import ValueComposer
 from mlxp.running.configuration import uses_scheduler
 from mlxp.running.endings import from_user_code
@@ -153,13 +153,11 @@ class MLXPSweeper(Sweeper):
         """Run all combinations and return what Hydra's launcher returned, batch by batch; called by Hydra."""
         plan = _plans[-1]
         runs = self._combinations(arguments)
-        try:
+        with refused_by_hydra():
             self._check(runs, plan, is_composed=runs == [list(arguments)])
-        except MLXPError as error:
-            raise CompactHydraException(str(error)) from error
-        if plan.only_reports(self._composed):
-            return []
-        plan.on_planned(len(runs), self.keep_going)
+            if plan.only_reports(self._composed):
+                return []
+            plan.on_planned(len(runs), self.keep_going)
         size = self.max_batch_size or max(len(runs), 1)
         returns = []
         for start in range(0, len(runs), size):

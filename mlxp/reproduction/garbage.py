@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from mlxp.errors import LogDirectoryError, MLXPError
-from mlxp.reproduction.copies import COPIES
 from mlxp.reproduction.store import TREES, bytes_in, is_state, reading_git
 from mlxp.run_directory.layout import STORE_DIR, SWEEPS_DIR, RunDirectory, run_directories
 from mlxp.run_directory.locks import server_time
+from mlxp.running.copies import COPIES
 from mlxp.running.environment import ENVIRONMENTS
 from mlxp.running.private_git import Git, GitError
 from mlxp.running.store_use import removing_from

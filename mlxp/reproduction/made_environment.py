@@ -13,10 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 from mlxp.errors import MLXPError
 from mlxp.programs import run_program
-from mlxp.reproduction.copies import copy_of
 from mlxp.run_directory.layout import CACHE_DIR, STORE_DIR
 from mlxp.run_directory.locks import locked
 from mlxp.running.code_state import capture
+from mlxp.running.copies import copy_of
 from mlxp.running.environment import packages_of
 from mlxp.running.private_git import GitError
 from mlxp.running.secrets import MASK

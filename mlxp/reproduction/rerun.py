@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlxp.errors import MLXPError
-from mlxp.reproduction.copies import copy_of
 from mlxp.reproduction.exported_run import LOGS
 from mlxp.reproduction.made_environment import made_environment
 from mlxp.reproduction.names import HIDDEN
 from mlxp.run_directory.layout import STORE_DIR, RunDirectory
 from mlxp.running.code_state import CodeState
+from mlxp.running.copies import Copy, copy_of, python_path_inside
 from mlxp.running.environment import environment, modules_of, packages_of
 from mlxp.running.installed import same_name
-from mlxp.running.provenance import COPY_OF, RERUN_OF
+from mlxp.running.provenance import RERUN_OF
 from mlxp.running.secrets import MASK
 from mlxp.running.submitted_run import VARIABLE as RUN_DIRECTORY
 
@@ -87,19 +87,15 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
     given = _repeated(name, source, overrides)
     store = source.path.parent / STORE_DIR
     state, places = _state_of(name, info, source)
-    copy = copy_of(store, state, [source.path.parent])
+    path = copy_of(store, state, [source.path.parent])
+    copies = [Copy(place, path) for place in places]
     differences, remarks = _differences(info, store)
     planned = Rerun(
         source=source,
-        code=(state.top, copy),
-        words=[sys.executable, *(_moved(word, places, copy) for word in command[1:]), *given, *overrides],
-        directory=Path(_moved(str(_at(source, info.get("work_dir") or state.top)), places, copy)),
-        variables={
-            COPY_OF: str(state.top),
-            "PYTHONPATH": os.pathsep.join(_roots(state.top, copy)),
-            "UV_NO_SYNC": "1",  # uv would make the environment that is linked into the copy one of the copy
-            "UV_PROJECT": str(state.top),
-        },
+        code=(state.top, path),
+        words=[sys.executable, *(_moved(word, copies) for word in command[1:]), *given, *overrides],
+        directory=Path(_moved(str(_at(source, info.get("work_dir") or state.top)), copies)),
+        variables=Copy(state.top, path).variables(python_path_inside(state.top)),
         differences=differences,
         remarks=[*_absent(state.top, [*given, *overrides], info), *remarks],
     )
@@ -181,29 +177,9 @@ def _at(source: RunDirectory, path: str | Path) -> Path:
     return Path(os.path.normpath(source.path.parent / path))
 
 
-def _moved(word: str, places: Iterable[Path], copy: Path) -> str:
-    """Return an absolute path inside one of the places as the same path inside the copy; anything else as it is."""
-    path = Path(word)
-    place = next((place for place in places if path.is_absolute() and path.is_relative_to(place)), None)
-    return word if place is None else str(copy / path.relative_to(place))
-
-
-def _roots(top: Path, copy: Path) -> list[str]:
-    """Return where modules are imported from, with the copy in place of `top`, ahead of what the user gave."""
-    installed = ("site-packages", "dist-packages")
-    entries = [Path(entry) for entry in [*sys.path, *_editable_roots()] if entry]
-    inside = [entry for entry in entries if entry.is_relative_to(top) and not set(installed) & set(entry.parts)]
-    moved = [_moved(str(entry), [top], copy) for entry in inside if not entry.is_relative_to(sys.prefix)]
-    given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    return list(dict.fromkeys([*moved, *(_moved(entry, [top], copy) for entry in given)]))
-
-
-def _editable_roots() -> Iterable[str]:
-    """Yield the folders of packages whose editable installation maps their names to these folders."""
-    for module in list(sys.modules.values()):
-        mapping = getattr(module, "MAPPING", None)
-        if getattr(module, "__name__", "").startswith("__editable__") and isinstance(mapping, dict):
-            yield from (str(Path(path).parent) for name, path in mapping.items() if Path(path).name == name)
+def _moved(word: str, copies: Iterable[Copy]) -> str:
+    """Return a path inside one of the copied places as the same path inside the copy; anything else as it is."""
+    return next((moved for copy in copies if (moved := copy.moved(word)) != word), word)
 
 
 _OTHERS: Final = "of the packages that it did not import, these have other versions:"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlxp.reproduction.copies import COPIES, has_object
+from mlxp.running.copies import COPIES, has_object
 from mlxp.running.environment import ENVIRONMENTS
 from mlxp.running.private_git import Git, GitError
 

@@ -108,6 +108,7 @@ INFO: Kinds = {
     "overrides": _is_list_of_texts,
     "exit": {"reason": _is_text, "code": _is_whole, "signal": _is_text, "traceback": _is_text, "changes": _is_text},
     "git": {"commit": _is_text, "dirty": _is_truth},
+    "code_changed": _is_truth,
     "python": _is_text,
     "packages": _is_list_of_texts,
     "heartbeat": _is_seconds,
@@ -139,6 +140,7 @@ SUBMISSION: Kinds = {
     "cancelled_at": _is_time,
     "token": _is_text,
     "task": _is_whole,
+    "code": _is_mapping,
     "packing": {"per_job": _is_count, "array": _is_truth, "at_once": _is_count},
     "verdict": {"phase": _is_text, "reason": _is_text, "words": _is_text, "begun": _is_whole, "heard_at": _is_time},
 }

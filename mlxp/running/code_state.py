@@ -8,31 +8,18 @@ go to a store beside the logs. The store holds each state whole, so that it can 
 import os
 import re
 import shutil
-import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mlxp.running.private_git import ANY, Git, GitError, text, write
-from mlxp.running.secrets import has_shape_of_secret
 from mlxp.running.state_store import keep
 from mlxp.running.store_use import adding_to
-
-LARGEST_FILE: Final = 5_000_000
-"""Untracked files larger than this many bytes count as data: they are named, not stored."""
-
-_MOST_BYTES: Final = 50_000_000
-"""The largest total size of untracked files; beyond it, the largest files are left out."""
-
-_PRIVATE: Final = re.compile(
-    r"\.env(\..*)?|\.netrc|\.pypirc|id_(rsa|dsa|ecdsa|ed25519)|.*\.(pem|key|p12|pfx|keystore)|.*\.ppk"
-)
-"""The names of files that hold secrets; unless git tracks them, they are named, not stored."""
-
-_MOST_SEARCHED: Final = 100_000  # bytes of a text
+from mlxp.running.stored_files import LARGEST_FILE, size_of, stored_of
 
 _MOST_FILES: Final = 2_000
 """The largest number of files beside a program that is in no git repository."""
@@ -54,12 +41,16 @@ class CodeState:
     commit, branch, remote
         What git says; None for each that does not exist.
     dirty
-        Whether tracked files differ from the commit.
+        Whether tracked files of the tree differ from the commit.
     left_out
         What is not part of the tree: files that git does not track and that are too large or hold a secret; and files
         that cannot be read.
     head_tree
         The tree of the commit; None if there is none.
+    changed
+        The tracked files that differ from the commit, as they are in `top`.
+    untracked
+        The files of the tree that git does not track; the name of a whole repository ends with a slash.
     """
 
     top: Path
@@ -70,6 +61,22 @@ class CodeState:
     dirty: bool = False
     left_out: tuple[str, ...] = ()
     head_tree: str | None = None
+    changed: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a run's files say about the state."""
+        names = ("commit", "branch", "remote", "dirty")
+        own = {"state": self.tree, "top": str(self.top), "left_out": list(self.left_out)}
+        return own | {name: getattr(self, name) for name in names}
+
+
+class Extent(Enum):
+    """Which files a state consists of."""
+
+    ALL = "what git tracks, as it is now, and what it does not ignore"
+    TRACKED = "what git tracks, as it is now"
+    COMMITTED = "what git tracks, as it was committed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,10 @@ class _Files:
         """Return the names of the submodules."""
         return [_name(line) for line in self.known if line.startswith(_SUBMODULE, 2)]
 
+    def nested(self) -> list[str]:
+        """Return the names of the repositories inside: submodules, and those that the outer one does not know."""
+        return [*self.submodules(), *(name[:-1] for name in self.others if name.endswith("/"))]
+
     def blobs(self) -> dict[str, str]:
         """Return what the index holds for each tracked file."""
         return {_name(line): line.split(" ", 3)[2] for line in self.known}
@@ -125,7 +136,7 @@ def _name(line: str) -> str:
     return line.partition("\t")[2]
 
 
-def capture(directory: Path, store: Path, excluded: Sequence[Path] = ()) -> CodeState:
+def capture(directory: Path, store: Path, excluded: Sequence[Path] = (), extent: Extent = Extent.ALL) -> CodeState:
     """Store the state of the code that `directory` belongs to, and return it.
 
     Parameters
@@ -136,6 +147,8 @@ def capture(directory: Path, store: Path, excluded: Sequence[Path] = ()) -> Code
         The folder of all states; it is created if needed.
     excluded
         Directories that runs write to and that hold no code.
+    extent
+        Which files the state consists of.
 
     Raises
     ------
@@ -145,10 +158,45 @@ def capture(directory: Path, store: Path, excluded: Sequence[Path] = ()) -> Code
     try:
         repository = _repository_of(directory)
         top = repository.top if repository else directory
-        with adding_to(store):
-            return _snapshot(top, repository, store, excluded)
+        with adding_to(store), tempfile.TemporaryDirectory(prefix="mlxp-code-") as private:
+            git, settings = _git_on(top, repository, store, excluded, Path(private))
+            state = _state(git, repository, settings, excluded, extent)
+            keep(git, state.tree, state.commit, state.head_tree)
+            return state
     except OSError as error:
         raise GitError(str(error)) from error
+
+
+def top_of(directory: Path) -> Path:
+    """Return the top directory of what a state of `directory` holds: of its repository, or itself."""
+    repository = _repository_of(directory)
+    return repository.top if repository else directory
+
+
+def differences(store: Path, first: str, second: str) -> list[str] | None:
+    """Return the names of the files in which two states of a store differ; None if the store lacks one of them."""
+    with tempfile.TemporaryDirectory(prefix="mlxp-code-") as private:
+        git = Git(Path(private), Path(private), store)
+        git.prepare({"extensions.objectformat": "sha256"} if len(first) == 64 else {})
+        try:
+            listed = git("diff-tree", "-r", "--name-only", "-z", first, second)
+        except GitError:
+            return None
+    return [name for name in listed.split("\0") if name]
+
+
+def untracked(top: Path) -> list[str]:
+    """Return what lies in a repository and is neither tracked nor ignored: whole folders, where nothing is tracked.
+
+    Raises
+    ------
+    GitError
+        If git is missing, or cannot read the files.
+    """
+    with tempfile.TemporaryDirectory(prefix="mlxp-code-") as private:
+        git, _ = _git_on(top, _repository_of(top), Path(private), [], Path(private))
+        listed = git("ls-files", "-z", "-o", "--exclude-standard", "--directory", "--no-empty-directory")
+    return [name for name in listed.split("\0") if name]
 
 
 def _repository_of(directory: Path) -> _Repository | None:
@@ -161,14 +209,6 @@ def _repository_of(directory: Path) -> _Repository | None:
             common = text(git / "commondir").strip() or "."
             return _Repository(top, git, Path(os.path.normpath(git / common)))
     return None
-
-
-def _snapshot(top: Path, repository: _Repository | None, store: Path, excluded: Sequence[Path]) -> CodeState:
-    with tempfile.TemporaryDirectory(prefix="mlxp-code-") as private:
-        git, settings = _git_on(top, repository, store, excluded, Path(private))
-        state = _state(git, repository, settings, excluded)
-        keep(git, state.tree, state.commit, state.head_tree)
-        return state
 
 
 def _git_on(
@@ -210,71 +250,100 @@ def pattern_of(name: str) -> str:
 
 
 def not_stored(top: Path, store: Path, excluded: Sequence[Path] = ()) -> list[str]:
-    """Return what is in `top` but in no state of it: what git ignores, as whole folders, and large files.
+    """Return what is in `top` but in no state of it: what git ignores, as whole folders, and what is `left_out`.
 
     Caches are left out. If `top` is gone, the list is empty.
     """
     if not top.is_dir():
         return []
-    repository = _repository_of(top)
     with tempfile.TemporaryDirectory(prefix="mlxp-code-") as private:
-        git, _ = _git_on(top, repository, store, [], Path(private))
-        listed = git("ls-files", "-z", "-o", "-i", "--exclude-standard", "--directory").split("\0")
-        others = _files(git).others
-    caches = {pattern.rstrip("/") for pattern in _NEVER}
+        names = _not_stored(top, store, excluded, Path(private))
     unused = {path.relative_to(top).as_posix() for path in [*excluded, store] if path.is_relative_to(top)}
+    return [name for name in names if name not in unused]
+
+
+def _not_stored(top: Path, store: Path, excluded: Sequence[Path], private: Path) -> list[str]:
+    git, _ = _git_on(top, _repository_of(top), store, [], private)
+    listed = git("ls-files", "-z", "-o", "-i", "--exclude-standard", "--directory").split("\0")
+    found = _files(git)
     ignored = [name.rstrip("/") for name in listed if name]
-    ignored = [
-        name for name in ignored if Path(name).name not in caches | {".git"} and not name.endswith((".pyc", ".pyo"))
-    ]
-    large = [name for name in others if (_size(top / name) or 0) > LARGEST_FILE]
-    return [name for name in [*ignored, *large] if name not in unused]
+    inside = [name for name in found.others if any((top / name).is_relative_to(path) for path in excluded)]
+    files = [name for name in found.others if not name.endswith("/") and name not in inside]
+    kept = set(stored_of(top, {name: size_of(top / name) for name in files}))
+    names = [*(name for name in ignored if not _is_cache(name)), *(name for name in files if name not in kept)]
+    for inner in found.nested():
+        repository = _repository_of(top / inner)
+        if repository is not None and repository.top == top / inner:
+            others = _not_stored(top / inner, store, excluded, Path(tempfile.mkdtemp(dir=private)))
+            names += [f"{inner}/{name}" for name in others]
+    return names
 
 
-def _state(git: Git, repository: _Repository | None, settings: dict[str, str], excluded: Sequence[Path]) -> CodeState:
+def _is_cache(name: str) -> bool:
+    caches = {pattern.rstrip("/") for pattern in _NEVER} | {".git"}
+    return Path(name).name in caches or name.endswith((".pyc", ".pyo"))
+
+
+def _state(
+    git: Git, repository: _Repository | None, settings: dict[str, str], excluded: Sequence[Path], extent: Extent
+) -> CodeState:
     files = _files(git)
+    if extent is not Extent.ALL:
+        files.others.clear()
     if repository is None and len(files.others) > _MOST_FILES:
         raise GitError(f"more than {_MOST_FILES} files lie in {git.top}, which is in no git repository")
-    sizes = {name: _size(git.top / name) for name in files.others if not name.endswith("/")}
-    small = _stored(git.top, sizes)
+    sizes = {name: size_of(git.top / name) for name in files.others if not name.endswith("/")}
+    small = stored_of(git.top, sizes)
     commit, branch, head_tree = _head(git, repository)
     was_hidden = _show_all_edits(git, files)
     unchanged = _keep_as_it_is(git, files, small, settings)
     # What lies behind a link that has replaced a folder is not seen as edited before.
-    if files.edited or was_hidden or any((git.top / name).is_symlink() for name in sizes):
+    may_hide = was_hidden or extent is not Extent.ALL or any((git.top / name).is_symlink() for name in sizes)
+    if files.edited or may_hide:
         git("add", "-u", "--ignore-errors", "--", ":/", accepted=(0, 1))
     tree = git("write-tree", "--missing-ok").strip()
-    dirty = _is_dirty(git, tree, head_tree, unchanged) if head_tree else bool(files.known)
-    modules = files.submodules()
-    nested = {
-        name: _take_in(git, name, excluded)
-        for name in [*modules, *(one[:-1] for one in files.others if one.endswith("/"))]
-    }
+    changed = _changed(git, tree, head_tree, unchanged) if head_tree else set(map(_name, files.known))
+    if extent is Extent.COMMITTED and head_tree:
+        _set_back(git, changed, head_tree)
+    nested = {name: _take_in(git, name, excluded, extent) for name in files.nested()}
+    inner = {name: state for name, state in nested.items() if state}
     _add(git, small)
-    if small or nested:
+    if small or nested or extent is Extent.COMMITTED:
         tree = git("write-tree", "--missing-ok").strip()
     left_out = [
         *(sizes.keys() - set(small)),
         *(name for name in files.edited if not _may_be_read(git.top / name)),
-        *(f"{name}/{one}" for name, state in nested.items() if state for one in state.left_out),
+        *(f"{name}/{one}" for name, state in inner.items() for one in state.left_out),
     ]
+    changed |= {f"{name}/" for name in files.submodules() if name in inner and inner[name].changed}
     return CodeState(
         git.top,
         tree,
         commit,
         branch,
         settings.get("remote.origin.url"),
-        dirty or any(state.dirty for name, state in nested.items() if state and name in modules),
+        bool(changed) and extent is not Extent.COMMITTED,
         tuple(sorted(left_out)),
         head_tree,
+        tuple(sorted(changed)),
+        tuple(sorted([*small, *(name for name in files.others if name.rstrip("/") in inner)])),
     )
 
 
-def _is_dirty(git: Git, tree: str, head_tree: str, unchanged: set[str]) -> bool:
-    """Tell whether tracked files differ from the commit, other than by how git holds them."""
-    if tree == head_tree or not unchanged:
-        return tree != head_tree
-    return bool(set(git("diff-index", "--cached", "--name-only", "-z", head_tree).split("\0")) - unchanged - {""})
+def _changed(git: Git, tree: str, head_tree: str, unchanged: set[str]) -> set[str]:
+    """Return the tracked files that differ from the commit, other than by how git holds them."""
+    if tree == head_tree:
+        return set()
+    return set(git("diff-index", "--cached", "--name-only", "-z", head_tree).split("\0")) - unchanged - {""}
+
+
+def _set_back(git: Git, changed: set[str], head_tree: str) -> None:
+    """Put files into the index as they were committed."""
+    if changed:
+        listed = git("ls-tree", "-r", "-z", "--full-tree", head_tree).split("\0")
+        entries = [re.sub(" (blob|commit) ", " ", line, count=1) for line in listed if _name(line) in changed]
+        git("update-index", "--force-remove", "-z", "--stdin", names=sorted(changed))
+        git("update-index", "-z", "--index-info", names=entries)
 
 
 def _add(git: Git, names: Iterable[str], *options: str) -> None:
@@ -285,14 +354,14 @@ def _add(git: Git, names: Iterable[str], *options: str) -> None:
         git("--literal-pathspecs", "add", *words, names=names, accepted=(0, 1))
 
 
-def _take_in(git: Git, name: str, excluded: Sequence[Path]) -> CodeState | None:
+def _take_in(git: Git, name: str, excluded: Sequence[Path], extent: Extent) -> CodeState | None:
     """Put the files of a nested repository, submodule or not, into the tree; return None if it is not there."""
     top = git.top / name
     repository = _repository_of(top)
     if repository is None or repository.top != top:
         return None
     inner, settings = _git_on(top, repository, git.store, excluded, Path(tempfile.mkdtemp(dir=git.private)))
-    state = _state(inner, repository, settings, excluded)
+    state = _state(inner, repository, settings, excluded, extent)
     git.alternates += inner.alternates
     git("update-index", "--force-remove", "-z", "--stdin", names=[name])
     git("read-tree", f"--prefix={name}/", state.tree)
@@ -302,35 +371,6 @@ def _take_in(git: Git, name: str, excluded: Sequence[Path]) -> CodeState | None:
 def _files(git: Git) -> _Files:
     # "-m" and "-d" list once more what was edited or removed, so that this one call looks at each file.
     return _Files(git("ls-files", "-z", "-v", "-s", "-c", "-o", "-m", "-d", "--exclude-standard"))
-
-
-def _stored(top: Path, sizes: Mapping[str, int | None]) -> list[str]:
-    """Return which of the untracked files are stored: those that are neither large nor private."""
-    stored, total = [], 0
-    for size, name in sorted((size, name) for name, size in sizes.items() if size is not None and size <= LARGEST_FILE):
-        if not _PRIVATE.fullmatch(Path(name).name) and not _holds_secret(top / name, size):
-            total += size
-            stored += [name] if total <= _MOST_BYTES else []
-    return stored
-
-
-def _holds_secret(path: Path, size: int) -> bool:
-    """Tell whether a small text file holds something that can only be a secret."""
-    if not 0 < size <= _MOST_SEARCHED:
-        return False
-    content = path.read_bytes()
-    return b"\0" not in content and has_shape_of_secret(content.decode(errors="replace"))
-
-
-def _size(path: Path) -> int | None:
-    """Return the size of a file; None if it is neither a file nor a link, or cannot be read."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    if stat.S_ISLNK(status.st_mode):
-        return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) and os.access(path, os.R_OK) else None
 
 
 def _head(git: Git, repository: _Repository | None) -> tuple[str | None, str | None, str | None]:
@@ -395,7 +435,7 @@ def _converted(git: Git, blobs: Mapping[str, str], *, by_default: bool) -> list[
     for name, attribute, value in zip(answer[::3], answer[1::3], answer[2::3], strict=False):
         if value not in ("unspecified", "unset"):
             given.setdefault(name, set()).add(attribute)
-    sizes = {name: _size(git.top / name) for name in given}
+    sizes = {name: size_of(git.top / name) for name in given}
     # Converted line endings change the size, which is quicker to read than the content.
     asked_for = "".join(f"{blobs[name]}\n" for name in given)
     held = git("cat-file", "--batch-check=%(objectsize)", given=asked_for).splitlines()

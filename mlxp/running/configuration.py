@@ -1,12 +1,15 @@
 """The configuration of a run: what a task is called with, what is checked before the start, and what is resolved."""
 
+import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mlxp.config_dict import ConfigDict
 from mlxp.errors import InvalidConfigFileError, MissingFieldError
+from mlxp.running.copies import current_copy, original_of
 from mlxp.running.plug_ins import created
 from mlxp.running.secrets import without_secrets
 from mlxp.running.settings import Settings, check, checked, forced_directory
@@ -58,6 +61,11 @@ class Program:
     file: str
     directory: Path
     command: tuple[str, ...] = ()
+
+    @property
+    def base(self) -> Path:
+        """The directory that relative settings start from: the task's, also where a copy of the code is executed."""
+        return original_of(self.directory)
 
 
 def check_configuration(program: Program, composed: "DictConfig") -> tuple[str, int] | None:
@@ -125,7 +133,7 @@ def resolved_configuration(
     OmegaConf.set_readonly(config, None)
     try:
         resolved: Any = given if is_literal or not given else OmegaConf.to_container(composed.mlxp, resolve=True)
-        settings = checked(resolved, program.directory)
+        settings = checked(resolved, program.base)
         if settings.resolve and not is_literal:
             _resolve(config)
             _keep_literal(config, OmegaConf.to_container(config, resolve=False))
@@ -234,12 +242,45 @@ def _texts(content: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def work_dir_of(settings: Settings) -> tuple[str, Any]:
-    """Return the directory to execute a run in, and what the version manager, if any, says about it."""
+@dataclass(frozen=True)
+class WorkDir:
+    """Where a run is executed.
+
+    Attributes
+    ----------
+    path
+        The directory.
+    version_manager
+        What the version manager says about the code; None without one.
+    code
+        What is known about the copy of the code that the directory belongs to; None if there is none.
+    """
+
+    path: str
+    version_manager: Any = None
+    code: dict[str, Any] | None = None
+
+
+COPIED: Final = "MLXP_COPIED"
+"""Environment variable that holds what is known about the copy in which a program has started again, as JSON."""
+
+
+def in_copy(program: Program) -> bool:
+    """Tell whether a program is executed in a copy of its code."""
+    copy = current_copy()
+    return copy is not None and program.directory.is_relative_to(copy.path)
+
+
+def work_dir_of(settings: Settings, program: Program) -> WorkDir:
+    """Return where to execute a run, after asking the version manager, if any."""
     if not settings.use_version_manager:
-        return str(Path.cwd()), None
+        return WorkDir(str(Path.cwd()))
+    known = os.environ.get(COPIED)
+    if known and in_copy(program):
+        return WorkDir(str(Path.cwd()), **json.loads(known))
     chosen = settings.version_manager
     manager = created("version_manager", chosen.name, chosen.arguments())
     manager.interactive_mode = settings.interactive_mode
+    manager.directory = program.directory
     work_dir = manager.make_working_directory()
-    return str(work_dir), manager.get_info()
+    return WorkDir(str(work_dir), manager.get_info(), manager.code)

@@ -34,6 +34,14 @@ class PlannedRun:
         What the version manager says about that copy.
     late
         The keys of the configuration whose values depend on what only the job knows.
+    directory
+        The directory of the file that defines the task.
+    python_path
+        Where the program imports modules of its repository from.
+    capture, dirty
+        The settings ``capture`` and ``version_manager.dirty``.
+    code
+        What is known about the code; where it has a ``copy``, the job runs in it.
     """
 
     overrides: list[str]
@@ -42,6 +50,11 @@ class PlannedRun:
     work_dir: str
     version_manager: Any = None
     late: list[str] = field(default_factory=list)
+    directory: str = ""
+    python_path: list[str] = field(default_factory=list)
+    capture: bool = True
+    dirty: str = "include"
+    code: dict[str, Any] | None = None
 
 
 def is_planning() -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -11,45 +12,29 @@ from types import ModuleType
 from typing import Any, Final
 
 from mlxp.run_directory.layout import STORE_DIR
+from mlxp.running.code_state import CodeState, Extent, differences
 from mlxp.running.code_state import capture as capture_code
+from mlxp.running.copies import current_copy
 from mlxp.running.environment import environment
 from mlxp.running.private_git import GitError
 
 RERUN_OF: Final = "MLXP_RERUN_OF"
 """Environment variable that holds the id of the run that is rerun; the new run is beside it."""
+_CODE: Final = re.compile(
+    r"\.(py|pyi|pyx|pxd|so|pyd|ya?ml|toml|cfg|ini|conf|sh|bash|c|cc|cpp|cxx|h|hpp|cu|cuh|jl|r|lua|sql|j2|jinja2?)$"
+    r"|(^|/)(makefile|dockerfile)$",
+    re.IGNORECASE,
+)
+"""The names of files that are code or configuration, though git may not track them."""
 
-COPY_OF: Final = "MLXP_COPY_OF"
-"""Environment variable that holds the directory in whose copy the program is to run."""
+_MOST_CHANGED: Final = 100
+"""The largest number of changed files that is recorded."""
 
 
 def taken_rerun_of() -> int | None:
     """Return the id of the run that this one reruns, but only once: what the program starts in turn is not a rerun."""
     log_id = os.environ.pop(RERUN_OF, "")
     return int(log_id) if log_id.isdigit() else None
-
-
-def modules_beside(copy: Path) -> list[str]:
-    """Return the imported modules that come from the original directory of `copy`; none if it is not a copy.
-
-    Python was told to look in the copy first. Some installations, and ``python -I``, ignore that.
-    """
-    original = os.environ.get(COPY_OF)
-    if original is None:
-        return []
-    files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
-    return sorted(
-        name for name, file in files.items() if file and _is_beside(Path(os.path.realpath(file)), original, copy)
-    )
-
-
-def _is_beside(file: Path, original: str, copy: Path) -> bool:
-    top = os.path.realpath(original)
-    return (
-        file.is_relative_to(top)
-        and not file.is_relative_to(os.path.realpath(copy))
-        and not file.is_relative_to(os.path.realpath(sys.prefix))
-        and not {"site-packages", "dist-packages"} & set(file.parts)
-    )
 
 
 def process_info() -> dict[str, Any]:
@@ -61,7 +46,9 @@ def process_info() -> dict[str, Any]:
     }
 
 
-def made_from(directory: Path, parent_log_dir: Path | None, *, capture: bool) -> dict[str, Any]:
+def made_from(
+    directory: Path, parent_log_dir: Path | None, *, capture: bool, submitted: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return what info.yaml says about the code and the environment, after storing both beside the runs.
 
     Parameters
@@ -72,18 +59,21 @@ def made_from(directory: Path, parent_log_dir: Path | None, *, capture: bool) ->
         The directory of the runs; None to store nothing.
     capture
         Whether to record anything at all; see the setting of that name.
+    submitted
+        What was known about the code when the run was submitted, or when the copy was made that it is executed in.
 
     Returns
     -------
     dict
         ``git``: ``commit``, ``branch``, ``remote`` and ``dirty``; None outside of git. ``code``: the ``state`` as a
         content address, the ``top`` directory that was stored, the task's ``directory`` in it, and what was
-        ``left_out``; or the ``problem`` that kept it from being stored. ``environment``: see `environment`.
+        ``left_out``; or the ``problem`` that kept it from being stored. ``code_changed``: whether the state is another
+        one than that of the submission; None if that is unknown. ``environment``: see `environment`.
     """
     if not capture:
-        return {"git": None, "code": None, "environment": None}
+        return {"git": None, "code": None, "code_changed": None, "environment": None}
     store = parent_log_dir / STORE_DIR if parent_log_dir is not None else None
-    return {**_code(directory, store), **_environment(store, directory)}
+    return {**_code(directory, store, submitted or {}), **_environment(store, directory)}
 
 
 def _environment(store: Path | None, directory: Path) -> dict[str, Any]:
@@ -93,23 +83,49 @@ def _environment(store: Path | None, directory: Path) -> dict[str, Any]:
         return {"environment": {"problem": f"{type(error).__name__}: {error}"}}
 
 
-@functools.cache  # a process runs the code as it was when it was imported
-def _code(directory: Path, store: Path | None) -> dict[str, Any]:
+def _code(directory: Path, store: Path | None, submitted: dict[str, Any]) -> dict[str, Any]:
     try:
-        with contextlib.ExitStack() as stack:
-            kept = store or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlxp-store-")))
-            state = capture_code(directory, kept, [kept.parent] if store else [])
+        state, changed = _state(directory, store, str(submitted.get("state") or ""))
     except (GitError, OSError, ValueError) as error:  # no reason not to do the run
-        return {"git": None, "code": {"problem": str(error)}}
-    git = {"commit": state.commit, "branch": state.branch, "remote": state.remote, "dirty": state.dirty}
+        return {"git": None, "code": {"problem": str(error)}, "code_changed": None}
+    copy = current_copy()
+    is_copy = copy is not None and state.top == copy.path
+    # A copy has no branch of its own, and what was untracked is tracked in it.
+    git = submitted if is_copy and "commit" in submitted else state.facts()
     code = {
         "state": state.tree if store else None,
-        "top": os.environ.get(COPY_OF, str(state.top)),
-        "copy": str(state.top) if COPY_OF in os.environ else None,
+        "top": str(copy.of if copy and is_copy else state.top),
+        "copy": str(state.top) if is_copy else None,
         "directory": directory.relative_to(state.top).as_posix(),
-        "left_out": list(state.left_out),
+        "left_out": list(submitted.get("left_out") or []) if is_copy else list(state.left_out),
     }
-    return {"git": git if state.commit else None, "code": code}
+    return {
+        "git": {name: git.get(name) for name in ("commit", "branch", "remote", "dirty")} if state.commit else None,
+        "code": {**code, "changed": list(changed)[:_MOST_CHANGED]} if changed else code,
+        "code_changed": changed != () if submitted.get("state") else None,
+    }
+
+
+@functools.cache  # a process runs the code as it was when it was imported
+def _state(directory: Path, store: Path | None, submitted: str) -> tuple[CodeState, tuple[str, ...] | None]:
+    """Return the state of the code, and the files that make it another one; None if it is not known which they are."""
+    copy = current_copy()
+    in_copy = copy is not None and directory.is_relative_to(copy.path)
+    with contextlib.ExitStack() as stack:
+        kept = store or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlxp-store-")))
+        # What runs write into a copy is not its code.
+        extent = Extent.TRACKED if in_copy else Extent.ALL
+        state = capture_code(directory, kept, [kept.parent] if store else [], extent)
+        if submitted in ("", state.tree):
+            return state, ()
+        names = differences(kept, submitted, state.tree)
+        return state, None if names is None else tuple(name for name in names if _counts(name, state))
+
+
+def _counts(name: str, state: CodeState) -> bool:
+    """Tell whether another content of a file makes the code another one; what else runs write beside it does not."""
+    is_tracked = name in state.changed or (os.path.lexists(state.top / name) and name not in state.untracked)
+    return is_tracked or _CODE.search(name) is not None
 
 
 def packages() -> list[str]:

@@ -120,7 +120,7 @@ def check_unchanged(directory: RunDirectory, config: Any) -> None:
         raise ChangedConfigurationError(
             f"the configuration of run {directory.log_id} has changed since it was submitted: {changes}. It was not "
             "run. Change it back and resubmit the run, or take the new values with `mlxp resubmit --accept-changes`; "
-            "with mlxp.use_version_manager=true, jobs use a copy of the code that nobody changes",
+            "with mlxpsub --frozen, or mlxp.use_version_manager=true, jobs use a copy of the code that nobody changes",
             changes,
         )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlxp.config_dict import ConfigDict
-from mlxp.errors import InvalidConfigFileError, LogDirectoryError, MLXPError
+from mlxp.errors import InvalidConfigFileError, LogDirectoryError
 from mlxp.printing import flush, show
 from mlxp.run_directory.checked import RANK
 from mlxp.run_directory.files import write_yaml
@@ -34,11 +34,12 @@ from mlxp.running.configuration import (
     task_and_plain_configuration,
     work_dir_of,
 )
+from mlxp.running.copies import check_is_from_copy, current_copy, names_of
 from mlxp.running.endings import described, ending, from_user_code, traceback_text, with_words
 from mlxp.running.environment import late_facts
 from mlxp.running.info_file import InfoFile
 from mlxp.running.plug_ins import created
-from mlxp.running.provenance import made_from, modules_beside, packages, process_info, taken_rerun_of
+from mlxp.running.provenance import made_from, packages, process_info, taken_rerun_of
 from mlxp.running.rank import rank, ranks
 from mlxp.running.recorded_configuration import CHANGED, ChangedConfigurationError, check_unchanged
 from mlxp.running.resources import Resources
@@ -89,7 +90,9 @@ class Run:
             )
         as_set, plain = task_and_plain_configuration(config, self.settings)
         learn_secrets(plain)
-        self.work_dir, version_manager = work_dir_of(self.settings)
+        where = work_dir_of(self.settings, program)
+        self.work_dir, self.code = where.path, where.code
+        _say_what_is_not_from_the_copy(is_copied=where.code is not None)
         self.logger: Logger | None = None
         self.directory: RunDirectory | None = None
         self.written: RunDirectory | None = None  # the same, or None where another process writes it
@@ -99,7 +102,7 @@ class Run:
             self.logger = logger = created("logger", chosen.name, chosen.arguments())
             self.directory = RunDirectory(Path(logger.log_dir))
             self.written = None if is_another_rank(self.directory.path) else self.directory
-        facts = self._first_facts(overrides, version_manager)
+        facts = self._first_facts(overrides, where.version_manager)
         self.info = InfoFile(facts, self.written.info_file if self.written is not None else None)
         self.context = Context(as_set, ConfigDict(self.settings.to_dict()), self.info.shown, self.logger)
         try:
@@ -136,6 +139,7 @@ class Run:
             "exit": None,
             "git": None,
             "code": None,
+            "code_changed": None,
             "environment": None,
             "parents": [],
             "resources": None,
@@ -147,20 +151,12 @@ class Run:
         # If the run was not submitted, each process has a directory of its own.
         return facts | ({RANKS: ranks()} if ranks() > 1 and submission(self.directory) else {})
 
-    def _check_is_from_copy(self) -> None:
-        """Refuse to run in a copy of the code if a part of the code comes from elsewhere."""
-        code = self.info.facts["code"] or {}
-        copy = code.get("copy")
-        beside = modules_beside(Path(copy)) if copy else []
-        if beside:
-            raise MLXPError(
-                f"these modules come from {code['top']} instead of the copy of the code in {copy}: "
-                f"{', '.join(beside)}; install the project in another way, or start Python without -I and -E"
-            )
-
     def _made_from(self) -> dict[str, Any]:
         parent = self.written.path.parent if self.written is not None else None
-        return made_from(self.program.directory, parent, capture=self.settings.capture)
+        known = submission(self.directory).get("code") or (self.code if current_copy() is not None else None)
+        facts = made_from(self.program.directory, parent, capture=self.settings.capture, submitted=known)
+        _tell_of_change(facts)
+        return facts
 
     def _attempt(self, earlier: dict[str, Any]) -> int:
         submitted = int(submission(self.directory).get("attempt") or 1)
@@ -241,7 +237,7 @@ class Run:
     def _call_task(self) -> Any:
         if self.program.seeding_function is not None:
             self.program.seeding_function(self.context.config["seed"])
-        self._check_is_from_copy()
+        check_is_from_copy()
         self.info.update(status=Status.RUNNING.value)
         self.info.write()
         return self.program.task(self.context)
@@ -302,6 +298,21 @@ class Run:
         if not goes_to("stderr", self.written.stderr):
             with self.written.stderr.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(masked(traceback_text(error)))
+
+
+def _tell_of_change(facts: dict[str, Any]) -> None:
+    if facts["code_changed"]:
+        names = facts["code"].get("changed") or ["unknown files"]
+        show(f"mlxp: the code has changed since the submission: {names_of(names)}", "stderr")
+
+
+@functools.cache  # said once per program
+def _say_what_is_not_from_the_copy(*, is_copied: bool) -> None:
+    if is_copied and current_copy() is None:
+        show(
+            "The program goes on with what it has read here: its configuration and the modules it has imported.",
+            "stderr",
+        )
 
 
 @contextlib.contextmanager

@@ -53,6 +53,7 @@ class VersionManagerSettings(_Group):
     name: str = "GitVM"
     parent_work_dir: str = "./.work_dir"
     compute_requirements: bool = False
+    dirty: str = "include"
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -14,6 +14,7 @@ from mlxp.errors import MLXPError
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.status import Status
 from mlxp.running.claim import claim, other_job
+from mlxp.running.copies import COPY, COPY_OF, Copy
 from mlxp.running.rank import rank
 
 VARIABLE = "MLXP_RUN_DIRECTORY"
@@ -45,6 +46,9 @@ def claimed_directory() -> RunDirectory | None:
         return None
     directory = RunDirectory(Path(path))
     submitted = directory.submission()
+    copy = Copy.known(submitted.get("code"))
+    if copy is not None:  # read here, since a container may hide the environment
+        os.environ |= {COPY: str(copy.path), COPY_OF: str(copy.of)}
     cancelled_at = submitted.get("cancelled_at")
     if cancelled_at is not None:
         raise MLXPError(f"run {path} was cancelled at {cancelled_at}; `mlxp resubmit` submits it again")

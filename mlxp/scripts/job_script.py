@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mlxp.launching.arguments import takes_value
 from mlxp.run_directory.layout import RunDirectory
+from mlxp.running.copies import Copy
 from mlxp.running.plan_report import PlannedRun
 from mlxp.running.submitted_run import CONTAINER_PREFIXES
 from mlxp.running.submitted_run import VARIABLE as RUN_VARIABLE
@@ -59,11 +60,15 @@ class JobWriter:
     def script_of(self, step: Step, run: PlannedRun, directory: RunDirectory, header: Sequence[str]) -> str:
         """Return the script that does `run`, in `directory`; `header` holds the lines after the first one."""
         prefixes = ["", *(prefix for name, prefix in CONTAINER_PREFIXES.items() if self._mentions(step, name))]
-        setting = [f"cd {quoted(self.work_dir)} || exit 1"]
+        copy = Copy.known(run.code)
+        work_dir = copy.directory(self.work_dir) if copy is not None else self.work_dir
+        setting = [f"cd {quoted(work_dir)} || {_end(copy)}"]
         setting += [f"export {prefix}{RUN_VARIABLE}={quoted(str(directory.path))}" for prefix in prefixes]
-        setting += [f"export {name}={quoted(self.work_dir)}" for name in self._submit_directories()]
+        setting += [f"export {name}={quoted(work_dir)}" for name in self._submit_directories()]
         if OWN_PATH.encode() in self.script.text:
-            setting.append(f"{OWN_PATH}={quoted(str(self.script.path.absolute()))}")
+            setting.append(f"{OWN_PATH}={quoted(_file(self.script.path.absolute(), copy))}")
+        if copy is not None:
+            setting += [f"export {name}={quoted(value)}" for name, value in copy.variables_of_uv().items()]
         head = [self.script.shebang, *header, "", *setting]
         return "\n".join(head) + "\n" + self._body(step, run)
 
@@ -135,6 +140,7 @@ class JobWriter:
         change = f"cd {self._quoted(run.work_dir)} && " if moved or run.work_dir != step.cwd else ""
         assignments = self._source(command.start, command.words[0].start)
         words = _command_words(self.plan, step, run, local=frozenset())
+        change += "".join(f"{line} && " for line in _python_path(run))
         return change + assignments + " ".join([*words, *self._redirections(command)])
 
     def _block_text(self, block: Block, step: Step, run: PlannedRun) -> str:
@@ -149,6 +155,7 @@ class JobWriter:
         lines += [f"export {self._assignment(name, value, step)}" for name, value in exported.items()]
         before, after = block_actions(self.plan, step)
         lines += [self._left_text(left) for left in before]
+        lines += _python_path(run)
         words = _command_words(self.plan, step, run, local=block.assigned)
         lines.append(" ".join([*own, *words]))
         lines += [self._left_text(left) for left in after]
@@ -186,6 +193,29 @@ def _removed(part: Command | Block, kept: tuple[int, int] | None, *, succeeded: 
     return (*place.lines, "") if place.lines is not None else (place.start, place.end, instead)
 
 
+def _end(copy: Copy | None) -> str:
+    """Return the shell command that ends a job whose directory is not there."""
+    if copy is None:
+        return "exit 1"
+    said = f"mlxp: the copy of the code in {copy.path} is gone; mlxp resubmit makes it again"
+    return f"{{ echo {quoted(said)} >&2; exit 1; }}"
+
+
+def _file(path: Path, copy: Copy | None) -> str:
+    moved = copy.moved(str(path)) if copy is not None else str(path)
+    return moved if Path(moved).is_file() else str(path)
+
+
+def _python_path(run: PlannedRun) -> list[str]:
+    """Return the line by which Python imports the modules of a copied repository from the copy."""
+    copy = Copy.known(run.code)
+    if copy is None or not run.python_path:
+        return []
+    moved = os.pathsep.join(dict.fromkeys(copy.moved(entry) for entry in run.python_path))
+    escaped = re.sub(r'([\\"$`])', r"\\\1", moved)
+    return [f'export PYTHONPATH="{escaped}${{PYTHONPATH:+:$PYTHONPATH}}"']
+
+
 def command_line(plan: Plan, step: Step, run: PlannedRun) -> str:
     """Return the command that does `run`, in the form that messages show."""
     return " ".join(_command_words(plan, step, run, local=frozenset()))
@@ -199,15 +229,16 @@ def _command_words(plan: Plan, step: Step, run: PlannedRun, local: frozenset[str
     command = plan.script.commands[step.command]
     program = step.program or 0
     put_in = functools.partial(quoted_for_job, markers=plan.variables.markers)
+    groups, moved = _groups_in_copy(step, run)
     before: list[str] = []
     flags: list[str] = []
     position = 0
     flag_is_open = False
-    for word, group in zip(command.words, step.groups, strict=True):
+    for number, (word, group) in enumerate(zip(command.words, groups, strict=True)):
         before_arguments = max(0, program + 1 - position)
         own, arguments = group[:before_arguments], group[before_arguments:]
         position += len(group)
-        is_verbatim = not (word.variables & local)
+        is_verbatim = not (word.variables & local) and number != moved
         if not arguments and (own or position <= program + 1):
             before.append(plan.script.text_of(word) if is_verbatim else " ".join(map(put_in, own)))
             continue
@@ -218,6 +249,20 @@ def _command_words(plan: Plan, step: Step, run: PlannedRun, local: frozenset[str
             flags.append(plan.script.text_of(word) if whole else " ".join(map(put_in, kept)))
     texts = override_texts(plan, step, run)
     return [part for part in [*before, *flags, *(texts[override] for override in run.overrides)] if part]
+
+
+def _groups_in_copy(step: Step, run: PlannedRun) -> tuple[list[list[str]], int | None]:
+    """Return the expanded words with the program as it is in the copy, and the number of the word that was changed."""
+    copy, position = Copy.known(run.code), 0
+    for number, group in enumerate(step.groups):
+        index = (step.program or 0) - position
+        position += len(group)
+        if copy is not None and 0 <= index < len(group):
+            program = copy.program(group[index], step.cwd)
+            if program != group[index]:
+                changed = [*group[:index], program, *group[index + 1 :]]
+                return [*step.groups[:number], changed, *step.groups[number + 1 :]], number
+    return step.groups, None
 
 
 def _flags(arguments: list[str], flag_is_open: bool) -> tuple[list[str], bool]:

@@ -103,18 +103,70 @@ def test_missing_git_is_one_clear_error(tmp_path, monkeypatch):
         GitVM(str(tmp_path)).make_working_directory()
 
 
-def test_what_is_executed_with_its_changes_is_not_said_to_be_executed_without(repository):
-    with (repository.directory / "main.py").open("a", encoding="utf-8") as file:
-        file.write("# changed\n")
-    (repository.directory / "new.py").touch()
-    result = repository.run("mlxp.use_version_manager=true")
+def changed(repository):
+    """Change the program, its module and its configuration, without committing that."""
+    for name, old, new in (
+        ("main.py", 'print("returned", task())', 'print("changed", task())'),
+        ("main.py", "import mlxp\n", "import extra\nimport mlxp\n"),
+        ("configs/config.yaml", "number: 0", "number: 7"),
+    ):
+        text = (repository.directory / name).read_text(encoding="utf-8")
+        assert old in text
+        (repository.directory / name).write_text(text.replace(old, new), encoding="utf-8")
+    (repository.directory / "extra.py").write_text("print(__file__)\n", encoding="utf-8")
+    return repository
+
+
+def test_uncommitted_changes_are_part_of_the_copy_and_named(repository):
+    result = changed(repository).run("mlxp.use_version_manager=true")
+    assert result.stderr == (
+        "Untracked files, which are part of the copy of the code:\n"
+        "  extra.py\n"
+        "Uncommitted changes, which are part of the copy of the code:\n"
+        "  configs/config.yaml\n"
+        "  main.py\n"
+        "mlxp.version_manager.dirty=leave copies the code as it was committed.\n"
+    )
+    info = repository.info()
+    assert result.stdout.splitlines()[-1] == "changed 7"
+    assert result.stdout.splitlines()[-2] == f"{info['work_dir']}/extra.py"
+    commit = git(repository.directory, "rev-parse", "HEAD")
+    assert info["work_dir"].startswith(f"{repository.directory}/.work_dir/actions/{commit}-")
+    assert info["version_manager"]["changes"] == ["configs/config.yaml", "extra.py", "main.py"]
+    assert (info["git"]["commit"], info["git"]["dirty"]) == (commit, True)
+
+
+def test_uncommitted_changes_are_left_where_they_are_on_request(repository):
+    options = ("mlxp.use_version_manager=true", "mlxp.version_manager.dirty=leave")
+    result = changed(repository).run(*options)
     assert result.stderr == (
         "Untracked files, which the copy of the code does not have:\n"
-        "  new.py\n"
+        "  extra.py\n"
         "Uncommitted changes, which the copy of the code does not have:\n"
-        "  main.py (imported already)\n"
-        "The program goes on with what it has read here: its configuration and the modules it has imported.\n"
+        "  configs/config.yaml\n"
+        "  main.py\n"
+        "mlxp.version_manager.dirty=include makes them part of the copy.\n"
     )
+    # The script, its modules and its configuration are those of the commit.
+    assert result.stdout == f"{repository.directory}/extra.py\nreturned 0\n"  # the first is said before it starts again
+    info = repository.info()
+    assert info["work_dir"].endswith(f"/.work_dir/actions/{git(repository.directory, 'rev-parse', 'HEAD')}")
+    assert (info["git"]["dirty"], info["code_changed"]) == (False, False)
+    assert git(info["work_dir"], "status", "--short") == ""
+
+
+def test_uncommitted_changes_are_refused_on_request(repository):
+    options = ("mlxp.use_version_manager=true", "mlxp.version_manager.dirty=refuse")
+    assert repository.run(*options).returncode == 0
+    result = changed(repository).run(*options)
+    assert result.returncode == 1
+    assert "differs from its commit: configs/config.yaml, main.py, extra.py; commit that" in result.stderr
+    assert repository.log_ids() == [1]
+
+
+def test_other_wishes_about_changes_are_one_clear_error(repository):
+    result = repository.run("mlxp.use_version_manager=true", "mlxp.version_manager.dirty=maybe")
+    assert "mlxp.version_manager.dirty is one of include, leave, refuse, not 'maybe'" in result.stderr
 
 
 def test_what_mlxp_writes_is_not_named_among_the_untracked_files(repository):

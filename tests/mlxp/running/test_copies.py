@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mlxp.errors import MLXPError
-from mlxp.reproduction.copies import copy_of
 from mlxp.running.code_state import capture
+from mlxp.running.copies import copy_of
 
 WHO = ("-c", "user.name=me", "-c", "user.email=me@example.org")
 
