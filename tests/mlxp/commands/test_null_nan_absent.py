@@ -102,7 +102,7 @@ def test_every_table_tells_them_apart(four, capsys):
 def test_a_frame_shows_them_apart_also_sorted_joined_and_pickled(four):
     logs, texts = four
     runs = Reader(logs).filter()
-    parts = pd.concat([runs[:2], runs[2:]])
+    parts = pd.concat([runs, runs])[:4]  # pandas 2 makes a part without any number anew
     for frame in (runs, pickle.loads(pickle.dumps(runs)), runs.iloc[::-1].sort("log_id"), parts):
         lines = [re.split(r"  +", line) for line in repr(frame).splitlines()[1:6]]
         x, loss = (lines[0].index(head) for head in ("x", "train.loss"))
