@@ -253,6 +253,9 @@ def _add_rerun(verbs: Any) -> None:
         choices=["uv"],
         help="make and use the environment that the run had, with uv; kept for next time",
     )
+    again.add_argument(
+        "--submit", action="store_true", help="as a job, with the script that the run was submitted with"
+    )
     again.add_argument("--force", action="store_true", help="although Python or packages of the run differ")
     again.add_argument("--dry-run", action="store_true", help="print the command, and start nothing")
 

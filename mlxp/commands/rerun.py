@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mlxp.errors import LogDirectoryError, MLXPError
+from mlxp.jobs.rerun_script import submit_rerun
 from mlxp.jobs.run_state import run_states
 from mlxp.reproduction.comparison import Tolerance, Verdict, compared
 from mlxp.reproduction.rerun import Rerun, differing, in_its_environment, rerun_of
@@ -22,6 +23,8 @@ _OVERRIDE = re.compile(r"(\+{1,2}|~)?[\w.@/-]+=(?!=)|~[\w.@/-]+$")
 
 def rerun(options: argparse.Namespace) -> int:
     """Repeat each run; return 1 if one could not be done, failed, or did not give the same results."""
+    if options.submit and options.check:
+        raise MLXPError("--check compares runs that have ended, and a submitted one has not; leave out one of the two")
     ids, query, overrides = _taken_apart(options.words)
     sources = _sources(options.logs, ids, query)
     if not sources:
@@ -32,8 +35,8 @@ def rerun(options: argparse.Namespace) -> int:
     return int(any(outcome not in _GOOD for outcome in outcomes.values()))
 
 
-_GOOD: Final = ("reproduced", "done again", "planned")
-_WORST_FIRST: Final = ("cannot be done again", "not done again", "failed", "not reproduced", *_GOOD)
+_GOOD: Final = ("reproduced", "done again", "submitted", "planned")
+_WORST_FIRST: Final = ("cannot be done again", "not done again", "not submitted", "failed", "not reproduced", *_GOOD)
 
 
 def _summary(outcomes: Mapping[int, str]) -> str:
@@ -97,7 +100,16 @@ def _done_again(source: RunDirectory, overrides: Sequence[str], options: argpars
     if options.dry_run:
         print(f"run {source.log_id}: in {planned.directory}: {shlex.join(planned.words)}")
         return "planned"
+    if options.submit:
+        return _submitted(planned, overrides)
     return _executed(planned, options)
+
+
+def _submitted(planned: Rerun, overrides: Sequence[str]) -> str:
+    try:
+        return "not submitted" if submit_rerun(planned, overrides) else "submitted"
+    except MLXPError as error:
+        return _told(planned.source, f"is not submitted: {error}", "not submitted")
 
 
 def _told(source: RunDirectory, sentence: str, outcome: str) -> str:

@@ -51,6 +51,10 @@ class Rerun:
     differences: list[str]
     remarks: list[str]
 
+    def moved(self, word: str) -> str:
+        """Return an absolute path inside the run's code as the same path inside the copy; anything else as it is."""
+        return _moved(word, [self.code[0]], self.code[1])
+
     def environment_in(self, directory: RunDirectory) -> dict[str, str]:
         """Return the environment in which the command does the run in `directory`."""
         return {

@@ -43,3 +43,21 @@ def loaded_runs() -> Iterator[dict[str, None]]:
     finally:
         # By identity: two that heard the same are equal.
         _listeners[:] = [other for other in _listeners if other is not listener]
+
+
+def seen_from(run: str, own: str | None) -> str:
+    """Return the directory of a run as seen from that of another one, which loads something from it.
+
+    Runs beside each other are so by any name: a copy of the code, in which a rerun is executed, has a link to the runs.
+
+    Examples
+    --------
+    >>> seen_from("/logs/3", "/logs/12"), seen_from("/logs/12", "/logs/12"), seen_from("/logs/3", None)
+    ('../3', '.', '/logs/3')
+    """
+    if own is None:
+        return run
+    real, here = Path(os.path.realpath(run)), Path(os.path.realpath(own))
+    if real.parent == here.parent:
+        return "." if real == here else f"../{real.name}"
+    return Path(os.path.relpath(run, own)).as_posix()

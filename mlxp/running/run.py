@@ -21,7 +21,7 @@ from mlxp.printing import flush, show
 from mlxp.run_directory.checked import RANK
 from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import LAYOUT_VERSION, RunDirectory
-from mlxp.run_directory.lineage import loaded_runs
+from mlxp.run_directory.lineage import loaded_runs, seen_from
 from mlxp.run_directory.liveness import heartbeat, process_start
 from mlxp.run_directory.ranks import RANKS, forget_earlier, with_ranks
 from mlxp.run_directory.status import Status
@@ -323,8 +323,8 @@ def _observed(info: InfoFile, directory: RunDirectory | None) -> Iterator[None]:
         try:
             yield
         finally:
-            others = [run for run in runs if run != own]
-            parents = [Path(os.path.relpath(run, own)).as_posix() for run in others] if own else others
+            parents = list(dict.fromkeys(seen_from(run, own) for run in runs))
+            parents = [parent for parent in parents if parent != "."]
             info.update(resources=resources.used(), parents=parents)
             if info.facts["environment"] is not None:
                 info.update(environment={**info.facts["environment"], **late_facts()})

@@ -3,6 +3,8 @@
 import pytest
 
 MAIN = """\
+from pathlib import Path
+
 import mlxp
 
 @mlxp.launch(config_path="configs")
@@ -19,6 +21,11 @@ def task(ctx: mlxp.Context) -> None:
     elif how == "reader":
         runs = mlxp.Reader("logs").filter("log_id == 1")
         runs[0]["artifact.numpy."]["numbers.npy"].load()
+    elif how == "link":
+        Path("elsewhere").mkdir()
+        Path("elsewhere/runs").symlink_to(Path("logs").absolute())
+        ctx.logger.load_checkpoint("last_ckpt", root="elsewhere/runs/1")
+        ctx.logger.load_checkpoint("last_ckpt", root="logs/1")
     elif how == "own":
         ctx.logger.load_checkpoint("last_ckpt")
 
@@ -34,6 +41,7 @@ if __name__ == "__main__":
         ("folder", ["../1"]),
         ("artifact", ["../1"]),
         ("reader", ["../1"]),
+        ("link", ["../1"]),
         ("own", []),
         ("", []),
     ],
