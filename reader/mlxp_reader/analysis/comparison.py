@@ -146,7 +146,7 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
     if per and not as_names(tasks):
         raise InvalidKeyError("per='task' needs tasks=, the keys that tell tasks apart")
     samples = samples_of(frame, value, between, paired, tasks, over=over, repeats=repeats, exclude=exclude)
-    question = Question(test, alpha, _sign(best, as_names(value)), missing, detect)
+    question = Question(test, alpha, sign_of(best, as_names(value)), missing, detect)
     single = [_of_task(samples, at) for at in range(len(samples.tasks))] if per else [samples]
     parts = [_compared(part, against, question) for part in single]
     if per:
@@ -169,7 +169,8 @@ def _check(name: str, given: Any, allowed: tuple[Any, ...]) -> None:
         raise InvalidKeyError(f"{name} is {' or '.join(map(repr, allowed))}, not {given!r}")
 
 
-def _sign(best: str | None, names: Sequence[str]) -> int:
+def sign_of(best: str | None, names: Sequence[str]) -> int:
+    """Return 1 if high values are good, -1 if low ones are; what is not told is taken for high, with a warning."""
     told = {direction_of(name) for name in names}
     if best is not None:
         _check("best", best, ("max", "min"))

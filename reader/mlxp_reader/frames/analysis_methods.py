@@ -7,7 +7,7 @@ from typing import Any
 
 from mlxp_reader.analysis import compute, history, presence, seeds
 from mlxp_reader.evidence import running_text
-from mlxp_reader.presentation import display, paper_tables, parallel_plot, plots, sweep_plots
+from mlxp_reader.presentation import comparison_plots, display, paper_tables, parallel_plot, plots, sweep_plots
 
 
 class Analysis:
@@ -34,4 +34,5 @@ class Analysis:
     table = paper_tables.table
     plot_metric = plots.plot_metric
     plot_sweep = sweep_plots.plot_sweep
+    plot_compare = comparison_plots.plot_compare
     plot_parallel = parallel_plot.plot_parallel
