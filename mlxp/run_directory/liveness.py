@@ -11,6 +11,7 @@ from typing import Any, Final
 
 _LEAST_SILENCE: Final = 90.0  # seconds; file systems of clusters show a new time late
 _HEARTBEATS_MISSED: Final = 3
+_PROC: Final = Path("/proc")
 
 
 def is_silent(info: Mapping[str, Any], last_beat: float, now: float | None = None) -> bool:
@@ -71,12 +72,27 @@ def process_exists(process_id: Any, start: Any = None) -> bool | None:
 def process_start(process_id: int) -> str | None:
     """Return what distinguishes a process from earlier and later ones with the same id; None if nothing does."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        stat = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii", errors="replace")
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        stat = (_PROC / f"{process_id}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
-        return None
+        return None if (_PROC / "self").exists() or os.name != "posix" else _start_by_ps(process_id)
     # After the name of the program, which may have any characters, in parentheses.
     return f"{boot} {stat.rpartition(')')[2].split()[19]}"
+
+
+def _start_by_ps(process_id: int) -> str | None:
+    """Return the time at which a process started, where there is no /proc, as on macOS."""
+    import subprocess  # rarely needed
+
+    environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}  # the same text whoever asks, in summer and winter
+    command = ["ps", "-o", "lstart=", "-p", str(process_id)]
+    try:
+        answer = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return " ".join(answer.stdout.decode("ascii", "replace").split()) or None
 
 
 @contextlib.contextmanager

@@ -138,6 +138,9 @@ def test_values_of_the_process_may_differ(make_desk):
 def test_submission_that_was_cut_short_is_not_finished_with_another_configuration(waiting):
     four = SCRIPT.format(more="num_epoch=2,3")
     interrupted(waiting, four)
+    job = waiting.submission(3)["scheduler_job_id"]
+    (waiting.home / "queue").write_text(f"{job}|PENDING|Priority\n", encoding="utf-8")
+    assert "3" in waiting.mlxp("cancel", "seed > 0").stdout.partition(": ")[2].split()
     waiting.edit("lr: 10.", "lr: 5.0")
     waiting.submit(four)
     assert [waiting.recorded(log_id)["optimizer"]["lr"] for log_id in range(3, 11)] == [10.0] * 4 + [5.0] * 4
