@@ -9,8 +9,11 @@ STATE=/var/lib/mlxp-tests/slurm
 LOG=/var/log/mlxp-tests
 ACCOUNTING=${SLURM_ACCOUNTING:-0}
 
+has_memory_cgroup() { [ -w /sys/fs/cgroup/memory/tasks ]; }
+
 configure() {
-    local host accounting
+    local host accounting task=none
+    ! has_memory_cgroup || task=cgroup
     host=$(hostname -s)
     mkdir -p "$STATE/d" "$LOG" "$RUN" /etc/slurm
     command install -d -o slurm -g slurm "$STATE/ctld" "$RUN/ctld" "$LOG/ctld"
@@ -28,14 +31,15 @@ SlurmUser=slurm
 AuthType=auth/munge
 CredType=cred/munge
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+TaskPlugin=task/$task
 MpiDefault=none
 SwitchType=switch/none
 $accounting
 JobCompType=jobcomp/filetxt
 JobCompLoc=$STATE/completed
 SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU
+SelectTypeParameters=CR_CPU_Memory
+DefMemPerNode=500
 # The node claims more processors than the machine has: the jobs of the tests hardly compute.
 SlurmdParameters=config_overrides
 ReturnToService=2
@@ -50,11 +54,19 @@ KillWait=2
 MessageTimeout=30
 # A job is ended after its limit and this many seconds more, in steps of a minute: the shortest limit is one minute.
 OverTimeLimit=0
-NodeName=$host NodeAddr=127.0.0.1 CPUs=4 State=UNKNOWN
-PartitionName=test Nodes=$host Default=YES MaxTime=1:00:00 DefaultTime=10 State=UP
+NodeName=$host NodeAddr=127.0.0.1 CPUs=4 RealMemory=4000 State=UNKNOWN
+# Jobs of the second partition take the place of those of the first one.
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
+PartitionName=test Nodes=$host Default=YES MaxTime=1:00:00 DefaultTime=10 PriorityTier=1 State=UP
+PartitionName=urgent Nodes=$host MaxTime=1:00:00 DefaultTime=10 PriorityTier=2 PreemptMode=OFF State=UP
 END
-    # slurmd loads a cgroup plug-in in any case; this one does without a mounted cgroup.
-    [ -e /etc/slurm/cgroup.conf ] || printf '%s\nCgroupPlugin=cgroup/v1\n' "$MARK" > /etc/slurm/cgroup.conf
+    # slurmd loads a cgroup plug-in in any case; this one does without a mounted cgroup. Only with one does it tell a
+    # lack of memory from other ends.
+    [ -e /etc/slurm/cgroup.conf ] && ! grep -qF "$MARK" /etc/slurm/cgroup.conf || {
+        printf '%s\nCgroupPlugin=cgroup/v1\n' "$MARK"
+        ! has_memory_cgroup || printf 'ConstrainRAMSpace=yes\nMinRAMSpace=50\n'
+    } > /etc/slurm/cgroup.conf
 }
 
 start_database() {
@@ -124,7 +136,7 @@ up() {
 }
 
 down() {
-    [ ! -s "$OURS" ] || ! is_ready || { scancel --partition=test && sleep 1; } || true
+    [ ! -s "$OURS" ] || ! is_ready || { scancel --user="$(id -un)" && sleep 1; } || true
     stop_ours
 }
 

@@ -492,3 +492,50 @@ def test_program_that_was_killed_in_its_job_has_failed_for_all_who_tell_of_it(cl
         assert time.monotonic() < deadline
         time.sleep(1)
     assert told(cluster)[0] in {"FAILED", "KILLED"}
+
+
+def until_told(cluster, expected, seconds=60):
+    """Wait until `mlxp status` and the reader tell the same of the first run, and it is this."""
+    deadline = time.monotonic() + seconds
+    while (found := told(cluster)) != expected:
+        assert time.monotonic() < deadline, f"{found} and not {expected}\n{cluster.call('cli', 'status').stdout}"
+        time.sleep(1)
+    written = (cluster.app.directory / "logs/1/metadata/submission.yaml").read_text(encoding="utf-8")
+    assert f"reason: {expected[1]}\n" in written
+
+
+@pytest.mark.alone
+@only_slurm("one node can be told to go down")
+@pytest.mark.parametrize("is_requeued", [False, True])
+def test_run_whose_node_goes_down_is_told_apart_from_others_that_are_killed(cluster, is_requeued):
+    no_requeue = "" if is_requeued else "\n#SBATCH --no-requeue"
+    cluster.submit("python main.py action=sleep number=1", DIRECTIVES["SLURM"] + no_requeue)
+    cluster.wait(["RUNNING"])
+    where = ["squeue", "-h", "-o", "%N", "-j", job_of(cluster)]
+    node = subprocess.run(where, capture_output=True, text=True, check=True)
+    down = ["scontrol", "update", f"nodename={node.stdout.strip()}", "state=down", "reason=test"]
+    subprocess.run(down, check=True)  # it registers again at once, which ends that
+    if not is_requeued:
+        until_told(cluster, ("KILLED", "NODE_FAIL"))
+        return
+    assert "the run is to be started again" in cluster.wait(["SUBMITTED"])
+    assert cluster.call("cli", "resubmit", "number == 1").returncode == 1
+    assert cluster.call("cli", "cancel", "number == 1").stdout == "cancelled the jobs of 1 run: 1\n"
+    until_told(cluster, ("KILLED", "CANCELLED"))
+
+
+@pytest.mark.alone
+@only_slurm("its second partition takes the place of the first one")
+def test_run_that_made_room_for_another_job_is_told_apart(cluster):
+    cluster.submit("python main.py action=sleep number=1")
+    cluster.wait(["RUNNING"])
+    subprocess.run(["sbatch", "-p", "urgent", "-n", "4", "-o", "/dev/null", "--wrap", "sleep 1"], check=True)
+    until_told(cluster, ("KILLED", "PREEMPTED"))
+
+
+@pytest.mark.alone
+@only_slurm("it is told what the memory of a job is")
+@pytest.mark.skipif(not os.access("/sys/fs/cgroup/memory/tasks", os.W_OK), reason="memory is limited by cgroups of v1")
+def test_run_that_uses_too_much_memory_is_told_apart(cluster):
+    cluster.submit("python main.py action=eat number=1")
+    until_told(cluster, ("KILLED", "OUT_OF_MEMORY"))

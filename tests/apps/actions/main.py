@@ -25,6 +25,12 @@ class MyLogger(mlxp.DefaultLogger):
         self.colour = colour
 
 
+def eat(ctx):
+    """Use more memory than a job of the tests may."""
+    eaten = bytearray(900 << 20)
+    eaten[::4096] = b"x" * len(eaten[::4096])
+
+
 def sleep(ctx):
     ctx.logger.log_metrics({"pid": os.getpid()}, "started")
     Path(f"started-{ctx.config.number}").write_text(str(os.getpid()), encoding="utf-8")
@@ -152,6 +158,7 @@ ACTIONS = {
     "strange": lambda ctx: (_ for _ in ()).throw(StrangeError(1, 2)),
     "instantiate": instantiate,
     "output-directory": fill_output_directory,
+    "eat": eat,
     "exit": lambda ctx: sys.exit(ctx.config.number),
     "exit-with-words": lambda ctx: sys.exit("out of luck"),
     "signal": lambda ctx: os.kill(os.getpid(), getattr(signal, ctx.config.signal)),
