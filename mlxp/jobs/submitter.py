@@ -19,7 +19,7 @@ from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, take_log_id
 from mlxp.run_directory.status import Status
 from mlxp.running.recorded_configuration import identity
 from mlxp.running.secrets import holds_secret
-from mlxp.running.submitted_run import VARIABLE as RUN_VARIABLE
+from mlxp.running.submitted_run import RUN_VARIABLE
 from mlxp.scheduler import SCHEDULERS, Scheduler, problem_with, scheduler_named
 from mlxp.scripts.job_script import JobWriter, command_line
 from mlxp.scripts.job_words import named

@@ -26,7 +26,7 @@ from mlxp.running.signals import Terminated, exit_code, signals_raised
 from mlxp.running.submitted_run import claimed_directory
 
 if TYPE_CHECKING:
-    from mlxp.launching.sweeper import Plan
+    from mlxp.launching.sweeper import Launching
 
 Submit = Callable[[Sequence[PlannedRun], SchedulerSettings], int]
 """Submits runs as the settings say, and returns the exit code for the program that asked for it."""
@@ -241,8 +241,8 @@ def _under_way(
         raise
 
 
-def _plan(outcome: Outcome, program: Program, restart: Restart | None, **options: Any) -> "Plan":
-    from mlxp.launching.sweeper import Plan
+def _plan(outcome: Outcome, program: Program, restart: Restart | None, **options: Any) -> "Launching":
+    from mlxp.launching.sweeper import Launching
 
     def check(composed: Any) -> tuple[str, int] | None:
         chosen = check_configuration(program, composed)
@@ -255,4 +255,4 @@ def _plan(outcome: Outcome, program: Program, restart: Restart | None, **options
             restart.if_needed()
         outcome.starter.on_planned(number_of_runs, keep_going)
 
-    return Plan(check=check, on_planned=on_planned, results=outcome.results, is_planning=is_planning(), **options)
+    return Launching(check=check, on_planned=on_planned, results=outcome.results, is_planning=is_planning(), **options)

@@ -10,7 +10,7 @@ from mlxp.run_directory.files import to_yaml
 from mlxp.running.code_state import top_of
 from mlxp.running.configuration import Program, WorkDir, recorded, resolved_configuration, work_dir_of
 from mlxp.running.copies import python_path_inside
-from mlxp.running.plan_report import VARIABLE, PlannedRun, is_planning
+from mlxp.running.plan_report import PLAN_VARIABLE, PlannedRun, is_planning
 from mlxp.running.recorded_configuration import keys_of_the_process
 from mlxp.running.settings import SchedulerSettings, Settings
 
@@ -110,7 +110,7 @@ def _work_dir(settings: Settings, program: Program) -> WorkDir:
     if not is_planning():
         return work_dir_of(settings, program)
     # The answers to the version manager's questions hold for all programs of one script.
-    asked = Path(os.environ[VARIABLE]).parent / "asked"
+    asked = Path(os.environ[PLAN_VARIABLE]).parent / "asked"
     found = work_dir_of(replace(settings, interactive_mode=settings.interactive_mode and not asked.exists()), program)
     asked.touch()
     return found

@@ -18,7 +18,7 @@ from mlxp.running.configuration import Program
 from mlxp.running.endings import first_line, from_user_code, is_preemption, signal_in, traceback_text
 from mlxp.running.plan_report import is_planning
 from mlxp.running.provenance import process_info
-from mlxp.running.run import Run
+from mlxp.running.run import StartedRun
 from mlxp.running.secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class RunStarter:
                     folder,
                 )
 
-    def _executed(self, number: int, overrides: list[str], run: Run) -> Any:
+    def _executed(self, number: int, overrides: list[str], run: StartedRun) -> Any:
         try:
             value = run.execute()
         except BaseException as error:  # noqa: BLE001 - recorded, then raised again in every case
@@ -140,12 +140,12 @@ class RunStarter:
     def _is_launching_process(self) -> bool:
         return os.getpid() == self.launching_process
 
-    def _prepared(self, number: int, overrides: list[str], composed: "DictConfig") -> Run:
+    def _prepared(self, number: int, overrides: list[str], composed: "DictConfig") -> StartedRun:
         from hydra.errors import CompactHydraException
 
         self._resume_if_requeued(number, composed)
         try:
-            run = Run(self.program, composed, overrides)
+            run = StartedRun(self.program, composed, overrides)
         except MLXPError as error:
             self.record.add(number, overrides=overrides, status=Status.FAILED.value, error=str(error))
             self._stop_others()
@@ -170,14 +170,14 @@ class RunStarter:
         if earlier is not None and earlier.log_id is not None:
             composed.mlxp.logger.forced_log_id = earlier.log_id
 
-    def _record_end(self, number: int, run: Run, **facts: Any) -> None:
+    def _record_end(self, number: int, run: StartedRun, **facts: Any) -> None:
         self.record.add(number, status=run.status, duration=run.duration, **facts)
 
     def _stop_others(self) -> None:
         if not self.keep_going:
             self.record.ask_to_stop()
 
-    def _fail(self, error: BaseException, run: Run | None, overrides: list[str]) -> NoReturn:
+    def _fail(self, error: BaseException, run: StartedRun | None, overrides: list[str]) -> NoReturn:
         if signal_in(error) is not None or is_preemption(error):
             raise error
         self._stop_others()

@@ -34,7 +34,7 @@ TARGET = "hydra_plugins.mlxp.MLXPSweeper"
 
 
 @dataclass
-class Plan:
+class Launching:
     """What the launching code and the sweeper tell each other; there is one per launch."""
 
     check: Callable[[DictConfig], tuple[str, int] | None]
@@ -103,12 +103,12 @@ def _reporting_sweeper(*, hydra_context: HydraContext, task_function: TaskFuncti
 _KEPT = 1000
 """The largest number of configurations kept; a larger sweep takes longer instead of more memory."""
 
-_plans: list[Plan] = []
+_plans: list[Launching] = []
 """The plans of the launches under way in this process, innermost last."""
 
 
 @contextlib.contextmanager
-def planned(plan: Plan) -> Iterator[None]:
+def planned(plan: Launching) -> Iterator[None]:
     """Within this context, the sweeper follows `plan`."""
     _plans.append(plan)
     try:
@@ -173,7 +173,7 @@ class MLXPSweeper(Sweeper):
         own = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()])
         return combinations(own, parser.parse_overrides(arguments))
 
-    def _check(self, runs: list[list[str]], plan: Plan, *, is_composed: bool) -> None:
+    def _check(self, runs: list[list[str]], plan: Launching, *, is_composed: bool) -> None:
         """Compose and check the configuration of each run before any starts; Hydra may have composed it already."""
         if not runs:
             raise MLXPError("there is nothing to run: one of the overrides has no value at all")

@@ -18,7 +18,7 @@ from mlxp.running.environment import environment, modules_of, packages_of
 from mlxp.running.installed import same_name
 from mlxp.running.provenance import RERUN_OF
 from mlxp.running.secrets import MASK
-from mlxp.running.submitted_run import VARIABLE as RUN_DIRECTORY
+from mlxp.running.submitted_run import RUN_VARIABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Rerun:
             **os.environ,
             **self.variables,
             RERUN_OF: str(self.source.log_id),
-            RUN_DIRECTORY: str(directory.path),
+            RUN_VARIABLE: str(directory.path),
         }
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-VARIABLE = "MLXP_PLAN"
+PLAN_VARIABLE = "MLXP_PLAN"
 """Environment variable that holds the path of the file that reports are appended to."""
 
 
@@ -59,14 +59,14 @@ class PlannedRun:
 
 def is_planning() -> bool:
     """Tell whether the program is to report its runs instead of starting them."""
-    return bool(os.environ.get(VARIABLE))
+    return bool(os.environ.get(PLAN_VARIABLE))
 
 
 def append_report(runs: Sequence[PlannedRun], command: Sequence[str]) -> None:
     """Append a report of `runs` to the file that the environment names; `command` is for messages."""
-    _let_program_do_what_it_wants(not Path(os.environ[VARIABLE]).exists())
+    _let_program_do_what_it_wants(not Path(os.environ[PLAN_VARIABLE]).exists())
     report = {"command": list(command), "runs": [asdict(run) for run in runs]}
-    with Path(os.environ[VARIABLE]).open("a", encoding="utf-8") as file:
+    with Path(os.environ[PLAN_VARIABLE]).open("a", encoding="utf-8") as file:
         file.write(json.dumps(report) + "\n")
 
 

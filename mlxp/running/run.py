@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("mlxp")
 
 
-class Run:
+class StartedRun:
     """A run that has been prepared: its directory exists, and its status is STARTING.
 
     Parameters

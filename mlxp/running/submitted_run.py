@@ -17,7 +17,7 @@ from mlxp.running.claim import claim, other_job
 from mlxp.running.copies import COPY, COPY_OF, Copy
 from mlxp.running.rank import rank
 
-VARIABLE = "MLXP_RUN_DIRECTORY"
+RUN_VARIABLE = "MLXP_RUN_DIRECTORY"
 """Environment variable that holds the path of the directory that mlxpsub made for the run."""
 
 CONTAINER_PREFIXES = {"apptainer": "APPTAINERENV_", "singularity": "SINGULARITYENV_"}
@@ -39,9 +39,9 @@ def claimed_directory() -> RunDirectory | None:
         If the run has been cancelled, since a scheduler may restart a job while it is told to end it; or if another
         process is executing the run.
     """
-    path = os.environ.pop(VARIABLE, None)
+    path = os.environ.pop(RUN_VARIABLE, None)
     for prefix in CONTAINER_PREFIXES.values():
-        os.environ.pop(prefix + VARIABLE, None)
+        os.environ.pop(prefix + RUN_VARIABLE, None)
     if not path:
         return None
     directory = RunDirectory(Path(path))

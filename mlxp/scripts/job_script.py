@@ -14,8 +14,7 @@ from mlxp.launching.arguments import takes_value
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.running.copies import Copy
 from mlxp.running.plan_report import PlannedRun
-from mlxp.running.submitted_run import CONTAINER_PREFIXES
-from mlxp.running.submitted_run import VARIABLE as RUN_VARIABLE
+from mlxp.running.submitted_run import CONTAINER_PREFIXES, RUN_VARIABLE
 from mlxp.scripts.block_parts import assignment_as_written, block_actions
 from mlxp.scripts.job_variables import SUBMIT_DIRECTORIES
 from mlxp.scripts.job_words import override_texts, quoted_for_job

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlxp.running.plan_report import VARIABLE, PlannedRun, read_reports
+from mlxp.running.plan_report import PLAN_VARIABLE, PlannedRun, read_reports
 from mlxp.scripts import plan_step
 from mlxp.scripts.job_variables import JobVariables, job_variables
 from mlxp.scripts.job_words import override_texts, recorded
@@ -261,7 +261,7 @@ def _execute(script: Script, directory: Path, variables: JobVariables) -> int:
     file = directory / "functions.sh"
     file.write_text(functions(script, directory, life_line), encoding="utf-8", errors="surrogateescape")
     text = planned_text(script, file, directory)
-    environment = {**os.environ, VARIABLE: str(directory / "unknown.jsonl")} | dict(variables.values)
+    environment = {**os.environ, PLAN_VARIABLE: str(directory / "unknown.jsonl")} | dict(variables.values)
     # The script is given by -c and not as a file, so that messages name the user's script.
     command: list[str | bytes] = [*script.interpreter, "-c", text, str(script.path)]
     sys.stderr.flush()

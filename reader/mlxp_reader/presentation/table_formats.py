@@ -14,7 +14,7 @@ from mlxp_reader.presentation.tables import check_format
 
 Numbers = npt.NDArray[np.float64]
 
-MISSING = "–"
+DASH = "–"
 BEST, SECOND = 1, 2
 
 _WITHOUT_NOTES = ("html", "unsafehtml", "latex", "tsv")
@@ -125,7 +125,7 @@ def _markdown(text: str) -> str:
 
 
 def _marked_text(cell: Cell) -> str:
-    text = (cell.text or MISSING) + "†" * cell.has_fewer
+    text = (cell.text or DASH) + "†" * cell.has_fewer
     return f"**{text}**" if cell.mark == BEST else f"_{text}_" if cell.mark == SECOND else text
 
 
@@ -150,7 +150,7 @@ def _html_row(names: list[str], cells: list[Cell]) -> str:
 
 
 def _html_cell(cell: Cell) -> str:
-    text = html.escape(cell.text or MISSING)
+    text = html.escape(cell.text or DASH)
     text = f"<b>{text}</b>" if cell.mark == BEST else f"<u>{text}</u>" if cell.mark == SECOND else text
     tip = f' title="{html.escape(cell.tip)}"' if cell.tip else ""
     return f'<td style="white-space:nowrap"{tip}>{text}{"<sup>†</sup>" * cell.has_fewer}</td>'
@@ -180,7 +180,7 @@ def with_summary(grid: Grid, names: Sequence[str], means: Numbers, measures: int
     everywhere = np.isfinite(means).all(axis=0)
     texts: dict[str, list[str]] = {}
     if not everywhere.any():
-        texts = {name: [MISSING] * len(means) for name in names}
+        texts = {name: [DASH] * len(means) for name in names}
     else:
         decimals = [len(text[1]) for row in grid.cells for cell in row if (text := _DECIMALS.match(cell.text))]
         known = means[:, everywhere]
