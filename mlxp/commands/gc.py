@@ -2,7 +2,7 @@
 
 import argparse
 
-from mlxp.errors import LogDirectoryError
+from mlxp.commands.logs_directory import check_directory
 from mlxp.reproduction.garbage import collect
 from mlxp.reproduction.store import megabytes, size_of
 from mlxp.run_directory.layout import STORE_DIR
@@ -10,8 +10,7 @@ from mlxp.run_directory.layout import STORE_DIR
 
 def gc(options: argparse.Namespace) -> int:
     """Remove what no run needs, and say how much that is."""
-    if not options.logs.is_dir():
-        raise LogDirectoryError(f"there is no directory {options.logs}; name the runs' directory with --logs")
+    check_directory(options.logs)
     logs = options.logs.absolute()
     found = collect(logs, dry_run=options.dry_run)
     told = [

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from mlxp.commands.logs_directory import check_directory
 from mlxp.commands.terminal import coloured
 from mlxp.errors import LogDirectoryError, MLXPError
 from mlxp.jobs.cancellation import cancel as cancel_jobs
@@ -31,8 +32,7 @@ def _runs(options: argparse.Namespace) -> list[RunState]:
 
 
 def _all_runs(options: argparse.Namespace, *, ask_all: bool = False) -> list[RunState]:
-    if not options.logs.is_dir():
-        raise LogDirectoryError(f"there is no directory {options.logs}; name the runs' directory with --logs")
+    check_directory(options.logs)
     # The path is absolute, since a job that is submitted again starts elsewhere.
     return run_states(options.logs.absolute(), ask_all=ask_all)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from mlxp.commands.logs_directory import check_directory
 from mlxp.errors import LogDirectoryError, MLXPError
 from mlxp.jobs.rerun_script import submit_rerun
 from mlxp.jobs.run_state import run_states
@@ -69,8 +70,7 @@ def _taken_apart(words: Sequence[str]) -> tuple[list[int], str, list[str]]:
 
 
 def _sources(logs: Path, ids: Sequence[int], query: str) -> list[RunDirectory]:
-    if not logs.is_dir():
-        raise LogDirectoryError(f"there is no directory {logs}; name the runs' directory with --logs")
+    check_directory(logs)
     logs = logs.absolute()
     if query:
         from mlxp.commands.run_query import matching

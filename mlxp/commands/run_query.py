@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlxp.commands.logs_directory import check_directory
 from mlxp.errors import InvalidKeyError, LogDirectoryError, MLXPError
 from mlxp.jobs.run_state import RunState, run_states
 from mlxp_reader import Reader
@@ -76,8 +77,7 @@ def chosen(logs: Path, words: Sequence[str]) -> list[RunState]:
     MLXPError
         If the words are neither ids nor one query.
     """
-    if not logs.is_dir():
-        raise LogDirectoryError(f"there is no directory {logs}; name the runs' directory with --logs")
+    check_directory(logs)
     logs = logs.absolute()
     if all(word.isascii() and word.isdigit() for word in words):
         states = {state.directory.log_id: state for state in run_states(logs, [int(word) for word in words])}

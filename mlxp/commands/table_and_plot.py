@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlxp.commands.logs_directory import check_directory
 from mlxp.commands.terminal import as_json, coloured, has_colours, plain
 from mlxp.errors import LogDirectoryError, MLXPError
 from mlxp.run_directory.archive import is_archive
@@ -37,8 +38,7 @@ def opened(logs: Path) -> Reader:
     """
     if is_archive(logs):
         return Reader(logs)
-    if not logs.is_dir():
-        raise LogDirectoryError(f"there is no directory {logs}; name the runs' directory with --logs")
+    check_directory(logs)
     # This comes before the reader can leave its index in a directory that was named by mistake.
     if next(run_directories(logs), None) is None:
         raise LogDirectoryError(f"there are no runs in {logs}; name the runs' directory with --logs")
