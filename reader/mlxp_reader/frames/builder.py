@@ -1,7 +1,7 @@
 """Frames built from an index: which columns they have, of which types, and what a query compares."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,13 +13,14 @@ import pyarrow as pa
 from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader.columns.artifacts import ArtifactArray, ArtifactColumn, Recorded
 from mlxp_reader.columns.asked_values import asked_values
+from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.lazy_cells import Rows
 from mlxp_reader.columns.metric_array import MetricArray
 from mlxp_reader.columns.metric_values import MetricColumn, Times
 from mlxp_reader.columns.missing import ABSENT, IS_ABSENT, NULL, kind_of
 from mlxp_reader.columns.missing import integers as marked_integers
 from mlxp_reader.columns.missing import texts as marked_texts
-from mlxp_reader.columns.mixed import MixedArray, MixedDtype
+from mlxp_reader.columns.mixed import MixedArray
 from mlxp_reader.columns.run_statistics import statistic
 from mlxp_reader.evidence.cells import ORIGIN
 from mlxp_reader.frames.frame import DataFrame
@@ -91,11 +92,16 @@ class FrameBuilder:
             self._frame = DataFrame({name: self._array(name) for name in self.fields}, copy=False)
         frame = self._frame.take(np.flatnonzero(rows))
         frame.index = pd.RangeIndex(len(frame))  # in place, as reset_index is not
-        mixed = [str(name) for name, dtype in frame.dtypes.items() if isinstance(dtype, MixedDtype)]
-        if not mixed:
+        if not self._mixed:
             return frame
         # The remaining values of a column with texts and numbers may all be numbers.
-        return frame.assign(**{name: _tightest(*_numbered(frame[name].array)) for name in mixed})
+        return frame.assign(**{name: _tightest(*_numbered(frame[name].array)) for name in self._mixed})
+
+    @cached_property
+    def _mixed(self) -> list[str]:
+        """The columns of several kinds that have any values, and so may be of one kind in some of the runs."""
+        mixed = [name for name, array in self._arrays.items() if isinstance(array, MixedArray)]
+        return [name for name in mixed if not all(map(is_missing, self._arrays[name].cells))]
 
     def values(self, name: str) -> Any:
         """Return what a query compares: for each run, the value of a field or a statistic of a metric."""
