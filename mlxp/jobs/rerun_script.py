@@ -14,7 +14,7 @@ from mlxp.jobs.submitter import Submitter, directives_of
 from mlxp.jobs.submitting import submit_all
 from mlxp.reproduction.rerun import Rerun
 from mlxp.running.provenance import RERUN_OF
-from mlxp.running.submitted_run import VARIABLE as RUN_VARIABLE
+from mlxp.running.submitted_run import RUN_VARIABLE
 from mlxp.scheduler import Scheduler, problem_with, scheduler_named
 from mlxp.scripts.job_script import quoted
 from mlxp.scripts.plan import make_plan
