@@ -1,7 +1,9 @@
 """Tables for papers: the right numbers in the right cells, what is marked, and text that other programs read."""
 
+import importlib
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -389,3 +391,13 @@ def test_numbers_may_be_those_of_siunitx():
     rows = {line.split(" & ")[0]: line for line in latex.splitlines() if " & " in line}
     assert "{--}" in rows["c"]
     assert r"\bfseries 0.605(7)" in rows["b"]
+
+
+def test_rule_of_the_simulations_is_that_of_tables(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    simulated = importlib.import_module("marking_rules")
+    scores = np.concatenate([simulated.columns(15, 4, lead) for lead in (0.0, 3.0)])
+    marked_by_rule = simulated.bold(scores, "paired t + Holm")
+    for column, expected in zip(scores, marked_by_rule, strict=True):
+        names, _ = bold({(name, "A"): values.tolist() for name, values in zip("abcd", column, strict=True)})
+        assert names == [name for name, is_bold in zip("abcd", expected, strict=True) if is_bold]
