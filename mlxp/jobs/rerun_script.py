@@ -48,7 +48,7 @@ def submit_rerun(planned: Rerun, overrides: Sequence[str]) -> int:
         script = read_script(file)
         options = [text for _, text in directives_of(script, scheduler)]
         submitter = Submitter(make_plan(script, scheduler.name, options), scheduler)
-        return submit_all(submitter, Packing(), "mlxp")
+        return submit_all(submitter, Packing(), "mlxp", None)
 
 
 def rerun_script(text: bytes, planned: Rerun, scheduler: Scheduler, overrides: Sequence[str]) -> bytes:
@@ -90,7 +90,7 @@ def _with_settings(lines: list[str], own: set[int], planned: Rerun) -> list[str]
         raise MLXPError(f"{planned.source.script} is no script that mlxpsub wrote")
     variables = {**planned.variables, RERUN_OF: str(planned.source.log_id)}
     settings = [f"cd {quoted(str(planned.directory))} || exit 1"]
-    settings += [f"export {name}={quoted(value)}" for name, value in variables.items()]
+    settings += [f"export {name}={quoted(value)}" for name, value in variables.items() if value]
     taken_out = {*numbers, numbers[0] - 1, *(line - 1 for line in own)}
     kept = [(number, line) for number, line in enumerate(lines) if number not in taken_out]
     before = [line for number, line in kept if number < numbers[0]]

@@ -20,7 +20,7 @@ from mlxp.run_directory.status import Status
 from mlxp.running.signals import Terminated, exit_code, signal_of
 
 
-def submit_all(submitter: Submitter, packing: Packing, program: str, to_freeze: str) -> int:
+def submit_all(submitter: Submitter, packing: Packing, program: str, to_freeze: str | None) -> int:
     """Submit runs, report on each, and return an exit code.
 
     Parameters
@@ -30,7 +30,7 @@ def submit_all(submitter: Submitter, packing: Packing, program: str, to_freeze: 
     program
         What messages begin with.
     to_freeze
-        How the user asks for jobs that run the code of now.
+        How the user asks for jobs that run the code of now; None where that is no question.
 
     Raises
     ------
@@ -55,7 +55,8 @@ def submit_all(submitter: Submitter, packing: Packing, program: str, to_freeze: 
     missing = [one for one in batch.submissions if one.status is not Status.SUBMITTED]
     if missing:
         print(f"{program}: {len(missing)} runs were not submitted; `mlxp resubmit` tries those again", file=sys.stderr)
-    print(f"{program}: {what_jobs_run([run for _, run in submitter.runs], to_freeze)}", file=sys.stderr)
+    if to_freeze is not None:
+        print(f"{program}: {what_jobs_run([run for _, run in submitter.runs], to_freeze)}", file=sys.stderr)
     return 1 if missing else 0
 
 

@@ -29,8 +29,8 @@ class Rerun:
     ----------
     source
         The directory of the run.
-    code
-        The top directory of its code, and the copy of that.
+    copy
+        The copy of its code.
     words
         The command.
     directory
@@ -44,7 +44,7 @@ class Rerun:
     """
 
     source: RunDirectory
-    code: tuple[Path, Path]
+    copy: Copy
     words: list[str]
     directory: Path
     variables: dict[str, str]
@@ -53,7 +53,7 @@ class Rerun:
 
     def moved(self, word: str) -> str:
         """Return an absolute path inside the run's code as the same path inside the copy; anything else as it is."""
-        return _moved(word, [self.code[0]], self.code[1])
+        return self.copy.moved(word)
 
     def environment_in(self, directory: RunDirectory) -> dict[str, str]:
         """Return the environment in which the command does the run in `directory`."""
@@ -96,7 +96,7 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
     differences, remarks = _differences(info, store)
     planned = Rerun(
         source=source,
-        code=(state.top, path),
+        copy=Copy(state.top, path),
         words=[sys.executable, *(_moved(word, copies) for word in command[1:]), *given, *overrides],
         directory=Path(_moved(str(_at(source, info.get("work_dir") or state.top)), copies)),
         variables=Copy(state.top, path).variables(python_path_inside(state.top)),
@@ -117,7 +117,8 @@ def in_its_environment(planned: Rerun) -> Rerun:
     """
     info = planned.source.info()
     address = str((info.get("environment") or {}).get("packages"))
-    python = made_environment(planned.source.path.parent, address, str(info.get("python")), planned.code)
+    code = planned.copy.of, planned.copy.path
+    python = made_environment(planned.source.path.parent, address, str(info.get("python")), code)
     variables = {
         **planned.variables,
         "VIRTUAL_ENV": str(python.parents[1]),

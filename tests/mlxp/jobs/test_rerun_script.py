@@ -24,6 +24,7 @@ def done(request, make_desk):
 def test_run_is_submitted_again_as_its_script_did(done):
     result = done.mlxp("rerun", "1", "optimizer.lr=0.5", "--submit")
     assert result.returncode == 0, result.stderr
+    assert "whatever code" not in result.stderr
     job = done.job(3)
     assert SCRIPT[done.scheduler] in job
     assert 'export GREETING="hello  world"' in job
@@ -33,6 +34,7 @@ def test_run_is_submitted_again_as_its_script_did(done):
     assert done.run_job(3).returncode == 0
     info = done.app.info(3)
     assert (info["status"], info["rerun_of"]) == ("COMPLETE", 1)
+    assert info["code_changed"] is False
     assert info["code"]["state"] == done.app.info(1)["code"]["state"]
     assert (done.app.config(3)["seed"], done.app.config(3)["optimizer"]["lr"]) == (3, 0.5)
     assert "2 COMPLETE" in done.mlxp("status").stdout

@@ -124,6 +124,22 @@ def test_run_is_done_again_outside_of_git(project):
     assert project.records(2) == project.records(1)
 
 
+def test_run_that_a_run_starts_from_is_found_again(project):
+    project.write(
+        "main.py",
+        MAIN.replace(
+            "    for step",
+            "    if ctx.config.seed:\n        ctx.logger.load_checkpoint('last', root='logs/1')\n"
+            "    ctx.logger.log_checkpoint({'a': 1}, 'last')\n    for step",
+        ),
+    )
+    project.run()
+    project.run("seed=1")
+    result = project.mlxp("rerun", "2", "--check")
+    assert result.returncode == 0, result.stderr
+    assert (project.info(2)["parents"], project.info(3)["parents"]) == (["../1"], ["../1"])
+
+
 def test_rerun_of_a_rerun_is_one(project):
     project.run()
     edit_everything(project)
