@@ -16,7 +16,15 @@ from typing import IO, Final
 
 from mlxp.errors import LogDirectoryError
 from mlxp.reproduction.crate import crate_of
-from mlxp.reproduction.exported_run import PROJECT, ExportedRun, exported_info, mapping_at, places_at, relative_places
+from mlxp.reproduction.exported_run import (
+    PROJECT,
+    ExportedRun,
+    exported_info,
+    exported_package,
+    mapping_at,
+    places_at,
+    relative_places,
+)
 from mlxp.reproduction.exported_text import readme, requirements
 from mlxp.reproduction.names import Names, names_in
 from mlxp.reproduction.store import TREES, missing_states, packed, reading_git
@@ -127,10 +135,14 @@ class _Export:
         self._write("ro-crate-metadata.json", crate_of(infos).encode())
         for address, run in sorted({run.packages: run for run in self._runs if run.packages}.items()):
             content = read_mapping(run.store / ENVIRONMENTS / f"{address}.yaml")
-            names = self._names_at(run)
-            kept = {key: _lines_without(names, value) for key, value in content.items()} if names else content
-            self._write(f"logs/{STORE_DIR}/{ENVIRONMENTS}/{address}.yaml", to_yaml(kept).encode())
-            self._write(f"environments/{address}.txt", requirements(kept, run.info).encode())
+            if not isinstance(content.get("packages"), list):
+                self._told.left_out.append(f"the list of packages {address}, which is not in {run.store}")
+                continue
+            if (names := self._names_at(run)) is not None:
+                listed = [exported_package(str(line), run, names, self._project(run)) for line in content["packages"]]
+                content = {**content, "packages": listed}
+            self._write(f"logs/{STORE_DIR}/{ENVIRONMENTS}/{address}.yaml", to_yaml(content).encode())
+            self._write(f"environments/{address}.txt", requirements(content, run.info).encode())
 
     def _write_store(self, folder: Path) -> None:
         found: set[str] = set()
@@ -218,10 +230,6 @@ class _Export:
         info.external_attr = (stat.S_IFREG | 0o644) << 16
         info.create_system = 3  # Unix, on every system
         return self._file.open(info, "w", force_zip64=size > 2**31 - 2**20)
-
-
-def _lines_without(names: Names, value: object) -> object:
-    return [names.in_text(str(line)) for line in value] if isinstance(value, list) else value
 
 
 def _configuration(path: Path, names: Names, places: Mapping[str, str]) -> bytes:

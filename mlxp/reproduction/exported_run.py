@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from mlxp.reproduction.names import Names
 from mlxp.run_directory.files import read_mapping
@@ -229,6 +230,30 @@ def with_ids(text: str, ids: Mapping[int, int]) -> str:
     'start=<logs>/17/artifacts'
     """
     return re.sub(rf"{LOGS}/(\d{{1,18}})(?!\d)", lambda found: f"{LOGS}/{ids.get(int(found[1]), found[1])}", text)
+
+
+def exported_package(line: str, run: ExportedRun, names: Names, project: str) -> str:
+    """Return a line of a list of packages; a package that is part of the project is said to be in that folder."""
+    package, _, origin = line.partition(" @ ")
+    if not origin.startswith("file:"):
+        return names.in_text(line)
+    folder = Path(unquote(urlsplit(origin).path))
+    if run.top and folder.is_relative_to(run.top):
+        return f"{package} @ file://{(Path(project) / folder.relative_to(run.top)).as_posix()}"
+    return package if package.startswith("mlxp==") else f"{package} @ file://<path>/{folder.name}"
+
+
+def project_folder(line: str) -> str | None:
+    """Return where in its project a package of an export is; None for all other packages.
+
+    Examples
+    --------
+    >>> project_folder("mine==0.1 @ file://project/lib"), project_folder("mine==0.1 @ file://project")
+    ('lib', '.')
+    >>> project_folder("mine==0.1 @ file:///home/me/project")
+    """
+    found = re.fullmatch(rf"[^@]* @ file://{PROJECT}(?:-\d+)?(?:/(.*))?", line)
+    return (found[1] or ".") if found else None
 
 
 def _moved(run: ExportedRun, word: str, directory: str, names: Names) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mlxp.reproduction.exported_run import PROJECT, mapping_at
+from mlxp.reproduction.exported_run import PROJECT, mapping_at, project_folder
 from mlxp.reproduction.names import HIDDEN
 from mlxp.running.secrets import MASK
 from mlxp.version import __version__
@@ -141,10 +141,16 @@ def requirements(packages: Mapping[str, Any], info: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> listed = ["mlxp==2.0.0", "mine==0.1 @ file://<path>/mine", "tool==1.0 @ https://example.org/tool.git@abc1"]
+    >>> listed = [
+    ...     "mlxp==2.0.0",
+    ...     "mine==0.1 @ file://project",
+    ...     "other==0.1 @ file://<path>/other",
+    ...     "tool==1.0 @ https://example.org/tool.git@abc1",
+    ... ]
     >>> print(requirements({"packages": listed}, {}), end="")
     mlxp==2.0.0
-    # mine==0.1 was installed from a folder
+    # mine==0.1 is part of the project: each run takes it from its own code
+    # other==0.1 was installed from a folder
     tool @ git+https://example.org/tool.git@abc1
     """
     lines = [str(line) for line in packages.get("packages") or ()]
@@ -160,6 +166,8 @@ def _requirement(line: str) -> str:
     url, at, commit = origin.rpartition("@")
     if not origin or package.startswith("mlxp=="):
         return package
+    if project_folder(line):
+        return f"# {package} is part of the project: each run takes it from its own code"
     if at and re.fullmatch(r"[0-9a-f]{4,64}", commit) and url.startswith("http"):
         return f"{package.partition('==')[0]} @ git+{url}@{commit}"
     return f"# {package} was installed from a folder" if origin.startswith("file:") else f"{package}  # from {origin}"

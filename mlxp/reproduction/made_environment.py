@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from mlxp.errors import MLXPError
 from mlxp.programs import run_program
+from mlxp.reproduction.exported_run import project_folder
 from mlxp.run_directory.layout import CACHE_DIR, STORE_DIR
 from mlxp.run_directory.locks import locked
 from mlxp.running.code_state import capture
@@ -84,6 +85,8 @@ def _requirement(line: str, code: tuple[Path, Path], temporary: Path) -> str:
     if not origin:
         return pinned
     name = pinned.partition("==")[0]
+    if folder := project_folder(line):
+        return f"{name} @ {_copied(name, code[0] / folder, code, temporary).as_uri()}"
     if origin.startswith("file://"):
         return f"{name} @ {_copied(name, Path(unquote(urlsplit(origin).path)), code, temporary).as_uri()}"
     origin = origin.replace(f"{MASK}@", "")  # uv asks git, which knows the user's password

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlxp.errors import MLXPError
-from mlxp.reproduction.exported_run import LOGS
+from mlxp.reproduction.exported_run import LOGS, project_folder
 from mlxp.reproduction.made_environment import made_environment
 from mlxp.reproduction.names import HIDDEN
 from mlxp.run_directory.layout import STORE_DIR, RunDirectory
@@ -99,7 +99,9 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
         copy=Copy(state.top, path),
         words=[sys.executable, *(_moved(word, copies) for word in command[1:]), *given, *overrides],
         directory=Path(_moved(str(_at(source, info.get("work_dir") or state.top)), copies)),
-        variables=Copy(state.top, path).variables(python_path_inside(state.top)),
+        variables=Copy(state.top, path).variables(
+            [*python_path_inside(state.top), *_project_roots(info, store, copies[-1])]
+        ),
         differences=differences,
         remarks=[*_absent(state.top, [*given, *overrides], info), *remarks],
     )
@@ -187,6 +189,13 @@ def _moved(word: str, copies: Iterable[Copy]) -> str:
     return next((moved for copy in copies if (moved := copy.moved(word)) != word), word)
 
 
+def _project_roots(info: dict[str, Any], store: Path, copy: Copy) -> Iterable[str]:
+    """Yield where the packages are that an exported run had installed from its own project."""
+    address = (info.get("environment") or {}).get("packages")
+    for folder in filter(None, map(project_folder, packages_of(store, str(address)))):
+        yield from (str(copy.of / root) for root in (f"{folder}/src", folder) if (copy.path / root).is_dir())
+
+
 _OTHERS: Final = "of the packages that it did not import, these have other versions:"
 _HARDWARE: Final = ("cpu", "cpus", "gpus", "gpu_driver", "variables")
 
@@ -235,7 +244,8 @@ def differing(then: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[s
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:
-    found = (line.partition("==") for line in packages)
+    # Those of an exported run's own project come with its code.
+    found = (line.partition("==") for line in packages if not project_folder(line))
     # From which folder a package was installed says nothing about it, and is another one for everybody.
     return {same_name(name): version.partition(" @ file:")[0] for name, _, version in found}
 

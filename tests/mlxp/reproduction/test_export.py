@@ -1,6 +1,8 @@
 """``mlxp export``: runs, and all that they were made from, in one zip file that others can read and do again."""
 
+import json
 import os
+import re
 import shutil
 import socket
 import stat
@@ -40,6 +42,7 @@ if __name__ == "__main__":
     task()
 """
 USER = "janet"
+MLXP = "import sys; from mlxp.commands.main import main; sys.exit(main())"
 
 
 def write(file, text):
@@ -315,12 +318,34 @@ def other_environment(folder):
     return folder / "bin/python"
 
 
+def test_package_that_is_the_project_itself_comes_with_the_code_of_each_run(tmp_path):
+    home, away = tmp_path / "my home", tmp_path / "away"
+    write(home / "src/mine/__init__.py", "__version__ = '0.1'\nfactor = 3\n")
+    write(
+        home / "run.py",
+        "import mine\nimport mlxp\n\n@mlxp.launch()\ndef task(ctx):\n"
+        "    ctx.logger.log_metrics({'loss': mine.factor}, 'train')\n\ntask()\n",
+    )
+    write(tmp_path / "site/mine-0.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: mine\nVersion: 0.1\n")
+    write(tmp_path / "site/mine-0.1.dist-info/top_level.txt", "mine\n")
+    write(tmp_path / "site/mine-0.1.dist-info/direct_url.json", json.dumps({"url": home.as_uri(), "dir_info": {}}))
+    call(sys.executable, "run.py", cwd=home, PYTHONPATH=f"{tmp_path}/site{os.pathsep}{home}/src")
+    call(sys.executable, "-c", MLXP, "export", "1", str(tmp_path / "s.zip"), cwd=home)
+    shutil.rmtree(home)
+    with zipfile.ZipFile(tmp_path / "s.zip") as file:
+        file.extractall(away)
+    listed = next((away / "environments").iterdir()).read_text(encoding="utf-8")
+    assert "# mine==0.1 is part of the project" in listed
+    assert re.search(rf"^mlxp=={re.escape(mlxp.__version__)}$", listed, re.MULTILINE)
+    done = call(sys.executable, "-c", MLXP, "rerun", "1", "--check", cwd=away)
+    assert "run 2 reproduces run 1: 1 of 1 metrics are the same" in done.stdout
+
+
 def test_digits_are_done_again_from_an_export_in_another_folder_and_environment(tmp_path):
     home, away = tmp_path / "home", tmp_path / "away"
     shutil.copytree(ROOT / "docs/examples/digits", home, ignore=shutil.ignore_patterns("logs"))
     call(sys.executable, "main.py", "seed=1,2", "num_epochs=2", cwd=home)
-    mlxp_of = "import sys; from mlxp.commands.main import main; sys.exit(main())"
-    call(sys.executable, "-c", mlxp_of, "export", "info.status == 'COMPLETE'", "s.zip", cwd=home)
+    call(sys.executable, "-c", MLXP, "export", "info.status == 'COMPLETE'", "s.zip", cwd=home)
     (home / "s.zip").rename(tmp_path / "s.zip")
     shutil.rmtree(home / "logs")
     write(home / "main.py", "raise SystemExit('edited')\n")
@@ -328,7 +353,7 @@ def test_digits_are_done_again_from_an_export_in_another_folder_and_environment(
     with zipfile.ZipFile(tmp_path / "s.zip") as file:
         file.extractall(away)
     python = other_environment(tmp_path / "other")
-    done = call(str(python), "-c", mlxp_of, "rerun", "1", "2", "--check", cwd=away)
+    done = call(str(python), "-c", MLXP, "rerun", "1", "2", "--check", cwd=away)
     assert "run 3 reproduces run 1: 9 of 9 metrics are the same" in done.stdout
     assert "run 4 reproduces run 2: 9 of 9 metrics are the same" in done.stdout
     again = yaml.safe_load((away / "logs/3/metadata/info.yaml").read_text(encoding="utf-8"))
