@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rocrate.rocrate import ROCrate
 
 import mlxp
 from mlxp.commands.main import main
@@ -171,6 +172,20 @@ def test_run_that_has_not_ended_is_not_exported(project, capsys):
     assert main(["export", "1", "2", "s.zip"]) == 1
     assert "run 2 is RUNNING: only runs that have ended can be exported" in capsys.readouterr().err
     assert not Path("s.zip").exists()
+
+
+def test_metadata_are_an_ro_crate_that_its_library_reads(project):
+    content = exported("3", "2")
+    crate = ROCrate("s.zip")
+    folders = {"README.md", "logs/1/", "logs/2/", "logs/3/", "logs/.store/"}
+    lists = {name for name in content if name.startswith("environments/")}
+    assert {entity.id for entity in crate.data_entities} == folders | lists
+    assert all(any(name.startswith(entity.id) for name in content) for entity in crate.data_entities)
+    assert {"name", "description", "license", "datePublished"} <= crate.root_dataset.properties().keys()
+    third = crate.dereference("#run-3")
+    assert third["instrument"]["identifier"].startswith("swh:1:dir:")
+    assert crate.dereference("logs/1/") in third["object"]
+    assert third["result"] == crate.dereference("logs/3/")
 
 
 @pytest.mark.parametrize(
