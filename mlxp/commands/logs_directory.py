@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mlxp.errors import LogDirectoryError
+from mlxp.run_directory.archive import is_archive, unpacked
 
 
 def check_directory(logs: Path) -> None:
@@ -15,3 +16,14 @@ def check_directory(logs: Path) -> None:
     """
     if not logs.is_dir():
         raise LogDirectoryError(f"there is no directory {logs}; name the runs' directory with --logs")
+
+
+def readable(logs: Path) -> Path:
+    """Return the directory of the runs, for commands that only read; that of an archive is in the user's cache.
+
+    Raises
+    ------
+    LogDirectoryError
+        If the archive is not safe to unpack.
+    """
+    return unpacked(logs) if is_archive(logs) else logs

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mlxp.commands.chain import ancestors, descendants
+from mlxp.commands.logs_directory import readable
 from mlxp.commands.table_and_plot import opened
 from mlxp.commands.terminal import as_json, bold, coloured
 from mlxp.errors import LogDirectoryError, MLXPError
@@ -44,6 +45,7 @@ _KEEP_STREAMS = "mlxp.logger.log_streams_to_file=true"
 
 def show(options: argparse.Namespace) -> int:
     """Show one run."""
+    options.logs = readable(options.logs)
     reader = opened(options.logs)
     runs = _chosen(reader, [options.log_id])
     state = run_states(options.logs.absolute(), [options.log_id])[0]
@@ -180,6 +182,7 @@ def diff(options: argparse.Namespace) -> int:
     log_ids = list(dict.fromkeys([options.log_id, *options.others]))
     if len(log_ids) < 2:
         raise MLXPError(f"run {options.log_id} is compared with itself; name two different runs")
+    options.logs = readable(options.logs)
     runs = _chosen(opened(options.logs), log_ids)
     differing = {name: values for name, values in _compared(runs) if _differ(values)}
     code = _code_of(options, log_ids) if options.code else {}

@@ -14,12 +14,11 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from mlxp.errors import LogDirectoryError
-from mlxp.run_directory.layout import STORE_DIR
 
 _LARGEST_RATIO: Final = 200
 _HARMLESS_SIZE: Final = 200_000_000
@@ -63,22 +62,21 @@ class RunArchive:
         listed = sorted((name, entry.CRC, entry.file_size) for name, entry in self.members.items())
         return hashlib.sha256(repr(listed).encode(errors="surrogatepass")).hexdigest()[:20]
 
-    def unpack(self, folder: Path, is_wanted: Callable[[str], bool] = lambda _: True) -> None:
-        """Write the files that are wanted into `folder`, with the times that the archive gives them.
+    def unpack(self, folder: Path) -> None:
+        """Write the files of the log directory into `folder`, with the times that the archive gives them.
 
         Raises
         ------
         LogDirectoryError
             If the archive is damaged, or if there is no room for it.
         """
-        wanted = {name: entry for name, entry in self.members.items() if is_wanted(name)}
-        size = sum(entry.file_size for entry in wanted.values())
+        size = sum(entry.file_size for entry in self.members.values())
         if size > shutil.disk_usage(folder).free:
             raise LogDirectoryError(
                 f"{self.path} needs {size / 1e6:,.0f} MB, and the disk of {folder} has less than that left"
             )
         try:
-            for name, entry in wanted.items():
+            for name, entry in self.members.items():
                 self._write(entry, folder / name)
         except _DATA_ERRORS as error:
             raise _damaged(self.path, error) from error
@@ -149,8 +147,6 @@ def _problem_of(entry: zipfile.ZipInfo, names: set[str]) -> str | None:
 def unpacked(path: Path) -> Path:
     """Return a directory with the runs of an archive, in the user's cache; it is unpacked once.
 
-    The code of the runs is left in the archive.
-
     Raises
     ------
     LogDirectoryError
@@ -167,7 +163,7 @@ def unpacked(path: Path) -> Path:
             with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as temporary:
                 inside = Path(temporary, "logs")
                 inside.mkdir()
-                archive.unpack(inside, lambda name: not name.startswith(f"{STORE_DIR}/"))
+                archive.unpack(inside)
                 inside.rename(folder)
         except LogDirectoryError:
             raise

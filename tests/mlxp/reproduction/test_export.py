@@ -247,6 +247,8 @@ def test_reader_reads_an_archive_as_it_reads_the_directory(project):
     mlxp.Reader("s.zip")
     assert os.listdir(project.parents[1] / "cache/mlxp/archives") == folders  # unpacked once
     assert main(["table", "--logs", "s.zip"]) == 0
+    assert main(["show", "--logs", "s.zip", "3"]) == 0
+    assert main(["diff", "--logs", "s.zip", "1", "4", "--code"]) == 0
 
 
 def test_archive_made_by_zip_can_be_read(project):
