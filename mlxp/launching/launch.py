@@ -250,9 +250,9 @@ def _plan(outcome: Outcome, program: Program, restart: Restart | None, **options
             restart.look_at(composed)
         return chosen
 
-    def on_planned(number_of_runs: int, keep_going: bool) -> None:
+    def on_planned(number_of_runs: int, keep_going: bool, owns_configurations: bool) -> None:
         if restart is not None:
             restart.if_needed()
-        outcome.starter.on_planned(number_of_runs, keep_going)
+        outcome.starter.on_planned(number_of_runs, keep_going, owns_configurations)
 
     return Launching(check=check, on_planned=on_planned, results=outcome.results, is_planning=is_planning(), **options)

@@ -1,5 +1,6 @@
 """What a program would run: turns configurations that Hydra composed and MLXP checked into runs to submit."""
 
+import copy
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -55,14 +56,9 @@ class PlannedRuns:
 
 def _planned_run(program: Program, overrides: list[str], composed: "DictConfig") -> tuple[PlannedRun, Settings]:
     """Return a run that can be submitted, and its settings; the composed configuration cannot be used afterwards."""
-    from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    if "hydra" in composed:  # values of it are used in the configuration
-        HydraConfig.instance().set_config(composed)
-    written: Any = OmegaConf.to_container(composed)
-    config, settings = resolved_configuration(program, composed, in_place=True)
-    config.pop("hydra", None)
+    config, settings, written = resolved_configuration(program, _of_task(composed), in_place=True)
     _check_has_directory(settings)
     where = _work_dir(settings, program)
     run = PlannedRun(
@@ -86,9 +82,23 @@ def _is_guard(path: str) -> bool:
     return Path(path).parts[-2:] == ("scripts", "guard")
 
 
+def _of_task(composed: "DictConfig") -> "DictConfig":
+    """Return the configuration without Hydra's part, to which its interpolations lead from now on, as in a run."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import open_dict, read_write
+
+    if "hydra" not in composed:
+        return composed
+    config = copy.deepcopy(composed)
+    HydraConfig.instance().set_config(composed)
+    with read_write(config), open_dict(config):
+        del config["hydra"]
+    return config
+
+
 def _late_keys(written: dict[str, Any]) -> list[str]:
     """Return the keys whose values are known only when the run starts."""
-    return sorted(keys_of_the_process({key: value for key, value in written.items() if key not in {"hydra", "mlxp"}}))
+    return sorted(keys_of_the_process(written))
 
 
 def _check_has_directory(settings: Settings) -> None:

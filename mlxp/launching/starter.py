@@ -78,6 +78,7 @@ class RunStarter:
         self.launching_process = os.getpid()
         self.planned = planned
         self.keep_going = True
+        self.owns_configurations = False
         self.argv = argv
         self.own_overrides = own_overrides
 
@@ -86,10 +87,11 @@ class RunStarter:
         """Whether there is only one run, whose exception and exit code become the program's."""
         return self.planned == 1
 
-    def on_planned(self, number_of_runs: int, keep_going: bool) -> None:
-        """Note how many runs there will be, and whether to go on when one fails."""
+    def on_planned(self, number_of_runs: int, keep_going: bool, owns_configurations: bool) -> None:
+        """Note how many runs there will be, whether to go on when one fails, and whether to change what we get."""
         self.planned = number_of_runs
         self.keep_going = keep_going
+        self.owns_configurations = owns_configurations
 
     def __call__(self, composed: "DictConfig") -> Any:
         """Run the task on the configuration that Hydra composed."""
@@ -145,7 +147,7 @@ class RunStarter:
 
         self._resume_if_requeued(number, composed)
         try:
-            run = StartedRun(self.program, composed, overrides)
+            run = StartedRun(self.program, composed, overrides, in_place=self.owns_configurations)
         except MLXPError as error:
             self.record.add(number, overrides=overrides, status=Status.FAILED.value, error=str(error))
             self._stop_others()

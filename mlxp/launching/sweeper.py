@@ -18,14 +18,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.errors import CompactHydraException
+from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from mlxp.errors import MLXPError
 from mlxp.launching.combinations import combinations
+from mlxp.launching.run_composer import RunComposer
+from mlxp.launching.run_loop import RunLoop
 from mlxp.launching.starter import RunExitedError, refused_by_hydra
-from mlxp.launching.value_composer import ValueComposer
 from mlxp.running.configuration import uses_scheduler
 from mlxp.running.endings import from_user_code
 
@@ -39,8 +41,9 @@ class Launching:
 
     check: Callable[[DictConfig], tuple[str, int] | None]
     """Raises an MLXPError if a composed configuration cannot be run; returns which run directory it chooses, if any."""
-    on_planned: Callable[[int, bool], None]
-    """Called before the first run starts, with the number of runs and whether to go on when one fails."""
+    on_planned: Callable[[int, bool, bool], None]
+    """Called before the first run starts, with the number of runs, whether to go on when one fails, and whether a run
+    may change the configuration that it gets, since nobody else sees it."""
     one_run_only: bool = False
     results: list[JobReturn] = field(default_factory=list)
     report: Callable[[list[str], Any], None] | None = None
@@ -100,9 +103,6 @@ def _reporting_sweeper(*, hydra_context: HydraContext, task_function: TaskFuncti
     return sweeper
 
 
-_KEPT = 1000
-"""The largest number of configurations kept; a larger sweep takes longer instead of more memory."""
-
 _plans: list[Launching] = []
 """The plans of the launches under way in this process, innermost last."""
 
@@ -143,25 +143,36 @@ class MLXPSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what `sweep` needs; called by Hydra."""
         self._composed = config
-        loader: Any = _ComposedOnce(hydra_context.config_loader)
-        self._loader = loader
+        self._composer = RunComposer(hydra_context.config_loader, config)
+        loader: Any = self._composer
+        context = replace(hydra_context, config_loader=loader)
         self._launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=replace(hydra_context, config_loader=loader), task_function=task_function, config=config
+            hydra_context=context, task_function=task_function, config=config
         )
+        self._loop = RunLoop(context, task_function, config, self._composer)
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Run all combinations and return what Hydra's launcher returned, batch by batch; called by Hydra."""
         plan = _plans[-1]
         runs = self._combinations(arguments)
+        self._composer.expect(runs)
+        in_loop = len(runs) > 1 and self._loop.replaces(self._launcher)
         with refused_by_hydra():
             self._check(runs, plan, is_composed=runs == [list(arguments)])
             if plan.only_reports(self._composed):
                 return []
-            plan.on_planned(len(runs), self.keep_going)
+            plan.on_planned(len(runs), self.keep_going, in_loop and not self._loop.has_callbacks)
+        return self._started(runs, plan, self._loop if in_loop else self._launcher)
+
+    def _started(
+        self, runs: list[list[str]], plan: Launching, launcher: Launcher | RunLoop
+    ) -> list[Sequence[JobReturn]]:
         size = self.max_batch_size or max(len(runs), 1)
         returns = []
         for start in range(0, len(runs), size):
-            batch = self._launcher.launch(runs[start : start + size], initial_job_idx=start)
+            batch = launcher.launch(runs[start : start + size], initial_job_idx=start)
+            for result in batch:
+                result.cfg = result.hydra_cfg = None  # nobody reads them, and a sweep may have thousands of runs
             plan.results.extend(batch)
             returns.append(batch)
         if len(runs) == 1:
@@ -169,7 +180,8 @@ class MLXPSweeper(Sweeper):
         return returns
 
     def _combinations(self, arguments: list[str]) -> list[list[str]]:
-        parser = OverridesParser.create(config_loader=self._loader)
+        loader: Any = self._composer
+        parser = OverridesParser.create(config_loader=loader)
         own = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()])
         return combinations(own, parser.parse_overrides(arguments))
 
@@ -180,13 +192,12 @@ class MLXPSweeper(Sweeper):
         if plan.one_run_only and len(runs) > 1:
             raise MLXPError(f"run() takes one value per key, but these overrides make {len(runs)} runs; use sweep()")
         if plan.report is not None and plan.only_reports(self._composed):
-            composer = ValueComposer(self._loader, self._composed)
             for run in runs:
-                plan.report(run, composer.compose(run))
+                plan.report(run, self._composer.compose_ahead(run))
         elif is_composed:
             plan.check(self._composed)
         else:
-            _refuse_shared_directory([plan.check(self._loader.compose_ahead(self._composed, run)) for run in runs])
+            _refuse_shared_directory([plan.check(self._composer.compose_ahead(run)) for run in runs])
 
 
 def _refuse_shared_directory(chosen: list[tuple[str, int] | None]) -> None:
@@ -196,40 +207,6 @@ def _refuse_shared_directory(chosen: list[tuple[str, int] | None]) -> None:
                 f"mlxp.logger.forced_log_id={place[1]} is the directory of one run, but there are {times} runs; "
                 "resume runs one by one"
             )
-
-
-class _ComposedOnce:
-    """Hydra's configuration loader, which hands out the configurations that were composed for the check.
-
-    Composing takes most of the time of a sweep of short runs. Copies in other processes compose for themselves.
-    """
-
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-        self._kept: dict[tuple[str, ...], DictConfig] = {}
-
-    def compose_ahead(self, composed: DictConfig, overrides: list[str]) -> DictConfig:
-        """Return the configuration of a run, and keep it unless too many are already kept."""
-        config: DictConfig = self._loader.load_sweep_config(composed, list(overrides))
-        if len(self._kept) < _KEPT:
-            self._kept[tuple(overrides)] = config
-        return config
-
-    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        """Return the configuration of a run; called by launchers."""
-        kept = self._kept.pop(tuple(sweep_overrides), None)
-        if kept is not None:
-            return kept
-        config: DictConfig = self._loader.load_sweep_config(master_config, sweep_overrides)
-        return config
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self._loader, name)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _ComposedOnce, (self._loader,)
 
 
 def _raise_failure(result: JobReturn) -> None:

@@ -122,8 +122,14 @@ def _missing_keys(content: Any, prefix: str = "") -> Iterator[str]:
 
 def resolved_configuration(
     program: Program, composed: "DictConfig", *, in_place: bool = False
-) -> tuple["DictConfig", Settings]:
-    """Return the user's configuration and the settings, after all checks; `in_place` saves a copy."""
+) -> tuple["DictConfig", Settings, dict[str, Any]]:
+    """Return the user's configuration and the settings, after all checks, and the configuration as it was written.
+
+    Parameters
+    ----------
+    in_place
+        Whether nobody else uses the composed configuration, which saves a copy.
+    """
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
 
@@ -142,7 +148,7 @@ def resolved_configuration(
     with open_dict(config):
         config.pop("mlxp")
     OmegaConf.set_struct(config, None)
-    return config, settings
+    return config, settings, content
 
 
 def recorded(written: Any, resolved: Any) -> Any:

@@ -69,6 +69,8 @@ class StartedRun:
         The configuration as Hydra composed it, with the settings under ``mlxp``.
     overrides
         The overrides that the user gave for this run, for the record.
+    in_place
+        Whether nobody else uses the composed configuration, which saves a copy.
 
     Raises
     ------
@@ -76,12 +78,12 @@ class StartedRun:
         If a setting is wrong, or the directory cannot be written; see `check_configuration`.
     """
 
-    def __init__(self, program: Program, composed: "DictConfig", overrides: list[str]) -> None:
-        from omegaconf import OmegaConf
-
+    def __init__(
+        self, program: Program, composed: "DictConfig", overrides: list[str], *, in_place: bool = False
+    ) -> None:
         self.program = program
         self.process_id = os.getpid()
-        config, self.settings = resolved_configuration(program, composed)
+        config, self.settings, written = resolved_configuration(program, composed, in_place=in_place)
         if self.settings.use_scheduler:
             raise InvalidConfigFileError(
                 "the setting mlxp.use_scheduler is true, but these runs would start here: MLXP submits only "
@@ -106,7 +108,7 @@ class StartedRun:
         self.info = InfoFile(facts, self.written.info_file if self.written is not None else None)
         self.context = Context(as_set, ConfigDict(self.settings.to_dict()), self.info.shown, self.logger)
         try:
-            self._write_first_files(recorded(OmegaConf.to_container(composed), plain))
+            self._write_first_files(recorded(written, plain))
         except BaseException as error:
             self._give_up(error)
             raise

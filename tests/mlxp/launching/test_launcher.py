@@ -220,6 +220,16 @@ def test_missing_value_is_named_before_anything_runs(actions):
     assert actions.run("data.path=x").returncode == 0
 
 
+def test_value_that_only_a_sweep_gives_is_not_missing(actions):
+    with (actions.directory / "configs/config.yaml").open("a", encoding="utf-8") as file:
+        file.write("needed: ???\nhydra:\n  sweeper:\n    params:\n      data.path: a\ndata:\n  path: ???\n")
+    assert actions.run("needed=1,2").returncode == 0
+    assert [(actions.config(log_id)["needed"], actions.config(log_id)["data"]["path"]) for log_id in (1, 2)] == [
+        (1, "a"),
+        (2, "a"),
+    ]
+
+
 def test_interpolation_of_nothing_is_one_clear_error(actions):
     result = actions.run("+x=${nothing}")
     assert result.returncode == 1

@@ -214,6 +214,7 @@ RESOLVERS = (
     "from omegaconf import OmegaConf\n"
     "returned = {'pair': (0.9, 0.999), 'set': {1, 2}, 'date': datetime.date(2020, 1, 2)}\n"
     "returned['nested'] = [(1, 2), {'a': (3,)}]\n"
+    "returned['list'] = [1, {'a': [2]}]\n"
     "OmegaConf.register_new_resolver('get', lambda name: returned[name])\n"
     "import main; main.ACTIONS['look'] = lambda ctx: ctx.config.x\n"
 )
@@ -227,6 +228,7 @@ RESOLVERS = (
         ("set", {1, 2}),
         ("date", dt.date(2020, 1, 2)),
         ("nested", [[1, 2], {"a": [3]}]),
+        ("list", [1, {"a": [2]}]),
     ],
 )
 def test_resolver_may_return_what_omegaconf_does_not_hold(actions, as_config_dict, name, recorded):
