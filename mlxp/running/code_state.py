@@ -300,15 +300,15 @@ def _state(
     # What lies behind a link that has replaced a folder is not seen as edited before.
     may_hide = was_hidden or extent is not Extent.ALL or any((git.top / name).is_symlink() for name in sizes)
     if files.edited or may_hide:
-        git("add", "-u", "--ignore-errors", "--", ":/", accepted=(0, 1))
-    tree = git("write-tree", "--missing-ok").strip()
+        _add_edited(git, None if may_hide else files.edited)
+    tree = "" if files.edited or small else git("write-tree", "--missing-ok").strip()
     changed = _changed(git, tree, head_tree, unchanged) if head_tree else set(map(_name, files.known))
     if extent is Extent.COMMITTED and head_tree:
         _set_back(git, changed, head_tree)
     nested = {name: _take_in(git, name, excluded, extent) for name in files.nested()}
     inner = {name: state for name, state in nested.items() if state}
     _add(git, small)
-    if small or nested or extent is Extent.COMMITTED:
+    if not tree or nested or extent is Extent.COMMITTED:
         tree = git("write-tree", "--missing-ok").strip()
     left_out = [
         *(sizes.keys() - set(small)),
@@ -335,6 +335,17 @@ def _changed(git: Git, tree: str, head_tree: str, unchanged: set[str]) -> set[st
     if tree == head_tree:
         return set()
     return set(git("diff-index", "--cached", "--name-only", "-z", head_tree).split("\0")) - unchanged - {""}
+
+
+def _add_edited(git: Git, names: Iterable[str] | None) -> None:
+    """Add what was edited or removed to the index; None for all that git finds, which looks at each file again."""
+    try:
+        if names is not None:
+            _add(git, sorted(names), "-u")
+            return
+    except GitError:  # a folder of it has become a link that git ignores
+        pass
+    git("add", "-u", "--ignore-errors", "--", ":/", accepted=(0, 1))
 
 
 def _set_back(git: Git, changed: set[str], head_tree: str) -> None:

@@ -2,9 +2,10 @@
 
     python tests/benchmarks/capture.py [--files N] [--rounds N]
 
-Prints the CPU time of a run with ``mlxp.capture=true`` minus that of the same run without it, git included; the median
-of several rounds, both kinds in turns. Each round has a repository of its own, whose objects are as git leaves them
-after a commit ("loose"), or as after a clone ("packed").
+Prints the CPU time of a run with ``mlxp.capture=true`` minus that of the same run without it, git included: the
+difference of the smallest of several rounds, and the median of the differences. Both kinds are done in turns. Each
+round has a repository of its own, whose objects are as git leaves them after a commit ("loose"), or as after a clone
+("packed").
 """
 
 import argparse
@@ -59,10 +60,9 @@ def cpu_of_run(top: Path, *overrides: str) -> float:
     return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-def difference(top: Path) -> float:
-    """Return what capturing adds to a run."""
-    without = cpu_of_run(top, "mlxp.capture=false")
-    return cpu_of_run(top, "mlxp.capture=true") - without
+def pair(top: Path) -> tuple[float, float]:
+    """Return what a run takes without and with capturing."""
+    return cpu_of_run(top, "mlxp.capture=false"), cpu_of_run(top, "mlxp.capture=true")
 
 
 def edit(top: Path) -> None:
@@ -73,13 +73,13 @@ def edit(top: Path) -> None:
             opened.write(f"y = {random.random()}\n")
 
 
-def measurements(template: Path, rounds: int) -> dict[str, list[float]]:
+def measurements(template: Path, rounds: int) -> dict[str, list[tuple[float, float]]]:
     """Return the milliseconds of each round, by what is measured."""
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[tuple[float, float]]] = {}
 
     def measure(name: str, top: Path, before: Callable[[Path], object] = bool) -> None:
         before(top)
-        found.setdefault(name, []).append(difference(top))
+        found.setdefault(name, []).append(pair(top))
 
     for _ in range(rounds):
         for kind in ("loose", "packed"):
@@ -107,9 +107,11 @@ def main() -> None:
         template.mkdir()
         repository(template, options.files)
         found = measurements(template, options.rounds)
-    print(f"{f'CPU time added, {options.files:,} files':44} {'median':>10} {'smallest':>10}")
-    for name, times in sorted(found.items(), key=lambda item: item[0].rpartition(", ")[2]):
-        print(f"{name:44} {statistics.median(times):>7.0f} ms {min(times):>7.0f} ms")
+    print(f"{f'CPU time added, {options.files:,} files':44} {'smallest':>10} {'median':>10}")
+    for name, pairs in sorted(found.items(), key=lambda item: item[0].rpartition(", ")[2]):
+        without, times = (min(column) for column in zip(*pairs, strict=True))
+        median = statistics.median(time - other for other, time in pairs)
+        print(f"{name:44} {times - without:>7.0f} ms {median:>7.0f} ms")
 
 
 if __name__ == "__main__":

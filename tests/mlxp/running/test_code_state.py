@@ -159,6 +159,17 @@ def test_what_git_only_intends_to_track_and_a_folder_that_became_a_link_are_take
     assert "pkg/model.py" not in stored
 
 
+def test_folder_that_became_an_ignored_link_is_taken_as_it_is(repo, store, tmp_path):
+    shutil.move(repo / "pkg", tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/model.py").write_text("x = 2\n")
+    (repo / "pkg").symlink_to(tmp_path / "elsewhere")
+    (repo / ".gitignore").write_text("data/\npkg\n")
+    (repo / "main.py").write_text("print(5)\n")
+    state = capture(repo, store)
+    assert (state.dirty, content(store, state.tree)["main.py"]) == (True, "print(5)\n")
+    assert content(store, state.tree).get("pkg/model.py") != "x = 1\n"
+
+
 def test_files_outside_of_a_sparse_checkout_stay_in_the_tree_and_do_not_make_it_dirty(repo, store):
     (repo / ".gitattributes").write_text("*.py text\n")
     git(repo, "add", "-A")
