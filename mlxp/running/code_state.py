@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+from mlxp.running.listed_files import ListedFiles, listed_files, name_in
 from mlxp.running.private_git import ANY, Git, GitError, text, write
 from mlxp.running.state_store import keep
 from mlxp.running.store_use import adding_to
@@ -25,7 +26,6 @@ _MOST_FILES: Final = 2_000
 """The largest number of files beside a program that is in no git repository."""
 
 _NEVER: Final = ("__pycache__/", "*.py[co]", ".ipynb_checkpoints/", ".mypy_cache/", ".pytest_cache/", ".ruff_cache/")
-_SUBMODULE: Final = "160000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,54 +86,6 @@ class _Repository:
     top: Path
     git: Path
     common: Path
-
-
-class _Files:
-    """The files of a work tree, as git lists them.
-
-    The lines of files that git tracks stay texts: there may be 50,000 of them, of which few are looked at.
-
-    Parameters
-    ----------
-    answer
-        What git prints; see `_files`.
-
-    Attributes
-    ----------
-    known
-        One line per file that git tracks: a tag (how closely git looks at it), the mode, the content, and the name.
-    edited
-        The names of files that git tracks and that were edited or removed.
-    others
-        All other files that are not ignored; the names of repositories end with a slash.
-    """
-
-    def __init__(self, answer: str) -> None:
-        lines = answer.split("\0")
-        self.known = [line for line in lines if line and line[0] not in "?CcRr"]
-        self.edited = {_name(line) for line in lines if line[:2] in ("C ", "c ", "R ", "r ")}
-        self.edited.update(_name(line) for line in self.known if line[0] == "M")  # not merged
-        self.others = [line[2:] for line in lines if line[:2] == "? "]
-
-    def tagged(self, tags: str) -> list[str]:
-        """Return the names of the tracked files that have one of these tags."""
-        return [_name(line) for line in self.known if line[0] in tags]
-
-    def submodules(self) -> list[str]:
-        """Return the names of the submodules."""
-        return [_name(line) for line in self.known if line.startswith(_SUBMODULE, 2)]
-
-    def nested(self) -> list[str]:
-        """Return the names of the repositories inside: submodules, and those that the outer one does not know."""
-        return [*self.submodules(), *(name[:-1] for name in self.others if name.endswith("/"))]
-
-    def blobs(self) -> dict[str, str]:
-        """Return what the index holds for each tracked file."""
-        return {_name(line): line.split(" ", 3)[2] for line in self.known}
-
-
-def _name(line: str) -> str:
-    return line.partition("\t")[2]
 
 
 def capture(directory: Path, store: Path, excluded: Sequence[Path] = (), extent: Extent = Extent.ALL) -> CodeState:
@@ -265,7 +217,7 @@ def not_stored(top: Path, store: Path, excluded: Sequence[Path] = ()) -> list[st
 def _not_stored(top: Path, store: Path, excluded: Sequence[Path], private: Path) -> list[str]:
     git, _ = _git_on(top, _repository_of(top), store, [], private)
     listed = git("ls-files", "-z", "-o", "-i", "--exclude-standard", "--directory").split("\0")
-    found = _files(git)
+    found = listed_files(git)
     ignored = [name.rstrip("/") for name in listed if name]
     inside = [name for name in found.others if any((top / name).is_relative_to(path) for path in excluded)]
     files = [name for name in found.others if not name.endswith("/") and name not in inside]
@@ -287,7 +239,7 @@ def _is_cache(name: str) -> bool:
 def _state(
     git: Git, repository: _Repository | None, settings: dict[str, str], excluded: Sequence[Path], extent: Extent
 ) -> CodeState:
-    files = _files(git)
+    files = listed_files(git)
     if extent is not Extent.ALL:
         files.others.clear()
     if repository is None and len(files.others) > _MOST_FILES:
@@ -302,7 +254,7 @@ def _state(
     if files.edited or may_hide:
         _add_edited(git, None if may_hide else files.edited)
     tree = "" if files.edited or small else git("write-tree", "--missing-ok").strip()
-    changed = _changed(git, tree, head_tree, unchanged) if head_tree else set(map(_name, files.known))
+    changed = _changed(git, tree, head_tree, unchanged) if head_tree else set(map(name_in, files.known))
     if extent is Extent.COMMITTED and head_tree:
         _set_back(git, changed, head_tree)
     nested = {name: _take_in(git, name, excluded, extent) for name in files.nested()}
@@ -352,7 +304,7 @@ def _set_back(git: Git, changed: set[str], head_tree: str) -> None:
     """Put files into the index as they were committed."""
     if changed:
         listed = git("ls-tree", "-r", "-z", "--full-tree", head_tree).split("\0")
-        entries = [re.sub(" (blob|commit) ", " ", line, count=1) for line in listed if _name(line) in changed]
+        entries = [re.sub(" (blob|commit) ", " ", line, count=1) for line in listed if name_in(line) in changed]
         git("update-index", "--force-remove", "-z", "--stdin", names=sorted(changed))
         git("update-index", "-z", "--index-info", names=entries)
 
@@ -379,11 +331,6 @@ def _take_in(git: Git, name: str, excluded: Sequence[Path], extent: Extent) -> C
     return state
 
 
-def _files(git: Git) -> _Files:
-    # "-m" and "-d" list once more what was edited or removed, so that this one call looks at each file.
-    return _Files(git("ls-files", "-z", "-v", "-s", "-c", "-o", "-m", "-d", "--exclude-standard"))
-
-
 def _head(git: Git, repository: _Repository | None) -> tuple[str | None, str | None, str | None]:
     """Return the commit, branch and tree that are checked out; None for each that does not exist."""
     if repository is None:
@@ -400,7 +347,7 @@ def _may_be_read(path: Path) -> bool:
     return not path.is_file() or os.access(path, os.R_OK)
 
 
-def _show_all_edits(git: Git, files: _Files) -> bool:
+def _show_all_edits(git: Git, files: ListedFiles) -> bool:
     """Make git also look at files that the user told it to assume unchanged; return whether there are any."""
     assumed = files.tagged("hms")
     skipped = [name for name in files.tagged("Ss") if os.path.lexists(git.top / name)]
@@ -410,7 +357,7 @@ def _show_all_edits(git: Git, files: _Files) -> bool:
     return bool(assumed or skipped)
 
 
-def _keep_as_it_is(git: Git, files: _Files, small: list[str], settings: Mapping[str, str]) -> set[str]:
+def _keep_as_it_is(git: Git, files: ListedFiles, small: list[str], settings: Mapping[str, str]) -> set[str]:
     """Have every file stored byte for byte; return the unchanged ones whose content differs in the index.
 
     git may convert line endings, or apply filters such as that of LFS. What it holds for an unchanged file is then not
