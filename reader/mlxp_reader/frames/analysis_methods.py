@@ -5,9 +5,17 @@ Each method is a function in a file of its own, which documents its parameters. 
 
 from typing import Any
 
-from mlxp_reader.analysis import compute, history, presence, seeds
+from mlxp_reader.analysis import compute, history, importance, presence, seeds
 from mlxp_reader.evidence import running_text
-from mlxp_reader.presentation import comparison_plots, display, paper_tables, parallel_plot, plots, sweep_plots
+from mlxp_reader.presentation import (
+    comparison_plots,
+    display,
+    importance_plot,
+    paper_tables,
+    parallel_plot,
+    plots,
+    sweep_plots,
+)
 
 
 class Analysis:
@@ -30,9 +38,11 @@ class Analysis:
     duplicates = presence.duplicates
     compute = compute.compute
     over = seeds.over
+    importance = importance.importance
     value = running_text.value
     table = paper_tables.table
     plot_metric = plots.plot_metric
     plot_sweep = sweep_plots.plot_sweep
+    plot_importance = importance_plot.plot_importance
     plot_compare = comparison_plots.plot_compare
     plot_parallel = parallel_plot.plot_parallel
