@@ -1,6 +1,5 @@
 """What a program would run: turns configurations that Hydra composed and MLXP checked into runs to submit."""
 
-import copy
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +57,9 @@ def _planned_run(program: Program, overrides: list[str], composed: "DictConfig")
     """Return a run that can be submitted, and its settings; the composed configuration cannot be used afterwards."""
     from omegaconf import OmegaConf
 
-    config, settings, written = resolved_configuration(program, _of_task(composed), in_place=True)
+    from mlxp.launching.run_composer import as_in_a_run
+
+    config, settings, written = resolved_configuration(program, as_in_a_run(composed), in_place=True)
     _check_has_directory(settings)
     where = _work_dir(settings, program)
     run = PlannedRun(
@@ -80,20 +81,6 @@ def _planned_run(program: Program, overrides: list[str], composed: "DictConfig")
 def _is_guard(path: str) -> bool:
     """Tell whether Python looks in a directory only since it is being watched."""
     return Path(path).parts[-2:] == ("scripts", "guard")
-
-
-def _of_task(composed: "DictConfig") -> "DictConfig":
-    """Return the configuration without Hydra's part, to which its interpolations lead from now on, as in a run."""
-    from hydra.core.hydra_config import HydraConfig
-    from omegaconf import open_dict, read_write
-
-    if "hydra" not in composed:
-        return composed
-    config = copy.deepcopy(composed)
-    HydraConfig.instance().set_config(composed)
-    with read_write(config), open_dict(config):
-        del config["hydra"]
-    return config
 
 
 def _late_keys(written: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
@@ -255,6 +256,15 @@ def _looks_at_interpolation(content: Any, kind: OverrideType, key: str, is_conta
     # Hydra looks at what it is to delete or must not be there yet; a list or a dict is merged into what is there.
     looks = is_container or kind not in {OverrideType.CHANGE, OverrideType.FORCE_ADD}
     return looks and "${" in f"{content}"
+
+
+def as_in_a_run(composed: DictConfig) -> DictConfig:
+    """Return a configuration without the key ``hydra``, whose values it finds through ``HydraConfig`` from now on."""
+    if "hydra" not in composed:
+        return composed
+    config = _without_hydra(copy.deepcopy(composed))
+    HydraConfig.instance().set_config(composed)
+    return config
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:

@@ -108,9 +108,10 @@ def _can_share() -> bool:
 
 
 def _set_number(config: DictConfig, number: int) -> None:
-    with open_dict(config):
-        config.hydra.job.id = str(number)
-        config.hydra.job.num = number
+    job = config.hydra.job
+    with open_dict(job):
+        job.id = str(number)
+        job.num = number
 
 
 def _output_directory(config: DictConfig) -> str:

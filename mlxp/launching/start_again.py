@@ -55,14 +55,12 @@ class Restart:
 
     def look_at(self, composed: "DictConfig") -> None:
         """Note the settings of one run."""
-        from hydra.core.hydra_config import HydraConfig
+        from mlxp.launching.run_composer import as_in_a_run
 
         settings = composed.get("mlxp")
         if in_copy(self.program) or settings is None or not settings.get("use_version_manager"):
             return
-        if "hydra" in composed:  # values of it are used in the settings
-            HydraConfig.instance().set_config(composed)
-        self.settings.append(resolved_configuration(self.program, composed)[1])
+        self.settings.append(resolved_configuration(self.program, as_in_a_run(composed))[1])
 
     def if_needed(self) -> None:
         """Make the copy and raise `StartAgain`, if the settings ask for a copy.

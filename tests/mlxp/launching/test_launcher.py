@@ -2,6 +2,7 @@
 
 import functools
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -267,3 +268,14 @@ def test_what_cannot_be_a_task_is_refused_when_it_is_decorated():
         TypeError, match=r"mlxp.launch decorates a function that takes the context, not functools.partial"
     ):
         mlxp.launch()(functools.partial(print))
+
+
+def test_run_in_a_copy_of_the_code_may_ask_hydra_for_its_name(app):
+    quickstart = app("quickstart")
+    with (quickstart.directory / "configs/config.yaml").open("a", encoding="utf-8") as file:
+        file.write("name: ${hydra:job.name}-${hydra:job.num}\n")
+    for command in ("init -q", "add -A", "-c user.name=me -c user.email=me@here commit -qm first"):
+        subprocess.run(["git", *command.split()], cwd=quickstart.directory, check=True)
+    result = quickstart.run("seed=1,2,3", "mlxp.use_version_manager=true", "mlxp.interactive_mode=false")
+    assert result.returncode == 0, result.stderr
+    assert [quickstart.config(log_id)["name"] for log_id in (1, 2, 3)] == ["main-0", "main-1", "main-2"]
