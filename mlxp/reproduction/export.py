@@ -203,9 +203,10 @@ class _Export:
             places = relative_places(run, self._ids, run.started_in)
             self._write(entry, _configuration(path, names, places))
         elif names is not None and name.startswith(_TEXTS):
+            plain = names.in_facts if name.startswith("metadata/") else names.in_text
             with self._entry(entry, path.stat().st_size) as target:
                 for line in _lines_of(path):
-                    self._put(entry, target, names.in_text(line).encode("utf-8", "surrogateescape"))
+                    self._put(entry, target, plain(line).encode("utf-8", "surrogateescape"))
         else:
             size = path.stat().st_size
             with self._entry(
@@ -257,5 +258,6 @@ def _pieces_of(path: Path) -> Iterator[bytes]:
 
 def names_of(runs: Sequence[ExportedRun], hidden: Sequence[str]) -> Names:
     """Return the names to take out of some runs."""
-    texts = ((run.info, to_yaml(run.info)) for run in runs)
-    return names_in(texts, hidden)
+    about = ("info.yaml", "submission.yaml", "ranks/*.yaml", "claims/*.yaml")  # what else says hostname means its own
+    files = (file for run in runs for name in about for file in run.directory.metadata.glob(name) if file.is_file())
+    return names_in((file.read_text(encoding="utf-8", errors="replace") for file in files), hidden)

@@ -28,7 +28,7 @@ them was made from, and the versions of all packages.
 | --- | --- | --- | --- |
 {table}
 
-All commands start in the folder of this file.
+All commands start in the folder of this file. In Python, `mlxp.Reader("logs").filter()` is a data frame of the runs.
 """
 
 _ENVIRONMENT: Final = """
@@ -44,8 +44,10 @@ mlxp table
 mlxp rerun {ids} --check
 ```
 
-`mlxp rerun --check` starts each run again, from its own code, and compares all metrics. On another kind of processor,
-the last digits of numbers may differ: `--rtol 1e-9` suits double precision, `--rtol 1e-5` single precision.
+`mlxp rerun --check` starts each run again, from its own code, and compares all metrics. With
+[uv](https://docs.astral.sh/uv), `--env uv` makes and uses the recorded environment, whatever is installed. On another
+kind of processor, the last digits of numbers may differ: `--rtol 1e-9` suits double precision, `--rtol 1e-5` single
+precision.
 """
 
 _DATA: Final = """

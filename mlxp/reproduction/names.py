@@ -28,6 +28,8 @@ _PART: Final = r"[^\s/\"'`<>|:;,(){}\[\]=\\]"
 _PATH: Final = re.compile(rf"(?:(?<=file://)|(?<![\w./<>~%-]))/(?!/)(?:{_PART}{{1,255}}/){{1,64}}{_PART}{{0,255}}")
 _WINDOWS_PATH: Final = re.compile(r"(?<!\w)[A-Za-z]:\\(?:[^\s\\\"'<>|]{1,255}\\){0,64}([^\s\\\"'<>|]{0,255})")
 _EMAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,8}")
+_HOSTNAME: Final = re.compile(r"^ {0,8}hostname: ['\"]?([\w.-]{1,255})", re.MULTILINE)
+_OF_PROCESS: Final = re.compile(r"^( {0,8}(?:process_id|process_start): ).*", re.MULTILINE)
 _HOME: Final = re.compile(r"/(?:home|Users)/([\w.-]{1,64})")
 
 
@@ -69,6 +71,16 @@ class Names:
             for word in sorted(words, key=len, reverse=True):
                 text = _whole(word).sub(name, text)
         return text
+
+    def in_facts(self, text: str) -> str:
+        """Return a line of a file about a run without names, and without the numbers of its processes.
+
+        Examples
+        --------
+        >>> Names(hosts=frozenset({"n7"})).in_facts("hostname: n7"), Names().in_facts("process_id: 12")
+        ('hostname: <host>', 'process_id: null')
+        """
+        return _OF_PROCESS.sub(r"\1null", self.in_text(text))
 
     def in_value(self, value: Any) -> Any:
         """Return a value of a configuration without names; a word that may be something else stays.
@@ -126,19 +138,19 @@ def _last_part(path: str) -> str:
     return f"<path>/{last}"
 
 
-def names_in(infos: Iterable[tuple[Mapping[str, Any], str]], hidden: Sequence[str] = ()) -> Names:
+def names_in(texts: Iterable[str], hidden: Sequence[str] = ()) -> Names:
     """Return the names of users and hosts in what runs say, and those of this computer and its user.
 
     Parameters
     ----------
-    infos
-        What info.yaml of each run says, and its text.
+    texts
+        The files in which runs say where they ran.
     hidden
         Further words that are to be taken out.
     """
     hosts, users = {socket.gethostname()}, {_user(), Path.home().name}
-    for info, text in infos:
-        hosts |= {str(info["hostname"])} if info.get("hostname") else set()
+    for text in texts:
+        hosts |= set(_HOSTNAME.findall(text))
         users |= set(_HOME.findall(text))
     hosts |= {host.partition(".")[0] for host in hosts}
     return Names(frozenset(users - _NO_ONE), frozenset(hosts - _NO_ONE - set(HIDDEN)), tuple(hidden))

@@ -218,6 +218,14 @@ def test_links_to_folders_and_strange_files_are_left_out_and_named(project, caps
     assert "not in the export: run 1: 'etc'" in told
 
 
+def test_other_processes_of_a_run_are_without_names_too(project):
+    write(Path("logs/1/metadata/ranks/1.yaml"), "status: FAILED\nhostname: node17.cluster\nprocess_id: 815\n")
+    write(Path("logs/1/log.stderr"), "node17: out of memory\n")
+    content = exported("1")
+    assert content["logs/1/metadata/ranks/1.yaml"] == b"status: FAILED\nhostname: <host>\nprocess_id: null\n"
+    assert content["logs/1/log.stderr"] == b"<host>: out of memory\n"
+
+
 def test_nothing_of_the_job_of_a_run_is_taken_along(project):
     for name in ("submission.yaml", "submitting", "claims/1.yaml"):
         write(Path("logs/1/metadata", name), "scheduler: SLURM\n")
