@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from mlxp.errors import LogDirectoryError
+from mlxp.run_directory.layout import STORE_DIR
 
 _LARGEST_RATIO: Final = 200
 _HARMLESS_SIZE: Final = 200_000_000
@@ -26,6 +27,7 @@ _HARMLESS_SIZE: Final = 200_000_000
 
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _RUN: Final = re.compile(r"(?P<logs>(?:[^/]+/)*?)[1-9][0-9]{0,17}/metadata/.+")
+_COPIES: Final = f"{STORE_DIR}/copies/"
 _ENCRYPTED: Final = 0x1
 _DATA_ERRORS: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 
@@ -53,7 +55,7 @@ class RunArchive:
         prefixes = sorted({found["logs"] for found in runs}, key=lambda prefix: (prefix.count("/"), prefix))
         if not prefixes:
             raise LogDirectoryError(f"{path} holds no runs; mlxp export writes archives of runs")
-        inside = [entry for entry in entries if entry.filename.startswith(prefixes[0]) and not entry.is_dir()]
+        inside = [entry for entry in entries if entry.filename.startswith(prefixes[0]) and not _is_left(entry)]
         self.members = {entry.filename.removeprefix(prefixes[0]): entry for entry in inside}
 
     @property
@@ -129,6 +131,11 @@ def _check(entries: list[zipfile.ZipInfo], path: Path) -> None:
         )
 
 
+def _is_left(entry: zipfile.ZipInfo) -> bool:
+    """Tell whether an entry is not unpacked: a folder, or a part of a copy of code, which can be made again."""
+    return entry.is_dir() or _COPIES in entry.filename
+
+
 def _problem_of(entry: zipfile.ZipInfo, names: set[str]) -> str | None:
     name = entry.filename
     parts = name.rstrip("/").split("/")
@@ -137,7 +144,7 @@ def _problem_of(entry: zipfile.ZipInfo, names: set[str]) -> str | None:
     if any("/".join(parts[:at]) in names for at in range(1, len(parts))):
         return "is inside a file"
     kind = stat.S_IFMT(entry.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR) and not _is_left(entry):
         return "is a link, or no file"
     if entry.flag_bits & _ENCRYPTED:
         return "is encrypted"

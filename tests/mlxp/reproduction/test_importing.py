@@ -105,7 +105,7 @@ def test_second_import_adds_only_what_is_new(away, home, capsys):
 def test_run_that_comes_home_is_known(away, home, capsys):
     main(["import", "s.zip", "logs"])
     main(["export", "5", "back.zip"])
-    shutil.copytree(home / "logs", "home")
+    shutil.copytree(home / "logs", "home", symlinks=True)
     capsys.readouterr()
     main(["import", "back.zip", "home"])
     assert "0 runs added to home\n3 there before: 3 as 1, 4 as 2, 5 as 3" in capsys.readouterr().out
@@ -113,7 +113,7 @@ def test_run_that_comes_home_is_known(away, home, capsys):
 
 def test_known_run_that_has_changed_is_told_and_left(away, home, capsys):
     main(["import", "s.zip", "logs"])
-    shutil.copytree(home / "logs", "home")
+    shutil.copytree(home / "logs", "home", symlinks=True)
     write(Path("home/1/metadata/info.yaml"), {**info(1, "home"), "note": "checked"})
     main(["export", "--logs", "home", "1", "2", "again.zip"])
     before = files()
@@ -146,6 +146,18 @@ def test_nothing_that_acts_on_a_job_is_imported(away):
     assert info(2, "new")["status"] == "LOST"
     assert sorted(os.listdir("new/1/metadata")) == ["config.yaml", "info.yaml", "mlxp.yaml"]
     assert sorted(os.listdir("new/2/metadata")) == ["config.yaml", "info.yaml", "mlxp.yaml"]
+
+
+def test_copies_of_code_in_a_zipped_log_directory_are_left_out(away, home):
+    """They have links to the data of whoever made them, and can be made again."""
+    shutil.make_archive("plain", "zip", home, "logs/1")
+    link = zipfile.ZipInfo("logs/.store/copies/x/data")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile("plain.zip", "a") as file:
+        file.writestr(link, "/home/me/data")
+        file.writestr("logs/.store/copies/x/main.py", "1")
+    assert main(["import", "plain.zip", "new"]) == 0
+    assert not Path("new/.store/copies").exists()
 
 
 def rewritten(source, target, change):
