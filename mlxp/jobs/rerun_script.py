@@ -22,6 +22,7 @@ from mlxp.scripts.python_command import python_command
 from mlxp.scripts.script import Command, Script, parsed, read_script
 
 _SETTING: Final = re.compile(rf"export \w*{RUN_VARIABLE}=")
+_OF_HERE: Final = ("PATH", "VIRTUAL_ENV")  # which are others in a job
 _OWN: Final = ("name", "stdout", "stderr")
 
 
@@ -71,9 +72,11 @@ def rerun_script(text: bytes, planned: Rerun, scheduler: Scheduler, overrides: S
     added = [*overrides, f"mlxp.logger.parent_log_dir={_for_hydra(str(planned.source.path.parent))}"]
     end = command.words[-1].end
     edits = [(end, end, " " + " ".join(map(quoted, added)))]
-    for word in command.words:
+    interpreter = _interpreter(script, command) if planned.has_own_environment else None
+    for number, word in enumerate(command.words):
         old = _plain(script.text_of(word))
-        new = planned.moved(old)
+        # By its path, since the set-up lines of the script may choose another one.
+        new = planned.words[0] if number == interpreter else planned.moved(old)
         edits += [(word.start, word.end, quoted(new))] if new != old else []
     changed = script.text
     for start, stop, instead in sorted(edits, reverse=True):
@@ -90,7 +93,9 @@ def _with_settings(lines: list[str], own: set[int], planned: Rerun) -> list[str]
         raise MLXPError(f"{planned.source.script} is no script that mlxpsub wrote")
     variables = {**planned.variables, RERUN_OF: str(planned.source.log_id)}
     settings = [f"cd {quoted(str(planned.directory))} || exit 1"]
-    settings += [f"export {name}={quoted(value)}" for name, value in variables.items() if value]
+    settings += [
+        f"export {name}={quoted(value)}" for name, value in variables.items() if value and name not in _OF_HERE
+    ]
     taken_out = {*numbers, numbers[0] - 1, *(line - 1 for line in own)}
     kept = [(number, line) for number, line in enumerate(lines) if number not in taken_out]
     before = [line for number, line in kept if number < numbers[0]]
@@ -114,6 +119,15 @@ def _command(script: Script, planned: Rerun) -> Command:
     if len(found) != 1:
         raise MLXPError(f"{len(found)} commands in {script.path} start {' or '.join(sorted(programs))}; use mlxpsub")
     return found[0]
+
+
+def _interpreter(script: Script, command: Command) -> int:
+    """Return which word of a command is the interpreter."""
+    python = python_command([_plain(script.text_of(word)) for word in command.words])
+    if python is None or not python.has_interpreter:
+        said = script.text_of(command)
+        raise MLXPError(f"--env uv with --submit needs a command that begins with python, and the script has `{said}`")
+    return python.start
 
 
 def _plain(word: str) -> str:

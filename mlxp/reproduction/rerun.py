@@ -51,6 +51,11 @@ class Rerun:
     differences: list[str]
     remarks: list[str]
 
+    @property
+    def has_own_environment(self) -> bool:
+        """Whether it has another environment than this process."""
+        return self.words[0] != sys.executable
+
     def moved(self, word: str) -> str:
         """Return an absolute path inside the run's code as the same path inside the copy; anything else as it is."""
         return self.copy.moved(word)

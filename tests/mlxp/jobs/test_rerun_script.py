@@ -1,6 +1,14 @@
 """``mlxp rerun --submit``: a run again, as a job with the script that it had."""
 
+from pathlib import Path
+
 import pytest
+
+from mlxp.jobs.rerun_script import rerun_script
+from mlxp.reproduction.rerun import Rerun
+from mlxp.run_directory.layout import RunDirectory
+from mlxp.running.copies import Copy
+from mlxp.scheduler import SCHEDULERS
 
 SCRIPT = {
     "SLURM": "#SBATCH --time=6:00:00",
@@ -46,3 +54,20 @@ def test_what_no_script_can_submit_is_said(desk):
     assert (result.returncode, desk.app.log_ids()) == (1, [1])
     assert "run 1 is not submitted: run 1 was not submitted, so that no script says how; use mlxpsub" in result.stderr
     assert "leave out one of the two" in desk.mlxp("rerun", "1", "--submit", "--check").stderr
+
+
+def test_job_uses_the_environment_that_was_made_for_it():
+    copy = Copy(Path("/project"), Path("/copy"))
+    variables = {"PATH": "/made/bin:/bin", "VIRTUAL_ENV": "/made", "MLXP_COPY": "/copy"}
+    source = RunDirectory(Path("/project/logs/1"))
+    planned = Rerun(source, copy, ["/made/bin/python", "/copy/main.py"], Path("/copy"), variables, [], [])
+    text = (
+        "#!/bin/bash\n#SBATCH --job-name=logs/1\n#SBATCH --time=1:00\n\ncd /project || exit 1\n"
+        "export MLXP_RUN_DIRECTORY=/project/logs/1\nsource env/bin/activate\nsrun python /project/main.py seed=1\n"
+    )
+    job = rerun_script(text.encode(), planned, SCHEDULERS["SLURM"], ["lr=2"]).decode()
+    assert job == (
+        "#!/bin/bash\n#SBATCH --time=1:00\n\ncd /copy || exit 1\nexport MLXP_COPY=/copy\nexport MLXP_RERUN_OF=1\n"
+        "source env/bin/activate\n"
+        """srun /made/bin/python /copy/main.py seed=1 lr=2 "mlxp.logger.parent_log_dir='/project/logs'"\n"""
+    )
