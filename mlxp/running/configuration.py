@@ -11,7 +11,7 @@ from mlxp.config_dict import ConfigDict
 from mlxp.errors import InvalidConfigFileError, MissingFieldError
 from mlxp.running.copies import current_copy, original_of
 from mlxp.running.plug_ins import created
-from mlxp.running.secrets import without_secrets
+from mlxp.running.secrets import learn_secrets, without_secrets
 from mlxp.running.settings import Settings, check, checked, forced_directory
 from mlxp.running.storable import storable_text
 
@@ -165,6 +165,7 @@ def recorded(written: Any, resolved: Any) -> Any:
     >>> recorded({"a": "${b}", "db": {"password": "${oc.env:PW}"}}, {"a": 1, "db": {"password": "s3cret"}})
     {'a': 1, 'db': {'password': '${oc.env:PW}'}}
     """
+    learn_secrets(resolved)  # which are then masked wherever else they turn up
     return _chosen(written, resolved, without_secrets(resolved))
 
 

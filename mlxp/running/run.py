@@ -43,7 +43,7 @@ from mlxp.running.provenance import made_from, packages, process_info, taken_rer
 from mlxp.running.rank import rank, ranks
 from mlxp.running.recorded_configuration import CHANGED, ChangedConfigurationError, check_unchanged
 from mlxp.running.resources import Resources
-from mlxp.running.secrets import learn_secrets, masked, without_secrets
+from mlxp.running.secrets import masked, without_secrets
 from mlxp.running.settings import LoggerSettings
 from mlxp.running.signals import signals_held, signals_raised
 from mlxp.running.storable import storable
@@ -91,7 +91,6 @@ class StartedRun:
                 "mlxp.use_scheduler to false, or start the program that way"
             )
         as_set, plain = task_and_plain_configuration(config, self.settings)
-        learn_secrets(plain)
         where = work_dir_of(self.settings, program)
         self.work_dir, self.code = where.path, where.code
         _say_what_is_not_from_the_copy(is_copied=where.code is not None)

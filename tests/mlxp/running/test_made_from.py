@@ -130,3 +130,11 @@ def test_secret_of_a_traceback_is_masked(actions):
     end = actions.info()["exit"]
     assert end["reason"] == "ValueError: invalid literal for int() with base 10: '<masked>'"
     assert TOKEN not in end["traceback"]
+
+
+def test_secret_of_the_configuration_is_masked_under_other_keys_and_in_the_traceback(actions):
+    with (actions.directory / "configs/config.yaml").open("a", encoding="utf-8") as file:
+        file.write("login:\n  password: open-sesame-1\naddress: me;open-sesame-1\n")
+    assert actions.run("action=config").returncode == 0
+    assert "open-sesame-1" not in "\n".join(texts(actions.directory / "logs").values())
+    assert actions.config()["address"] == "me;<masked>"
