@@ -126,6 +126,8 @@ def _words(name: str) -> list[str]:
 
 def _names_secrets(words: list[str]) -> bool:
     """Tell whether all that is called so is secret, whatever it looks like."""
+    if len(words) > 1 and words[-1] in ("list", "value", "values", "string", "str"):
+        words = words[:-1]
     return bool(words) and (words[-1] in _ALWAYS or "".join(words[-2:]) in _ALWAYS)
 
 

@@ -74,6 +74,8 @@ def test_secret_is_known_by_its_shape(secret, text):
         ("++account_key=0123456789ab==", f"++account_key={MASK}"),
         ("session_token=0123456789abcdef", f"session_token={MASK}"),
         ("github_pat=0123456789abcdef", f"github_pat={MASK}"),
+        ("secret_list=[a-1,b-2]", f"secret_list={MASK}"),
+        ("password_value=x", f"password_value={MASK}"),
         ("db_pass=hunter-2-hunter", f"db_pass={MASK}"),
         ("x-api-key: 0123456789abcdef", f"x-api-key: {MASK}"),
         ("passwords=[one,two three]", f"passwords={MASK}"),
