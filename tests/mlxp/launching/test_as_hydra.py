@@ -118,7 +118,7 @@ FLAGGED = ("further directory", "mandatory group of another file")
 FROM_A_SHELL = ("values", "sweep directory", "experiment", "changed by the task")
 
 
-@pytest.mark.filterwarnings("ignore:Instantiating targets")
+@pytest.mark.filterwarnings("ignore:(?s).*execution whitelist:UserWarning")  # of Hydra 1.4
 @pytest.mark.parametrize(
     ("case", "from_shell"),
     [*((case, False) for case in CASES if case not in FLAGGED), *((case, True) for case in FROM_A_SHELL)],
