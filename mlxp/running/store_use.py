@@ -46,14 +46,14 @@ def adding_to(store: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def removing_from(store: Path) -> Iterator[None]:
-    """Within this context, nobody adds to a store; first wait for all who are adding something.
+    """Within this context, nobody adds to a store; first wait for all who are adding or removing something.
 
     Raises
     ------
     LockedError
-        If somebody else is removing something.
+        If somebody else goes on removing something.
     """
-    with locked([store / COLLECTING], "removes what no run needs", wait=1.0):
+    with locked([store / COLLECTING], "removes what no run needs", wait=_PATIENCE):
         while any(_is_alive(mark) for mark in (store / _USERS).glob("*")):
             time.sleep(_POLL)
         yield
