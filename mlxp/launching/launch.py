@@ -15,7 +15,7 @@ from mlxp.launching.launch_record import LaunchRecord
 from mlxp.launching.outcome import Outcome, SweepResults
 from mlxp.launching.planned_run import PlannedRuns
 from mlxp.launching.start_again import Restart, starting_again
-from mlxp.launching.starter import RunExitedError, RunStarter, refused_by_hydra
+from mlxp.launching.starter import RunExitedError, RunStarter
 from mlxp.printing import show
 from mlxp.running.configuration import Program, check_configuration
 from mlxp.running.copies import current_copy
@@ -65,9 +65,13 @@ def from_command_line(program: Program, config: ConfigDirectory, submit: Submit)
 
 
 def _start_unless_again(restart: Restart, starter: RunStarter, composed: Any) -> Any:
+    from hydra.errors import CompactHydraException
+
     restart.look_at(composed)
-    with refused_by_hydra():
+    try:
         restart.if_needed()
+    except MLXPError as error:
+        raise CompactHydraException(str(error)) from error
     return starter(composed)
 
 

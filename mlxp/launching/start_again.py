@@ -9,11 +9,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from mlxp.errors import InvalidConfigFileError
+from mlxp.errors import InvalidConfigFileError, MLXPError
 from mlxp.printing import flush, show
 from mlxp.running.configuration import COPIED, Program, in_copy, resolved_configuration, work_dir_of
 from mlxp.running.copies import Copy, python_path_inside
@@ -51,6 +51,7 @@ class Restart:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.argv = list(sys.argv)  # Hydra gets another one
         self.settings: list[Settings] = []
 
     def look_at(self, composed: "DictConfig") -> None:
@@ -80,33 +81,44 @@ class Restart:
             )
         if first.use_scheduler:  # which Run refuses
             return
+        if _has_started_again():
+            raise MLXPError(
+                f"{self.program.file} is not in the copy of the code, in which its program was started again; start it "
+                "by its path, or by python -m and its module"
+            )
         where = work_dir_of(first, self.program)
         copy = Copy.known(where.code)
         if copy is None:
             return
-        obstacle = _obstacle()
+        obstacle = _obstacle(self.argv)
         if obstacle is not None:
             show(f"mlxp: the program cannot start again in the copy of the code: {obstacle}", "stderr")
             return
-        known = {"version_manager": where.version_manager, "code": where.code}
+        known = {"version_manager": where.version_manager, "code": where.code, "process": os.getpid()}
         variables = copy.variables(python_path_inside(copy.of)) | {COPIED: json.dumps(known, default=str)}
         directory = str(Path.cwd())
-        raise StartAgain(_words(copy, directory), copy.directory(directory), variables)
+        raise StartAgain(_words(copy, directory, self.argv), copy.directory(directory), variables)
 
 
-def _obstacle() -> str | None:
+def _has_started_again() -> bool:
+    """Tell whether this process has been replaced before, so that it would be without end."""
+    known = os.environ.get(COPIED)
+    return bool(known) and json.loads(str(known)).get("process") == os.getpid()
+
+
+def _obstacle(argv: Sequence[str]) -> str | None:
     """Return what keeps this process from being replaced by one that does the same in the copy; None if nothing."""
     found = next((what for module, what in _NOT_TWICE.items() if module in sys.modules), None)
     if found is not None:
         return f"{found} has taken hold of it"
-    return "it was read from the standard input" if sys.argv[0] in {"", "-"} else None
+    return "it was read from the standard input" if argv[0] in {"", "-"} else None
 
 
-def _words(copy: Copy, directory: str) -> list[str]:
+def _words(copy: Copy, directory: str, argv: Sequence[str]) -> list[str]:
     """Return the command that started this process, with the path of the program as it is in the copy."""
     words = [sys.executable, *sys.orig_argv[1:]]
-    position = len(sys.orig_argv) - len(sys.argv)
-    is_known = position > 0 and sys.orig_argv[position + 1 :] == sys.argv[1:]
+    position = len(sys.orig_argv) - len(argv)
+    is_known = position > 0 and sys.orig_argv[position + 1 :] == list(argv[1:])
     if is_known and Path(directory, words[position]).is_file():
         words[position] = copy.program(words[position], directory)
     return words

@@ -195,17 +195,6 @@ class RunStarter:
         raise error
 
 
-@contextlib.contextmanager
-def refused_by_hydra() -> Iterator[None]:
-    """Within this context, turn an error of ours into one that Hydra shows as a sentence."""
-    from hydra.errors import CompactHydraException
-
-    try:
-        yield
-    except MLXPError as error:
-        raise CompactHydraException(str(error)) from error
-
-
 def _number_and_overrides() -> tuple[int, list[str]]:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf

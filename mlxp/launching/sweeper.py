@@ -27,7 +27,7 @@ from mlxp.errors import MLXPError
 from mlxp.launching.combinations import combinations
 from mlxp.launching.run_composer import RunComposer
 from mlxp.launching.run_loop import RunLoop
-from mlxp.launching.starter import RunExitedError, refused_by_hydra
+from mlxp.launching.starter import RunExitedError
 from mlxp.running.configuration import uses_scheduler
 from mlxp.running.endings import from_user_code
 
@@ -157,11 +157,13 @@ class MLXPSweeper(Sweeper):
         runs = self._combinations(arguments)
         self._composer.expect(runs)
         in_loop = len(runs) > 1 and self._loop.replaces(self._launcher)
-        with refused_by_hydra():
+        try:
             self._check(runs, plan, is_composed=runs == [list(arguments)])
             if plan.only_reports(self._composed):
                 return []
             plan.on_planned(len(runs), self.keep_going, in_loop and not self._loop.has_callbacks)
+        except MLXPError as error:
+            raise CompactHydraException(str(error)) from error
         return self._started(runs, plan, self._loop if in_loop else self._launcher)
 
     def _started(

@@ -284,7 +284,8 @@ def work_dir_of(settings: Settings, program: Program) -> WorkDir:
         return WorkDir(str(Path.cwd()))
     known = os.environ.get(COPIED)
     if known and in_copy(program):
-        return WorkDir(str(Path.cwd()), **json.loads(known))
+        facts = json.loads(known)
+        return WorkDir(str(Path.cwd()), facts["version_manager"], facts["code"])
     chosen = settings.version_manager
     manager = created("version_manager", chosen.name, chosen.arguments())
     manager.interactive_mode = settings.interactive_mode

@@ -1,5 +1,6 @@
 """Running from a copy of the code."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -194,3 +195,42 @@ def test_users_own_files_are_named_whatever_their_folders_are_called(repository,
     file.parent.mkdir(parents=True)
     file.touch()
     assert f"  {name.split('/')[0]}/\n" in repository.run("mlxp.use_version_manager=true").stderr
+
+
+def test_program_starts_again_in_the_copy_however_it_is_started(repository, tmp_path):
+    for name in ("main.py", "configs/config.yaml"):
+        assert (repository.directory / name).exists()
+    ways = [
+        ("main.py", repository.directory),
+        ("../main.py", repository.directory / "configs"),
+        (str(repository.directory / "main.py"), tmp_path),
+    ]
+    for number, (program, directory) in enumerate(ways, start=1):
+        result = repository.run("mlxp.use_version_manager=true", program=(program,), cwd=directory)
+        assert result.returncode == 0, result.stderr
+        info = repository.info(number)
+        copy = repository.directory / ".work_dir/actions" / info["version_manager"]["commit_hash"]
+        assert os.path.realpath(info["current_file_path"]) == str(copy / "main.py")
+        assert info["code"]["copy"] == str(copy)
+        assert (
+            info["work_dir"] == (str(tmp_path) if directory == tmp_path else str(copy / directory.name)) or number == 1
+        )
+
+
+def test_program_that_does_not_come_from_the_copy_is_refused_and_not_started_without_end(repository):
+    text = (repository.directory / "main.py").read_text(encoding="utf-8")
+    (repository.directory / "tasks.py").write_text(text, encoding="utf-8")
+    path = f"import sys\nsys.path.insert(0, {str(repository.directory)!r})\nimport tasks\nprint(tasks.task())\n"
+    (repository.directory / "main.py").write_text(path, encoding="utf-8")
+    result = repository.run("mlxp.use_version_manager=true")
+    assert result.returncode == 1
+    assert "tasks.py is not in the copy of the code, in which its program was started again" in result.stderr
+
+
+def test_program_that_is_called_from_python_says_what_is_not_from_the_copy(repository):
+    code = "import main; print(main.task.run(['mlxp.use_version_manager=true']))"
+    result = repository.run(program=("-c", code))
+    assert result.returncode == 0, result.stderr
+    said = "The program goes on with what it has read here: its configuration and the modules it has imported.\n"
+    assert result.stderr.endswith(said)
+    assert ".work_dir" in repository.info()["work_dir"]

@@ -23,6 +23,8 @@ WRONG = {"SLURM": "#SBATCH --partition=nowhere", "SGE": "#$ -l nothing=1", "OAR"
 OWN_OUTPUT = {"SLURM": "#SBATCH --output=mine", "SGE": "#$ -o mine", "OAR": "#OAR -O mine"}
 SUBMITTER = {"SLURM": "sbatch", "SGE": "qsub", "OAR": "oarsub"}
 SHORT = {"SLURM": "#SBATCH --time=0:01:00", "SGE": "#$ -l h_rt=6", "OAR": "#OAR -l core=1,walltime=0:00:06"}
+HOLD = {"SLURM": "#SBATCH --hold", "SGE": "#$ -h", "OAR": "#OAR --hold"}
+RELEASE = {"SLURM": "scontrol release", "SGE": "qrls", "OAR": "oarresume"}
 COMMANDS = {
     name: f"import sys; from mlxp.commands.{module} import main; sys.exit(main())"
     for name, module in (("mlxpsub", "mlxpsub"), ("cli", "main"))
@@ -60,6 +62,13 @@ class Cluster:
             check=False,
             stdin=subprocess.DEVNULL,
         )
+
+    def release(self, *log_ids):
+        """Let jobs start that were submitted so that they wait."""
+        for run in json.loads(self.call("cli", "status", "--json").stdout):
+            if run["log_id"] in log_ids:
+                command = [*RELEASE[SCHEDULER].split(), run["scheduler_job_id"]]
+                subprocess.run(command, check=True, timeout=60, capture_output=True)
 
     def status(self):
         runs = json.loads(self.call("cli", "status", "--json").stdout)
@@ -135,6 +144,37 @@ def test_sweep_of_two_commands_completes(quickstart):
     assert quickstart.app.log_ids() == list(range(1, 9))
     left = sorted(path.name for path in quickstart.app.directory.iterdir())
     assert left == ["configs", "logs", "main.py", "script.sh"]
+
+
+def test_code_and_configuration_that_are_edited_while_jobs_wait(quickstart):
+    top = quickstart.app.directory
+    main = "import mlxp\nfrom lib import loss\n@mlxp.launch(config_path='configs')\ndef task(ctx):\n"
+    main += "    ctx.logger.log_metrics({'loss': loss(ctx.config.lr), 'seed': ctx.config.seed}, 'train')\ntask()\n"
+    (top / "main.py").write_text(main, encoding="utf-8")
+    (top / "lib.py").write_text("def loss(lr): return lr\n", encoding="utf-8")
+    (top / "configs/config.yaml").write_text("lr: 0.5\nseed: 0\n", encoding="utf-8")
+    (top / ".gitignore").write_text("logs/\n", encoding="utf-8")
+    who = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "start"]):
+        subprocess.run(["git", *words], cwd=top, check=True)
+    (top / "lib.py").write_text("def loss(lr): return lr * 7\n", encoding="utf-8")  # not committed
+    waiting = f"{DIRECTIVES[SCHEDULER]}\n{HOLD[SCHEDULER]}"
+    quickstart.submit("python main.py seed=1,2", waiting, "--frozen")
+    quickstart.submit("python main.py seed=3", waiting)
+    for name, text in (("main.py", main.replace("'loss'", "'cost'")), ("lib.py", "def loss(lr): return -1\n")):
+        (top / name).write_text(text, encoding="utf-8")
+    quickstart.release(3)
+    quickstart.wait_for([3], "COMPLETE")
+    (top / "configs/config.yaml").write_text("lr: 100\nseed: 0\n", encoding="utf-8")
+    quickstart.release(1, 2)
+    quickstart.wait(["COMPLETE"] * 3)
+    assert [quickstart.app.records("train", log_id) for log_id in (1, 2, 3)] == [
+        [{"loss": 3.5, "seed": 1}],
+        [{"loss": 3.5, "seed": 2}],
+        [{"cost": -1, "seed": 3}],
+    ]
+    assert [quickstart.app.info(log_id)["code_changed"] for log_id in (1, 2, 3)] == [False, False, True]
+    assert len(list((top / "logs/.store/copies").iterdir())) == 1
 
 
 def test_every_end_gets_its_state(cluster):

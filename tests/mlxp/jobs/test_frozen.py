@@ -105,3 +105,102 @@ def test_jobs_that_are_not_frozen_say_that_the_code_has_changed(repository):
         r"^ +2  COMPLETE +job 102  the code has changed since the submission: lib/model.py$", shown, re.MULTILINE
     )
     assert [run["code_changed"] for run in json.loads(repository.mlxp("status", "--json").stdout)] == [False, True]
+
+
+def test_dry_run_tells_what_is_not_frozen_and_makes_nothing(repository):
+    repository.write("lr: 0.25\nseed: 0\n", "configs/config.yaml")
+    repository.write("x = 1\n", "lib/new.py")
+    repository.write("TOKEN=1\n", ".env")
+    result = repository.submit(SCRIPT, "--dry-run", "--frozen")
+    lines = result.stdout.splitlines()
+    top = repository.directory
+    place = next(line for line in lines if line.startswith("frozen: ")).rpartition(" ")[2]
+    assert place.startswith(f"{top}/logs/.store/copies/")
+    start = lines.index(f"frozen: {top}, in {place}")
+    assert lines[start + 1 : start + 4] == [
+        "  with uncommitted changes: configs/config.yaml",
+        "  with untracked files: lib/new.py, script.sh",
+        "not frozen, reached by links: data, .env",
+    ]
+    assert f"cd {place} || {{ echo" in result.stdout
+    assert not (top / "logs").exists()
+    assert repository.submit(SCRIPT, "--frozen").returncode == 0
+    assert [str(path) for path in copies(repository)] == [place]
+
+
+def test_copy_that_is_gone_is_said_and_made_again(repository):
+    repository.submit(SCRIPT, "--frozen")
+    (copy,) = copies(repository)
+    shutil.rmtree(copy)
+    edit_everything(repository)
+    job = repository.run_job(1)
+    assert (job.returncode, job.stdout) == (1, "")
+    assert f"mlxp: the copy of the code in {copy} is gone; mlxp resubmit makes it again" in job.stderr
+    assert repository.mlxp("resubmit", "info.logger.log_id == 1", "--force").returncode == 0
+    assert repository.run_job(1).returncode == 0
+    assert repository.records("train", 1) == [{"loss": 0.5, "data": "1 2 3"}]
+    (copy / "lib/model.py").write_text("def loss(lr):\n    return -7\n", encoding="utf-8")
+    job = repository.run_job(2)
+    assert "mlxp: the code has changed since the submission: lib/model.py" in job.stderr
+    assert repository.app.info(2)["code_changed"] is True
+
+
+def test_paths_of_the_repository_lead_into_the_copy_however_they_are_spelled(repository):
+    top = repository.directory
+    (top / "src/pkg").mkdir(parents=True)
+    repository.write("def loss(lr):\n    return lr\n", "src/pkg/model.py")
+    repository.write(MAIN.replace("lib.model", "pkg.model").replace('"data/', '"../data/'), "sub/main.py")
+    (top / "configs").rename(top / "sub/configs")
+    repository.write("data/\nhere/\n", ".gitignore")
+    (top / "here").mkdir()
+    text = f"""#!/bin/bash
+#SBATCH --time=1
+export ROOT={top} PYTHONPATH={top}/src
+cd sub
+(cd {top}/sub; python $PWD/main.py seed=1 mlxp.logger.parent_log_dir=../logs)
+cd {top}/sub && python main.py seed=2 mlxp.logger.parent_log_dir=../logs
+for i in 3; do cd "$ROOT/sub"; python ./main.py seed=$i mlxp.logger.parent_log_dir=../logs; cd ..; done
+"""
+    repository.write(text)
+    result = repository.mlxpsub("script.sh", "--frozen")
+    assert result.returncode == 0, result.stderr
+    for path in ("sub/main.py", "src/pkg/model.py", "sub/configs/config.yaml"):
+        repository.write("lr: [\nraise SystemExit('edited')\n", path)
+    for log_id in repository.app.log_ids():
+        job = repository.run_job(log_id)
+        assert job.returncode == 0, job.stderr + repository.job(log_id)
+        assert repository.records("train", log_id)[0]["loss"] == 0.5
+    assert len(repository.app.log_ids()) == 3
+
+
+def test_module_that_comes_from_the_original_is_refused(repository):
+    repository.write(f"import sys\nsys.path.insert(0, {str(repository.directory)!r})\n{MAIN}", "main.py")
+    repository.submit("#!/bin/bash\n#SBATCH --time=1\npython main.py\n", "--frozen")
+    job = repository.run_job(1)
+    assert job.returncode == 1
+    assert f"these modules come from {repository.directory} instead of the copy" in job.stderr
+    assert "lib.model" in job.stderr
+    assert repository.app.info()["status"] == "FAILED"
+
+
+def test_fifty_runs_cost_one_copy(repository):
+    result = repository.submit(
+        "#!/bin/bash\n#SBATCH --time=1\npython main.py 'seed=range(50)'\n", "--frozen", "--array"
+    )
+    assert result.stderr.splitlines()[-1].startswith("mlxpsub: the jobs run the code of now, in ")
+    assert len(repository.app.log_ids()) == 50
+    assert len(copies(repository)) == 1
+    assert len(list((repository.directory / "logs/.store/trees").iterdir())) == 1
+    assert repository.submission(50)["code"]["copy"] == str(copies(repository)[0])
+
+
+def test_program_outside_of_git_is_frozen_by_the_same_rules(project):
+    project.write("x" * 5_000_001, "large.txt")
+    project.submit(SCRIPT, "--frozen")
+    edit_everything(project)
+    project.write("4 5 6", "data/numbers.txt")
+    assert project.run_job(1).returncode == 0
+    (copy,) = copies(project)
+    assert (copy / "large.txt").is_symlink()
+    assert project.app.info()["git"] is None
+    assert project.records("train", 1) == [{"loss": 0.5, "data": "4 5 6"}]  # of data that .gitignore names
