@@ -1,14 +1,17 @@
 """The command ``mlxpsub``: submits one job for each run of a shell script."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mlxp.commands.completion import complete
+from mlxp.commands.mlxpsub_words import SubmissionParser
 from mlxp.errors import InvalidSchedulerError, MLXPError
 from mlxp.jobs.batch import Batch
 from mlxp.jobs.packing import Packing
+from mlxp.jobs.scheduler_options import checked_options, directives_in_force
 from mlxp.jobs.submitter import Submitter, chosen_scheduler, directives_of
 from mlxp.jobs.submitting import shown, submit_all, tell
 from mlxp.printing import guarded_output
@@ -27,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     complete(parser)
-    options = parser.parse_args(arguments)
+    options = parser.parse(sys.argv[1:] if arguments is None else arguments)
     try:
         for module in options.plugin:
             import_plugin(module)
@@ -40,15 +43,23 @@ def _run(arguments: Sequence[str] | None) -> int:
         return exit_code(signal_of(error))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="mlxpsub",
+def _parser() -> SubmissionParser:
+    parser = SubmissionParser(
+        _own_options(),
+        usage="mlxpsub [options] SCRIPT [options of mlxpsub or of the scheduler] [-- overrides]",
         description="Submit a shell script's runs to a job scheduler: one job for each combination of options.",
         epilog="The scheduler is known from the options in the script: "
         + ", ".join(f"{row.directive} ({row.name})" for row in SCHEDULERS.values())
-        + ". `mlxp status` tells what became of the runs.",
+        + ". Options of the scheduler after the script take precedence over the script's, as in "
+        "`mlxpsub script.sh --time=2:00:00 -- seed=3`; so do the overrides after `--`. "
+        "`mlxp status` tells what became of the runs.",
     )
     parser.add_argument("script", type=Path, help="shell script with the scheduler's options and `python main.py ...`")
+    return parser
+
+
+def _own_options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mlxpsub", add_help=False, allow_abbrev=False)
     parser.add_argument("--dry-run", action="store_true", help="print what would be submitted; create nothing")
     parser.add_argument(
         "--frozen",
@@ -85,9 +96,10 @@ def _submit(options: argparse.Namespace) -> int:
         raise InvalidSchedulerError("--max-parallel limits the tasks of an array; add --array")
     if problem is not None and not options.dry_run:
         raise InvalidSchedulerError(f"{problem}; nothing was submitted")
-    options_of_script = [text for _, text in directives_of(script, scheduler)]
-    plan = make_plan(script, scheduler.name, options_of_script)
-    submitter = Submitter(plan, scheduler, is_frozen=options.frozen)
+    given = checked_options(options.for_scheduler, scheduler)
+    in_force = [text for _, text in directives_in_force(directives_of(script, scheduler), scheduler, given)]
+    plan = make_plan(script, scheduler.name, [*in_force, shlex.join(given)], options.overrides)
+    submitter = Submitter(plan, scheduler, is_frozen=options.frozen, options=given)
     packing = Packing(options.per_job, options.array, options.max_parallel)
     for note in [*submitter.notes, *packing.notes(scheduler)]:
         print(f"mlxpsub: {options.script}: {note}", file=sys.stderr)

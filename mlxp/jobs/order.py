@@ -122,13 +122,15 @@ class Order:
         """Return the words of the command, with `token` at the end of the job's name."""
         name = f"{self.name}-{token}"
         values = option_values(self.scheduler, name, *self.output, shell=self.runs[0].shell)
-        words = list(self.scheduler.submit)
+        program, *words = self.scheduler.submit
         if self.array is not None and self.array.replaces in words:  # an option and its value
             position = words.index(self.array.replaces)
             words = [*words[:position], *words[position + 2 :]]
         script = [] if self.scheduler.script_is_input else [f"./{self.script.name}"]
+        own = [filled(word, values) for word in [*words, *self._array_option(name)]]
+        # The user's options come first, so that MLXP's count, and that none of them takes the script for its value.
         # The path is relative, since not every scheduler accepts a path with spaces.
-        return [*(filled(word, values) for word in [*words, *self._array_option(name)]), *script]
+        return [program, *self.runs[0].options, *own, *script]
 
     def _array_option(self, name: str) -> list[str]:
         array, at_once = self.array, self.packing.at_once

@@ -48,7 +48,8 @@ def submit_rerun(planned: Rerun, overrides: Sequence[str]) -> int:
         file.write_bytes(rerun_script(text, planned, scheduler, overrides))
         script = read_script(file)
         options = [text for _, text in directives_of(script, scheduler)]
-        submitter = Submitter(make_plan(script, scheduler.name, options), scheduler)
+        given = planned.source.submission().get("options") or []
+        submitter = Submitter(make_plan(script, scheduler.name, [*options, *given]), scheduler, options=given)
         return submit_all(submitter, Packing(), "mlxp", None)
 
 

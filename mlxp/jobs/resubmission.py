@@ -54,8 +54,8 @@ def resubmit(
 
 
 def _alike(submissions: list[Submission]) -> Iterator[tuple[Packing, list[Submission]]]:
-    def key(one: Submission) -> tuple[str, str, str, str]:
-        return one.scheduler.name, one.shell, str(one.packing), str(one.content.get("batch"))
+    def key(one: Submission) -> tuple[str, ...]:
+        return one.scheduler.name, one.shell, str(one.packing), str(one.options), str(one.content.get("batch"))
 
     for _, group in groupby(sorted(submissions, key=lambda one: (key(one), one.directory.log_id)), key):
         found = list(group)

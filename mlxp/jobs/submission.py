@@ -67,6 +67,11 @@ class Submission:
         return str(self.content.get("shell") or "/bin/bash")
 
     @property
+    def options(self) -> list[str]:
+        """The words of the options for the scheduler that the user gave on the command line."""
+        return list(self.content.get("options") or [])
+
+    @property
     def packing(self) -> Packing:
         """How the run was put into a job."""
         return Packing.of(self.content.get("packing"))

@@ -6,12 +6,13 @@ job writes to it. A submission that was cut short can be finished from these fil
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mlxp.errors import InvalidSchedulerError
 from mlxp.jobs.job_options import header_lines, job_name, shell_path, task_variable, tasks_of
 from mlxp.jobs.packing import Packing
+from mlxp.jobs.scheduler_options import directives_in_force
 from mlxp.jobs.submission import Submission
 from mlxp.jobs.submitted_code import SubmittedCode
 from mlxp.run_directory.files import write_atomically
@@ -81,6 +82,8 @@ class Submitter:
         The scheduler to submit to.
     is_frozen
         Whether the jobs run the code of now.
+    options
+        The words of options for the scheduler that take precedence over the script's; see `checked_options`.
 
     Attributes
     ----------
@@ -94,14 +97,18 @@ class Submitter:
         the scheduler does not accept.
     """
 
-    def __init__(self, plan: Plan, scheduler: Scheduler, *, is_frozen: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, scheduler: Scheduler, *, is_frozen: bool = False, options: Sequence[str] = ()
+    ) -> None:
         self.plan = plan
         self.code = SubmittedCode(is_frozen=is_frozen)
         self.runs = plan.runs
         self.scheduler = scheduler
         self.work_dir = _working_directory()
-        self.directives = directives_of(plan.script, scheduler)
-        self.writer = JobWriter(plan, self.work_dir, [line for line, _ in self.directives])
+        self.options = tuple(options)
+        written = directives_of(plan.script, scheduler)
+        self.directives = directives_in_force(written, scheduler, self.options)
+        self.writer = JobWriter(plan, self.work_dir, [line for line, _ in written])
         self.notes = [*plan.notes, *self._check_directives()]
         self.writer.check()
         self._check_launchers()
@@ -117,6 +124,7 @@ class Submitter:
     def digest(self) -> str:
         """A digest that distinguishes this submission from others of the same script."""
         lines = [self.work_dir, self.scheduler.name, *(command_line(self.plan, *part) for part in self.plan.runs)]
+        lines += self.options
         lines += [identity(run.config, run.late) for _, run in self.plan.runs]
         return hashlib.sha256("\0".join(lines).encode(errors="surrogateescape") + self.plan.script.text).hexdigest()
 
@@ -222,6 +230,7 @@ class Submitter:
             "batch": batch,
             "number": number,
             "packing": packing.to_dict(),
+            **({"options": list(self.options)} if self.options else {}),
             **({"late": run.late} if run.late else {}),
         }
         Submission(made, content).write()

@@ -68,6 +68,12 @@ class Arguments:
         flags = {name: value for name, value in self.flags.items() if name not in {"run", "multirun"}}
         return Arguments(flags, [one for one in self.overrides if not one.startswith("hydra.mode=")])
 
+    def overridden_by(self, overrides: list[str]) -> "Arguments":
+        """Return these arguments with more `overrides`, in place of those of the same key."""
+        replaced = {one.partition("=")[0] for one in overrides}
+        kept = [one for one in self.overrides if one.partition("=")[0] not in replaced]
+        return Arguments(self.flags, [*kept, *overrides])
+
     def with_overrides(self, overrides: list[str]) -> "Arguments":
         """Return these arguments for one plain run with more `overrides`, which take precedence."""
         flags = {name: value for name, value in self.flags.items() if name != "multirun"}

@@ -20,7 +20,7 @@ from mlxp.printing import show
 from mlxp.running.configuration import Program, check_configuration
 from mlxp.running.copies import current_copy
 from mlxp.running.endings import from_user_code, signal_in
-from mlxp.running.plan_report import PlannedRun, append_report, is_planning
+from mlxp.running.plan_report import PlannedRun, append_report, is_planning, overrides_of_plan
 from mlxp.running.settings import SchedulerSettings
 from mlxp.running.signals import Terminated, exit_code, signals_raised
 from mlxp.running.submitted_run import claimed_directory
@@ -99,7 +99,7 @@ def _adapted(arguments: Arguments | None) -> tuple[Arguments | None, frozenset[s
     if arguments is None or arguments.only_looks:
         return arguments, frozenset()
     if is_planning():
-        return arguments.without_mode(), frozenset()
+        return arguments.without_mode().overridden_by(overrides_of_plan()), frozenset()
     directory = claimed_directory()
     if directory is None:
         return arguments, frozenset()

@@ -15,6 +15,9 @@ from typing import Any
 PLAN_VARIABLE = "MLXP_PLAN"
 """Environment variable that holds the path of the file that reports are appended to."""
 
+OVERRIDES_VARIABLE = "MLXP_PLAN_OVERRIDES"
+"""Environment variable that holds, as JSON, overrides that take precedence over those of each program's command."""
+
 
 @dataclass(frozen=True)
 class PlannedRun:
@@ -60,6 +63,11 @@ class PlannedRun:
 def is_planning() -> bool:
     """Tell whether the program is to report its runs instead of starting them."""
     return bool(os.environ.get(PLAN_VARIABLE))
+
+
+def overrides_of_plan() -> list[str]:
+    """Return the overrides that take precedence over those of the program's command."""
+    return [str(one) for one in json.loads(os.environ.get(OVERRIDES_VARIABLE) or "[]")]
 
 
 def append_report(runs: Sequence[PlannedRun], command: Sequence[str]) -> None:

@@ -126,6 +126,11 @@ class Scheduler:
     find
         Looks for jobs by part of their name and the seconds since they were submitted; see `Search`. None if there is
         no way to look for them.
+    most_option_values
+        How many words may follow an option as its values.
+    command_line_replaces
+        Options of a script, with their values, that are left out of it where the command line has an option that the
+        same pattern matches, since the scheduler would combine the two, or refuse both.
     settles
         Seconds after which a submitted job is certain to be found, whatever happened to the command that submitted it.
     """
@@ -152,6 +157,8 @@ class Scheduler:
     name_variable: str = ""
     find: Callable[[str, float], Search] | None = None
     settles: float = 60.0
+    most_option_values: int = 1
+    command_line_replaces: tuple[re.Pattern[str], ...] = ()
     array: Array | None = None
 
     @property

@@ -150,6 +150,7 @@ SGE = Scheduler(
     job_variable="JOB_ID",
     name_variable="JOB_NAME",
     find=find,
+    most_option_values=2,  # of -pe
     array=Array(
         option=("-t", "{first}-{last}", "{limit}"),
         limit="-tc {at_once}",

@@ -122,6 +122,8 @@ OAR = Scheduler(
     job_variable="OAR_JOB_ID",
     name_variable="OAR_JOB_NAME",
     find=find,
+    # Of two -l, OAR may take either.
+    command_line_replaces=tuple(option(f"(?:{one}).*") for one in ("-l|--resource", "-p|--property", "-q|--queue")),
     array=Array(
         option=("--array-param-file", "{parameters}"),
         limit="",

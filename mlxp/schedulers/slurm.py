@@ -130,6 +130,8 @@ SLURM = Scheduler(
     job_variable="SLURM_JOB_ID",
     name_variable="SLURM_JOB_NAME",
     find=find,
+    # Slurm refuses two of them.
+    command_line_replaces=(option(r"--mem(?:-per-cpu|-per-gpu)?(?:=|\s+)\S+"),),
     settles=20.0,  # twice MessageTimeout
     array=Array(
         option=("--array={first}-{last}{limit}",),

@@ -97,10 +97,12 @@ def _late_arguments(plan: "Plan", step: "Step") -> Iterator[tuple[Word, list[str
     """Yield the words with overrides that depend on what only the job knows, and what they expanded to."""
     late, _ = late_variables(plan)
     position, first = 0, (step.program or 0) + 1
+    words = [one for group in step.groups for one in group]
+    last = {_key(one).lstrip("+"): one for one in [*words, *plan.overrides]}  # of several, the last one counts
     for word, group in zip(plan.script.commands[step.command].words, step.groups, strict=True):
         arguments = group[max(0, first - position) :]
         position += len(group)
-        overrides = [one for one in arguments if "=" in one or one.startswith("~")]
+        overrides = [one for one in arguments if ("=" in one or one[0] == "~") and last[_key(one).lstrip("+")] == one]
         if overrides and (word.variables & late or any(_is_of_plan(plan, one, "") for one in overrides)):
             yield word, overrides
 

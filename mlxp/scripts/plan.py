@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlxp.running.plan_report import PLAN_VARIABLE, PlannedRun, read_reports
+from mlxp.running.plan_report import OVERRIDES_VARIABLE, PLAN_VARIABLE, PlannedRun, read_reports
 from mlxp.scripts import plan_step
 from mlxp.scripts.job_variables import JobVariables, job_variables
 from mlxp.scripts.job_words import override_texts, recorded
@@ -96,6 +96,8 @@ class Plan:
     unwritten: frozenset[int] = frozenset()
     """Redirections to existing files, and actions in the background, which were left out, too."""
     variables: JobVariables = field(default_factory=JobVariables)
+    overrides: tuple[str, ...] = ()
+    """What takes precedence over the overrides in the script."""
 
     @functools.cached_property
     def runs(self) -> list[tuple[Step, PlannedRun]]:
@@ -170,7 +172,7 @@ class Plan:
         return program.suffix != ".py" or program.exists()
 
 
-def make_plan(script: Script, scheduler: str = "", options: Sequence[str] = ()) -> Plan:
+def make_plan(script: Script, scheduler: str = "", options: Sequence[str] = (), overrides: Sequence[str] = ()) -> Plan:
     """Execute `script` in plan mode and return what it would run.
 
     The script's output goes to standard error.
@@ -181,6 +183,8 @@ def make_plan(script: Script, scheduler: str = "", options: Sequence[str] = ()) 
         The name of the scheduler; the script may use its variables.
     options
         The lines with the scheduler's options.
+    overrides
+        Overrides that take precedence over those in the script.
 
     Raises
     ------
@@ -190,7 +194,7 @@ def make_plan(script: Script, scheduler: str = "", options: Sequence[str] = ()) 
     with tempfile.TemporaryDirectory(prefix="mlxpsub-") as name:
         directory = Path(name).resolve()
         variables = job_variables(scheduler, options, str(Path.cwd()), directory)
-        code = _execute(script, directory, variables)
+        code = _execute(script, directory, variables, overrides)
         _remove_stand_ins(_lines(directory / "made.jsonl"), variables)
         steps = [_step(json.loads(file.read_text(encoding="utf-8"))) for file in directory.glob("step-*.json")]
         plan = Plan(
@@ -201,6 +205,7 @@ def make_plan(script: Script, scheduler: str = "", options: Sequence[str] = ()) 
             tuple(map(_left_out, _lines(directory / "left.jsonl"))),
             _numbers(directory / "kept") | _numbers(directory / "background"),
             variables,
+            tuple(overrides),
         )
         unknown = [command for runs, command in read_reports(directory / "unknown.jsonl") if runs]
         _check_refusals(plan, _lines(directory / "refused.jsonl"), unknown)
@@ -249,7 +254,7 @@ def _left_out(record: dict[str, Any]) -> LeftOut:
     return LeftOut(action=None if is_command else number, command=number if is_command else None, **record)
 
 
-def _execute(script: Script, directory: Path, variables: JobVariables) -> int:
+def _execute(script: Script, directory: Path, variables: JobVariables, overrides: Sequence[str]) -> int:
     """Execute the script, wait for everything that it leaves running, and return its exit code."""
     import fcntl  # it does not exist on Windows, where this module is imported all the same
 
@@ -261,7 +266,8 @@ def _execute(script: Script, directory: Path, variables: JobVariables) -> int:
     file = directory / "functions.sh"
     file.write_text(functions(script, directory, life_line), encoding="utf-8", errors="surrogateescape")
     text = planned_text(script, file, directory)
-    environment = {**os.environ, PLAN_VARIABLE: str(directory / "unknown.jsonl")} | dict(variables.values)
+    plan_variables = {PLAN_VARIABLE: str(directory / "unknown.jsonl"), OVERRIDES_VARIABLE: json.dumps(list(overrides))}
+    environment = {**os.environ, **plan_variables} | dict(variables.values)
     # The script is given by -c and not as a file, so that messages name the user's script.
     command: list[str | bytes] = [*script.interpreter, "-c", text, str(script.path)]
     sys.stderr.flush()
