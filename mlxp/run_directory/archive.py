@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from mlxp.errors import LogDirectoryError
-from mlxp.run_directory.layout import STORE_DIR
+from mlxp.run_directory.layout import CACHE_DIR, STORE_DIR
 
 _LARGEST_RATIO: Final = 200
 _HARMLESS_SIZE: Final = 200_000_000
@@ -56,7 +56,9 @@ class RunArchive:
         if not prefixes:
             raise LogDirectoryError(f"{path} holds no runs; mlxp export writes archives of runs")
         inside = [entry for entry in entries if entry.filename.startswith(prefixes[0]) and not _is_left(entry)]
-        self.members = {entry.filename.removeprefix(prefixes[0]): entry for entry in inside}
+        named = {entry.filename.removeprefix(prefixes[0]): entry for entry in inside}
+        # An index would be believed, and is made again.
+        self.members = {name: entry for name, entry in named.items() if not name.startswith(f"{CACHE_DIR}/")}
 
     @property
     def address(self) -> str:
