@@ -76,6 +76,7 @@ def _own_options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--per-job", metavar="K", type=_count, default=1, help="do K runs after one another in each job"
     )
+    parser.add_argument("--at-once", action="store_true", help="do the runs of each job all at once (with --per-job)")
     parser.add_argument(
         "--plugin", metavar="MODULE", action="append", default=[], help="import a module that registers a scheduler"
     )
@@ -94,13 +95,15 @@ def _submit(options: argparse.Namespace) -> int:
     problem = problem_with(scheduler)
     if options.max_parallel is not None and not options.array:
         raise InvalidSchedulerError("--max-parallel limits the tasks of an array; add --array")
+    if options.at_once and options.per_job == 1:
+        raise InvalidSchedulerError("--at-once does the runs of a job at once; say how many with --per-job")
     if problem is not None and not options.dry_run:
         raise InvalidSchedulerError(f"{problem}; nothing was submitted")
     given = checked_options(options.for_scheduler, scheduler)
     in_force = [text for _, text in directives_in_force(directives_of(script, scheduler), scheduler, given)]
     plan = make_plan(script, scheduler.name, [*in_force, shlex.join(given)], options.overrides)
     submitter = Submitter(plan, scheduler, is_frozen=options.frozen, options=given)
-    packing = Packing(options.per_job, options.array, options.max_parallel)
+    packing = Packing(options.per_job, options.array, options.max_parallel, options.at_once)
     for note in [*submitter.notes, *packing.notes(scheduler)]:
         print(f"mlxpsub: {options.script}: {note}", file=sys.stderr)
     if options.dry_run:

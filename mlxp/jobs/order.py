@@ -12,23 +12,12 @@ from pathlib import Path
 from mlxp.errors import InvalidSchedulerError
 from mlxp.jobs.job_options import filled, header_lines, job_name, option_values, shell_path
 from mlxp.jobs.packing import Packing
+from mlxp.jobs.several_runs import AT_ONCE, IN_TURN
 from mlxp.jobs.submission import Submission
 from mlxp.run_directory.files import write_atomically
 from mlxp.run_directory.layout import SWEEPS_DIR
 from mlxp.scheduler import Array, Scheduler
 from mlxp.scripts.job_script import quoted
-
-_SCRIPT = """
-# The runs of this job, one after another: their directories are on one line of this list.
-task={task}
-status=0
-while IFS= read -r directory; do
-    {interpreter} "$directory/script.sh" < /dev/null >> "$directory/log.stdout" 2>> "$directory/log.stderr" || status=$?
-done << END
-$(sed -n "${{task}}p" {list} | tr '\\t' '\\n')
-END
-exit $status
-"""
 
 
 @dataclass(frozen=True)
@@ -93,7 +82,8 @@ class Order:
         shebang, *head = script_of_first_run.partition("\n\n")[0].split("\n")
         interpreter = shebang[2:].split()
         own = header_lines(self.scheduler, self.name, *self.output, shell=shell_path(interpreter))
-        body = _SCRIPT.format(
+        body = (AT_ONCE if self.packing.side_by_side else IN_TURN).format(
+            runs=self.packing.per_job,
             task=_line_of_task(self.array) if self.array is not None else "1",
             interpreter=" ".join(map(quoted, interpreter)),
             list=quoted(str(self.script.with_suffix(".txt"))),

@@ -17,16 +17,19 @@ class Packing:
     Attributes
     ----------
     per_job
-        How many runs each job does, one after another.
+        How many runs each job does.
     array
         Whether the jobs are tasks of arrays, where the scheduler has arrays.
     at_once
         How many tasks of an array may run at once; None for any number.
+    side_by_side
+        Whether the runs of a job are done at once, instead of one after another.
     """
 
     per_job: int = 1
     array: bool = False
     at_once: int | None = None
+    side_by_side: bool = False
 
     def notes(self, scheduler: Scheduler) -> list[str]:
         """Return notes for the user on what the scheduler cannot do of this packing."""
@@ -54,6 +57,7 @@ class Packing:
         shape = f"one {scheduler.name} job each"
         if self.per_job > 1:
             shape = f"{jobs} {scheduler.name} job{'s' * (jobs != 1)} of at most {self.per_job} runs"
+            shape += " at once" if self.side_by_side else ""
         if not self.array or scheduler.array is None:
             return shape
         limit = f", {self.at_once} at once" if self.at_once is not None and scheduler.array.limit else ""
@@ -80,7 +84,8 @@ class Packing:
     def of(cls, written: Any) -> "Packing":
         """Return the recorded packing, or single jobs if there is no record, as in versions before 2.0.0."""
         known = written if isinstance(written, dict) else {}
-        return cls(known.get("per_job") or 1, bool(known.get("array")), known.get("at_once"))
+        at_once, side_by_side = known.get("at_once"), bool(known.get("side_by_side"))
+        return cls(known.get("per_job") or 1, bool(known.get("array")), at_once, side_by_side)
 
 
 def _cut(items: Sequence[Item], size: int) -> list[list[Item]]:
