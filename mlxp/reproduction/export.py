@@ -258,6 +258,12 @@ def _pieces_of(path: Path) -> Iterator[bytes]:
 
 def names_of(runs: Sequence[ExportedRun], hidden: Sequence[str]) -> Names:
     """Return the names to take out of some runs."""
-    about = ("info.yaml", "submission.yaml", "ranks/*.yaml", "claims/*.yaml")  # what else says hostname means its own
+    about = (
+        "info.yaml",
+        "attempts.yaml",
+        "submission.yaml",
+        "ranks/*.yaml",
+        "claims/*.yaml",
+    )  # what else says hostname means its own
     files = (file for run in runs for name in about for file in run.directory.metadata.glob(name) if file.is_file())
     return names_in((file.read_text(encoding="utf-8", errors="replace") for file in files), hidden)

@@ -81,6 +81,11 @@ class RunDirectory:
         return self.metadata / RANKS / f"{rank}.yaml"
 
     @property
+    def attempts_file(self) -> Path:
+        """The attempts of a run that was resumed."""
+        return self.metadata / "attempts.yaml"
+
+    @property
     def submission_file(self) -> Path:
         """How the run was submitted to a scheduler; only for submitted runs."""
         return self.metadata / "submission.yaml"
@@ -142,6 +147,11 @@ class RunDirectory:
         """Return what submission.yaml says; an empty dict if the run was not submitted, or if the file is damaged."""
         content = checked(read_mapping(self.submission_file), SUBMISSION)[0]
         return content if content.get("scheduler") and content.get("status") else {}
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """Return the attempts of a run that was resumed, in order; none if it was not, or if the file is damaged."""
+        found = read_mapping(self.attempts_file).get("attempts")
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
     def claim(self, attempt: int) -> dict[str, Any]:
         """Return which job has claimed an attempt of the run, and in which process; an empty dict if none has."""

@@ -25,6 +25,7 @@ from mlxp.run_directory.lineage import loaded_runs, seen_from
 from mlxp.run_directory.liveness import heartbeat, process_start
 from mlxp.run_directory.ranks import RANKS, forget_earlier, with_ranks
 from mlxp.run_directory.status import Status
+from mlxp.running.attempts import remember_attempt
 from mlxp.running.claim import goes_on
 from mlxp.running.configuration import (
     Context,
@@ -114,7 +115,7 @@ class StartedRun:
 
     def _first_facts(self, overrides: list[str], version_manager: Any) -> dict[str, Any]:
         earlier = _earlier_info(self.directory)
-        self.ended_before = earlier.get("ended_at")
+        self.ended_before, self.earlier = earlier.get("ended_at"), earlier
         now = datetime.now().astimezone()
         facts = {
             "status": Status.STARTING.value,
@@ -172,6 +173,8 @@ class StartedRun:
             self.info.update(logger=self.logger.get_info())
         if self.written is not None:
             forget_earlier(self.written.metadata, self.ended_before)
+            if self.earlier:
+                remember_attempt(self.written, self.earlier, self.info.shown)
             self.info.write()
             write_yaml(self.written.config_file, configuration)
             write_yaml(self.written.mlxp_file, storable(without_secrets(self.settings.to_dict())))

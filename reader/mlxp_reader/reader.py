@@ -29,6 +29,7 @@ __all__ = ["Reader"]
 _log = logging.getLogger("mlxp")
 
 _FORMATS = ("dataframe", "datadict", "pandas")
+_ATTEMPTS = ("joined", "all")
 
 
 class Reader:
@@ -52,6 +53,10 @@ class Reader:
     executor
         Any `concurrent.futures.Executor`, which crawls the directories; by default, all cores of this computer do.
 
+    attempts
+        ``"joined"`` for one curve of a run that was resumed: from the step at which an attempt went on, what earlier
+        ones had logged does not count. ``"all"`` for all records.
+
     Attributes
     ----------
     src_dirs, dst_dirs
@@ -73,7 +78,7 @@ class Reader:
     True
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one choice of what is read and how
         self,
         src_dir: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         dst_dir: str | os.PathLike[str] | None = None,
@@ -81,12 +86,16 @@ class Reader:
         refresh: bool = True,
         *,
         executor: Executor | None = None,
+        attempts: str = "joined",
         **before_1: Never,
     ) -> None:
         if before_1:
             name = next(iter(before_1))
             now = "; MLXP 1 renamed reload: write refresh" if name == "reload" else ""
             raise TypeError(f"Reader() has no argument '{name}'{now}")
+        if attempts not in _ATTEMPTS:
+            raise InvalidKeyError(f"attempts is 'joined' or 'all', not {attempts!r}")
+        self._joins_attempts = attempts == "joined"
         started = time.perf_counter()
         self.parser = parser or query.DefaultParser()
         if isinstance(src_dir, str | os.PathLike):
@@ -226,7 +235,7 @@ class Reader:
         if self._made is None:
             from mlxp_reader.frames.builder import FrameBuilder
 
-            self._made = FrameBuilder(self._table, self._logs.paths(), self._load)
+            self._made = FrameBuilder(self._table, self._logs.paths(), self._load, joins_attempts=self._joins_attempts)
         return self._made
 
     def _load(self, log_name: str, key: str, rows: np.ndarray[Any, np.dtype[np.intp]]) -> "MetricOfRuns":

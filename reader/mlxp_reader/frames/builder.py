@@ -23,6 +23,7 @@ from mlxp_reader.columns.missing import texts as marked_texts
 from mlxp_reader.columns.mixed import MixedArray
 from mlxp_reader.columns.run_statistics import statistic
 from mlxp_reader.evidence.cells import ORIGIN
+from mlxp_reader.frames.attempts import Attempts
 from mlxp_reader.frames.frame import DataFrame
 from mlxp_reader.query.names import Asked, Kind, is_metadata
 from mlxp_reader.records import encoding, index
@@ -33,6 +34,7 @@ Load = Callable[[str, str, npt.NDArray[np.intp]], MetricOfRuns]
 Mask = npt.NDArray[np.bool_]
 
 _EXACT_IN_FLOAT = 2**53
+_ATTEMPT = "info.attempt"
 
 
 class _Source(NamedTuple):
@@ -54,9 +56,11 @@ class FrameBuilder:
         For each run, the directory that holds the run's own directory.
     load
         Returns the values of a metric, given the log name, the key and rows of the index.
+    joins_attempts
+        Whether records that a later attempt of the run has logged again are left out.
     """
 
-    def __init__(self, table: pa.Table, directories: Sequence[str], load: Load) -> None:
+    def __init__(self, table: pa.Table, directories: Sequence[str], load: Load, *, joins_attempts: bool = True) -> None:
         self._table = table
         self._directories = directories
         self._load = load
@@ -77,6 +81,8 @@ class FrameBuilder:
         self._loaded: dict[str, MetricColumn] = {}
         self._decoded: dict[str, list[Any]] = {}
         self._frame: DataFrame | None = None
+        resumed = self._resumed() if joins_attempts else []
+        self._attempts = Attempts(resumed, self._run_at, load, self._has)
 
     def frame(self, rows: Mask | None, origin: dict[str, Any] | None = None) -> DataFrame:
         """Return the runs at `rows`, all by default, as a frame of its own, which may know where it is from."""
@@ -112,6 +118,20 @@ class FrameBuilder:
             return self._statistic(asked.metric, asked.statistic)
         field = self._table.schema.field(name)
         return self._table[name] if encoding.is_exactly_typed(field) else self._decoded_values(name)
+
+    def _resumed(self) -> list[int]:
+        """Return the rows of runs that were resumed."""
+        if _ATTEMPT not in self.fields:
+            return []
+        counts = self._decoded_values(_ATTEMPT)
+        return [row for row, count in enumerate(counts) if isinstance(count, int) and count > 1]
+
+    def _run_at(self, row: int) -> Path:
+        return Path(self._directories[row], str(self._table["log_id"][row].as_py()))
+
+    def _has(self, log_name: str, key: str, row: int) -> bool:
+        sources = self._metrics.get(f"{log_name}.{key}", ())
+        return any(source.log_name == log_name and row in source.rows for source in sources)
 
     def type_name(self, name: str) -> str:
         """Return the type of a field's values as `Reader.fields` shows it."""
@@ -176,8 +196,10 @@ class FrameBuilder:
 
     def _values_in(self, source: _Source, name: str, rows: Rows) -> list[Any]:
         column = self._load(source.log_name, source.key, rows)
-        self._loaded[name].records |= {int(rows[run]): numbers for run, numbers in column.records.items()}
-        return column.cells()
+        records = {int(rows[run]): numbers for run, numbers in column.records.items()}
+        cells = self._attempts.counting(source.log_name, rows, column.cells(), records)
+        self._loaded[name].records |= records
+        return cells
 
     def _times_at(self, name: str, row: int) -> Times | None:
         log_name = next(source.log_name for source in self._metrics[name] if row in source.rows)
