@@ -11,6 +11,7 @@ from mlxp.config_dict import ConfigDict
 from mlxp.errors import InvalidConfigFileError, MissingFieldError
 from mlxp.running.copies import current_copy, original_of
 from mlxp.running.plug_ins import created
+from mlxp.running.preemption import should_stop
 from mlxp.running.secrets import learn_secrets, without_secrets
 from mlxp.running.settings import Settings, check, checked, forced_directory
 from mlxp.running.storable import storable_text
@@ -44,6 +45,25 @@ class Context:
     mlxp: ConfigDict = field(default_factory=ConfigDict)
     info: ConfigDict = field(default_factory=ConfigDict)
     logger: Any = None
+
+    def should_stop(self) -> bool:
+        """Tell whether the task should save its state and return: it has been warned, or its time is nearly up.
+
+        A task that asks is not interrupted by the first SIGTERM, SIGUSR1 or SIGUSR2. If it is told to stop and
+        returns, its status is ``KILLED`` with the reason ``PREEMPTED``, and it can be resumed.
+
+        Returns
+        -------
+        bool
+            True from the first warning on, or from one minute before the time limit, where the scheduler tells it
+            (Slurm, by ``SLURM_JOB_END_TIME``).
+
+        Examples
+        --------
+        >>> Context().should_stop()
+        False
+        """
+        return should_stop()
 
 
 @dataclass(frozen=True)

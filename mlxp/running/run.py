@@ -40,13 +40,14 @@ from mlxp.running.endings import described, ending, from_user_code, traceback_te
 from mlxp.running.environment import late_facts
 from mlxp.running.info_file import InfoFile
 from mlxp.running.plug_ins import created
+from mlxp.running.preemption import forget_warnings, was_told_to_stop
 from mlxp.running.provenance import made_from, packages, process_info, taken_rerun_of
 from mlxp.running.rank import rank, ranks
 from mlxp.running.recorded_configuration import CHANGED, ChangedConfigurationError, check_unchanged
 from mlxp.running.resources import Resources
 from mlxp.running.secrets import masked, without_secrets
 from mlxp.running.settings import LoggerSettings
-from mlxp.running.signals import signals_held, signals_raised
+from mlxp.running.signals import Preempted, signals_held, signals_raised
 from mlxp.running.storable import storable
 from mlxp.running.submitted_run import is_another_rank, scheduler_info, submission
 from mlxp.version import __version__
@@ -244,7 +245,12 @@ class StartedRun:
         check_is_from_copy()
         self.info.update(status=Status.RUNNING.value)
         self.info.write()
-        return self.program.task(self.context)
+        forget_warnings()
+        value = self.program.task(self.context)
+        warning = was_told_to_stop()
+        if warning is not None:  # the task is not done
+            raise Preempted(warning)
+        return value
 
     def _end(self, error: BaseException | None) -> None:
         """Record how the run ended: first what is certain, then the text of the exception."""

@@ -11,7 +11,9 @@ import threading
 from collections.abc import Iterable, Iterator
 from types import FrameType
 
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+from mlxp.running.preemption import take_warning
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 """The signals that end a run; those that the system does not know are left out."""
 
 
@@ -27,6 +29,10 @@ class Terminated(BaseException):
 
     def __str__(self) -> str:
         return signal.Signals(self.signal_number).name
+
+
+class Preempted(Terminated):
+    """A task has stopped because it was told to: by its scheduler's warning, or by the time limit."""
 
 
 def signal_of(error: Terminated | KeyboardInterrupt) -> signal.Signals:
@@ -55,7 +61,8 @@ def _raise_terminated(number: int, _frame: FrameType | None) -> None:
         again.daemon = True
         again.start()
         return
-    raise Terminated(number)
+    if not take_warning(number):
+        raise Terminated(number)
 
 
 @contextlib.contextmanager
