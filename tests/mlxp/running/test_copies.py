@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlxp.errors import MLXPError
-from mlxp.running.code_state import capture
+from mlxp.running.code_state import Extent, capture
 from mlxp.running.copies import copy_of
 
 WHO = ("-c", "user.name=me", "-c", "user.email=me@example.org")
@@ -149,3 +149,102 @@ def test_state_that_is_not_there_is_one_sentence(repo, store):
     with pytest.raises(MLXPError, match=f"the code of state {state.tree[:12]} is not in "):
         copy_of(store, state)
     assert not list(Path(store).glob("copies/*"))
+
+
+def strange_name(top):
+    strange = top.with_name('it\'s a "$HOME"; é\n:,repo')
+    top.rename(strange)
+    for name in ("a b.py", "q\"u'ote.py", "new\nline.py", "é.py", "-x.py", ":(glob)*.py", "$(touch harm).py"):
+        (strange / name).write_text(name)
+    return strange
+
+
+def submodule(top):
+    inner = top.with_name("inner")
+    inner.mkdir()
+    (inner / "inside.py").write_text("committed")
+    git(inner, "init", "-q")
+    git(inner, "add", "-A")
+    git(inner, "commit", "-q", "-m", "inner")
+    git(top, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner), "lib")
+    git(top, "commit", "-q", "-m", "with a submodule")
+    (top / "lib/inside.py").write_text("edited")
+    (top / "lib/new.py").write_text("untracked")
+    return top
+
+
+def detached(top):
+    git(top, "checkout", "-q", "--detach")
+    (top / "main.py").write_text("print(7)\n")
+    return top
+
+
+def no_commit(top):
+    shutil.rmtree(top / ".git")
+    git(top, "init", "-q")
+    return top
+
+
+def foreign(top):
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a repository away; a foreign repository is NOT tested")
+    for path in [top, *top.rglob("*")]:
+        os.chown(path, 12345, 12345, follow_symlinks=False)
+    return top
+
+
+def conversions(top):
+    (top / ".gitattributes").write_text("*.txt text eol=crlf\n*.bin filter=lfs\n")
+    (top / "lines.txt").write_bytes(b"one\r\ntwo\r\n")
+    git(top, "add", ".gitattributes", "lines.txt")
+    git(top, "commit", "-q", "-m", "lines")
+    (top / "weights.bin").write_text("as large as it is")
+    return top
+
+
+@pytest.mark.parametrize("change", [strange_name, submodule, detached, no_commit, foreign, conversions])
+def test_copy_has_what_the_program_sees_in_any_repository(repo, change):
+    top = change(repo)
+    before = {path: path.stat().st_mtime_ns for path in (top / ".git").rglob("*")}
+    store = top / "logs/.store"
+    state = capture(top, store, [top / "logs"])
+    copy = copy_of(store, state, [top / "logs"])
+
+    def content(directory):
+        return {
+            path.relative_to(directory).as_posix(): path.read_bytes()
+            for path in directory.rglob("*")
+            if path.is_file() and not {".git", "logs", "data"} & set(path.relative_to(directory).parts)
+        }
+
+    assert content(copy) == content(top)
+    assert os.path.realpath(copy / "data") == os.path.realpath(top / "data")
+    assert os.path.realpath(copy / "logs") == os.path.realpath(top / "logs")
+    assert {path: path.stat().st_mtime_ns for path in (top / ".git").rglob("*")} == before
+    assert capture(copy, store, extent=Extent.TRACKED).tree == state.tree
+    left = capture(top, store, [top / "logs"], Extent.COMMITTED)
+    changed = [*state.changed, *state.untracked]
+    assert bool(changed) == (left.tree != state.tree) or change in (submodule, no_commit)
+
+
+def test_what_nobody_stores_is_reached_by_links_in_submodules_too(repo, store):
+    top = submodule(repo)
+    (top / "lib/.gitignore").write_text("weights/\n")
+    (top / "lib/weights").mkdir()
+    (top / "lib/.env").write_text("TOKEN=1")
+    copy = copy_of(store, capture(top, store, [top / "logs"]), [top / "logs"])
+    assert os.path.realpath(copy / "lib/weights") == str(top / "lib/weights")
+    assert os.path.realpath(copy / "lib/.env") == str(top / "lib/.env")
+
+
+def test_copy_that_others_use_is_mended_in_its_place(repo, store):
+    state = capture(repo, store)
+    copy = copy_of(store, state)
+    there = os.open(copy, os.O_RDONLY)
+    edit(copy / "main.py")
+    (copy / "result.txt").write_text("of a run")
+    assert copy_of(store, state) == copy
+    assert os.path.samestat(os.fstat(there), os.stat(copy))
+    os.close(there)
+    assert (copy / "main.py").read_text() == "print(1)\n"
+    assert (copy / "result.txt").read_text() == "of a run"
