@@ -295,7 +295,7 @@ COPIED: Final = "MLXP_COPIED"
 def in_copy(program: Program) -> bool:
     """Tell whether a program is executed in a copy of its code."""
     copy = current_copy()
-    return copy is not None and program.directory.is_relative_to(copy.path)
+    return copy is not None and copy.holds(program.directory)
 
 
 def work_dir_of(settings: Settings, program: Program) -> WorkDir:

@@ -36,7 +36,7 @@ _SHOWN = 5
 """The largest number of file names in a sentence."""
 
 _PATIENCE = 600.0
-"""Seconds to wait for others that put the same copy in its place, each in milliseconds."""
+"""Seconds to wait for another process that makes the same copy; it takes a second for 5,000 files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,10 @@ class Copy:
         of, path = (facts.get("top"), facts.get("copy")) if isinstance(facts, dict) else (None, None)
         return cls(Path(of), Path(path)) if isinstance(of, str) and isinstance(path, str) else None
 
+    def holds(self, path: Path) -> bool:
+        """Tell whether a path leads into the copy, also through a symbolic link to a directory above it."""
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path))
+
     def moved(self, path: str) -> str:
         """Return an absolute path inside the original as the same path inside the copy; anything else as it is."""
         return _moved(path, self.of, self.path, but_not_in=self.path)
@@ -79,7 +83,7 @@ class Copy:
         A directory that the copy only links to is outside of it, and so is what lies above it.
         """
         here = os.path.realpath(os.path.join(self.directory(directory), word))  # noqa: PTH118 - `word` may be anything
-        if Path(here).is_relative_to(os.path.realpath(self.path)):
+        if self.holds(Path(here)):
             return word
         moved = self.moved(os.path.abspath(os.path.join(directory, word)))  # noqa: PTH100, PTH118 - not resolved
         return moved if Path(moved).exists() or not self.path.exists() else word
@@ -238,8 +242,7 @@ def copy_of(store: Path, state: CodeState, excluded: Sequence[Path] = (), place:
                 os.utime(copy)  # so that it counts as new until a run has named it
         else:
             copy.parent.mkdir(parents=True, exist_ok=True)
-            if not _is_mended(store, copy):
-                _put(store, state, copy)
+            _put(store, state, copy)
         _link_others(copy, store, state, excluded)
     except GitError as error:
         raise MLXPError(f"the code of state {state.tree[:12]} is not in {store}: {error}") from error
@@ -248,29 +251,27 @@ def copy_of(store: Path, state: CodeState, excluded: Sequence[Path] = (), place:
     return copy
 
 
-def _lock(copy: Path) -> contextlib.AbstractContextManager[None]:
-    return locked([copy.with_name(f".{copy.name}.lock")], f"puts {copy.name} in its place", wait=_PATIENCE)
+def _put(store: Path, state: CodeState, copy: Path) -> None:
+    """Put a copy in its place, once, while others that need it wait."""
+    does = f"puts {copy.name} in its place"
+    with locked([copy.with_name(f".{copy.name}.lock")], does, wait=_PATIENCE):
+        if _is_unchanged(store, copy) or _is_mended(store, copy):
+            return
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=copy.parent) as temporary:
+            made = Path(temporary, "copy")
+            _make(store, state, made, relative_to=copy)
+            with contextlib.suppress(FileNotFoundError):
+                copy.rename(Path(temporary, "broken"))
+            made.rename(copy)
 
 
 def _is_mended(store: Path, copy: Path) -> bool:
     """Restore the files of a copy that were changed, in their place, since other runs may be using it."""
     if not (copy / ".git" / "index").is_file():
         return False
-    with _lock(copy):
-        with contextlib.suppress(GitError):
-            Git(copy, copy / ".git", store)("checkout-index", "--all", "--force", "--quiet", "--index")
-        return _is_unchanged(store, copy)
-
-
-def _put(store: Path, state: CodeState, copy: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=copy.parent) as temporary:
-        made = Path(temporary, "copy")
-        _make(store, state, made, relative_to=copy)
-        with _lock(copy):
-            if not _is_unchanged(store, copy):
-                with contextlib.suppress(FileNotFoundError):
-                    copy.rename(Path(temporary, "broken"))
-                made.rename(copy)
+    with contextlib.suppress(GitError):
+        Git(copy, copy / ".git", store)("checkout-index", "--all", "--force", "--quiet", "--index")
+    return _is_unchanged(store, copy)
 
 
 def _make(store: Path, state: CodeState, made: Path, relative_to: Path) -> None:

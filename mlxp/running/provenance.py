@@ -89,13 +89,13 @@ def _code(directory: Path, store: Path | None, submitted: dict[str, Any]) -> dic
     except (GitError, OSError, ValueError) as error:  # no reason not to do the run
         return {"git": None, "code": {"problem": str(error)}, "code_changed": None}
     copy = current_copy()
-    is_copy = copy is not None and state.top == copy.path
+    is_copy = copy is not None and copy.holds(state.top)
     # A copy has no branch of its own, and what was untracked is tracked in it.
     git = submitted if is_copy and "commit" in submitted else state.facts()
     code = {
         "state": state.tree if store else None,
         "top": str(copy.of if copy and is_copy else state.top),
-        "copy": str(state.top) if is_copy else None,
+        "copy": str(copy.path) if copy and is_copy else None,
         "directory": directory.relative_to(state.top).as_posix(),
         "left_out": list(submitted.get("left_out") or []) if is_copy else list(state.left_out),
     }
@@ -110,7 +110,7 @@ def _code(directory: Path, store: Path | None, submitted: dict[str, Any]) -> dic
 def _state(directory: Path, store: Path | None, submitted: str) -> tuple[CodeState, tuple[str, ...] | None]:
     """Return the state of the code, and the files that make it another one; None if it is not known which they are."""
     copy = current_copy()
-    in_copy = copy is not None and directory.is_relative_to(copy.path)
+    in_copy = copy is not None and copy.holds(directory)
     with contextlib.ExitStack() as stack:
         kept = store or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlxp-store-")))
         # What runs write into a copy is not its code.

@@ -200,21 +200,23 @@ def test_users_own_files_are_named_whatever_their_folders_are_called(repository,
 def test_program_starts_again_in_the_copy_however_it_is_started(repository, tmp_path):
     for name in ("main.py", "configs/config.yaml"):
         assert (repository.directory / name).exists()
+    (tmp_path / "link").symlink_to(repository.directory)  # as where homes are links to another disk
     ways = [
+        (str(tmp_path / "link/main.py"), tmp_path),
         ("main.py", repository.directory),
         ("../main.py", repository.directory / "configs"),
         (str(repository.directory / "main.py"), tmp_path),
     ]
     for number, (program, directory) in enumerate(ways, start=1):
+        top = tmp_path / "link" if number == 1 else repository.directory
         result = repository.run("mlxp.use_version_manager=true", program=(program,), cwd=directory)
         assert result.returncode == 0, result.stderr
         info = repository.info(number)
-        copy = repository.directory / ".work_dir/actions" / info["version_manager"]["commit_hash"]
-        assert os.path.realpath(info["current_file_path"]) == str(copy / "main.py")
+        copy = top / ".work_dir" / top.name / info["version_manager"]["commit_hash"]
+        assert os.path.realpath(info["current_file_path"]) == os.path.realpath(copy / "main.py")
         assert info["code"]["copy"] == str(copy)
-        assert (
-            info["work_dir"] == (str(tmp_path) if directory == tmp_path else str(copy / directory.name)) or number == 1
-        )
+        inside = {repository.directory: copy, repository.directory / "configs": copy / "configs"}
+        assert info["work_dir"] == str(inside.get(directory, tmp_path))
 
 
 def test_program_that_does_not_come_from_the_copy_is_refused_and_not_started_without_end(repository):
