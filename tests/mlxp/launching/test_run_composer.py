@@ -2,7 +2,6 @@
 
 import copy
 import math
-import pickle
 from dataclasses import dataclass
 
 import hydra.core.utils
@@ -106,7 +105,8 @@ def test_plain_jobs_need_names_of_hydra(monkeypatch):
 
 def test_in_another_process_the_composer_is_hydras_loader(loader):
     master = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
-    assert type(pickle.loads(pickle.dumps(RunComposer(loader, master)))) is type(loader)
+    rebuild, arguments = RunComposer(loader, master).__reduce__()
+    assert rebuild(*arguments) is loader
 
 
 CHANGES = {
