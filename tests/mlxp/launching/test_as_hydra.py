@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from mlxp.launching.run_composer import RunComposer
@@ -22,7 +21,6 @@ FOUND_OUT = {"composed by Hydra": 4, "plain": 0}
 @pytest.fixture
 def task(app, monkeypatch):
     """The task of the program that says what it sees."""
-    monkeypatch.setattr(ConfigStore.instance(), "repo", dict(ConfigStore.instance().repo))
     monkeypatch.setattr(logging.root, "handlers", [])
     monkeypatch.setattr(logging.root, "level", logging.WARNING)
     program = app("observed")
