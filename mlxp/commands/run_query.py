@@ -13,33 +13,36 @@ from mlxp_reader.query.expressions import MISSING, Expression, FieldValues, Mask
 from mlxp_reader.query.language import parse
 
 _STATUS = "info.status"
+_REASON = "info.exit.reason"
 
 
 class _WithStatus(Expression):
     """An expression that takes the status of each run from a mapping by the run's id."""
 
-    def __init__(self, expression: Expression, status: Mapping[int, str]) -> None:
+    def __init__(self, expression: Expression, status: Mapping[int, str], *, has_reasons: bool = True) -> None:
         self.expression = expression
         self.status = status
+        self.has_reasons = has_reasons
 
     def columns(self) -> set[str]:
         return self.expression.columns()
 
     def resolved(self, fields: Collection[str]) -> Expression:
-        # A directory in which no run has started yet has no such field.
+        # A directory in which no run has started, or none has failed, has no such fields.
         with warnings.catch_warnings():
             # Jobs are acted on, so `not` must not negate a key that no run has.
             warnings.simplefilter("error", UserWarning)
             try:
-                return _WithStatus(self.expression.resolved({*fields, _STATUS}), self.status)
+                expression = self.expression.resolved({*fields, _STATUS, _REASON})
+                return _WithStatus(expression, self.status, has_reasons=_REASON in fields)
             except UserWarning as told:
                 raise InvalidKeyError(str(told)) from None
 
     def mask(self, column: FieldValues, n: int) -> Mask:
         def known(name: str) -> Any:
-            if name != _STATUS:
-                return column(name)
-            return [self.status.get(int(log_id), MISSING) for log_id in column("info.logger.log_id")]
+            if name == _STATUS:
+                return [self.status.get(int(log_id), MISSING) for log_id in column("info.logger.log_id")]
+            return column(name) if name != _REASON or self.has_reasons else [MISSING] * n
 
         return self.expression.mask(known, n)
 

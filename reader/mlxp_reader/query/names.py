@@ -1,8 +1,8 @@
 """The names of fields: what each kind looks like, and which field a name stands for, wherever a person types one.
 
 A field is ``config.<key>`` or ``info.<key>``, a metric ``<log name>.<key>``, or ``artifact.<type>.<folder>``; a frame
-may have further columns. A name may omit ``config.``, use ``log_id`` and ``status`` for those of the info, and ask for
-a statistic of a metric, such as ``train.loss.last``. See `mlxp_reader.query.statistics`.
+may have further columns. A name may omit ``config.``, use ``log_id``, ``status`` and ``exit.reason`` for those of the
+info, and ask for a statistic of a metric, such as ``train.loss.last``. See `mlxp_reader.query.statistics`.
 """
 
 import difflib
@@ -17,7 +17,7 @@ from mlxp_reader.query.statistics import STATISTICS, listed, statistic_of
 Kind = Literal["value", "metric", "artifact", "statistic"]
 """What a field holds: one value per run, one per record, files, or a statistic of a metric."""
 
-SHORT_NAMES = {"log_id": "info.logger.log_id", "status": "info.status"}
+SHORT_NAMES = {"log_id": "info.logger.log_id", "status": "info.status", "exit.reason": "info.exit.reason"}
 """Fields used so often that they have a short name, unless the configuration has a key of that name."""
 
 _METADATA = ("config.", "info.")

@@ -263,6 +263,16 @@ def test_answer_that_is_not_understood_kills_nobody(replaced):
     assert statuses(replaced) == ["RUNNING"]
 
 
+def test_runs_are_resubmitted_by_status_or_by_the_reason_of_their_end(desk):
+    desk.submit(desk.script)
+    again = "status in ['FAILED','LOST'] | exit.reason == 'TIMEOUT'"
+    queue(desk, "101|PENDING|Resources", "102|PENDING|Resources", "103|PENDING|Resources")
+    assert desk.mlxp("resubmit", again).stdout == "no run to submit\n"
+    queue(desk, "101|TIMEOUT|TimeLimit", "102|PENDING|Resources", "103|FAILED|NonZeroExitCode")
+    result = desk.mlxp("resubmit", again)
+    assert result.stdout.splitlines() == ["run 1: job 104", "run 3: job 105"], result.stderr
+
+
 def test_resubmitted_run_keeps_its_id_and_the_output_of_its_earlier_attempt(desk):
     desk.submit(desk.script)
     assert desk.run_job(1).returncode == 0
