@@ -8,7 +8,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,7 @@ from mlxp.launching.outcome import SweepResults
 from mlxp.printing import guarded_output
 from mlxp.run_directory.import_paths import imported
 from mlxp.running.configuration import Context, Program
+from mlxp.running.missing_runs import KnownRun
 from mlxp.running.plan_report import PlannedRun
 from mlxp.running.settings import SchedulerSettings
 
@@ -129,7 +130,7 @@ class Task(Generic[Value]):
         """
         if _is_interactive():
             return self.run()
-        return from_command_line(self._program, self._config, _submit)
+        return from_command_line(self._program, self._config, _submit, _states)
 
     def run(self, overrides: Sequence[str] = ()) -> Value | None:
         """Run the task once, with the overrides given as on the command line, and return its value.
@@ -147,7 +148,7 @@ class Task(Generic[Value]):
         -----
         Launch from one thread at a time, since Hydra keeps global state.
         """
-        results = from_python(self._program, self._config, overrides, one_run_only=True)
+        results = from_python(self._program, self._config, overrides, _states, one_run_only=True)
         return results[0] if results else None
 
     def sweep(self, overrides: Sequence[str] = ()) -> SweepResults:
@@ -158,7 +159,7 @@ class Task(Generic[Value]):
         SweepError
             If a run failed; the others have run, and their values and ids are in the error.
         """
-        return from_python(self._program, self._config, overrides, one_run_only=False)
+        return from_python(self._program, self._config, overrides, _states, one_run_only=False)
 
 
 def _submit(runs: Sequence[PlannedRun], settings: SchedulerSettings) -> int:
@@ -167,6 +168,13 @@ def _submit(runs: Sequence[PlannedRun], settings: SchedulerSettings) -> int:
 
     with guarded_output():
         return submit_planned(runs, settings)
+
+
+def _states(parent: Path, log_ids: Iterable[int]) -> Mapping[int, KnownRun]:
+    """Return the status of runs, whoever executes them; as above."""
+    from mlxp.jobs.known_states import known_states
+
+    return known_states(parent, log_ids)
 
 
 def _is_interactive() -> bool:

@@ -13,7 +13,7 @@ from mlxp.jobs.batch import Batch
 from mlxp.jobs.packing import Packing
 from mlxp.jobs.scheduler_options import checked_options, directives_in_force
 from mlxp.jobs.submitter import Submitter, chosen_scheduler, directives_of
-from mlxp.jobs.submitting import shown, submit_all, tell
+from mlxp.jobs.submitting import print_plan, submit_all
 from mlxp.printing import guarded_output
 from mlxp.running.signals import Terminated, exit_code, signal_of
 from mlxp.scheduler import SCHEDULERS, import_plugin, problem_with
@@ -66,6 +66,11 @@ def _own_options() -> argparse.ArgumentParser:
         action="store_true",
         help="run the code and configuration of now, uncommitted changes included, whatever is edited meanwhile",
     )
+    parser.add_argument(
+        "--only-missing",
+        action="store_true",
+        help="leave out the runs that are complete, under way or waiting already",
+    )
     parser.add_argument("--scheduler", metavar="NAME", help=f"one of {', '.join(SCHEDULERS)}; by default the script's")
     parser.add_argument(
         "--array", action="store_true", help="submit job arrays instead of single jobs, where the scheduler has them"
@@ -106,32 +111,9 @@ def _submit(options: argparse.Namespace) -> int:
     packing = Packing(options.per_job, options.array, options.max_parallel, options.at_once)
     for note in [*submitter.notes, *packing.notes(scheduler)]:
         print(f"mlxpsub: {options.script}: {note}", file=sys.stderr)
-    if options.dry_run:
-        _print_plan(Batch(submitter, packing))
+    if options.dry_run or any(run.dry_run for _, run in submitter.plan.runs):
+        print_plan(Batch(submitter, packing, only_missing=options.only_missing))
         if problem is not None:
             print(f"mlxpsub: {problem}", file=sys.stderr)
         return 0
-    return submit_all(submitter, packing, "mlxpsub", "--frozen")
-
-
-def _print_plan(batch: Batch) -> None:
-    runs = batch.prepared()
-    if not runs:
-        tell("0 runs: all were submitted by the submission that was cut short")
-        return
-    frozen = batch.submitter.preview_code()
-    shares = batch.shares(runs)
-    shape = batch.packing.words(batch.submitter.scheduler, len(shares), sum(map(len, shares)))
-    overrides = [" ".join(batch.submitter.overrides(one.content["number"])) for one in runs]
-    several = len(batch.submitter.parents) > 1
-    lines = [f"{len(runs)} runs, {shape}:"]
-    lines += [
-        f"  run {shown(one.directory, several=several)}: {words}" for one, words in zip(runs, overrides, strict=True)
-    ]
-    script, text = batch.script_of(shares[0])
-    lines += ["", *frozen, f"the script of the first submission, {script}:", "", text.rstrip("\n")]
-    first = runs[0].directory
-    if script != first.script:
-        own = batch.submitter.script_for(runs[0].content["number"], first)
-        lines += ["", f"the script of run {first.log_id}, {first.script}, which it starts:", "", own.rstrip("\n")]
-    tell("\n".join(lines))
+    return submit_all(submitter, packing, "mlxpsub", "--frozen", only_missing=options.only_missing)

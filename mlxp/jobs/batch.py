@@ -12,6 +12,7 @@ from pathlib import Path
 from mlxp.errors import JobSubmissionError, LogDirectoryError
 from mlxp.job_state import Search
 from mlxp.jobs.handing_over import hand_over, settle
+from mlxp.jobs.known_states import known_states
 from mlxp.jobs.order import Order
 from mlxp.jobs.packing import Packing
 from mlxp.jobs.submission import Submission, owned
@@ -20,6 +21,7 @@ from mlxp.run_directory.files import sync_folder, write_atomically
 from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, next_log_id, run_directories
 from mlxp.run_directory.locks import LockedError, locked
 from mlxp.run_directory.status import Status
+from mlxp.running.missing_runs import Decision, MissingRuns
 
 _UNFINISHED = "unfinished"
 """Name of the file that marks a submission as under way; it lies beside the submission's other files."""
@@ -34,11 +36,21 @@ class Batch:
         What is submitted.
     packing
         How the runs are put into jobs.
+    only_missing
+        Whether to leave out the runs that are there already; those that ask for it themselves are left out in any case.
+
+    Attributes
+    ----------
+    decisions
+        By number, which of the runs that are wanted only if they are missing are there, and why.
     """
 
-    def __init__(self, submitter: Submitter, packing: Packing) -> None:
+    def __init__(self, submitter: Submitter, packing: Packing, *, only_missing: bool = False) -> None:
         self.submitter = submitter
         self.packing = packing
+        self._missing = MissingRuns(known_states)
+        self._wanted_once = [only_missing or run.only_missing for _, run in submitter.plan.runs]
+        self.decisions: dict[int, Decision] = {}
         names = _unfinished(submitter)
         self.name = names[-1] if names else new_name()
         self._earlier = {one.content["number"]: one for one in _runs_of(submitter, self.name)} if names else {}
@@ -56,19 +68,47 @@ class Batch:
                 raise LogDirectoryError(f"cannot create {mark.parent}: {error.strerror}") from error
             write_atomically(mark, self.submitter.digest, durably=True)
         before_each()
+        self._decide()
         self.submitter.record_code(self._earlier)
         for number in range(len(self.submitter.plan.runs)):
             before_each()
-            done = self._earlier.get(number)
-            self.submissions.append(done or self.submitter.prepare(number, self.name, self.packing))
+            done = self._earlier.get(number) or self._prepared(number)
+            if done is not None:
+                self.submissions.append(done)
         for parent in self.submitter.parents:  # once for all runs, before any of them is submitted
             sync_folder(parent)
+
+    def _decide(self) -> None:
+        once = [number for number, is_so in enumerate(self._wanted_once) if is_so and number not in self._earlier]
+        decisions = self._missing.decisions([self.submitter.wanted(number) for number in once])
+        self.decisions = dict(zip(once, decisions, strict=True))
+
+    @property
+    def left_out(self) -> dict[int, Decision]:
+        """The runs that are there already, by number."""
+        return {number: decision for number, decision in self.decisions.items() if decision.is_there}
+
+    def _prepared(self, number: int) -> Submission | None:
+        if number not in self.decisions:
+            return self.submitter.prepare(number, self.name, self.packing)
+        if self.decisions[number].is_there:
+            return None
+        with self._missing.claimed(self.submitter.wanted(number)) as claim:
+            self.decisions[number] = claim.decision
+            if claim.decision.is_there:
+                return None
+            submission = self.submitter.prepare(number, self.name, self.packing)
+            claim.started(submission.directory.log_id)
+            return submission
 
     def prepared(self) -> list[Submission]:
         """Return the runs to submit, in the directories that they would get now, without creating anything."""
         new_ids = {parent: itertools.count(next_log_id(parent)) for parent in self.submitter.parents}
         found = []
+        self._decide()
         for number, (_, run) in enumerate(self.submitter.plan.runs):
+            if number in self.left_out:
+                continue
             if number in self._earlier:
                 found.append(self._earlier[number])
             else:

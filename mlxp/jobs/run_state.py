@@ -159,7 +159,11 @@ def run_states(parent: Path, log_ids: Iterable[int] | None = None, *, ask_all: b
         Whether to ask the schedulers also about jobs whose runs have written their final status.
     """
     wanted = None if log_ids is None else set(log_ids)
-    directories = [one for one in run_directories(parent) if wanted is None or one.log_id in wanted]
+    if wanted is None:
+        directories = list(run_directories(parent))
+    else:
+        asked = (RunDirectory(parent / str(log_id)) for log_id in sorted(wanted))
+        directories = [one for one in asked if one.path.is_dir()]
     runs = [RunState(one, one.info(), Submission.of(one)) for one in directories]
     searches: dict[str, Search] = {}
     for run in runs:

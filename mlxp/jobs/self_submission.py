@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlxp.errors import InvalidConfigFileError, InvalidSchedulerError
+from mlxp.jobs.batch import Batch
 from mlxp.jobs.packing import Packing
 from mlxp.jobs.submitter import Submitter
-from mlxp.jobs.submitting import submit_all
+from mlxp.jobs.submitting import print_plan, submit_all
 from mlxp.running.plan_report import PlannedRun
 from mlxp.running.settings import SchedulerSettings
 from mlxp.scheduler import Scheduler, problem_with, scheduler_named
@@ -43,11 +44,15 @@ def submit_planned(runs: Sequence[PlannedRun], settings: SchedulerSettings) -> i
     scheduler = scheduler_named(settings.name)
     _refuse_in_a_job(scheduler)
     problem = problem_with(scheduler)
-    if problem is not None:
+    is_dry = any(run.dry_run for run in runs)
+    if problem is not None and not is_dry:
         raise InvalidSchedulerError(f"{problem}; nothing was submitted")
     submitter = Submitter(_plan(runs, settings, scheduler), scheduler)
     for note in submitter.notes:
         print(f"mlxp: {note}", file=sys.stderr)  # noqa: T201 - as mlxpsub says it
+    if is_dry:
+        print_plan(Batch(submitter, Packing()))
+        return 0
     return submit_all(submitter, Packing(), "mlxp", "mlxp.use_version_manager=true")
 
 

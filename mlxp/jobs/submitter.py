@@ -15,9 +15,12 @@ from mlxp.jobs.packing import Packing
 from mlxp.jobs.scheduler_options import directives_in_force
 from mlxp.jobs.submission import Submission
 from mlxp.jobs.submitted_code import SubmittedCode
+from mlxp.run_directory import yaml_lines
 from mlxp.run_directory.files import write_atomically
+from mlxp.run_directory.identity import relative_name
 from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, take_log_id
 from mlxp.run_directory.status import Status
+from mlxp.running.missing_runs import Wanted
 from mlxp.running.recorded_configuration import identity
 from mlxp.running.secrets import holds_secret
 from mlxp.running.submitted_run import RUN_VARIABLE
@@ -182,6 +185,12 @@ class Submitter:
         """The path of the shell that the script is written for."""
         return shell_path(self.plan.script.interpreter)
 
+    def wanted(self, number: int) -> Wanted:
+        """Return what makes the run with this `number` the same as another."""
+        _, run = self.plan.runs[number]
+        config = yaml_lines.load(run.config) or {}
+        return Wanted.of(run.parent_log_dir, run.program, config, run.identity, [*run.late, *run.secret])
+
     def overrides(self, number: int) -> list[str]:
         """Return the overrides of the run with this `number`, in a form for people to read."""
         return [named(one, self.plan.variables.markers) for one in self.plan.runs[number][1].overrides]
@@ -232,6 +241,8 @@ class Submitter:
             "packing": packing.to_dict(),
             **({"options": list(self.options)} if self.options else {}),
             **({"late": run.late} if run.late else {}),
+            **({"program": relative_name(run.program, run.parent_log_dir)} if run.program else {}),
+            **({"identity": {"version": version}} if (version := run.identity.get("version")) is not None else {}),
         }
         Submission(made, content).write()
         made.path.rename(directory.path)

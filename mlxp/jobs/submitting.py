@@ -20,7 +20,9 @@ from mlxp.run_directory.status import Status
 from mlxp.running.signals import Terminated, exit_code, signal_of
 
 
-def submit_all(submitter: Submitter, packing: Packing, program: str, to_freeze: str | None) -> int:
+def submit_all(
+    submitter: Submitter, packing: Packing, program: str, to_freeze: str | None, *, only_missing: bool = False
+) -> int:
     """Submit runs, report on each, and return an exit code.
 
     Parameters
@@ -31,6 +33,8 @@ def submit_all(submitter: Submitter, packing: Packing, program: str, to_freeze: 
         What messages begin with.
     to_freeze
         How the user asks for jobs that run the code of now; None where that is no question.
+    only_missing
+        Whether to leave out the runs that are there already.
 
     Raises
     ------
@@ -38,16 +42,19 @@ def submit_all(submitter: Submitter, packing: Packing, program: str, to_freeze: 
         If another process is submitting the same runs.
     """
     with stops_between_steps() as stop_if_asked, alone(submitter):
-        batch = Batch(submitter, packing)
+        batch = Batch(submitter, packing, only_missing=only_missing)
         if batch.is_resumed:
             print(f"{program}: {_what_is_resumed(batch)}", file=sys.stderr)
         try:
             batch.prepare(stop_if_asked)
-            batch.submit(stop_if_asked, functools.partial(_print_line, several=len(submitter.parents) > 1))
+            for line in left_out_lines(batch):
+                tell(line)
+            batch.submit(stop_if_asked, functools.partial(_print_line, batch=batch))
         except (KeyboardInterrupt, Terminated) as error:
             done = sum(one.status is Status.SUBMITTED for one in batch.submissions)
+            wanted = len(submitter.plan.runs) - len(batch.left_out)
             print(
-                f"{program}: interrupted; {done} of {len(batch.submitter.plan.runs)} runs were submitted. "
+                f"{program}: interrupted; {done} of {wanted} runs were submitted. "
                 "The same command, or `mlxp resubmit`, submits the others.",
                 file=sys.stderr,
             )
@@ -55,7 +62,7 @@ def submit_all(submitter: Submitter, packing: Packing, program: str, to_freeze: 
     missing = [one for one in batch.submissions if one.status is not Status.SUBMITTED]
     if missing:
         print(f"{program}: {len(missing)} runs were not submitted; `mlxp resubmit` tries those again", file=sys.stderr)
-    if to_freeze is not None:
+    if to_freeze is not None and batch.submissions:
         print(f"{program}: {what_jobs_run([run for _, run in submitter.runs], to_freeze)}", file=sys.stderr)
     return 1 if missing else 0
 
@@ -74,9 +81,22 @@ def shown(directory: RunDirectory, *, several: bool) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _print_line(submission: Submission, problem: str, *, several: bool) -> None:
+def left_out_lines(batch: Batch) -> list[str]:
+    """Return a line for each run that is left out, since it is there; and how many are missing, if that was asked."""
+    lines = [
+        f"left out, since {decision.why}: {' '.join(batch.submitter.overrides(number))}".rstrip(": ")
+        for number, decision in batch.left_out.items()
+    ]
+    wanted = len(batch.decisions)
+    return [*lines, f"{wanted - len(lines)} of {wanted} runs are missing"] if wanted else []
+
+
+def _print_line(submission: Submission, problem: str, *, batch: Batch) -> None:
     what = f"job {submission.job_id}" if submission.status is Status.SUBMITTED else f"not submitted: {problem}"
-    tell(f"run {shown(submission.directory, several=several)}: {what}: {submission.content['run']}")
+    decision = batch.decisions.get(submission.content["number"])
+    before = f" ({decision.why})" if decision is not None and decision.log_id is not None else ""
+    name = shown(submission.directory, several=len(batch.submitter.parents) > 1)
+    tell(f"run {name}: {what}: {submission.content['run']}{before}")
 
 
 def tell(line: str) -> None:
@@ -85,6 +105,32 @@ def tell(line: str) -> None:
         print(line, flush=True)
     except BrokenPipeError:  # as when the output is piped to `head`, which is no reason to stop halfway
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def print_plan(batch: Batch) -> None:
+    """Print which runs would be submitted, and the script of the first submission."""
+    runs = batch.prepared()
+    left_out = left_out_lines(batch)
+    if not runs:
+        tell("\n".join(left_out or ["0 runs: all were submitted by the submission that was cut short"]))
+        return
+    frozen = batch.submitter.preview_code()
+    shares = batch.shares(runs)
+    shape = batch.packing.words(batch.submitter.scheduler, len(shares), sum(map(len, shares)))
+    overrides = [" ".join(batch.submitter.overrides(one.content["number"])) for one in runs]
+    several = len(batch.submitter.parents) > 1
+    lines = [f"{len(runs)} runs, {shape}:"]
+    lines += [
+        f"  run {shown(one.directory, several=several)}: {words}" for one, words in zip(runs, overrides, strict=True)
+    ]
+    lines += [f"  {line}" for line in left_out]
+    script, text = batch.script_of(shares[0])
+    lines += ["", *frozen, f"the script of the first submission, {script}:", "", text.rstrip("\n")]
+    first = runs[0].directory
+    if script != first.script:
+        own = batch.submitter.script_for(runs[0].content["number"], first)
+        lines += ["", f"the script of run {first.log_id}, {first.script}, which it starts:", "", own.rstrip("\n")]
+    tell("\n".join(lines))
 
 
 @contextmanager

@@ -1,17 +1,23 @@
-"""Expands overrides into runs: every combination of the swept values, in Hydra's order, the last key fastest."""
+"""Expands overrides into runs: every combination of the swept values, in Hydra's order, the last key fastest.
+
+Keys that vary together count as one, in the place of the first of them.
+"""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from hydra.errors import CompactHydraException
 
+from mlxp.errors import InvalidConfigFileError
 from mlxp.launching.spelling import spelled_values
 
 _ASSIGN = {OverrideType.CHANGE: "", OverrideType.ADD: "+", OverrideType.FORCE_ADD: "++"}
 
 
-def combinations(own: Sequence[Override], given: Sequence[Override]) -> list[list[str]]:
+def combinations(
+    own: Sequence[Override], given: Sequence[Override], together: Sequence[Sequence[str]] = ()
+) -> list[list[str]]:
     """Return the overrides of each run.
 
     Parameters
@@ -20,10 +26,60 @@ def combinations(own: Sequence[Override], given: Sequence[Override]) -> list[lis
         Those in the settings of the sweeper, which count unless the same key is given.
     given
         Those on the command line; if several have the same key, the last one counts.
+    together
+        Groups of keys whose values vary together: the first value of each, then the second of each.
+
+    Raises
+    ------
+    InvalidConfigFileError
+        If keys that vary together have different numbers of values.
     """
     keys = {override.key_or_group for override in given}
     effective = [("", override) for override in own if override.key_or_group not in keys] + _effective(given)
-    return [list(run) for run in itertools.product(*(_choices(prefix, override) for prefix, override in effective))]
+    choices = [_choices(prefix, override) for prefix, override in effective]
+    axes = _axes([_name(override) for _, override in effective], choices, together)
+    return [_in_order(axes, numbers) for numbers in itertools.product(*(range(len(axis[0][1])) for axis in axes))]
+
+
+_Axis = list[tuple[int, list[str]]]
+"""The places of some overrides among all of them, and the texts of each: as many as of any other."""
+
+
+def _in_order(axes: Sequence[_Axis], numbers: Sequence[int]) -> list[str]:
+    texts = {place: texts[number] for axis, number in zip(axes, numbers, strict=True) for place, texts in axis}
+    return [texts[place] for place in sorted(texts)]
+
+
+def _name(override: Override) -> str:
+    return str(override.get_key_element()).lstrip("+~")
+
+
+def _axes(names: Sequence[str], choices: Sequence[list[str]], together: Sequence[Sequence[str]]) -> list[_Axis]:
+    of_place: dict[int, _Axis] = {}
+    for group in together:
+        places = {name: [place for place, known in enumerate(names) if known == name] for name in group}
+        counts = {name: max((len(choices[place]) for place in found), default=0) for name, found in places.items()}
+        if max(counts.values(), default=0) <= 1:
+            continue  # none of them varies
+        if len(set(counts.values())) > 1:
+            raise InvalidConfigFileError(_unequal(counts))
+        axis = [(place, choices[place]) for place in sorted(itertools.chain(*places.values()))]
+        for place, _ in axis:
+            if place in of_place:
+                raise InvalidConfigFileError(
+                    f"mlxp.zip names {names[place]} twice; a key varies with one list of others"
+                )
+            of_place[place] = axis
+    axes = [of_place.get(place, [(place, texts)]) for place, texts in enumerate(choices)]
+    return [axis for place, axis in enumerate(axes) if axis[0][0] == place]
+
+
+def _unequal(counts: Mapping[str, int]) -> str:
+    said = [f"{name} has {count or 'none'}" for name, count in counts.items()]
+    return (
+        f"mlxp.zip=[{','.join(counts)}] lets these keys vary together, so that each needs as many values as the "
+        f"others, but {', '.join(said[:-1])} and {said[-1]}"
+    )
 
 
 def _effective(given: Sequence[Override]) -> list[tuple[str, Override]]:

@@ -20,6 +20,7 @@ from mlxp.printing import show
 from mlxp.running.configuration import Program, check_configuration
 from mlxp.running.copies import current_copy
 from mlxp.running.endings import from_user_code, signal_in
+from mlxp.running.missing_runs import States
 from mlxp.running.plan_report import PlannedRun, append_report, is_planning, overrides_of_plan
 from mlxp.running.settings import SchedulerSettings
 from mlxp.running.signals import Terminated, exit_code, signals_raised
@@ -32,7 +33,7 @@ Submit = Callable[[Sequence[PlannedRun], SchedulerSettings], int]
 """Submits runs as the settings say, and returns the exit code for the program that asked for it."""
 
 
-def from_command_line(program: Program, config: ConfigDirectory, submit: Submit) -> Any:
+def from_command_line(program: Program, config: ConfigDirectory, submit: Submit, states: States) -> Any:
     """Run what ``sys.argv`` asks for, and return the task's value.
 
     Raises
@@ -47,7 +48,8 @@ def from_command_line(program: Program, config: ConfigDirectory, submit: Submit)
         arguments, own_overrides = _adapted(_in_force(parsed(sys.argv[1:])))
         is_plain = arguments is not None and arguments.is_plain_run
         program = replace(program, command=_words_without_overrides(arguments))
-        starter = RunStarter(program, record, list(sys.argv), own_overrides, planned=1 if is_plain else None)
+        starter = RunStarter(program, record, list(sys.argv), own_overrides, states=states)
+        starter.planned = 1 if is_plain else None
         outcome, restart = Outcome(record, starter), Restart(program)
         with _stopped_by_a_signal(outcome):
             with _under_way(outcome, config, arguments, restart, report=planned.add):
@@ -165,7 +167,7 @@ def _exit_unless_zero(code: int) -> None:
 
 
 def from_python(
-    program: Program, config: ConfigDirectory, overrides: Sequence[str], *, one_run_only: bool
+    program: Program, config: ConfigDirectory, overrides: Sequence[str], states: States, *, one_run_only: bool
 ) -> SweepResults:
     """Run what the overrides ask for, and return the task's values.
 
@@ -178,7 +180,7 @@ def from_python(
         raise MLXPError("only a task that reads its command line can be submitted; this one was called from Python")
     arguments = Arguments({}, [without_plus(override) for override in overrides])
     with LaunchRecord.created() as record:
-        starter = RunStarter(program, record)
+        starter = RunStarter(program, record, states=states)
         outcome = Outcome(record, starter)
         try:
             with _under_way(outcome, config, arguments, one_run_only=one_run_only):
@@ -246,6 +248,7 @@ def _under_way(
 
 
 def _plan(outcome: Outcome, program: Program, restart: Restart | None, **options: Any) -> "Launching":
+    from mlxp.launching.selection import Selection
     from mlxp.launching.sweeper import Launching
 
     def check(composed: Any) -> tuple[str, int] | None:
@@ -255,8 +258,15 @@ def _plan(outcome: Outcome, program: Program, restart: Restart | None, **options
         return chosen
 
     def on_planned(number_of_runs: int, keep_going: bool, owns_configurations: bool) -> None:
-        if restart is not None:
+        if restart is not None and not outcome.starter.starts_none:
             restart.if_needed()
         outcome.starter.on_planned(number_of_runs, keep_going, owns_configurations)
 
-    return Launching(check=check, on_planned=on_planned, results=outcome.results, is_planning=is_planning(), **options)
+    return Launching(
+        choose=Selection(program, outcome.starter).choose,
+        check=check,
+        on_planned=on_planned,
+        results=outcome.results,
+        is_planning=is_planning(),
+        **options,
+    )

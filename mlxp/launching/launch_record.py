@@ -43,6 +43,8 @@ class RunRecord:
     duration: float | None = None
     error: str | None = None
     value: Any = None
+    is_left_out: bool = False
+    reason: str | None = None
 
     @property
     def log_id(self) -> int | None:
@@ -52,7 +54,12 @@ class RunRecord:
     @property
     def is_under_way(self) -> bool:
         """Whether the run has started and not ended, according to the record."""
-        return self.status == Status.RUNNING
+        return self.status == Status.RUNNING and not self.is_left_out
+
+    @property
+    def told_reason(self) -> str:
+        """Why the run was started or left out, if it was wanted only if it is missing."""
+        return f"left out: {self.reason}" if self.is_left_out else self.reason or ""
 
 
 @dataclass(frozen=True)
@@ -201,13 +208,13 @@ def summary(runs: list[RunRecord]) -> str:
     4    seed=1     COMPLETE  1 min 15 s
     logs: /logs
     """
-    title = ("run", "overrides", "status", "duration")
-    cells = [(str(run.log_id or "-"), " ".join(run.overrides), run.status, _spelled(run.duration)) for run in runs]
+    title = ["run", "overrides", "status", "duration"]
+    cells = ([str(run.log_id or "-"), " ".join(run.overrides), run.status, _spelled(run.duration)] for run in runs)
     rows = [title, *cells]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows
-    ]
+    if any(run.reason for run in runs):
+        rows = [[*row, reason] for row, reason in zip(rows, ["why", *(run.told_reason for run in runs)], strict=True)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     parents = sorted({str(Path(run.log_dir).parent) for run in runs if run.log_dir})
     return "\n".join([*(line.rstrip() for line in lines), *(f"logs: {parent}" for parent in parents)])
 

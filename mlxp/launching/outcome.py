@@ -51,14 +51,23 @@ class Outcome:
 
     def of_program(self) -> Any:
         """Return the task's value, or those of a sweep, after showing how the runs ended; exit if a run failed."""
+        if self.starter.only_lists:
+            return None
         if self.starter.is_single:
-            return self.results[0].return_value if self.results else self.record.runs()[0].value
+            return self._single_value()
         self.print_summary()
         failures = self._failures()
         if failures:
             flush()
             sys.exit(failures)
         return self._sweep_results()
+
+    def _single_value(self) -> Any:
+        run = next(iter(self.record.runs()), None)
+        if run is not None and run.is_left_out:
+            show(f"nothing is started: {run.reason}")
+            return None
+        return self.results[0].return_value if self.results or run is None else run.value
 
     def or_raise_failures(self) -> SweepResults:
         """Return the values of a sweep.
@@ -85,17 +94,23 @@ class Outcome:
         if not self.results:  # another sweeper was chosen, which keeps them to itself
             return SweepResults([run.value for run in runs], [run.log_id for run in runs])
         ids = {run.number: run.log_id for run in runs}
-        values = [None if _has_failed(result) else result.return_value for result in self.results]
-        return SweepResults(values, [ids.get(number) for number in range(len(values))])
+        values = {number: None if _has_failed(result) else result.return_value for number, result in self._numbered()}
+        numbers = range(max([*ids, *values]) + 1)
+        return SweepResults([values.get(number) for number in numbers], [ids.get(number) for number in numbers])
+
+    def _numbered(self) -> list[tuple[int, "JobReturn"]]:
+        """Return the results with the numbers of their runs in the sweep as it was asked for."""
+        numbers = self.starter.numbers if self.starter.numbers is not None else range(len(self.results))
+        return list(zip(numbers, self.results, strict=False))
 
     def _failures(self) -> str | None:
         """Return a line for each run that failed or was not started; None if there is no such run."""
         runs = {run.number: run for run in self.record.runs()}
-        failed = [run for run in runs.values() if run.status != Status.COMPLETE]
-        missing = sum(_has_failed(result) for number, result in enumerate(self.results) if number not in runs)
+        failed = [run for run in runs.values() if run.status != Status.COMPLETE and not run.is_left_out]
+        missing = sum(_has_failed(result) for number, result in self._numbered() if number not in runs)
         if not failed and not missing:
             return None
-        total = max(len(self.results), len(runs))
+        total = max(len(self.results), sum(not run.is_left_out for run in runs.values()))
         title = f"{len(failed)} of {total} runs failed" + (f", {missing} not started" if missing else "") + ":"
         return "\n".join([title, *map(_failure, failed)])
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlxp.errors import InvalidConfigFileError
 from mlxp.run_directory.files import to_yaml
+from mlxp.run_directory.identity import differing
 from mlxp.running.code_state import top_of
 from mlxp.running.configuration import Program, WorkDir, recorded, resolved_configuration, work_dir_of
 from mlxp.running.copies import python_path_inside
@@ -16,6 +17,8 @@ from mlxp.running.settings import SchedulerSettings, Settings
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from mlxp.launching.sweep_settings import SweepSettings
 
 
 class PlannedRuns:
@@ -34,7 +37,7 @@ class PlannedRuns:
         self.runs: list[PlannedRun] = []
         self.scheduler = SchedulerSettings()
 
-    def add(self, overrides: list[str], composed: "DictConfig") -> None:
+    def add(self, overrides: list[str], composed: "DictConfig", sweep: "SweepSettings") -> None:
         """Add the run with these overrides and the configuration that Hydra composed for it.
 
         Raises
@@ -50,7 +53,7 @@ class PlannedRuns:
                 "together; give each one value, and start the program once for each of them"
             )
         self.scheduler = settings.scheduler
-        self.runs.append(run)
+        self.runs.append(replace(run, only_missing=sweep.only_missing, dry_run=sweep.dry_run))
 
 
 def _planned_run(program: Program, overrides: list[str], composed: "DictConfig") -> tuple[PlannedRun, Settings]:
@@ -62,9 +65,11 @@ def _planned_run(program: Program, overrides: list[str], composed: "DictConfig")
     config, settings, written = resolved_configuration(program, as_in_a_run(composed), in_place=True)
     _check_has_directory(settings)
     where = _work_dir(settings, program)
+    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    kept = recorded(written, resolved)
     run = PlannedRun(
         overrides=_without_scheduler(overrides) if settings.use_scheduler else overrides,
-        config=to_yaml(recorded(written, OmegaConf.to_container(config, resolve=True))),
+        config=to_yaml(kept),
         parent_log_dir=settings.logger.parent_log_dir,
         work_dir=where.path,
         version_manager=where.version_manager,
@@ -74,6 +79,9 @@ def _planned_run(program: Program, overrides: list[str], composed: "DictConfig")
         capture=settings.capture,
         dirty=settings.version_manager.dirty,
         code=where.code,
+        program=program.path,
+        identity=settings.identity.to_dict(),
+        secret=differing(resolved, kept),
     )
     return run, settings
 

@@ -90,6 +90,20 @@ class RunComposer:
             return self._whole(base, overrides)
         return self._with_values(base.task, overrides)
 
+    def forced(self, overrides: Sequence[str]) -> DictConfig:
+        """Return the configuration of a run, to which the keys are added that its files lack; only to look at it."""
+        texts = zip(overrides, map(self._parsed, overrides), strict=True)
+        return self._by_hydra([f"++{text}" if self._may_lack_key(one) else text for text, one in texts])
+
+    def choices(self, overrides: Sequence[str]) -> dict[str, str]:
+        """Return which file a run chooses for each group."""
+        chosen: Any = OmegaConf.to_container(self._master.hydra.runtime.choices)
+        given = {one.key_or_group: one.value() for one in map(self._parsed, overrides) if self._chooses_file(one)}
+        return {group: file for group, file in {**chosen, **given}.items() if not str(group).startswith("hydra/")}
+
+    def _may_lack_key(self, override: Override) -> bool:
+        return override.type is OverrideType.CHANGE and not self._chooses_file(override)
+
     def to_start(self, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig] | None:
         """Return the configuration of a run with and without ``hydra``; None if Hydra does more than to call it."""
         base = self._base(overrides)

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mlxp.errors import MLXPError
+from mlxp.errors import InvalidConfigFileError, MLXPError
 from mlxp.launching.launch_record import LaunchRecord
 from mlxp.printing import show
 from mlxp.run_directory.files import read_yaml, write_yaml
 from mlxp.run_directory.status import Status
 from mlxp.running.configuration import Program
 from mlxp.running.endings import first_line, from_user_code, is_preemption, signal_in, traceback_text
+from mlxp.running.missing_runs import Decision, IsThereError, MissingRuns, Once, States, in_any_case
 from mlxp.running.plan_report import is_planning
 from mlxp.running.provenance import process_info
 from mlxp.running.run import StartedRun
@@ -61,8 +62,21 @@ class RunStarter:
         The command line that the task is to see in ``sys.argv``; None to leave it alone.
     own_overrides
         The overrides that MLXP added to the user's.
+    states
+        Tells the status of runs, for those that are started only if they are missing.
+
+    Attributes
+    ----------
     planned
-        How many runs there will be, if that is known before the sweep is planned.
+        How many runs there will be; None if that is not known.
+    numbers
+        The numbers of the runs that are started, in the sweep as it was asked for; None if all are.
+    reasons
+        By number, why a run that is started only if it is missing is started.
+    only_lists
+        Whether the runs were listed, and none is started.
+    is_of_sweep
+        Whether MLXP's own sweeper has planned the runs.
     """
 
     def __init__(
@@ -71,16 +85,22 @@ class RunStarter:
         record: LaunchRecord,
         argv: list[str] | None = None,
         own_overrides: frozenset[str] = frozenset(),
-        planned: int | None = None,
+        *,
+        states: States,
     ) -> None:
         self.program = program
         self.record = record
         self.launching_process = os.getpid()
-        self.planned = planned
+        self.planned: int | None = None
         self.keep_going = True
         self.owns_configurations = False
         self.argv = argv
         self.own_overrides = own_overrides
+        self.missing = MissingRuns(states)
+        self.numbers: list[int] | None = None
+        self.reasons: dict[int, str] = {}
+        self.only_lists = False
+        self.is_of_sweep = False
 
     @property
     def is_single(self) -> bool:
@@ -90,6 +110,7 @@ class RunStarter:
     def on_planned(self, number_of_runs: int, keep_going: bool, owns_configurations: bool) -> None:
         """Note how many runs there will be, whether to go on when one fails, and whether to change what we get."""
         self.planned = number_of_runs
+        self.is_of_sweep = True
         self.keep_going = keep_going
         self.owns_configurations = owns_configurations
 
@@ -101,9 +122,12 @@ class RunStarter:
             sys.argv = list(self.argv)
         if is_planning():
             raise NotStartedError("the program only reports what it would run")
-        number, overrides = _number_and_overrides()
+        job, overrides = _number_and_overrides()
+        number = job if self.numbers is None else self.numbers[job]
         overrides = [override for override in overrides if override not in self.own_overrides]
         run = self._prepared(number, overrides, composed)
+        if run is None:
+            return None
         with self._output_directory_removed_if_empty():
             return self._executed(number, overrides, run)
 
@@ -142,12 +166,53 @@ class RunStarter:
     def _is_launching_process(self) -> bool:
         return os.getpid() == self.launching_process
 
-    def _prepared(self, number: int, overrides: list[str], composed: "DictConfig") -> StartedRun:
+    @property
+    def starts_none(self) -> bool:
+        """Whether no run is started, as was decided before the first one."""
+        return self.only_lists or self.numbers == []
+
+    def select(self, numbers: list[int], reasons: dict[int, str]) -> None:
+        """Note which runs are started, and why."""
+        self.numbers = numbers
+        self.reasons = reasons
+
+    def note_left_out(self, number: int, overrides: list[str], parent: Path | str, decision: Decision) -> None:
+        """Record that a run is not started, since it is there."""
+        log_dir = str(Path(parent) / str(decision.log_id)) if decision.log_id is not None else None
+        status = decision.status.value if decision.status is not None else ""
+        self.record.add(
+            number, overrides=overrides, log_dir=log_dir, status=status, is_left_out=True, reason=decision.why
+        )
+
+    def _once(self, composed: "DictConfig") -> Once:
+        """Return what decides whether a run is started."""
+        from mlxp.launching.sweep_settings import given_in
+
+        if self.is_of_sweep:
+            return self.missing.once if self.numbers is not None else in_any_case
+        asked = given_in(composed)
+        if self.planned is None and any(asked.values()):
+            names = ", ".join(f"mlxp.{name}" for name, value in asked.items() if value)
+            raise InvalidConfigFileError(
+                f"{names} is for a sweep of given values by MLXP's own sweeper, while another one chooses the values "
+                "of each run; leave it out, or remove hydra/sweeper"
+            )
+        if asked["dry_run"]:
+            raise InvalidConfigFileError(
+                "mlxp.dry_run=true lists the runs of a sweep, which hydra.mode=RUN does not plan; leave one of them out"
+            )
+        return self.missing.once if asked["only_missing"] else in_any_case
+
+    def _prepared(self, number: int, overrides: list[str], composed: "DictConfig") -> StartedRun | None:
         from hydra.errors import CompactHydraException
 
         self._resume_if_requeued(number, composed)
         try:
-            run = StartedRun(self.program, composed, overrides, in_place=self.owns_configurations)
+            once = self._once(composed)
+            run = StartedRun(self.program, composed, overrides, in_place=self.owns_configurations, once=once)
+        except IsThereError as there:
+            self.note_left_out(number, overrides, there.wanted.parent, there.decision)
+            return None
         except MLXPError as error:
             self.record.add(number, overrides=overrides, status=Status.FAILED.value, error=str(error))
             self._stop_others()
@@ -159,9 +224,8 @@ class RunStarter:
             self._fail(error, None, overrides)
         host = process_info()
         log_dir = str(run.directory.path) if run.directory else None
-        self.record.add(
-            number, overrides=overrides, log_dir=log_dir, hostname=host["hostname"], process_id=host["process_id"]
-        )
+        facts = {"overrides": overrides, "log_dir": log_dir, "reason": self.reasons.get(number)}
+        self.record.add(number, hostname=host["hostname"], process_id=host["process_id"], **facts)
         return run
 
     def _resume_if_requeued(self, number: int, composed: "DictConfig") -> None:

@@ -25,14 +25,21 @@ from omegaconf import DictConfig
 
 from mlxp.errors import MLXPError
 from mlxp.launching.combinations import combinations
+from mlxp.launching.left_out import composed_each, remaining
 from mlxp.launching.run_composer import RunComposer
 from mlxp.launching.run_loop import RunLoop
 from mlxp.launching.starter import RunExitedError
+from mlxp.launching.sweep_settings import SweepSettings, without_sweep_settings
 from mlxp.running.configuration import uses_scheduler
 from mlxp.running.endings import from_user_code
 
 TARGET = "hydra_plugins.mlxp.MLXPSweeper"
 """The name by which Hydra knows the sweeper; Hydra 1.3 takes no sweeper from outside ``hydra_plugins``."""
+
+
+def all_of_them(_: SweepSettings, runs: list[list[str]], __: Callable[[list[str]], Any]) -> list[int]:
+    """Return the numbers of all runs."""
+    return list(range(len(runs)))
 
 
 @dataclass
@@ -46,8 +53,10 @@ class Launching:
     may change the configuration that it gets, since nobody else sees it."""
     one_run_only: bool = False
     results: list[JobReturn] = field(default_factory=list)
-    report: Callable[[list[str], Any], None] | None = None
+    report: Callable[[list[str], Any, SweepSettings], None] | None = None
     """Called with the overrides and the configuration of each run that is submitted instead of started."""
+    choose: Callable[[SweepSettings, list[list[str]], Callable[[list[str]], Any]], list[int]] = all_of_them
+    """Returns the numbers of the runs to start; called with their overrides, and with what composes one."""
     is_planning: bool = False
     """Whether all runs are reported, whatever their settings say."""
 
@@ -154,17 +163,21 @@ class MLXPSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Run all combinations and return what Hydra's launcher returned, batch by batch; called by Hydra."""
         plan = _plans[-1]
-        runs = self._combinations(arguments)
-        self._composer.expect(runs)
-        in_loop = len(runs) > 1 and self._loop.replaces(self._launcher)
         try:
-            self._check(runs, plan, is_composed=runs == [list(arguments)])
+            settings = SweepSettings.of(self._composed)
+            runs = self._combinations(arguments, settings)
+            self._check(runs, plan, settings, is_composed=runs == [list(arguments)])
             if plan.only_reports(self._composed):
                 return []
+            chosen = [runs[number] for number in plan.choose(settings, runs, self._composer.compose_ahead)]
+            in_loop = len(chosen) > 1 and self._loop.replaces(self._launcher)
             plan.on_planned(len(runs), self.keep_going, in_loop and not self._loop.has_callbacks)
         except MLXPError as error:
             raise CompactHydraException(str(error)) from error
-        return self._started(runs, plan, self._loop if in_loop else self._launcher)
+        returns = self._started(chosen, plan, self._loop if in_loop else self._launcher)
+        if len(runs) == len(chosen) == 1:
+            _raise_failure(plan.results[0])
+        return returns
 
     def _started(
         self, runs: list[list[str]], plan: Launching, launcher: Launcher | RunLoop
@@ -177,17 +190,18 @@ class MLXPSweeper(Sweeper):
                 result.cfg = result.hydra_cfg = None  # nobody reads them, and a sweep may have thousands of runs
             plan.results.extend(batch)
             returns.append(batch)
-        if len(runs) == 1:
-            _raise_failure(plan.results[0])
         return returns
 
-    def _combinations(self, arguments: list[str]) -> list[list[str]]:
+    def _combinations(self, arguments: list[str], settings: SweepSettings) -> list[list[str]]:
         loader: Any = self._composer
         parser = OverridesParser.create(config_loader=loader)
         own = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()])
-        return combinations(own, parser.parse_overrides(arguments))
+        given = without_sweep_settings(parser.parse_overrides(arguments))
+        runs = combinations(own, given, settings.zip)
+        self._composer.expect(runs)
+        return remaining(runs, settings.skip, self._composer) if settings.skip else runs
 
-    def _check(self, runs: list[list[str]], plan: Launching, *, is_composed: bool) -> None:
+    def _check(self, runs: list[list[str]], plan: Launching, settings: SweepSettings, *, is_composed: bool) -> None:
         """Compose and check the configuration of each run before any starts; Hydra may have composed it already."""
         if not runs:
             raise MLXPError("there is nothing to run: one of the overrides has no value at all")
@@ -195,11 +209,12 @@ class MLXPSweeper(Sweeper):
             raise MLXPError(f"run() takes one value per key, but these overrides make {len(runs)} runs; use sweep()")
         if plan.report is not None and plan.only_reports(self._composed):
             for run in runs:
-                plan.report(run, self._composer.compose_ahead(run))
+                plan.report(run, self._composer.compose_ahead(run), settings)
         elif is_composed:
             plan.check(self._composed)
         else:
-            _refuse_shared_directory([plan.check(self._composer.compose_ahead(run)) for run in runs])
+            configurations = composed_each(runs, self._composer)
+            _refuse_shared_directory([plan.check(configuration) for configuration in configurations])
 
 
 def _refuse_shared_directory(chosen: list[tuple[str, int] | None]) -> None:

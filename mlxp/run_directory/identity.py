@@ -19,6 +19,11 @@ Values = dict[str, str]
 """The values of a configuration as `spelled`, by their full names."""
 
 
+_SPELL_THEMSELVES = {str, int}
+_SCALARS = {str, int, float, bool, type(None)}
+"""Types of most values, which are told apart faster by name than as kinds: there may be a million of them."""
+
+
 def spelled(value: Any) -> str:
     """Return a text that two values share if they are the same value.
 
@@ -29,6 +34,8 @@ def spelled(value: Any) -> str:
     >>> spelled({"b": [1, None], "a": 0.5})
     "{'a': 0.5, 'b': [1, null]}"
     """
+    if type(value) in _SPELL_THEMSELVES:
+        return repr(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float):
@@ -54,7 +61,7 @@ def values_of(config: Mapping[Any, Any]) -> Values:
 
 def _named(config: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, str]]:
     for key, value in config.items():
-        if isinstance(value, Mapping):
+        if type(value) not in _SCALARS and isinstance(value, Mapping):
             yield from _named(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", spelled(value)

@@ -12,8 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-import orjson
-
 from mlxp.run_directory import yaml_lines
 from mlxp.run_directory.files import LARGEST_FILE
 from mlxp.run_directory.identity import Rules, Values, values_of
@@ -109,6 +107,8 @@ _Known = tuple[_State, Values]
 
 
 def _cached(file: Path) -> dict[int, _Known]:
+    import orjson  # most programs never ask which runs are there
+
     try:
         check, _, content = file.read_bytes().partition(b"\n")
         if int(check) != zlib.crc32(content):
@@ -120,6 +120,8 @@ def _cached(file: Path) -> dict[int, _Known]:
 
 def _write(file: Path, known: dict[int, _Known]) -> None:
     """Keep what was read for the next process, if that is possible."""
+    import orjson
+
     old = time.time_ns() - _RACY
     temporary = file.with_name(f".{file.name}-{os.urandom(6).hex()}")
     with contextlib.suppress(OSError, TypeError):  # TypeError: of text that is no UTF-8

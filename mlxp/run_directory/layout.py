@@ -30,7 +30,10 @@ STORE_DIR = ".store"
 SWEEPS_DIR = ".launch"
 """Folder beside the runs for what Hydra's own plug-ins leave (submitit's job files, Optuna's results)."""
 
-_BESIDE_RUNS = frozenset({CACHE_DIR, IDS_DIR, STORE_DIR, SWEEPS_DIR})
+CLAIMS_DIR = ".claims"
+"""Folder beside the runs with a file for each run that was started only because it was missing."""
+
+_BESIDE_RUNS = frozenset({CACHE_DIR, CLAIMS_DIR, IDS_DIR, STORE_DIR, SWEEPS_DIR})
 
 STEP_KEYS = ("step", "epoch", "iteration")
 """The keys that tell the step of a record, the first one that there is."""

@@ -87,6 +87,11 @@ class Program:
         """The directory that relative settings start from: the task's, also where a copy of the code is executed."""
         return original_of(self.directory)
 
+    @property
+    def path(self) -> str:
+        """The path of the file that defines the task; of the original, where a copy of the code is executed."""
+        return str(self.base / Path(self.file).name)
+
 
 def check_configuration(program: Program, composed: "DictConfig") -> tuple[str, int] | None:
     """Check what can be checked before anything is resolved; return the chosen run directory, if there is one.

@@ -45,6 +45,14 @@ class PlannedRun:
         The settings ``capture`` and ``version_manager.dirty``.
     code
         What is known about the code; where it has a ``copy``, the job runs in it.
+    program
+        The path of the file that defines the task.
+    identity
+        The settings under ``mlxp.identity``.
+    secret
+        The keys of the configuration whose values are not recorded.
+    only_missing, dry_run
+        The settings of these names.
     """
 
     overrides: list[str]
@@ -58,6 +66,11 @@ class PlannedRun:
     capture: bool = True
     dirty: str = "include"
     code: dict[str, Any] | None = None
+    program: str = ""
+    identity: dict[str, Any] = field(default_factory=dict)
+    secret: list[str] = field(default_factory=list)
+    only_missing: bool = False
+    dry_run: bool = False
 
 
 def is_planning() -> bool:

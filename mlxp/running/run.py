@@ -10,7 +10,7 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -39,6 +39,7 @@ from mlxp.running.copies import check_is_from_copy, current_copy, names_of
 from mlxp.running.endings import described, ending, from_user_code, traceback_text, with_words
 from mlxp.running.environment import late_facts
 from mlxp.running.info_file import InfoFile
+from mlxp.running.missing_runs import Once, in_any_case
 from mlxp.running.plug_ins import created
 from mlxp.running.preemption import forget_warnings, was_told_to_stop
 from mlxp.running.provenance import made_from, packages, process_info, taken_rerun_of
@@ -73,15 +74,25 @@ class StartedRun:
         The overrides that the user gave for this run, for the record.
     in_place
         Whether nobody else uses the composed configuration, which saves a copy.
+    once
+        Decides whether the run is done at all.
 
     Raises
     ------
+    IsThereError
+        If the run is not to be done, since it is there.
     MLXPError
         If a setting is wrong, or the directory cannot be written; see `check_configuration`.
     """
 
     def __init__(
-        self, program: Program, composed: "DictConfig", overrides: list[str], *, in_place: bool = False
+        self,
+        program: Program,
+        composed: "DictConfig",
+        overrides: list[str],
+        *,
+        in_place: bool = False,
+        once: Once = in_any_case,
     ) -> None:
         self.program = program
         self.process_id = os.getpid()
@@ -93,7 +104,13 @@ class StartedRun:
                 "mlxp.use_scheduler to false, or start the program that way"
             )
         as_set, plain = task_and_plain_configuration(config, self.settings)
-        where = work_dir_of(self.settings, program)
+        with once(program, self.settings, written, plain) as started:
+            self._prepare(overrides, written, as_set, plain)
+            if self.directory is not None:
+                started(self.directory.log_id)
+
+    def _prepare(self, overrides: list[str], written: Any, as_set: Any, plain: Any) -> None:
+        where = work_dir_of(self.settings, self.program)
         self.work_dir, self.code = where.path, where.code
         _say_what_is_not_from_the_copy(is_copied=where.code is not None)
         self.logger: Logger | None = None
@@ -151,6 +168,8 @@ class StartedRun:
             "heartbeat": self.settings.heartbeat,
             "process_start": process_start(self.process_id),
         }
+        version = self.settings.identity.version
+        facts |= {"identity": {"version": version}} if version is not None else {}
         # If the run was not submitted, each process has a directory of its own.
         return facts | ({RANKS: ranks()} if ranks() > 1 and submission(self.directory) else {})
 
@@ -264,7 +283,8 @@ class StartedRun:
             return
         with contextlib.suppress(BaseException):  # its words are its own; nothing depends on them
             self._write_end(with_words(end, error))
-            self._append_traceback(error)
+            if self.written is not None and self.settings.logger.log_streams_to_file:
+                _append_traceback(self.written.stderr, error)
         for problem in problems:
             _log.error("run in %s: %s", self.work_dir, described(problem))
 
@@ -286,28 +306,20 @@ class StartedRun:
             self.info.update(status=known["status"], exit=known["exit"])
             self.info.write()
         elif self.directory is not None and end["status"] != Status.COMPLETE:
-            self._write_failure_of_rank(self.directory)
-
-    def _write_failure_of_rank(self, directory: RunDirectory) -> None:
-        file = directory.rank_file(rank())
-        file.parent.mkdir(exist_ok=True)
-        write_yaml(file, without_secrets({name: self.info.facts[name] for name in RANK}))
-        with contextlib.suppress(OSError):
-            os.utime(directory.info_file)  # so that whoever has read it looks again
+            _write_failure_of_rank(self.directory, self.info.facts)
 
     def _close_logger(self) -> None:
         if self.logger is not None:
             self.logger.close()
 
-    def _append_traceback(self, error: BaseException) -> None:
-        """Add the traceback to log.stderr, since it is printed only when the streams are no longer copied."""
-        from mlxp.running.streams import goes_to
 
-        if self.written is None or not self.settings.logger.log_streams_to_file:
-            return
-        if not goes_to("stderr", self.written.stderr):
-            with self.written.stderr.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(masked(traceback_text(error)))
+def _append_traceback(file: Path, error: BaseException) -> None:
+    """Add the traceback to log.stderr, since it is printed only when the streams are no longer copied."""
+    from mlxp.running.streams import goes_to
+
+    if not goes_to("stderr", file):
+        with file.open("a", encoding="utf-8", errors="backslashreplace") as opened:
+            opened.write(masked(traceback_text(error)))
 
 
 def _tell_of_change(facts: dict[str, Any]) -> None:
@@ -323,6 +335,14 @@ def _say_what_is_not_from_the_copy(*, is_copied: bool) -> None:
             "The program goes on with what it has read here: its configuration and the modules it has imported.",
             "stderr",
         )
+
+
+def _write_failure_of_rank(directory: RunDirectory, facts: Mapping[str, Any]) -> None:
+    file = directory.rank_file(rank())
+    file.parent.mkdir(exist_ok=True)
+    write_yaml(file, without_secrets({name: facts[name] for name in RANK}))
+    with contextlib.suppress(OSError):
+        os.utime(directory.info_file)  # so that whoever has read it looks again
 
 
 @contextlib.contextmanager

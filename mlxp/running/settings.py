@@ -72,6 +72,15 @@ class SchedulerSettings(_Group):
 
 
 @dataclass(frozen=True)
+class IdentitySettings(_Group):
+    """The settings under ``mlxp.identity``: what makes a run the same as another; see `mlxp.run_directory.identity`."""
+
+    exclude: tuple[str, ...] = ()
+    assume: Mapping[str, Any] = field(default_factory=dict)
+    version: int | float | str | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings with their defaults; the type of a default is the type of the setting.
 
@@ -81,6 +90,14 @@ class Settings:
         The number of seconds between two signs of life of a run; 0 for none.
     capture
         Whether the code and the environment of a run are recorded.
+    only_missing
+        Whether runs are left out that are complete, under way or waiting already.
+    dry_run
+        Whether runs are listed instead of started.
+    zip
+        Keys whose values vary together in a sweep; or several lists of such keys.
+    skip
+        A query for the runs of a sweep that are left out.
 
     Examples
     --------
@@ -92,6 +109,7 @@ class Settings:
     logger: LoggerSettings = LoggerSettings()
     version_manager: VersionManagerSettings = VersionManagerSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
+    identity: IdentitySettings = IdentitySettings()
     use_version_manager: bool = False
     use_scheduler: bool = False
     use_logger: bool = True
@@ -100,6 +118,10 @@ class Settings:
     as_ConfigDict: bool = True  # noqa: N815 - the name of the setting in MLXP 1
     heartbeat: float = 30.0
     capture: bool = True
+    only_missing: bool = False
+    dry_run: bool = False
+    zip: tuple[Any, ...] = ()
+    skip: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in the form that mlxp.yaml and ``ctx.mlxp`` have."""
@@ -110,6 +132,7 @@ _GROUPS: dict[str, type] = {
     "logger": LoggerSettings,
     "version_manager": VersionManagerSettings,
     "scheduler": SchedulerSettings,
+    "identity": IdentitySettings,
 }
 
 _PATHS = {"logger": "parent_log_dir", "version_manager": "parent_work_dir"}
@@ -119,7 +142,7 @@ _PATHS = {"logger": "parent_log_dir", "version_manager": "parent_work_dir"}
 def _plain(value: Any) -> Any:
     if isinstance(value, _Group):
         return value.to_dict()
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 DEFAULTS: dict[str, Any] = Settings().to_dict()
@@ -132,6 +155,19 @@ _KINDS: dict[type, tuple[str, Callable[[Any], bool]]] = {
     str: ("a text", lambda value: isinstance(value, str)),
     list: ("a text or a list of texts", lambda value: all(isinstance(item, str) for item in lines(value))),
     dict: ("a group of settings", lambda value: isinstance(value, Mapping)),
+    type(None): ("a number or a text", lambda value: value is None or type(value) in (int, float, str)),
+}
+
+
+def _are_keys(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+_KINDS_BY_NAME: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "mlxp.zip": (
+        "a list of keys, as in mlxp.zip=[model.name,model.units], or a list of such lists",
+        lambda value: _are_keys(value) or (isinstance(value, list) and all(map(_are_keys, value))),
+    ),
 }
 
 
@@ -161,14 +197,14 @@ def checked(given: Any, base_dir: Path) -> Settings:
     check(given)
     complete = {**DEFAULTS, **(given or {})}
     groups = {name: _group(name, complete[name], base_dir) for name in _GROUPS}
-    return Settings(**{**complete, **groups})
+    return Settings(**{**complete, **groups, "zip": tuple(complete["zip"])})
 
 
 def _group(name: str, given: Mapping[str, Any], base_dir: Path) -> Any:
     defaults = DEFAULTS[name]
     own = {key: given.get(key, default) for key, default in defaults.items()}
-    if name == "scheduler":
-        return SchedulerSettings(**{key: _as_default(value, defaults[key]) for key, value in own.items()})
+    if name not in _PATHS:
+        return _GROUPS[name](**{key: _as_default(value, defaults[key]) for key, value in own.items()})
     path = os.path.expanduser(own[_PATHS[name]])  # noqa: PTH111 - a str in, a str out
     own[_PATHS[name]] = os.path.normpath(base_dir / path)
     return _GROUPS[name](**own, options={key: value for key, value in given.items() if key not in defaults})
@@ -227,6 +263,7 @@ def _check(given: _Given) -> None:
         if not _is_interpolation(complete[group]):
             _check_options(group, {**DEFAULTS[group], **complete[group]})
     _check_scheduler(complete)
+    _check_names_of(complete, "identity")
     if not _is_interpolation(complete["heartbeat"]) and complete["heartbeat"] < 0:
         raise InvalidConfigFileError(f"the setting mlxp.heartbeat is a number of seconds, not {complete['heartbeat']}")
 
@@ -238,7 +275,7 @@ def _check_group(given: Mapping[str, Any], defaults: Mapping[str, Any], path: st
                 _check_known(name, defaults, f"{path}.")
             continue
         default = defaults[name]
-        kind, is_kind = _KINDS[type(default)]
+        kind, is_kind = _KINDS_BY_NAME.get(f"{path}.{name}", _KINDS[type(default)])
         if _is_interpolation(value):
             continue
         if not is_kind(value):
@@ -256,12 +293,16 @@ def _check_options(group: str, settings: Mapping[str, Any]) -> None:
             _check_known(name, dict.fromkeys([*DEFAULTS[group], *sorted(options)]), f"mlxp.{group}.")
 
 
+def _check_names_of(complete: Mapping[str, Any], group: str) -> None:
+    for name in complete[group] if not _is_interpolation(complete[group]) else ():
+        _check_known(name, DEFAULTS[group], f"mlxp.{group}.")
+
+
 def _check_scheduler(complete: Mapping[str, Any]) -> None:
     scheduler = complete["scheduler"]
     if _is_interpolation(scheduler):
         return
-    for name in scheduler:
-        _check_known(name, DEFAULTS["scheduler"], "mlxp.scheduler.")
+    _check_names_of(complete, "scheduler")
     chosen = scheduler.get("name", DEFAULTS["scheduler"]["name"])
     if complete["use_scheduler"] is True and not _is_interpolation(chosen):
         from mlxp.scheduler import SCHEDULERS, scheduler_named

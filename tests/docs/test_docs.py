@@ -134,7 +134,7 @@ def leaves(settings, prefix=""):
 @pytest.mark.parametrize(("name", "default"), list(leaves(DEFAULTS)))
 def test_every_setting_is_documented_with_its_default(name, default):
     shown = str(default).lower() if isinstance(default, bool) else f"{default:g}" if type(default) is float else default
-    shown = '""' if default == "" else shown
+    shown = {None: "null", "": '""'}.get(default, shown) if default is None or default == "" else shown
     assert f"| `{name}` | `{shown}` |" in (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
 
 
