@@ -1,44 +1,80 @@
 """What ``mlxp import`` does: adds runs that others recorded to a log directory."""
 
 import argparse
-import importlib
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 from mlxp.errors import LogDirectoryError
+from mlxp.importers import format_of, formats
+from mlxp.importers.adding import add_runs
+from mlxp.importers.foreign_run import Format
+from mlxp.reproduction import importing
 from mlxp.run_directory.printable import printable
 
-_IMPORTERS: Final = ("mlxp.reproduction.importing",)
-"""Modules that import one format each: `NAME` says which, `recognises(path)` tells whether a path has it, and
-`import_runs(path, logs)` adds its runs and returns what was brought; the first that recognises a path is taken."""
+_ARCHIVES: Final = "a zip file that mlxp export wrote, or one of a log directory"
 
 
 def import_runs(options: argparse.Namespace) -> int:
     """Add runs to a log directory; return 1 if something could not be added."""
-    logs = options.target or options.logs
-    brought = _importer(options).import_runs(options.source, logs.absolute())
-    print(f"{len(brought.new)} run{'s' * (len(brought.new) != 1)} added to {logs}{_listed(brought.new)}")
+    source, logs = options.source, options.target or options.logs
+    if not source.exists():
+        raise LogDirectoryError(f"there is no {source}")
+    if importing.recognises(source):
+        return _from_archive(source, logs)
+    found = format_of(source)
+    if found is None:
+        known = "; ".join([_ARCHIVES, *(one.what for one in formats())])
+        raise LogDirectoryError(f"{source} is nothing that can be imported; that is {known}")
+    return _from_tool(found, source, logs)
+
+
+def _from_archive(source: Path, logs: Path) -> int:
+    brought = importing.import_runs(source, logs.absolute())
+    print(f"{_runs(len(brought.new))} added to {logs}{_listed(brought.new)}")
     if brought.known:
         print(f"{len(brought.known)} there before{_listed(brought.known)}")
     for log_id in brought.changed:
-        told = f"run {log_id} has changed since it was added as {brought.known[log_id]}, which is left as it is"
-        print(f"mlxp: {told}", file=sys.stderr)
-    for problem in brought.problems:
-        print(f"mlxp: not added: {printable(problem)}", file=sys.stderr)
-    return int(bool(brought.problems))
+        _warn(f"run {log_id} has changed since it was added as {brought.known[log_id]}, which is left as it is")
+    return _problems(brought.problems)
 
 
-def _importer(options: argparse.Namespace) -> Any:
-    if not options.source.exists():
-        raise LogDirectoryError(f"there is no {options.source}")
-    known = [importlib.import_module(name) for name in _IMPORTERS]
-    for importer in known:
-        if importer.recognises(options.source):
-            return importer
-    raise LogDirectoryError(
-        f"{options.source} is nothing that can be imported; that is {'; '.join(one.NAME for one in known)}"
-    )
+def _from_tool(found: Format, source: Path, logs: Path) -> int:
+    added = add_runs(found, source, logs.absolute())
+    print(f"{_runs(len(added.new))} of {found.tool} added to {logs}{_ids(added.new)}")
+    if added.known:
+        print(f"{len(added.known)} there before{_ids(added.known)}")
+    if added.updated:
+        print(f"{len(added.updated)} of these had grown, and were brought up to date{_ids(added.updated)}")
+    for kind, count in sorted(added.left_out.items()):
+        print(f"left out of {_runs(count)}: {printable(kind)}")
+    for log_id in added.changed:
+        _warn(f"the files of run {log_id} have changed since it was added; it is left as it is")
+    return _problems(added.problems)
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' * (count != 1)}"
+
+
+def _warn(sentence: str) -> None:
+    print(f"mlxp: {sentence}", file=sys.stderr)
+
+
+def _problems(problems: list[str]) -> int:
+    for problem in problems:
+        _warn(f"not added: {printable(problem)}")
+    return int(bool(problems))
+
+
+def _ids(ids: list[int]) -> str:
+    """Return ids, in short where each is one more than the one before."""
+    if not ids:
+        return ""
+    if len(ids) > 3 and ids[-1] - ids[0] == len(ids) - 1 and ids == sorted(ids):
+        return f": {ids[0]}–{ids[-1]}"
+    return f": {', '.join(map(str, ids))}"
 
 
 def _listed(ids: Mapping[int, int]) -> str:

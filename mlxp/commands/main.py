@@ -282,10 +282,10 @@ def _add_export(verbs: Any) -> None:
 
 
 def _add_import(verbs: Any) -> None:
-    text = "Add runs of others to a log directory, under new ids; what was added before is left out."
+    text = "Add runs of others, or of other tools, to a log directory, under new ids; each run is added once."
     taken = _verb(verbs, "import", "import_runs", text, "mlxp import supplement.zip logs")
     taken.set_defaults(verb="import_runs:import_runs")
-    taken.add_argument("source", type=Path, metavar="FILE", help="the zip file")
+    taken.add_argument("source", type=Path, metavar="SOURCE", help="a zip file, or a folder of another tool")
     taken.add_argument("target", type=Path, nargs="?", metavar="DIR", help="the log directory; default: that of --logs")
 
 

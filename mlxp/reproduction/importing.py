@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from mlxp.errors import LogDirectoryError
 from mlxp.reproduction.exported_run import LOGS, OF_JOBS, ORIGIN, identity_of, mapping_at, places_of, raw_info, with_ids
+from mlxp.reproduction.imported import is_there, note, noted
 from mlxp.reproduction.store import take_in
 from mlxp.run_directory.archive import RunArchive, is_archive, opened
 from mlxp.run_directory.files import write_atomically, write_yaml
@@ -24,11 +25,6 @@ from mlxp.run_directory.status import Status
 from mlxp.running.environment import ENVIRONMENTS
 from mlxp.running.private_git import GitError
 from mlxp.running.store_use import adding_to
-
-NAME: Final = "a zip file that mlxp export wrote, or one of a log directory"
-
-_KNOWN: Final = "imported"
-"""The folder in the store with a file for each run that was imported, named like its origin."""
 
 _PROJECTS: Final = f"{STORE_DIR}/projects"
 _PATIENCE: Final = 600.0  # seconds, for another import to the same directory
@@ -137,20 +133,12 @@ class _Import:
     def _known(self, run: RunDirectory, info: Mapping[str, Any]) -> int | None:
         """Return the id that a run has here already; None if it is new."""
         identity = identity_of(run, info)
-        noted = self._note(identity)
-        try:
-            log_id, digest = noted.read_text(encoding="ascii").split()
-            here = RunDirectory(self._logs / str(int(log_id)))
-        except (OSError, ValueError):
-            here, digest = RunDirectory(self._logs / str(mapping_at(info, ORIGIN).get("log_id") or run.log_id)), ""
-        if not here.metadata.is_dir() or identity_of(here, raw_info(here)) != identity:
+        log_id, digest = noted(self._logs, identity) or (mapping_at(info, ORIGIN).get("log_id") or run.log_id, "")
+        if not is_there(self._logs, log_id, identity):
             return None
         if digest and digest != self._digest(run):
             self._brought.changed.append(run.log_id)
-        return here.log_id
-
-    def _note(self, identity: str) -> Path:
-        return self._logs / STORE_DIR / _KNOWN / identity
+        return int(log_id)
 
     def _digest(self, run: RunDirectory) -> str:
         """Return what distinguishes the content of a run in the archive from any other."""
@@ -167,9 +155,7 @@ class _Import:
         write_yaml(run.info_file, content)
         if LOGS.encode() in (config := run.config_file.read_bytes() if run.config_file.is_file() else b""):
             write_atomically(run.config_file, with_ids(config.decode(errors="replace"), ids))
-        self._note(identity).parent.mkdir(exist_ok=True)
-        # Before the run is there: whoever is interrupted in between imports it again.
-        write_atomically(self._note(identity), f"{log_id} {self._digest(run)}")
+        note(self._logs, identity, log_id, self._digest(run))
         run.path.rename(self._logs / str(log_id))
 
     def _imported_info(self, run: RunDirectory, info: dict[str, Any], ids: Mapping[int, int]) -> dict[str, Any]:
