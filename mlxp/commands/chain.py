@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _LOADED = "loaded a checkpoint or artifact"
 _AGAIN = "done again"
+_HOLDS = "holds it, as another tool has nested them"
+_HELD = "is in it, as another tool has nested them"
 
 
 @dataclass
@@ -64,7 +66,9 @@ def ancestors(run: RunDirectory, seen: frozenset[str] = frozenset()) -> list[Lin
 def _sources(run: RunDirectory) -> list[tuple[RunDirectory, str]]:
     info = run.info()
     parents = info.get("parents") if isinstance(info.get("parents"), list) else []
-    paths = [(run.path / parent, _LOADED) for parent in parents or [] if isinstance(parent, str)]
+    origin = info.get("origin")
+    how = _HOLDS if isinstance(origin, dict) and origin.get("tool") else _LOADED
+    paths = [(run.path / parent, how) for parent in parents or [] if isinstance(parent, str)]
     if isinstance(info.get("rerun_of"), int):
         paths.append((run.path.parent / str(info["rerun_of"]), _AGAIN))
     found = [(RunDirectory(Path(os.path.normpath(path))), how) for path, how in paths]
@@ -87,7 +91,7 @@ def descendants(log_id: int, runs: "DataFrame", log_ids: Sequence[int]) -> list[
     return _below(log_id, children, statuses, frozenset({log_id}))
 
 
-_COLUMNS = ("info.status", "info.parents", "info.rerun_of", "info.reproduces")
+_COLUMNS = ("info.origin.tool", "info.status", "info.parents", "info.rerun_of", "info.reproduces")
 
 
 def _links_of(fact: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
@@ -95,7 +99,7 @@ def _links_of(fact: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     for parent in parents:
         name = str(parent).removeprefix("../")
         if name.isdigit():
-            yield int(name), f"{_LOADED} of it"
+            yield int(name), _HELD if isinstance(fact["info.origin.tool"], str) else f"{_LOADED} of it"
     source, holds = fact["info.rerun_of"], fact["info.reproduces"]
     if isinstance(source, int | float) and source == source:  # noqa: PLR0124 - not NaN
         verdict = {True: ", and reproduces it", False: ", and does not reproduce it"}

@@ -6,9 +6,10 @@ directory is written anew.
 
 import hashlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from mlxp.errors import LogDirectoryError
 from mlxp.importers.foreign_run import ForeignRun, Format, Identity, UnreadableRunError
@@ -19,7 +20,10 @@ from mlxp.run_directory.layout import STORE_DIR, RunDirectory, take_log_id
 from mlxp.run_directory.locks import locked
 from mlxp.run_directory.status import Status
 
+_T = TypeVar("_T")
+
 _PATIENCE: Final = 600.0  # seconds, for another import to the same directory
+_OF_FILES: Final = "files:"  # what a digest of files starts with; those of archives are of another kind
 _SMALL: Final = 2**20  # bytes; of larger files, only the size tells whether they have changed
 
 
@@ -86,7 +90,7 @@ class _Adding:
         runs: list[tuple[Path, Identity]] = []
         for folder in self._format.folders(self._source):
             try:
-                runs.append((folder, self._format.identity(folder)))
+                runs.append((folder, self._of_files(self._format.identity, folder)))
             except UnreadableRunError as error:
                 self._added.problems.append(str(error))
         for folder, identity in sorted(runs, key=lambda run: run[1].started_at):
@@ -97,22 +101,32 @@ class _Adding:
         return self._added
 
     def _add(self, folder: Path, identity: Identity) -> None:
-        digest = self._digest(folder)  # before it is read: what is written meanwhile is a change
+        digest = self._of_files(self._digest, folder)  # before it is read: what is written meanwhile is a change
         log_id, before = noted(self._logs, identity.digest) or (0, "")
         if not is_there(self._logs, log_id, identity.digest):
-            run = self._format.read(folder)
+            run = self._of_files(self._format.read, folder)
             log_id = take_log_id(self._logs)
             self._write(run, folder, identity, log_id, digest)
             self._added.new.append(log_id)
         elif log_id not in {*self._added.new, *self._added.known}:  # the same run may lie in two places
             self._added.known.append(log_id)
-            if digest != before:
+            if before.startswith(_OF_FILES) and digest != before:  # it may have come from an archive
                 self._renew(folder, identity, log_id, digest)
+
+    @staticmethod
+    def _of_files(read: Callable[[Path], _T], folder: Path) -> _T:
+        """Return what a function makes of the files of a run, which may hold anything, or vanish meanwhile."""
+        try:
+            return read(folder)
+        except UnreadableRunError:
+            raise
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UnreadableRunError(f"{folder} cannot be read: {type(error).__name__}: {error}") from error
 
     def _renew(self, folder: Path, identity: Identity, log_id: int, digest: str) -> None:
         here = RunDirectory(self._logs / str(log_id))
         if Status.of(here.info().get("status")) is Status.LOST:
-            run = self._format.read(folder)
+            run = self._of_files(self._format.read, folder)
             if sum(map(len, run.records.by_log().values())) >= _number_of_records(here):
                 self._write(run, folder, identity, log_id, digest)
                 self._added.updated.append(log_id)
@@ -122,7 +136,7 @@ class _Adding:
     def _write(self, run: ForeignRun, folder: Path, identity: Identity, log_id: int, digest: str) -> None:
         made = self._temporary / str(log_id)
         write_run(run, made, self._facts(run, folder, identity, log_id))
-        for kind in run.left_out:
+        for kind in sorted(run.left_out | run.records.left_out):
             self._added.left_out[kind] = self._added.left_out.get(kind, 0) + 1
         note(self._logs, identity.digest, log_id, digest)
         target = self._logs / str(log_id)
@@ -148,7 +162,7 @@ class _Adding:
             size = file.stat().st_size
             content = file.read_bytes() if size <= _SMALL else b""
             digest.update(repr((str(file.relative_to(folder)), size, content)).encode(errors="backslashreplace"))
-        return digest.hexdigest()[:20]
+        return _OF_FILES + digest.hexdigest()[:20]
 
 
 def _number_of_records(run: RunDirectory) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mlxp.errors import InvalidKeyError
-from mlxp.running.metrics_file import check_log_name
+from mlxp.running.metrics_file import check_log_name, encoded
 
 PLAIN: Final = "metrics"
 """The log of names that do not tell one."""
@@ -38,6 +38,11 @@ class Record:
 class Records:
     """The records of a run, by log name.
 
+    Attributes
+    ----------
+    left_out
+        The kinds of values that no record can hold.
+
     Examples
     --------
     >>> records = Records()
@@ -47,6 +52,7 @@ class Records:
     {'train': [{'step': 3, 'loss': 0.5, 'acc': 0.75}]}
     """
 
+    left_out: set[str] = field(default_factory=set)
     _logs: dict[str, list[Record]] = field(default_factory=dict)
     _places: dict[str, tuple[str, str]] = field(default_factory=dict)
     _taken: set[tuple[str, str]] = field(default_factory=set)
@@ -54,6 +60,8 @@ class Records:
 
     def add(self, name: str, value: Any, step: int | None, time: float | None = None) -> None:
         """Add one value: to the record of its step, unless that has one of this name."""
+        if not self._fits(value):
+            return
         log, key = self._place(name)
         record = self._at_step.get((log, step)) if step is not None else None
         if record is None or key in record.values:
@@ -68,6 +76,8 @@ class Records:
         """Add values that were logged at once, with those that every log of theirs gets, such as the step."""
         rows: dict[str, Record] = {}
         for name, value in values.items():
+            if not self._fits(value):
+                continue
             log, key = self._place(name)
             if log not in rows:
                 rows[log] = Record(dict(shared), time)
@@ -80,6 +90,17 @@ class Records:
             if all(record.time is not None for record in log):
                 log.sort(key=lambda record: record.time or 0.0)
         return self._logs
+
+    def _fits(self, value: Any) -> bool:
+        """Tell whether a record can hold a value; what it cannot is left out."""
+        if value is None or isinstance(value, int | float | str):
+            return True
+        try:
+            encoded({"": value})
+        except TypeError:
+            self.left_out.add("values of metrics that are objects")
+            return False
+        return True
 
     def _place(self, name: str) -> tuple[str, str]:
         """Return the log and the key that a name stands for; no two names have the same."""

@@ -53,7 +53,6 @@ def _info(run: ForeignRun) -> dict[str, Any]:
     duration = None if run.started_at is None or run.ended_at is None else run.ended_at - run.started_at
     return {
         "status": str(run.status or Status.LOST),
-        "hostname": None,
         **_times("start", run.started_at),
         **_times("end", run.ended_at),
         "duration": round(duration, 3) if duration is not None and duration >= 0 else None,

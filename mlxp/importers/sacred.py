@@ -80,10 +80,7 @@ def _read_metrics(content: dict[str, Any], folder: Path, run: ForeignRun) -> Non
     if all(time is not None for time, *_ in values):
         values.sort(key=lambda line: line[0] or 0.0)
     for time, name, value, step in values:
-        if isinstance(value, dict):
-            run.left_out.add("values of metrics that are objects")
-        else:
-            run.records.add(name, value, step if isinstance(step, int) else None, time)
+        run.records.add(name, value, step if isinstance(step, int) else None, time)
 
 
 def _number(value: Any) -> Any:

@@ -56,13 +56,28 @@ def read(folder: Path) -> ForeignRun:
     run = ForeignRun(started_at=identity(folder).started_at)
     loader, to_array = _reader(folder)
     for file in event_files(folder):
+        read = 0
         try:
             for event in loader(str(file)).Load():
+                read += 1
                 for value in event.summary.value:
                     _take(value, event, to_array, run)
         except Exception as error:  # the loader passes on whatever a damaged message raises
             raise UnreadableRunError(f"{file} is damaged: {error}") from error
+        if read < _number_of_events(file):  # the loader stops there without a word
+            run.left_out.add("events from the first one on that is damaged")
     return run
+
+
+def _number_of_events(file: Path) -> int:
+    """Return how many whole events a file has; the run may be writing another one."""
+    number, place, end = 0, 0, file.stat().st_size
+    with file.open("rb") as content:
+        while place + 12 <= end:
+            content.seek(place)
+            place += struct.unpack("<Q", content.read(8))[0] + 16  # with the checksums of the size and of the event
+            number += place <= end
+    return number
 
 
 def _reader(folder: Path) -> tuple[Any, Any]:

@@ -136,10 +136,9 @@ def _read_store(file: Path, run: ForeignRun) -> None:
         record = messages.Record()
         try:
             record.ParseFromString(content)
+            _take(record, run)
         except Exception:  # noqa: BLE001 - protobuf's error has another class in each of its implementations
             run.left_out.add(_DAMAGED)
-            continue
-        _take(record, run)
 
 
 def _chunks(file: Path, run: ForeignRun) -> Iterator[bytes]:
@@ -181,6 +180,8 @@ def _take(record: Any, run: ForeignRun) -> None:
         run.info["exit"] = {"reason": None, "code": record.exit.exit_code}
         if run.started_at is not None and record.exit.runtime:
             run.ended_at = run.started_at + record.exit.runtime
+    elif kind == "environment":
+        _read_metadata(_environment(record.environment), run)
     elif kind == "config":
         _take_config(record.config, run)
     elif kind == "run":
@@ -188,7 +189,15 @@ def _take(record: Any, run: ForeignRun) -> None:
         run.started_at = record.run.start_time.seconds + record.run.start_time.nanos / 1e9 or run.started_at
         told = {name: getattr(record.run, name) for name in ("entity", "project", "display_name", "run_group", "notes")}
         run.told.update({name: value for name, value in told.items() if value}, tags=list(record.run.tags))
-        run.info["hostname"] = record.run.host or None
+        run.info.update({"hostname": record.run.host} if record.run.host else {})
+
+
+def _environment(facts: Any) -> dict[str, Any]:
+    """Return what a record tells of the program, in terms of wandb-metadata.json."""
+    told: dict[str, Any] = {name: getattr(facts, name) for name in ("host", "executable", "program")}
+    told["args"] = list(facts.args)
+    told["git"] = {"commit": facts.git.commit or None}
+    return {name: value for name, value in told.items() if value}
 
 
 def _take_config(config: Any, run: ForeignRun) -> None:

@@ -136,7 +136,7 @@ class _Import:
         log_id, digest = noted(self._logs, identity) or (mapping_at(info, ORIGIN).get("log_id") or run.log_id, "")
         if not is_there(self._logs, log_id, identity):
             return None
-        if digest and digest != self._digest(run):
+        if digest.isalnum() and digest != self._digest(run):  # what came from another tool has one of another kind
             self._brought.changed.append(run.log_id)
         return int(log_id)
 

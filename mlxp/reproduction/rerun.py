@@ -90,8 +90,8 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
     command = info.get("command")
     if not isinstance(command, list) or not command:
         raise MLXPError(
-            f"{name} does not say how it was started: it was called from Python, or by a release before 2.0; "
-            "start it again as it was started then"
+            f"{name} does not say how it was started: it was called from Python, "
+            "or recorded by another tool or a release before 2.0; start it again as it was started then"
         )
     given = _repeated(name, source, overrides)
     store = source.path.parent / STORE_DIR

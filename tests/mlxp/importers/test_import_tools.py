@@ -158,6 +158,7 @@ def test_wandb(source, imported, logs):
     assert told["status"] == "COMPLETE"
     assert told["wandb"]["summary"] == {"train/loss": 0.25, "epoch": 2, "nested": {"a": 2}, "best": 0.25}
     assert told["wandb"]["project"] == "größe"
+    assert told["current_file_path"] == "/tmp/made/make.py"
     assert len(list((logs / "1/artifacts/image/media/images").iterdir())) == 1
 
 
@@ -306,6 +307,27 @@ def test_event_files_that_end_early(source, imported, logs):
     assert 0 < len(records(logs, 1, "Loss")) < 3
 
 
+def test_a_damaged_event_is_told(source, imported, logs):
+    path = source("runs")
+    file = min(path.rglob("*tfevents*"))
+    content = bytearray(file.read_bytes())
+    content[content.index("größe".encode(), 140)] ^= 1
+    file.write_bytes(content)
+    code, shown = imported(path)
+    assert code == 0
+    assert "left out of 1 run: events from the first one on that is damaged" in shown
+    assert len(records(logs, 2, "Loss")) == 3
+
+
+def test_values_that_no_record_can_hold(source, imported, logs):
+    path = source("sacred")
+    series = {"steps": [1, 2], "timestamps": ["2020-01-01"] * 2, "values": [{"py/object": "x"}, [{"a": 1}]]}
+    kept = {"steps": [1], "timestamps": ["2020-01-01"], "values": [[1, 2]]}
+    (path / "1/metrics.json").write_text(json.dumps({"odd": series, "list": kept}))
+    assert "left out of 1 run: values of metrics that are objects" in imported(path)[1]
+    assert records(logs, 1, "metrics") == [{"step": 1, "list": [1, 2]}]
+
+
 def test_a_binary_file_of_wandb_that_ends_early(source, imported, logs):
     path = source("wandb")
     file = next(path.rglob("*.wandb"))
@@ -397,3 +419,26 @@ def test_names_that_would_be_mixed_up_stay_apart(imported, logs, tmp_path):
         "val": {"step": 0, "epoch": 5, "epoch_": 8},
         "größe": {"step": 0, "epoch": 5, "ü": 9},
     }
+
+
+# --- with what MLXP does itself --------------------------------------------------------------------------------------
+
+
+def test_imported_runs_are_shown_exported_and_come_home(source, imported, logs, tmp_path, capsys):
+    path = source("mlruns")
+    imported(path)
+    assert main(["show", "1", "--logs", str(logs)]) == 0
+    assert "run 2  COMPLETE  is in it, as another tool has nested them" in capsys.readouterr().out
+    assert main(["show", "2", "--logs", str(logs)]) == 0
+    assert "run 1  COMPLETE  holds it, as another tool has nested them" in capsys.readouterr().out
+    assert main(["rerun", "1", "--logs", str(logs)]) != 0
+    assert "recorded by another tool" in capsys.readouterr().err
+    archive = tmp_path / "theirs.zip"
+    assert main(["export", "1", str(archive), "--logs", str(logs)]) == 0
+    assert "the name" not in capsys.readouterr().out
+    assert imported(archive) == (0, f"0 runs added to {logs}\n1 there before: 1 as 1\n")
+    assert main(["import", str(archive), str(tmp_path / "others")]) == 0
+    assert main(["import", str(path), str(tmp_path / "others")]) == 0
+    shown = capsys.readouterr()
+    assert "3 runs of MLflow added" in shown.out
+    assert "changed" not in shown.err
