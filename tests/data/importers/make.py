@@ -56,6 +56,8 @@ def tensorboard() -> None:
             writer.add_histogram("weights", np.arange(10.0), 0)
             writer.add_text("note", "hello", 0)
             writer.add_image("pictures/red", np.zeros((3, 2, 2), "uint8"), 1)
+    with SummaryWriter("hparams") as writer:
+        writer.add_hparams({"lr": 0.1, "name": "größe", "deep": True}, {"acc": 0.5}, name="one")
 
 
 def hydra() -> None:

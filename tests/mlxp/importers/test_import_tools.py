@@ -110,6 +110,36 @@ def test_tensorboard(source, imported, logs):
     assert info(logs, 1)["status"] == "LOST"  # nobody says how it ended
 
 
+def test_hparams_of_tensorboard(source, imported, logs):
+    pytest.importorskip("tensorboard", reason="without tensorboard, its files are NOT tested")
+    assert imported(source("hparams"))[0] == 0
+    log_id = max(int(path.name) for path in logs.iterdir() if path.name.isdigit())
+    assert config(logs, log_id) == {"lr": 0.1, "name": "größe", "deep": True}
+    assert records(logs, log_id, "metrics")[0]["acc"] == 0.5
+
+
+def test_event_files_of_lightning(source, imported, logs):
+    path = source("runs")
+    (path / "a/hparams.yaml").write_text("lr: 0.1\n")
+    (path / "a/checkpoints").mkdir()
+    (path / "a/checkpoints/last.ckpt").write_bytes(b"")
+    assert "1 run of Lightning added" in imported(path / "a")[1]
+    assert config(logs, 1) == {"lr": 0.1}
+    assert same([one["größe"] for one in records(logs, 1, "Loss")], LOSSES)
+    assert (logs / "1/artifacts/torch/checkpoints/last.ckpt").is_file()
+    shutil.copy(DATA / "lightning_logs/version_0/metrics.csv", path / "a")
+    assert "left out of 1 run: event files of TensorBoard" in imported(path / "a")[1]
+
+
+def test_hydra_in_the_folder_of_the_project(source, imported, logs):
+    path = source("outputs") / "2026-11-30/16-20-01"
+    file = path / ".hydra/hydra.yaml"
+    content = file.read_text(encoding="utf-8")
+    file.write_text(content.replace("output_dir: /tmp/made/outputs/2026-11-30/16-20-01", "output_dir: /tmp/made"))
+    assert "left out of 1 run: files beside .hydra" in imported(path)[1]
+    assert not (logs / "1/artifacts/file").exists()
+
+
 def test_hydra(source, imported, logs):
     assert imported(source("outputs"))[0] == imported(source("multirun"))[0] == 0
     assert config(logs, 1) == {
