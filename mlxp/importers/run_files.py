@@ -1,5 +1,6 @@
 """Writes a run of another tool as an ordinary run directory."""
 
+import errno
 import shutil
 from collections.abc import Mapping
 from datetime import datetime
@@ -30,6 +31,7 @@ _TYPES: Final = {
 _FILE: Final = "file"
 """The type of all other files: they are loaded as their path."""
 
+_OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 _FILE_FUNCTIONS: Final = {"save": "shutil:copyfile", "load": "pathlib:Path", "path": None}
 
 
@@ -132,12 +134,9 @@ def _write_artifacts(run: ForeignRun, directory: RunDirectory) -> None:
             run.left_out.add("files whose names artifacts cannot have")
             continue
         kind = _TYPES.get(path.suffix.lower(), _FILE)
-        target = directory.artifact(kind, str(path))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, bytes):
-            target.write_bytes(content)
-        else:
-            shutil.copy2(content, target, follow_symlinks=False)
+        if not _is_copied(content, directory.artifact(kind, str(path))):
+            run.left_out.add("files that cannot be read, or whose names are too long or those of folders")
+            continue
         folder = "" if str(path.parent) == "." else str(path.parent)
         listed.setdefault((kind, folder), []).append(path.name)
     names = KeysFile(directory.artifacts_keys_file)
@@ -145,3 +144,18 @@ def _write_artifacts(run: ForeignRun, directory: RunDirectory) -> None:
         names.add(place, found)
     if any(kind == _FILE for kind, _ in listed):
         write_yaml(directory.artifact_types_file, {_FILE: _FILE_FUNCTIONS})
+
+
+def _is_copied(content: Path | bytes, target: Path) -> bool:
+    """Write the file of an artifact; return whether that was possible. A full disk is no matter of one file."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            target.write_bytes(content)
+        else:
+            shutil.copy2(content, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in _OF_THE_DISK:
+            raise
+        return False
+    return True

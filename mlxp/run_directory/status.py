@@ -8,8 +8,8 @@ class Status(StrEnum):
     """The state of a run.
 
     A run itself writes the states from STARTING to KILLED, in its info.yaml. Whoever submits it writes PREPARED,
-    SUBMITTED and REFUSED, in submission.yaml; a job that refuses to run writes REFUSED in info.yaml. LOST is never
-    written: it is what others find.
+    SUBMITTED and REFUSED, in submission.yaml; a job that refuses to run writes REFUSED in info.yaml. LOST is what
+    others find; only an import writes it.
     """
 
     PREPARED = "PREPARED"

@@ -13,6 +13,8 @@ import yaml
 
 import mlxp
 from mlxp.commands.main import main
+from mlxp.importers.foreign_run import ForeignRun
+from mlxp.importers.run_files import write_run
 
 DATA = Path(__file__).parents[2] / "data/importers"
 LOSSES = [0.5, math.nan, 0.25]
@@ -398,6 +400,15 @@ def test_what_is_nothing(imported, tmp_path):
     assert code != 0
     assert all(tool in shown for tool in ("mlruns", "TensorBoard", "W&B", "Hydra", "lightning_logs", "Sacred", "zip"))
     assert "there is no" in imported(tmp_path / "nowhere")[1]
+
+
+def test_files_that_cannot_be_artifacts_keep_nothing_from_being_added(imported, logs, tmp_path):
+    artifacts = {"a/1.png": b"", "a/1.png/2.png": b"", "x" * 300 + ".png": b"", "gone.txt": tmp_path / "gone.txt"}
+    run = ForeignRun(artifacts=artifacts)
+    write_run(run, tmp_path / "1", {})
+    assert run.left_out == {"files that cannot be read, or whose names are too long or those of folders"}
+    listed = yaml.safe_load((tmp_path / "1/artifacts/.keys/artifacts.yaml").read_text())
+    assert listed == {"image": {"a": ["1.png"]}}
 
 
 # --- what must not be taken over -------------------------------------------------------------------------------------
