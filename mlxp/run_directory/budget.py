@@ -43,7 +43,8 @@ class Budget:
         ExceededError
             If less is left; the budget then stays as it is.
         """
-        self.check(values, characters)
+        if values > self.values or characters > self.characters:
+            self.check(values, characters)
         self.values -= values
         self.characters -= characters
 

@@ -60,11 +60,11 @@ def _is_truth(value: Any) -> bool:
 
 
 def _is_list_of_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, list) and set(map(type, value)) <= {str}
 
 
 def _is_list_of_mappings(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+    return isinstance(value, list) and set(map(type, value)) <= {dict}
 
 
 def _is_job_id(value: Any) -> bool:
@@ -166,20 +166,21 @@ def checked(content: Mapping[Any, Any], kinds: Kinds, prefix: str = "") -> tuple
     >>> checked({"attempt": "x", "exit": {"code": 1, "reason": []}, "mine": 5}, INFO)
     ({'exit': {'code': 1}, 'mine': 5}, ['attempt is not a whole number from 1', 'exit.reason is not a text'])
     """
-    good: dict[Any, Any] = {}
+    good = dict(content)
     problems: list[str] = []
     for key, value in content.items():
-        kind = kinds.get(key) if isinstance(key, str) else None
-        if kind is None or value is None:
-            good[key] = value
-        elif callable(kind):
+        kind = kinds.get(key)
+        if kind is None or value is None or (kind is _is_text and type(value) is str):  # as most values are
+            continue
+        if callable(kind):
             if kind(value):
-                good[key] = value
-            else:
-                problems.append(f"{prefix}{key} is not {_KINDS[kind]}")
+                continue
+            problems.append(f"{prefix}{key} is not {_KINDS[kind]}")
+            del good[key]
         elif isinstance(value, dict):
             good[key], inner = checked(value, kind, f"{prefix}{key}.")
             problems += inner
         else:
             problems.append(f"{prefix}{key} is not a mapping")
+            del good[key]
     return good, problems

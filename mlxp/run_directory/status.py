@@ -40,17 +40,17 @@ class Status(StrEnum):
         >>> Status.of("RUNNING").is_under_way, Status.of(["RUNNING"])
         (True, None)
         """
-        return cls(value) if isinstance(value, str) and value in cls.__members__ else None
+        return _NAMED.get(value) if isinstance(value, str) else None
 
     @property
     def is_under_way(self) -> bool:
         """Whether a run that says this has not said how it ended."""
-        return self in {Status.STARTING, Status.RUNNING}
+        return self in _UNDER_WAY
 
     @property
     def is_final(self) -> bool:
         """Whether a run that says this has said its last word."""
-        return self in {Status.COMPLETE, Status.FAILED, Status.KILLED}
+        return self in _FINAL
 
     @property
     def is_open(self) -> bool:
@@ -66,3 +66,9 @@ class Status(StrEnum):
     def is_there(self) -> bool:
         """Whether the same run need not be started again: it is complete, under way or waiting."""
         return self not in {Status.REFUSED, Status.FAILED, Status.KILLED, Status.LOST}
+
+
+# Made once, since reading many runs asks for them several times per run.
+_NAMED: dict[str, Status] = {status.value: status for status in Status}
+_FINAL = frozenset({Status.COMPLETE, Status.FAILED, Status.KILLED})
+_UNDER_WAY = frozenset({Status.STARTING, Status.RUNNING})

@@ -14,10 +14,15 @@ from mlxp.run_directory.budget import Budget, spend_on
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_VALUE, _SECTION, _ITEM, _OTHER = range(4)
-"""What a line is: ``key: value``, ``key:``, ``- value``, or something for PyYAML."""
+_VALUE, _EMPTY, _SECTION, _ITEM, _OTHER = range(5)
+"""What a line is: ``key: value``, ``key: []`` or ``key: {}``, ``key:``, ``- value``, or something for PyYAML."""
 
-_Line = tuple[int, Any, Any]
+_Line = tuple[int, int, Any, Any]
+"""The place of a line, what it is, its key and its value.
+
+Lines at the same place belong to the same kind of collection: twice the indent for those of a mapping, and one more
+for the items of a list. What is nested deeper in a mapping has a larger place than the mapping.
+"""
 
 # Line breaks other than \n, tabs and control characters are left to PyYAML, as are anchors, tags, block scalars and
 # flow collections: the first character of a value tells.
@@ -25,16 +30,20 @@ _SIMPLE = r"[^\s!&*|>%@`\[{?,#][^\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]*"
 _KEY_LINE = re.compile(rf"([A-Za-z0-9_][\w.\-/]{{0,200}}):(?: ({_SIMPLE}|\[\]|\{{\}}))?")
 _ITEM_LINE = re.compile(rf"- ({_SIMPLE})")
 
-_DECIMAL_INT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})", re.ASCII)
-_DECIMAL_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+(?:e[-+][0-9]+)?", re.ASCII)
 # No implicit type of YAML 1.1 starts with one of these characters.
-_SURELY_TEXT = re.compile(r"[A-EG-MP-SU-XZa-eg-mp-su-xz_/][A-Za-z0-9_./=+@,%-]*", re.ASCII)
-_QUOTED_TEXT = re.compile(r"'([ -&(-~]*)'", re.ASCII)
+_TEXT = r"[A-EG-MP-SU-XZa-eg-mp-su-xz_/][A-Za-z0-9_./=+@,%-]*"
+_INT = r"-?(?:0|[1-9][0-9]{0,17})"
+_SURELY_TEXT = re.compile(_TEXT)
+_QUOTED_TEXT = re.compile(r"'([ -&(-~]*)'")
+_DECIMAL_INT = re.compile(_INT)
+_DECIMAL_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+(?:e[-+][0-9]+)?")
+# Most of the lines in which each run differs from all others, such as its id and its directories.
+_FREQUENT_LINE = re.compile(rf"([A-Za-z0-9_][\w.\-/]{{0,200}}): (?:({_TEXT})|({_INT}))")
 
 _MOST_LINES_REMEMBERED = 200_000
 _LONGEST_LINE_REMEMBERED = 300
 _LONGEST_SCALAR = 1000  # longer ones are checked for being an endless number
-_EMPTY: dict[str, type[Any]] = {"[]": list, "{}": dict}
+_COLLECTIONS: dict[str, type[Any]] = {"[]": list, "{}": dict}
 
 _remembered: dict[str, _Line] = {}
 
@@ -82,58 +91,66 @@ class _NotSimpleError(Exception):
 def _load_lines(text: str) -> Any:
     root: dict[Any, Any] = {}
     current: Any = root
-    indent = 0
-    outer: list[tuple[int, Any]] = []  # the collections around the current one, with their indents
+    here = 0  # the place of the lines of the current collection
+    outer: list[tuple[int, Any]] = []  # the mappings around the current collection, with their places
     section: Any = None  # the key of the previous line, if that was `key:`
     after_section = False
     for line in text[:-1].split("\n") if text.endswith("\n") else text.split("\n"):
-        body = line.lstrip(" ")
-        kind, key, value = _remembered.get(body) or _understood(body)
-        depth = len(line) - len(body)
-        if after_section and (depth > indent or (kind == _ITEM and depth == indent and type(current) is dict)):
-            outer.append((indent, current))
-            current[section] = current = [] if kind == _ITEM else {}
-            indent = depth
-        elif depth != indent or (kind == _ITEM) != (type(current) is list):
-            indent, current = _collection_at(depth, kind, outer)
-        after_section = kind == _SECTION
-        if kind == _ITEM:
+        place, kind, key, value = _remembered.get(line) or _understood(line)
+        if after_section:
+            after_section = False
+            if place > here:
+                outer.append((here, current))
+                current[section] = current = [] if kind == _ITEM else {}
+                here = place
+        if place != here:
+            here, current = _mapping_at(place, outer)
+        if kind == _VALUE:
+            current[key] = value
+        elif kind == _ITEM:
             current.append(value)
-        elif kind == _OTHER:
-            raise _NotSimpleError
+        elif kind == _SECTION:
+            current[key] = None
+            section, after_section = key, True
+        elif kind == _EMPTY:
+            current[key] = value()  # each file gets a collection of its own
         else:
-            current[key] = value() if type(value) is type else value
-            section = key
+            raise _NotSimpleError
     return root
 
 
-def _collection_at(depth: int, kind: int, outer: list[tuple[int, Any]]) -> tuple[int, Any]:
-    """Return the enclosing collection that a line with indent `depth` belongs to."""
-    while outer:
-        indent, collection = outer.pop()
-        if indent < depth:
-            break
-        if indent == depth and (kind == _ITEM) == (type(collection) is list):
-            return indent, collection
+def _mapping_at(place: int, outer: list[tuple[int, Any]]) -> tuple[int, Any]:
+    """Return the enclosing mapping that a line at `place` belongs to."""
+    while outer and outer[-1][0] >= place:
+        found = outer.pop()
+        if found[0] == place:
+            return found
     raise _NotSimpleError
 
 
-def _understood(body: str) -> _Line:
+def _understood(line: str) -> _Line:
     if len(_remembered) > _MOST_LINES_REMEMBERED:
         _remembered.clear()
-    line = _parsed(body)
-    if len(body) <= _LONGEST_LINE_REMEMBERED:
-        _remembered[body] = line
-    return line
+    body = line.lstrip(" ")
+    kind, key, value = _parsed(body)
+    understood = 2 * (len(line) - len(body)) + (kind == _ITEM), kind, key, value
+    if len(line) <= _LONGEST_LINE_REMEMBERED:
+        _remembered[line] = understood
+    return understood
 
 
-def _parsed(body: str) -> _Line:
+def _parsed(body: str) -> tuple[int, Any, Any]:
     try:
+        if match := _FREQUENT_LINE.fullmatch(body):
+            key, text, number = match.groups()
+            return _VALUE, _key(key), int(number) if text is None else text
         if match := _KEY_LINE.fullmatch(body):
             key, value = match.groups()
             if value is None:
                 return _SECTION, _key(key), None
-            return _VALUE, _key(key), _EMPTY.get(value) or _scalar(value)
+            if value in _COLLECTIONS:
+                return _EMPTY, _key(key), _COLLECTIONS[value]
+            return _VALUE, _key(key), _scalar(value)
         if match := _ITEM_LINE.fullmatch(body):
             return _ITEM, None, _scalar(match[1])
     except (yaml.YAMLError, _NotSimpleError, ValueError):

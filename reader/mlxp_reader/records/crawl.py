@@ -33,6 +33,7 @@ _ARTIFACTS_KEYS = _RUN.artifacts_keys_file.as_posix()
 _NO_LOGS = ("config", "info", "artifact", "mlxp")  # what columns of other kinds start with
 _MOST_KEYS = 2**15  # in a configuration; each key is a column
 _RACY = 2.0  # seconds; a file changed again within one tick of the file system's clock keeps its stamp
+_MTIME = FileState._fields.index("mtime_ns")
 _YOUNG = 60.0  # seconds that a run may take to write its first files
 
 
@@ -91,7 +92,7 @@ def crawl(path: str | os.PathLike[str]) -> Record:
     record.problems = files.problems
     record.files = tuple(files.states)
     record.stamp = [number for state in files.states.values() for number in state]
-    is_old = all(state.mtime_ns < (started - _RACY) * 1e9 for state in files.states.values())
+    is_old = max(record.stamp[_MTIME :: len(NO_FILE)]) < (started - _RACY) * 1e9
     record.settled = is_final and is_old and not record.problems
     if not record.settled:
         record.stamp.append(_checksum(record))
@@ -119,7 +120,9 @@ def _checked(files: RunFiles, name: str, kinds: Kinds) -> dict[Any, Any] | None:
     good, problems = checked(content, kinds)
     for problem in problems:
         files.report(name, problem)
-    return good | {"status": content["status"]} if "status" in content else good
+    if "status" in content:
+        good["status"] = content["status"]
+    return good
 
 
 def _read_info(files: RunFiles, record: Record) -> None:
@@ -229,19 +232,20 @@ def _add_metrics(files: RunFiles, record: Record, file: str, log_name: str, keys
     names = [log_name, *map(str, keys)]
     if log_name in _NO_LOGS or "/" in log_name or "\0" in log_name:
         files.report(file, f"no metrics file can be called {log_name!r}")
-    elif not all(map(_is_text, names)):
+    elif not (all(map(str.isascii, names)) or all(map(_is_text, names))):
         files.report(ascii(file), f"{names!a} are no names of text")
     else:
         record.metrics.setdefault(log_name, []).extend(names[1:])
 
 
+_NOT_NAMES = (list, dict, set, tuple)
+
+
 def _is_name(key: Any) -> bool:
-    return not isinstance(key, list | dict | set | tuple)
+    return type(key) is str or not isinstance(key, _NOT_NAMES)
 
 
 def _is_text(name: str) -> bool:
-    if name.isascii():
-        return True
     try:
         name.encode()
     except UnicodeEncodeError:
