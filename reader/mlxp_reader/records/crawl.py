@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from mlxp.run_directory.checked import INFO, SUBMISSION, Kinds, checked
@@ -203,7 +204,7 @@ def _flatten(mapping: Mapping[Any, Any], prefix: str, values: dict[str, Any], tw
             raise _TooManyError
         if name in values:
             twice.append(name)
-        values[name] = value
+        values[intern(name)] = value  # one text for all runs that have this key
 
 
 def _read_metric_keys(files: RunFiles, record: Record) -> None:

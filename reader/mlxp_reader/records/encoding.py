@@ -101,9 +101,12 @@ def python_type(field: pa.Field) -> type[Any]:
     return next(kind for kind, arrow_type in _TYPES.items() if arrow_type == field.type)
 
 
+_to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
 def to_text(value: Any) -> str:
     """Return `value`, of any type that a YAML file can hold, as JSON."""
-    return json.dumps(_tagged(value), ensure_ascii=True, separators=(",", ":"))
+    return _to_json(_tagged(value))
 
 
 def from_text(text: str) -> Any:

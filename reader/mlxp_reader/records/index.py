@@ -231,7 +231,9 @@ def _table(records: Sequence[Record]) -> pa.Table:
     }
     fields = [pa.field(name, kind) for name, kind in _OWN.items()]
     arrays = [_array(own[name], kind) for name, kind in _OWN.items()]
-    names = dict.fromkeys(name for record in records for name in record.values)
+    names: dict[str, Any] = {}
+    for record in records:
+        names.update(record.values)
     for name in names:
         field, array = encoding.encoded(name, [record.values.get(name, MISSING) for record in records])
         fields.append(field)
