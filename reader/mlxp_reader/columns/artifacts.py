@@ -28,6 +28,8 @@ from mlxp_reader.columns.lazy_cells import LazyCellArray, Rows
 Loader = Callable[[str], Any]
 Names = tuple[str, ...]
 
+_ARTIFACTS = str(RunDirectory(Path()).artifacts)
+
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
@@ -42,9 +44,11 @@ class Artifact:
     def path(self) -> Path:
         """The file that holds the artifact."""
         path = artifact_path(RunDirectory(self.run), self.type, self.name)
+        if self.type != "numpy" or path.exists():
+            return path
         # MLXP 1 recorded the name weights.npz but left this file on disk.
         written_by_numpy = path.with_name(f"{path.name}_tmp.npz")
-        return written_by_numpy if self.type == "numpy" and not path.exists() and written_by_numpy.exists() else path
+        return written_by_numpy if written_by_numpy.exists() else path
 
     def load(self, loader: Loader | None = None, *, allow_marshal: bool = False) -> Any:
         """Return the artifact, read by the function that its type was registered with.
@@ -161,6 +165,16 @@ class ArtifactFolder(Mapping[str, Artifact]):
     def __len__(self) -> int:
         return len(self._names)
 
+    def paths(self) -> dict[str, str]:
+        """Return the file that holds each artifact, by name."""
+        # Nearly all are at their places, and looking there takes a tenth of the time of `Artifact.path`.
+        folder = os.path.join(self._run, _ARTIFACTS, self._type, self._folder.replace("/", os.sep))  # noqa: PTH118
+        places = {name: os.path.join(folder, name) for name in self._names}  # noqa: PTH118
+        return {
+            name: place if os.path.exists(place) else str(self[name].path)  # noqa: PTH110
+            for name, place in places.items()
+        }
+
     @property
     def identity(self) -> tuple[Any, ...]:
         """The run, the type, the folder and the names."""
@@ -268,8 +282,7 @@ class ArtifactArray(LazyCellArray):
 
     def to_plain(self) -> Objects:
         """Return for each run the paths of its artifacts, by name."""
-        paths = (cell if is_missing(cell) else {name: str(cell[name].path) for name in cell} for cell in self.cells)
-        return objects(list(paths))
+        return objects([cell if is_missing(cell) else cell.paths() for cell in self.cells])
 
     def _values_for_json(self) -> Any:
         return objects([None if is_missing(cell) else list(cell) for cell in self.cells])

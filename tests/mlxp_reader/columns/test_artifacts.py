@@ -110,3 +110,27 @@ def test_artifacts_survive_parquet_and_pickle(old, tmp_path):
     column.to_parquet(tmp_path / "artifacts.parquet")
     assert pd.read_parquet(tmp_path / "artifacts.parquet").equals(column)
     assert pickle.loads(pickle.dumps(column)).equals(column)
+
+
+def test_a_plain_frame_holds_the_path_of_each_artifact_wherever_it_is(write_run, logs):
+    names = {"": ["there.npy", "of_mlxp_1.npz", "gone.npy"], "plots/final": ["there.npy", "set_aside"]}
+    run = RunDirectory(write_run(artifacts={"numpy": names}))
+    folder, saving = run.artifacts / "numpy", run.artifacts / ".saving-1"
+    (folder / "plots/final").mkdir(parents=True)
+    (saving / ".previous").mkdir(parents=True)
+    (saving / ".place").write_text("numpy/plots/final/set_aside")
+    for name in ("there.npy", "of_mlxp_1.npz_tmp.npz", "plots/final/there.npy"):
+        (folder / name).touch()
+    frame = Reader(logs).filter()
+    plain = frame.toPandas(lazy=False).iloc[0]
+    assert plain["artifact.numpy."] == {
+        "there.npy": str(folder / "there.npy"),
+        "of_mlxp_1.npz": str(folder / "of_mlxp_1.npz_tmp.npz"),
+        "gone.npy": str(folder / "gone.npy"),
+    }
+    assert plain["artifact.numpy..plots.final"] == {
+        "there.npy": str(folder / "plots" / "final" / "there.npy"),
+        "set_aside": str(saving / ".previous"),
+    }
+    for column in ("artifact.numpy.", "artifact.numpy..plots.final"):
+        assert plain[column] == {name: str(artifact.path) for name, artifact in frame[0][column].items()}
