@@ -33,6 +33,7 @@ _ARTIFACTS_KEYS = _RUN.artifacts_keys_file.as_posix()
 
 _NO_LOGS = ("config", "info", "artifact", "mlxp")  # what columns of other kinds start with
 _MOST_KEYS = 2**15  # in a configuration; each key is a column
+_LONGEST_SECTION = 2**12  # characters; the name of each key in a section holds that of the section
 _RACY = 2.0  # seconds; a file changed again within one tick of the file system's clock keeps its stamp
 _MTIME = FileState._fields.index("mtime_ns")
 _YOUNG = 60.0  # seconds that a run may take to write its first files
@@ -182,26 +183,28 @@ def _add_flattened(mapping: Mapping[Any, Any], prefix: str, file: str, record: R
     twice: list[str] = []
     try:
         _flatten(mapping, prefix, values, twice)
-    except _TooManyError:
-        files.report(file, f"holds more than {_MOST_KEYS} keys")
+    except _TooMuchError as error:
+        files.report(file, f"holds {error}")
         return
     for name in twice:
         files.report(file, f"several keys are called {name}; the last one counts")
     record.values |= values
 
 
-class _TooManyError(Exception):
-    """There are more keys than can be intended."""
+class _TooMuchError(Exception):
+    """There is more than can be intended."""
 
 
 def _flatten(mapping: Mapping[Any, Any], prefix: str, values: dict[str, Any], twice: list[str]) -> None:
     for key, value in mapping.items():
         name = f"{prefix}.{key}"
         if type(value) is dict and value:
+            if len(name) > _LONGEST_SECTION:
+                raise _TooMuchError(f"a section whose name is longer than {_LONGEST_SECTION} characters")
             _flatten(value, name, values, twice)
             continue
         if len(values) == _MOST_KEYS:
-            raise _TooManyError
+            raise _TooMuchError(f"more than {_MOST_KEYS} keys")
         if name in values:
             twice.append(name)
         values[intern(name)] = value  # one text for all runs that have this key

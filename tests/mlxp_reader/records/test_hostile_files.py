@@ -41,6 +41,7 @@ HOSTILE = {
     ),
     "too many values": (CONFIG, f"a: [{'1,' * MOST_VALUES}]\n"),
     "too many keys": (CONFIG, "".join(f"k{n}: 1\n" for n in range(70_000))),
+    "endless section": (CONFIG, f"? {'x' * 5000}\n: a: 1\n" + "".join(f"  k{n}: 1\n" for n in range(20))),
     "endless number": (CONFIG, f"a: 0x{'f' * 20_000}\n"),
     "endless name": (CONFIG, f"0x{'f' * 20_000}: 1\n"),
     "endless heartbeat": (INFO, f"status: RUNNING\nheartbeat: 1{'0' * 400}\n"),
