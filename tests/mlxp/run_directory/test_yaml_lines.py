@@ -62,7 +62,10 @@ def test_what_a_dumper_wrote_comes_back(config):
     assert outcome(yaml_lines.load, text) == outcome(yaml.safe_load, text)
 
 
-@pytest.mark.parametrize("path", sorted(DATA.glob("**/*.yaml")), ids=lambda path: "-".join(path.parts[-4:]))
+RECORDED = [path for path in sorted(DATA.glob("**/*.yaml")) if DATA / "importers" not in path.parents]  # of other tools
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: "-".join(path.parts[-4:]))
 def test_recorded_files_are_read_as_by_pyyaml(path):
     text = path.read_text(encoding="utf-8")
     assert repr(yaml_lines.load(text)) == repr(yaml.safe_load(text))
