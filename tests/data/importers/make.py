@@ -9,7 +9,6 @@ import os
 import sys
 from pathlib import Path
 
-os.chdir(Path(__file__).parent)
 LOSSES = [0.5, math.nan, 0.25]
 
 
@@ -142,4 +141,5 @@ def wandb() -> None:
 
 
 if __name__ == "__main__":
+    os.chdir(Path(__file__).parent)
     globals()[sys.argv[1]]()
