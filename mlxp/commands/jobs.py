@@ -19,6 +19,7 @@ from mlxp.jobs.run_state import RunState, run_states
 from mlxp.jobs.submission import Submission
 from mlxp.jobs.submitting import stops_between_steps
 from mlxp.printing import guarded_output
+from mlxp.run_directory.batches import LAST
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.printable import printable
 from mlxp.run_directory.status import Status
@@ -28,7 +29,7 @@ _POLL_SECONDS = 0.5
 
 
 def _runs(options: argparse.Namespace) -> list[RunState]:
-    return _matching(_all_runs(options), options)
+    return _matching(_in_batch(_all_runs(options), options), options)
 
 
 def _all_runs(options: argparse.Namespace, *, ask_all: bool = False) -> list[RunState]:
@@ -43,6 +44,18 @@ def _matching(runs: list[RunState], options: argparse.Namespace) -> list[RunStat
     from mlxp.commands.run_query import matching
 
     return matching(runs, options.logs, options.query)
+
+
+def _in_batch(runs: list[RunState], options: argparse.Namespace) -> list[RunState]:
+    """Return the runs of the batch that is asked for, or all runs."""
+    if options.batch is None:
+        return runs
+    known = list(dict.fromkeys(run.batch for run in reversed(runs) if run.batch))
+    name = known[0] if known and options.batch == LAST else options.batch
+    if name not in known:
+        shown = f"the latest are {', '.join(known[:5])}" if known else "no run there belongs to a batch"
+        raise MLXPError(f"there is no batch {name!r} in {options.logs}; {shown}")
+    return [run for run in runs if run.batch == name]
 
 
 def status(options: argparse.Namespace) -> int:
@@ -69,8 +82,9 @@ def _first_line(text: str) -> str:
 
 def cancel(options: argparse.Namespace) -> int:
     """Cancel the jobs of waiting or running runs."""
-    going_on = [run for run in _all_runs(options, ask_all=True) if run.has_live_job]
-    runs = _matching(going_on, options)
+    everything = _all_runs(options, ask_all=True)
+    going_on = [run for run in everything if run.has_live_job]
+    runs = _matching([run for run in _in_batch(everything, options) if run.has_live_job], options)
     _refuse_to_cancel_others(runs, going_on)
     _refuse_to_cancel_in_vain(runs)
     errors, cancelled = [], []
@@ -156,7 +170,7 @@ def _followed(file: Path, directory: RunDirectory) -> Iterator[bytes]:
 
 def resubmit(options: argparse.Namespace) -> int:
     """Submit runs again under their ids."""
-    runs = _matching(_all_runs(options, ask_all=options.query is not None), options)
+    runs = _matching(_in_batch(_all_runs(options, ask_all=options.query is not None), options), options)
     if options.query is None:
         runs = [run for run in runs if run.status.is_unsubmitted and run.submission is not None]
     code = 0

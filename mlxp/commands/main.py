@@ -59,6 +59,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         reading.error(f"unrecognized arguments: {' '.join(more)}")
     if more:  # argparse takes no words after an option that stands among them
         options.words += more
+    if options.verb == "jobs:cancel" and options.query is options.batch is None:
+        reading.error("the following arguments are required: QUERY or --batch NAME")
     if options.verb is None:
         reading.print_help()
         reading.exit()
@@ -146,6 +148,7 @@ def _names(text: str) -> list[str]:
 def _add_table(verbs: Any) -> None:
     example = "mlxp table -q \"info.status == 'COMPLETE'\" -c optimizer.lr,seed,test.loss.last --sort test.loss.last"
     table = _verb(verbs, "table", "table_and_plot", "Print the runs as a table.", example)
+    _add_batch(table)
     table.add_argument("-q", "--query", metavar="QUERY", help=f"{_QUERY}; default: all")
     table.add_argument(
         "-c",
@@ -217,9 +220,15 @@ def _add_plot(verbs: Any) -> None:
     plot.add_argument("--logy", action="store_true", help="a logarithmic vertical axis")
 
 
+def _add_batch(verb: Any) -> None:
+    help_text = "only runs of this batch, which is one sweep or one call of mlxpsub; 'last' is that of the latest run"
+    verb.add_argument("--batch", metavar="NAME", help=help_text)
+
+
 def _add_status(verbs: Any) -> None:
     text = "Show the status of the runs, and the reason where a run is not complete, as far as it is known."
     status = _job_verb(verbs, "status", text, "mlxp status \"info.status == 'FAILED'\"")
+    _add_batch(status)
     status.add_argument("query", nargs="?", metavar="QUERY", help=f"{_QUERY}; default: all")
     status.add_argument("--json", action="store_true", help="print a list with one object per run")
 
@@ -233,7 +242,8 @@ def _add_output(verbs: Any) -> None:
 
 def _add_cancel(verbs: Any) -> None:
     cancel = _job_verb(verbs, "cancel", "Cancel the jobs of runs.", 'mlxp cancel "optimizer.lr > 1"')
-    cancel.add_argument("query", metavar="QUERY", help=_QUERY)
+    _add_batch(cancel)
+    cancel.add_argument("query", nargs="?", metavar="QUERY", help=f"{_QUERY}; with --batch, all of that by default")
 
 
 def _add_rerun(verbs: Any) -> None:
@@ -305,6 +315,7 @@ def _add_gc(verbs: Any) -> None:
 def _add_resubmit(verbs: Any) -> None:
     text = "Submit runs again, under the same ids."
     again = _job_verb(verbs, "resubmit", text, "mlxp resubmit \"info.status == 'FAILED'\"")
+    _add_batch(again)
     again.add_argument(
         "query", nargs="?", metavar="QUERY", help=f"{_QUERY}; default: those whose job was not submitted or refused"
     )

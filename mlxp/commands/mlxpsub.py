@@ -15,6 +15,7 @@ from mlxp.jobs.scheduler_options import checked_options, directives_in_force
 from mlxp.jobs.submitter import Submitter, chosen_scheduler, directives_of
 from mlxp.jobs.submitting import print_plan, submit_all
 from mlxp.printing import guarded_output
+from mlxp.run_directory.batches import is_batch_name
 from mlxp.running.signals import Terminated, exit_code, signal_of
 from mlxp.scheduler import SCHEDULERS, import_plugin, problem_with
 from mlxp.scripts.plan import make_plan
@@ -71,6 +72,11 @@ def _own_options() -> argparse.ArgumentParser:
         action="store_true",
         help="leave out the runs that are complete, under way or waiting already",
     )
+    parser.add_argument(
+        "--name",
+        type=_name,
+        help="name of the batch that the runs belong to; by default the date and the id of its first run",
+    )
     parser.add_argument("--scheduler", metavar="NAME", help=f"one of {', '.join(SCHEDULERS)}; by default the script's")
     parser.add_argument(
         "--array", action="store_true", help="submit job arrays instead of single jobs, where the scheduler has them"
@@ -94,6 +100,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _name(text: str) -> str:
+    if not is_batch_name(text):
+        raise argparse.ArgumentTypeError(f"must be letters, digits and _ . + = -, and not 'last': not {text!r}")
+    return text
+
+
 def _submit(options: argparse.Namespace) -> int:
     script = read_script(options.script)
     scheduler = chosen_scheduler(script, options.scheduler)
@@ -107,7 +119,7 @@ def _submit(options: argparse.Namespace) -> int:
     given = checked_options(options.for_scheduler, scheduler)
     in_force = [text for _, text in directives_in_force(directives_of(script, scheduler), scheduler, given)]
     plan = make_plan(script, scheduler.name, [*in_force, shlex.join(given)], options.overrides)
-    submitter = Submitter(plan, scheduler, is_frozen=options.frozen, options=given)
+    submitter = Submitter(plan, scheduler, is_frozen=options.frozen, options=given, batch=options.name)
     packing = Packing(options.per_job, options.array, options.max_parallel, options.at_once)
     for note in [*submitter.notes, *packing.notes(scheduler)]:
         print(f"mlxpsub: {options.script}: {note}", file=sys.stderr)

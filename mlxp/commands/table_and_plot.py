@@ -14,6 +14,7 @@ from mlxp.commands.logs_directory import check_directory
 from mlxp.commands.terminal import as_json, coloured, has_colours, plain
 from mlxp.errors import LogDirectoryError, MLXPError
 from mlxp.run_directory.archive import is_archive
+from mlxp.run_directory.batches import LAST
 from mlxp.run_directory.layout import run_directories
 from mlxp.run_directory.status import Status
 from mlxp_reader import Reader
@@ -46,10 +47,23 @@ def opened(logs: Path) -> Reader:
 
 
 def _selected(options: argparse.Namespace) -> "DataFrame":
-    runs = opened(options.logs).filter(options.query or "")
+    reader = opened(options.logs)
+    batch = getattr(options, "batch", None)
+    query = options.query or "" if batch is None else _of_batch(reader, batch, options)
+    runs = reader.filter(query)
     if runs.empty:
         raise MLXPError(f"no run in {options.logs} matches {options.query}")
     return runs
+
+
+def _of_batch(reader: Reader, name: str, options: argparse.Namespace) -> str:
+    """Return the query for the runs of a batch, and for what the user asks."""
+    runs = reader.filter("")
+    known = runs["info.batch"].dropna().tolist() if "info.batch" in runs.columns else []
+    name = known[-1] if known and name == LAST else name
+    if name not in known:
+        raise MLXPError(f"there is no batch {name!r} in {options.logs}")
+    return f"info.batch == '{name}'" + (f" & ({options.query})" if options.query else "")
 
 
 def table(options: argparse.Namespace) -> int:

@@ -70,10 +70,12 @@ class Batch:
         before_each()
         self._decide()
         self.submitter.record_code(self._earlier)
+        batch = next((one.content.get("batch") for one in self._earlier.values()), self.submitter.batch)
         for number in range(len(self.submitter.plan.runs)):
             before_each()
-            done = self._earlier.get(number) or self._prepared(number)
+            done = self._earlier.get(number) or self._prepared(number, batch)
             if done is not None:
+                batch = batch or done.content.get("batch")
                 self.submissions.append(done)
         for parent in self.submitter.parents:  # once for all runs, before any of them is submitted
             sync_folder(parent)
@@ -88,16 +90,16 @@ class Batch:
         """The runs that are there already, by number."""
         return {number: decision for number, decision in self.decisions.items() if decision.is_there}
 
-    def _prepared(self, number: int) -> Submission | None:
+    def _prepared(self, number: int, batch: str | None) -> Submission | None:
         if number not in self.decisions:
-            return self.submitter.prepare(number, self.name, self.packing)
+            return self.submitter.prepare(number, self.name, batch, self.packing)
         if self.decisions[number].is_there:
             return None
         with self._missing.claimed(self.submitter.wanted(number)) as claim:
             self.decisions[number] = claim.decision
             if claim.decision.is_there:
                 return None
-            submission = self.submitter.prepare(number, self.name, self.packing)
+            submission = self.submitter.prepare(number, self.name, batch, self.packing)
             claim.started(submission.directory.log_id)
             return submission
 
@@ -235,9 +237,9 @@ def _unfinished(submitter: Submitter) -> list[str]:
 def _runs_of(submitter: Submitter, name: str) -> list[Submission]:
     parents = [parent for parent in submitter.parents if parent.is_dir()]
     found = [Submission.of(directory) for parent in parents for directory in run_directories(parent)]
-    return [one for one in found if one is not None and one.content.get("batch") == name]
+    return [one for one in found if one is not None and one.content.get("call") == name]
 
 
 def new_name() -> str:
-    """Return a name for a submission; it begins with the time."""
+    """Return a name for one call, which no other call has; it begins with the time."""
     return f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"

@@ -55,7 +55,7 @@ def resubmit(
 
 def _alike(submissions: list[Submission]) -> Iterator[tuple[Packing, list[Submission]]]:
     def key(one: Submission) -> tuple[str, ...]:
-        return one.scheduler.name, one.shell, str(one.packing), str(one.options), str(one.content.get("batch"))
+        return one.scheduler.name, one.shell, str(one.packing), str(one.options), str(one.content.get("call"))
 
     for _, group in groupby(sorted(submissions, key=lambda one: (key(one), one.directory.log_id)), key):
         found = list(group)

@@ -16,6 +16,7 @@ from mlxp.errors import InvalidSchedulerError, MLXPError
 from mlxp.job_state import JobState, Phase, Search
 from mlxp.jobs.handing_over import settle
 from mlxp.jobs.submission import Submission, now, owned
+from mlxp.run_directory.batches import batch_of
 from mlxp.run_directory.layout import RunDirectory, run_directories
 from mlxp.run_directory.liveness import is_gone, is_silent
 from mlxp.run_directory.outcome import begun, outcome, own_word, verdict
@@ -101,6 +102,11 @@ class RunState:
         return f"{self.scheduler_name} does not say which job does run {self.directory.log_id} now{words}"
 
     @property
+    def batch(self) -> str | None:
+        """The name of the batch that the run belongs to; None if it belongs to none."""
+        return batch_of(self.info, self.submitted)
+
+    @property
     def code_change(self) -> str:
         """A sentence that says that the run's code is not that of its submission; empty if it is, or if unknown."""
         if not self.info.get("code_changed"):
@@ -140,6 +146,7 @@ class RunState:
             "reason": self.reason or None,
             "scheduler": self.scheduler_name,
             "scheduler_job_id": self.job_id,
+            "batch": self.batch,
             "code_changed": self.info.get("code_changed"),
         }
 

@@ -16,6 +16,7 @@ from mlxp.jobs.scheduler_options import directives_in_force
 from mlxp.jobs.submission import Submission
 from mlxp.jobs.submitted_code import SubmittedCode
 from mlxp.run_directory import yaml_lines
+from mlxp.run_directory.batches import default_name
 from mlxp.run_directory.files import write_atomically
 from mlxp.run_directory.identity import relative_name
 from mlxp.run_directory.layout import SWEEPS_DIR, RunDirectory, take_log_id
@@ -87,6 +88,8 @@ class Submitter:
         Whether the jobs run the code of now.
     options
         The words of options for the scheduler that take precedence over the script's; see `checked_options`.
+    batch
+        The name of the batch that the runs belong to; by default, the date and the id of the first run.
 
     Attributes
     ----------
@@ -101,7 +104,13 @@ class Submitter:
     """
 
     def __init__(
-        self, plan: Plan, scheduler: Scheduler, *, is_frozen: bool = False, options: Sequence[str] = ()
+        self,
+        plan: Plan,
+        scheduler: Scheduler,
+        *,
+        is_frozen: bool = False,
+        options: Sequence[str] = (),
+        batch: str | None = None,
     ) -> None:
         self.plan = plan
         self.code = SubmittedCode(is_frozen=is_frozen)
@@ -109,6 +118,7 @@ class Submitter:
         self.scheduler = scheduler
         self.work_dir = _working_directory()
         self.options = tuple(options)
+        self.batch = batch
         written = directives_of(plan.script, scheduler)
         self.directives = directives_in_force(written, scheduler, self.options)
         self.writer = JobWriter(plan, self.work_dir, [line for line, _ in written])
@@ -127,7 +137,7 @@ class Submitter:
     def digest(self) -> str:
         """A digest that distinguishes this submission from others of the same script."""
         lines = [self.work_dir, self.scheduler.name, *(command_line(self.plan, *part) for part in self.plan.runs)]
-        lines += self.options
+        lines += [*self.options, *([self.batch] if self.batch else [])]
         lines += [identity(run.config, run.late) for _, run in self.plan.runs]
         return hashlib.sha256("\0".join(lines).encode(errors="surrogateescape") + self.plan.script.text).hexdigest()
 
@@ -210,15 +220,16 @@ class Submitter:
         self.runs = [(step, run) for step, run, _ in previews]
         return lines
 
-    def prepare(self, number: int, batch: str, packing: Packing) -> Submission:
+    def prepare(self, number: int, call: str, batch: str | None, packing: Packing) -> Submission:
         """Create the directory of the run with this `number`, with all its files, and return its submission.
 
-        The directory is made in the folder of the `batch` and gets its name at the end, so it is never seen half-made.
+        The directory is made in the folder of the `call` and gets its name at the end, so it is never seen half-made.
+        A `batch` without a name is named after its first run.
         """
         step, run = self.runs[number]
         parent = Path(run.parent_log_dir)
         directory = RunDirectory(parent / str(take_log_id(parent)))
-        made = RunDirectory(parent / SWEEPS_DIR / batch / f".{directory.log_id}")
+        made = RunDirectory(parent / SWEEPS_DIR / call / f".{directory.log_id}")
         made.metadata.mkdir(parents=True)
         write_atomically(made.config_file, run.config)
         script = self.script_for(number, directory)
@@ -236,7 +247,8 @@ class Submitter:
             "shell": self.shell,
             "version_manager": run.version_manager,
             "code": run.code,
-            "batch": batch,
+            "batch": batch or default_name(directory.log_id),
+            "call": call,
             "number": number,
             "packing": packing.to_dict(),
             **({"options": list(self.options)} if self.options else {}),

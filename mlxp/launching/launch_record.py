@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mlxp.run_directory.batches import default_name
 from mlxp.run_directory.files import read_yaml, write_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.status import Status
@@ -25,6 +26,7 @@ from mlxp.running.signals import exit_code
 
 _RECORD = "runs.jsonl"
 _STOP = "stop"
+_BATCH = "batch"
 
 _GRACE = 5.0
 """Seconds that a process of an interrupted sweep gets to write its status before it is killed."""
@@ -101,6 +103,17 @@ class LaunchRecord:
                     fact = json.loads(line)
                     facts.setdefault(fact["number"], {}).update(fact)
         return [RunRecord(**facts[number]) for number in sorted(facts)]
+
+    def batch(self, log_id: int) -> str | None:
+        """Return the name of the batch, which its first run gives it; None on a host that does not share the record."""
+        file = self.directory / _BATCH
+        with contextlib.suppress(OSError):
+            own = self.directory / f"{_BATCH}-{log_id}"
+            own.write_text(default_name(log_id), encoding="ascii")
+            with contextlib.suppress(FileExistsError):  # one of several processes is the first
+                os.link(own, file)
+            return file.read_text(encoding="ascii")
+        return None
 
     def ask_to_stop(self) -> None:
         """Prevent the start of runs that have not started yet."""

@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -209,7 +210,8 @@ class RunStarter:
         self._resume_if_requeued(number, composed)
         try:
             once = self._once(composed)
-            run = StartedRun(self.program, composed, overrides, in_place=self.owns_configurations, once=once)
+            program = self.program if self.is_single else replace(self.program, name_of_batch=self.record.batch)
+            run = StartedRun(program, composed, overrides, in_place=self.owns_configurations, once=once)
         except IsThereError as there:
             self.note_left_out(number, overrides, there.wanted.parent, there.decision)
             return None

@@ -114,6 +114,7 @@ INFO: Kinds = {
     "heartbeat": _is_seconds,
     "ranks": _is_count,
     "identity": _is_mapping,
+    "batch": _is_text,
 }
 """What the keys of info.yaml may hold besides null; other keys, such as a user's own logger's, may hold anything."""
 
@@ -129,6 +130,8 @@ SUBMISSION: Kinds = {
     "overrides": _is_list_of_texts,
     "shell": _is_text,
     "batch": _is_text,
+    "call": _is_text,
+    "options": _is_list_of_texts,
     "number": _is_whole,
     "command": _is_list_of_texts,
     "submitted_at": _is_time,

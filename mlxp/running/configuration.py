@@ -74,6 +74,8 @@ class Program:
     ----------
     command
         The words that start the program, without overrides; empty if it was called from Python.
+    name_of_batch
+        Returns the name of the batch that a run with this id belongs to; None where runs belong to none.
     """
 
     task: Callable[[Context], Any]
@@ -81,6 +83,7 @@ class Program:
     file: str
     directory: Path
     command: tuple[str, ...] = ()
+    name_of_batch: Callable[[int], str | None] | None = None
 
     @property
     def base(self) -> Path:

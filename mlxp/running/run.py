@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mlxp.config_dict import ConfigDict
 from mlxp.errors import InvalidConfigFileError, LogDirectoryError
 from mlxp.printing import flush, show
+from mlxp.run_directory.batches import batch_of
 from mlxp.run_directory.checked import RANK
 from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import LAYOUT_VERSION, RunDirectory
@@ -47,7 +48,7 @@ from mlxp.running.rank import rank, ranks
 from mlxp.running.recorded_configuration import CHANGED, ChangedConfigurationError, check_unchanged
 from mlxp.running.resources import Resources
 from mlxp.running.secrets import masked, without_secrets
-from mlxp.running.settings import LoggerSettings
+from mlxp.running.settings import LoggerSettings, Settings
 from mlxp.running.signals import Preempted, signals_held, signals_raised
 from mlxp.running.storable import storable
 from mlxp.running.submitted_run import is_another_rank, scheduler_info, submission
@@ -97,12 +98,7 @@ class StartedRun:
         self.program = program
         self.process_id = os.getpid()
         config, self.settings, written = resolved_configuration(program, composed, in_place=in_place)
-        if self.settings.use_scheduler:
-            raise InvalidConfigFileError(
-                "the setting mlxp.use_scheduler is true, but these runs would start here: MLXP submits only "
-                "runs whose values the command line gives, without another sweeper and without hydra.mode; set "
-                "mlxp.use_scheduler to false, or start the program that way"
-            )
+        _refuse_to_submit(self.settings)
         as_set, plain = task_and_plain_configuration(config, self.settings)
         with once(program, self.settings, written, plain) as started:
             self._prepare(overrides, written, as_set, plain)
@@ -131,8 +127,12 @@ class StartedRun:
             self._give_up(error)
             raise
 
+    def _name_of_batch(self) -> str | None:
+        ask = self.program.name_of_batch
+        return ask(self.directory.log_id) if ask is not None and self.directory is not None else None
+
     def _first_facts(self, overrides: list[str], version_manager: Any) -> dict[str, Any]:
-        earlier = _earlier_info(self.directory)
+        earlier, submitted = _earlier_info(self.directory), submission(self.directory)
         self.ended_before, self.earlier = earlier.get("ended_at"), earlier
         now = datetime.now().astimezone()
         facts = {
@@ -146,7 +146,8 @@ class StartedRun:
             "work_dir": self.work_dir,
             "logger": None,
             "scheduler": scheduler_info(self.directory) or earlier.get("scheduler"),
-            "version_manager": version_manager or submission(self.directory).get("version_manager"),
+            "version_manager": version_manager or submitted.get("version_manager"),
+            "batch": batch_of(earlier, submitted) or self._name_of_batch(),
             "mlxp_version": __version__,
             "layout": LAYOUT_VERSION,
             "started_at": now.isoformat(timespec="milliseconds"),
@@ -156,11 +157,7 @@ class StartedRun:
             "command": list(self.program.command) or None,
             "overrides": overrides,
             "rerun_of": taken_rerun_of(),
-            "exit": None,
-            "git": None,
-            "code": None,
-            "code_changed": None,
-            "environment": None,
+            **dict.fromkeys(("exit", "git", "code", "code_changed", "environment")),  # known later
             "parents": [],
             "resources": None,
             "python": platform.python_version(),
@@ -380,6 +377,15 @@ def _leave_forked_process(error: BaseException | None) -> NoReturn:
         flush()
     finally:  # whatever the task has done to the streams, this copy must not go on as the run
         os._exit(code)
+
+
+def _refuse_to_submit(settings: Settings) -> None:
+    if settings.use_scheduler:
+        raise InvalidConfigFileError(
+            "the setting mlxp.use_scheduler is true, but these runs would start here: MLXP submits only "
+            "runs whose values the command line gives, without another sweeper and without hydra.mode; set "
+            "mlxp.use_scheduler to false, or start the program that way"
+        )
 
 
 def _refuse_if_alive(settings: LoggerSettings) -> None:

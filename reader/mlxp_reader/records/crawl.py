@@ -14,6 +14,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
+from mlxp.run_directory.batches import batch_of
 from mlxp.run_directory.checked import INFO, SUBMISSION, Kinds, checked
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.liveness import is_gone, is_silent
@@ -150,6 +151,8 @@ def _known_of_job(info: Mapping[str, Any], submission: Mapping[str, Any]) -> dic
     if status is None and not info:
         status = Status.SUBMITTED
     known: dict[str, Any] = {"status": status.value} if status is not None else {}
+    if (batch := batch_of(info, submission)) is not None:
+        known["batch"] = batch
     return known | {"exit": {**(info.get("exit") or {}), "reason": reason}} if reason is not None else known
 
 

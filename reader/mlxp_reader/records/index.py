@@ -31,7 +31,7 @@ from mlxp_reader.records.file_states import UNKNOWN, States, states_of
 from mlxp_reader.records.workers import crawl_all
 
 FILE_NAME = "index.parquet"
-_VERSION = b"4"
+_VERSION = b"5"
 
 SOURCE = "source"
 """The field that says which directory each run is from, if several directories are read together."""

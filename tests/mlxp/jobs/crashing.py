@@ -120,7 +120,7 @@ def main(directory, verb, last):
     try:
         if verb.startswith("submit"):
             packing = {"submit": Packing(), "submit-array": Packing(1, True), "submit-pairs": Packing(2)}[verb]
-            code = submit_all(submitter(directory, scheduler), packing, "test")
+            code = submit_all(submitter(directory, scheduler), packing, "test", None)
         else:
             job_commands._matching = lambda runs, _: runs  # queries are the reader's, which asks no scheduler
             query = "info.logger.log_id > 0"
