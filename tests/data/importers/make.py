@@ -1,6 +1,6 @@
 """Makes the files in this folder, each by the tool itself: `python make.py TOOL`, in an environment that has it.
 
-mlflow-skinny 3.17.2, tensorboardX 2.6.5, hydra-core 1.3.8, lightning 2.6.5, sacred 0.8.7, wandb 0.31.0 (offline).
+mlflow-skinny 3.17.2, tensorboardX 2.6.5, hydra-core 1.3.8, lightning 2.6.6, sacred 0.8.7, wandb 0.31.0 (offline).
 It was called in /tmp/made; the logs of W&B were deleted.
 """
 
