@@ -108,10 +108,11 @@ class LaunchRecord:
         """Return the name of the batch, which its first run gives it; None on a host that does not share the record."""
         file = self.directory / _BATCH
         with contextlib.suppress(OSError):
-            own = self.directory / f"{_BATCH}-{log_id}"
-            own.write_text(default_name(log_id), encoding="ascii")
-            with contextlib.suppress(FileExistsError):  # one of several processes is the first
-                os.link(own, file)
+            if not file.exists():
+                own = self.directory / f"{_BATCH}-{log_id}"
+                own.write_text(default_name(log_id), encoding="ascii")
+                with contextlib.suppress(FileExistsError):  # one of several processes is the first
+                    os.link(own, file)
             return file.read_text(encoding="ascii")
         return None
 
