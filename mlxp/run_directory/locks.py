@@ -76,6 +76,8 @@ def _take(path: Path, owner: _Owner, deadline: float) -> None:
     # Not durably: where the power fails, the owner is gone, and an empty lock is broken like that of any dead owner.
     while not create_exclusively(path, json.dumps(asdict(owner)), durably=False):
         holder = _Owner.of(path)
+        if holder is None and not path.exists():
+            continue  # it was released meanwhile, and may be taken again at any moment
         if not _is_dead(path, holder):
             if time.monotonic() < deadline:
                 time.sleep(_POLL)
