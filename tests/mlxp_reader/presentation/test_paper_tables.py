@@ -401,3 +401,8 @@ def test_rule_of_the_simulations_is_that_of_tables(monkeypatch):
     for column, expected in zip(scores, marked_by_rule, strict=True):
         names, _ = bold({(name, "A"): values.tolist() for name, values in zip("abcd", column, strict=True)})
         assert names == [name for name, is_bold in zip("abcd", expected, strict=True) if is_bold]
+
+
+def test_best_test_value_is_told_to_be_too_good():
+    with pytest.warns(UserWarning, match=r"test\.acc\.max is the best of a noisy curve, .*: test\.acc@val\.acc\.max"):
+        results(METHODS).table("model", "data", "test.acc.max", "seed")
