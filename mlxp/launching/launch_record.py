@@ -26,7 +26,7 @@ from mlxp.running.signals import exit_code
 
 _RECORD = "runs.jsonl"
 _STOP = "stop"
-_BATCH = "batch"
+_BATCH = ".batch"
 
 _GRACE = 5.0
 """Seconds that a process of an interrupted sweep gets to write its status before it is killed."""
@@ -156,9 +156,9 @@ def _new_directory() -> Path:
 
 def _remove(directory: Path) -> None:
     """Delete a record; Hydra's output directory, which is inside it, is kept unless it is empty."""
-    for name in (_RECORD, _STOP):
+    for file in (directory / _RECORD, directory / _STOP, *directory.glob(f"{_BATCH}*")):
         with contextlib.suppress(OSError):
-            (directory / name).unlink()
+            file.unlink()
     for folder in (*directory.glob("*/"), directory):
         with contextlib.suppress(OSError):  # it is not empty
             folder.rmdir()
