@@ -295,7 +295,8 @@ def test_a_table_takes_every_format_of_tabulate(runs):
 
 
 def test_table_shows_texts_as_they_are_and_a_dash_for_what_is_missing():
-    runs = DataFrame({"config.commit": ["007", "1e3", None], "config.note": ["a|b\nc", "d", "e"]})
+    commits = pd.array(["007", "1e3", pd.NA], dtype="string")
+    runs = DataFrame({"config.commit": commits, "config.note": ["a|b\nc", "d", "e"]})
     body = runs.to_table(tablefmt="github").splitlines()[2:]
     assert [line.split() for line in body] == [
         ["|", "007", "|", r"a\|b", "c", "|"],
