@@ -43,7 +43,7 @@ _HOMES = {
     "Reader": "mlxp_reader.reader",
     "VersionManager": "mlxp.version_manager",
     "launch": "mlxp.launcher",
-    "numbers": "mlxp_reader.evidence.running_text",
+    "numbers": "mlxp_reader.presentation.running_text",
     "statistic": "mlxp_reader.query.statistics",
 }
 

@@ -7,9 +7,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlxp_reader.evidence.running_text import numbers
     from mlxp_reader.frames.frame import DataFrame
     from mlxp_reader.frames.groups import GroupedDataFrame
+    from mlxp_reader.presentation.running_text import numbers
     from mlxp_reader.query.statistics import statistic
     from mlxp_reader.reader import Reader
 
@@ -19,7 +19,7 @@ _HOMES = {
     "DataFrame": "mlxp_reader.frames.frame",
     "GroupedDataFrame": "mlxp_reader.frames.groups",
     "Reader": "mlxp_reader.reader",
-    "numbers": "mlxp_reader.evidence.running_text",
+    "numbers": "mlxp_reader.presentation.running_text",
     "statistic": "mlxp_reader.query.statistics",
 }
 

@@ -6,7 +6,6 @@ Each method is a function in a file of its own, which documents its parameters. 
 from typing import Any
 
 from mlxp_reader.analysis import compute, history, importance, presence, seeds
-from mlxp_reader.evidence import running_text
 from mlxp_reader.presentation import (
     comparison_plots,
     display,
@@ -14,6 +13,7 @@ from mlxp_reader.presentation import (
     paper_tables,
     parallel_plot,
     plots,
+    running_text,
     sweep_plots,
 )
 

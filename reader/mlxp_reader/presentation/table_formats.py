@@ -219,7 +219,7 @@ def to_latex(grid: Grid, caption: str | None, label: str | None, *, siunitx: boo
     lines.append(r"\end{tabular}")
     if grid.notes:
         # A paragraph of its own, since a long note would widen the table.
-        notes = r"\\ ".join(map(_latex, grid.notes))
+        notes = r"\\ ".join(map(in_latex, grid.notes))
         lines.append(rf"\par\smallskip\begin{{minipage}}{{\linewidth}}\footnotesize {notes}\end{{minipage}}")
     if caption is not None or label is not None:
         lines = [
@@ -272,7 +272,7 @@ def _siunitx_cell(cell: Cell) -> str:
 
 
 def _heading(text: str, grid: Grid) -> str:
-    return text if text in grid.latex else _latex(text)
+    return text if text in grid.latex else in_latex(text)
 
 
 _DAGGER = r"\textsuperscript{\dag}"
@@ -295,7 +295,7 @@ def _latex_line(parts: list[str]) -> str:
 
 
 def _latex_cell(cell: Cell) -> str:
-    text = _latex(cell.text) if cell.text else "--"
+    text = in_latex(cell.text) if cell.text else "--"
     text = rf"\textbf{{{text}}}" if cell.mark == BEST else rf"\underline{{{text}}}" if cell.mark == SECOND else text
     return f"{text}{_DAGGER}" if cell.has_fewer else text
 
@@ -322,12 +322,12 @@ _LATEX = {
 }
 
 
-def _latex(text: str) -> str:
+def in_latex(text: str) -> str:
     r"""Return a text that LaTeX shows as it is; the sign of a number is a minus.
 
     Examples
     --------
-    >>> print(_latex("lr_1 & 50%"), _latex("-0.5 ± 0.1"))
+    >>> print(in_latex("lr_1 & 50%"), in_latex("-0.5 ± 0.1"))
     lr\_1 \& 50\% $-$0.5 $\pm$ 0.1
     """
     # A line break would end the row, and an opening bracket after one would be taken for its argument.

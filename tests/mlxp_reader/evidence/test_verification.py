@@ -197,6 +197,17 @@ def test_macros_have_names_that_latex_allows(tmp_path):
         macros["acc"] = "0.5"
 
 
+def test_macros_show_what_latex_would_take_for_something_else(tmp_path):
+    macros = numbers(tmp_path / "numbers.tex")
+    runs = DataFrame({"config.seed": [1], "score": [-0.5]})
+    macros["low"] = runs.value("score", fmt="{mean:.1f} ~ 50% of $x^2$")
+    macros["exact"] = runs.value("score")
+    assert (tmp_path / "numbers.tex").read_text().splitlines() == [
+        r"\newcommand{\low}{\ensuremath{-}0.5 \textasciitilde{} 50\% of \$x\textasciicircum{}2\$}",
+        r"\newcommand{\exact}{\ensuremath{-}0.5}",
+    ]
+
+
 def test_figure_with_a_note_can_be_pickled(project):
     axes = Reader(project / "logs").filter(QUERY).plot_metric("test.acc", over="seed")
     assert pickle.loads(pickle.dumps(axes.figure)).axes

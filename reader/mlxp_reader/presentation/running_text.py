@@ -13,6 +13,7 @@ from mlxp_reader.analysis.seeds import seed_groups
 from mlxp_reader.columns.keys import as_names, resolve_columns
 from mlxp_reader.evidence.cells import Question
 from mlxp_reader.evidence.notes import part_of, write_note
+from mlxp_reader.presentation.table_formats import in_latex
 
 
 class Value(str):
@@ -121,7 +122,8 @@ class Numbers:
 
 
 def _latex(text: str) -> str:
-    return re.sub(r"([%&#_$])", r"\\\1", text).replace("±", r"\ensuremath{\pm}")
+    """Return a text that LaTeX shows as it is, also within a formula."""
+    return re.sub(r"(?<!\\)\$([^$]+)\$", r"\\ensuremath{\1}", in_latex(text))
 
 
 def numbers(path: str | os.PathLike[str]) -> Numbers:
