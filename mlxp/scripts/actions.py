@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 
-class Kind(Enum):
+class ActionKind(Enum):
     """The kind of an action."""
 
     COMMAND = "command"
@@ -45,7 +45,7 @@ class Action:
         Whether it reads the output of another command.
     """
 
-    kind: Kind
+    kind: ActionKind
     start: int
     end: int
     line: int
@@ -118,14 +118,14 @@ def _command(node: "Node", others: set[int], own: frozenset[str]) -> Action | No
         words, names = words[1:], names[1:]
     if names[0] in {".", "source"} and len(words) > 1:
         start, end = words[1].start_byte, words[1].end_byte
-        return Action(Kind.SOURCE, start, end, node.start_point.row + 1, (start, end))
+        return Action(ActionKind.SOURCE, start, end, node.start_point.row + 1, (start, end))
     if names[0] in own | _INSIDE_THE_SHELL or names == ["exec"]:
         return None
     start = words[0].start_byte
     pipeline = next((one for one in (node, *ancestors(node)) if one.parent and one.parent.type == "pipeline"), None)
     substituted = _is_substituted(node)
     return Action(
-        Kind.COMMAND,
+        ActionKind.COMMAND,
         start,
         node.end_byte,
         node.start_point.row + 1,
@@ -207,7 +207,7 @@ def _file(node: "Node") -> Action | None:
     if operator == ">&" and re.fullmatch(r"\d+-?|-", text_of(target)):
         return None
     return Action(
-        Kind.FILE,
+        ActionKind.FILE,
         target.start_byte,
         target.end_byte,
         node.start_point.row + 1,
@@ -221,4 +221,4 @@ def _background(node: "Node", starting: list[int]) -> Action | None:
     start, end = node.start_byte, node.end_byte
     if any(start <= position < end for position in starting):
         return None
-    return Action(Kind.BACKGROUND, start, end, node.start_point.row + 1, (start, end))
+    return Action(ActionKind.BACKGROUND, start, end, node.start_point.row + 1, (start, end))

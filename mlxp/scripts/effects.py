@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path, PurePath
 
 
-class Verdict(Enum):
+class Treatment(Enum):
     """What a plan does with a command."""
 
     RUN = "run"
@@ -71,28 +71,28 @@ _STARTERS = _names(
 """Programs that start the program named in their arguments, on this computer."""
 
 
-def verdict(words: Sequence[str]) -> Verdict:
+def treatment(words: Sequence[str]) -> Treatment:
     """Return what a plan does with the command of these `words`.
 
     Examples
     --------
-    >>> [verdict(line.split()).value for line in ("ls -l", "rm -rf /scratch", "env A=1 nice rm x", "./prepare")]
+    >>> [treatment(line.split()).value for line in ("ls -l", "rm -rf /scratch", "env A=1 nice rm x", "./prepare")]
     ['run', 'leave', 'leave', 'unknown']
-    >>> [verdict(line.split()).value for line in ("find . -name x", "find . -delete", "git status", "git clean -fd")]
+    >>> [treatment(line.split()).value for line in ("find . -name x", "find . -delete", "git status", "git clean -fd")]
     ['run', 'leave', 'run', 'leave']
     """
     name = PurePath(words[0]).name if words else ""
     if name == "env" and any(one.startswith(("-S", "--split-string")) for one in words[1:]):
-        return Verdict.LEAVE
+        return Treatment.LEAVE
     if name in _STARTERS and not _is_question(words):
-        return verdict(started(words))
+        return treatment(started(words))
     if not words or _is_question(words):
-        return Verdict.RUN
+        return Treatment.RUN
     if name in _CHECKS:
-        return Verdict.RUN if _CHECKS[name](list(words[1:])) else Verdict.LEAVE
+        return Treatment.RUN if _CHECKS[name](list(words[1:])) else Treatment.LEAVE
     if name in CHANGING:
-        return Verdict.LEAVE
-    return Verdict.RUN if name in READING else Verdict.UNKNOWN
+        return Treatment.LEAVE
+    return Treatment.RUN if name in READING else Treatment.UNKNOWN
 
 
 def _is_question(words: Sequence[str]) -> bool:
@@ -188,7 +188,7 @@ def _find(arguments: list[str]) -> bool:
     if any(one in {"-delete", "-fls"} or one.startswith("-fprint") for one in arguments):
         return False
     starts = [number for number, one in enumerate(arguments) if one in {"-exec", "-execdir", "-ok", "-okdir"}]
-    return all(verdict(arguments[number + 1 :]) is Verdict.RUN for number in starts)
+    return all(treatment(arguments[number + 1 :]) is Treatment.RUN for number in starts)
 
 
 def _git(arguments: list[str]) -> bool:

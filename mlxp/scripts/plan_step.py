@@ -112,9 +112,9 @@ def _refuse(words: list[str], reason: str) -> int:
 
 def _become(part: str, block: str, words: list[str]) -> int:
     """Execute a command that turned out to start no Python program, if a plan executes it."""
-    verdict = _ask([part, block, "", *words])
-    if verdict not in {RUN, RUN_GUARDED}:
-        return 0 if verdict == STOP else verdict
+    answer = _ask([part, block, "", *words])
+    if answer not in {RUN, RUN_GUARDED}:
+        return 0 if answer == STOP else answer
     if words[0] in {"exec", "time"}:
         words = words[1:]
     if words[0] == "command":  # only a shell knows it
@@ -127,19 +127,19 @@ def _become(part: str, block: str, words: list[str]) -> int:
 
 def _ask(arguments: list[str]) -> int:
     """Return whether the shell must execute a command; note commands that are left to the jobs."""
-    from mlxp.scripts.effects import Verdict, verdict
+    from mlxp.scripts.effects import Treatment, treatment
 
     flagged, block, kind, *words = arguments
     number, flags = _number_and_flags(flagged)
-    found = verdict(words)
+    found = treatment(words)
     is_of_shell = bool(kind) and "/" not in kind
-    if found is Verdict.UNKNOWN and (is_of_shell or "n" in flags) and not _may_start_python(words):
+    if found is Treatment.UNKNOWN and (is_of_shell or "n" in flags) and not _may_start_python(words):
         return RUN if is_of_shell else RUN_GUARDED
-    if found is Verdict.RUN:
+    if found is Treatment.RUN:
         if os.path.basename(words[0]) == "mkdir":  # noqa: PTH119
             _note("made.jsonl", paths=[os.path.abspath(word) for word in words[1:]])  # noqa: PTH100
         return RUN
-    if found is Verdict.UNKNOWN or _starts_several(words[:1]):
+    if found is Treatment.UNKNOWN or _starts_several(words[:1]):
         reason = _why_refused(words)
         if reason is not None:
             return _refuse(words, reason)

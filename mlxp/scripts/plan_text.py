@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlxp.scripts import plan_step
-from mlxp.scripts.actions import Action, Kind
+from mlxp.scripts.actions import Action, ActionKind
 from mlxp.scripts.effects import CHANGING, DECIDED, READING
 from mlxp.scripts.python_command import LAUNCHERS
 from mlxp.scripts.script import OWN_PATH, Script, parsed
@@ -82,7 +82,7 @@ python() { __mlxp_do - python "$@"; }
 python3() { __mlxp_do - python3 "$@"; }
 """
 
-_STARTS = {Kind.BACKGROUND: 0, Kind.COMMAND: 2, Kind.FILE: 3, Kind.SOURCE: 3}
+_STARTS = {ActionKind.BACKGROUND: 0, ActionKind.COMMAND: 2, ActionKind.FILE: 3, ActionKind.SOURCE: 3}
 
 
 def functions(script: Script, directory: Path, life_line: int) -> str:
@@ -166,13 +166,13 @@ def _edits_of_commands(script: Script) -> Iterator[tuple[int, int, str]]:
 def _edits_of_actions(script: Script) -> Iterator[tuple[int, int, str]]:
     for number, action in enumerate(script.actions):
         rank = _STARTS[action.kind]
-        if action.kind is Kind.COMMAND:
+        if action.kind is ActionKind.COMMAND:
             yield action.start, rank, f"__mlxp_do {number}{_flags(action)} "
-        elif action.kind is Kind.SOURCE:
+        elif action.kind is ActionKind.SOURCE:
             if shell_name(script) not in {"bash", "ksh"}:  # other shells' functions cannot stand for /bin/rm
                 yield action.start, rank, '"$(__mlxp_source '
                 yield action.end, -4, ')"'
-        elif action.kind is Kind.BACKGROUND:
+        elif action.kind is ActionKind.BACKGROUND:
             yield action.start, rank, f"{{ __mlxp_background {number}; exit 0; "
             yield action.end, -1, _closing(script, action.start, action.end) + "}"
         else:

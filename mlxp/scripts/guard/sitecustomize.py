@@ -132,7 +132,7 @@ def _is_harmless(words: list[str]) -> bool:
     spec: Any = importlib.util.spec_from_file_location("_mlxp_effects", path)
     module = sys.modules["_mlxp_effects"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return bool(module.verdict(words) is module.Verdict.RUN)
+    return bool(module.treatment(words) is module.Treatment.RUN)
 
 
 def _import_users_own() -> None:

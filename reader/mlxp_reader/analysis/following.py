@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from mlxp_reader.analysis.settings import Settings
+from mlxp_reader.analysis.settings import RunSettings
 from mlxp_reader.columns.cells import is_missing
 
 
-def following(settings: Settings, over: Sequence[str], by: Sequence[str], varying: Sequence[str]) -> list[str]:
+def following(settings: RunSettings, over: Sequence[str], by: Sequence[str], varying: Sequence[str]) -> list[str]:
     """Return the keys among `varying` that only follow the keys `over`.
 
     Such keys are copies of the values of `over`, or texts that differ in nothing but these values within them. Only
@@ -18,7 +18,7 @@ def following(settings: Settings, over: Sequence[str], by: Sequence[str], varyin
     --------
     >>> import pandas as pd
     >>> runs = pd.DataFrame({"seed": [1, 2], "out": ["run-1", "run-2"], "lr": [0.1, 0.2]})
-    >>> following(Settings(runs), ["seed"], [], ["out", "lr"])
+    >>> following(RunSettings(runs), ["seed"], [], ["out", "lr"])
     ['out']
     """
     if not over:

@@ -1,4 +1,4 @@
-"""Tests of two means, and how many values they take: numbers in, a verdict out; scipy computes the distributions.
+"""Tests of two means, and how many values they take: numbers in, a difference out; scipy computes the distributions.
 
 Every test is two-sided. Values without spread, single values and counts that can never be significant have an answer of
 their own, since the formulas have none.
@@ -25,7 +25,7 @@ _FEWEST_RANKS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class MeanDifference:
     """What a test says of a difference; NaN stands for what cannot be said.
 
     Attributes
@@ -62,15 +62,15 @@ def by_t(difference: float, error: float, freedom: float, alpha: float) -> tuple
     return difference - half, difference + half, 2 * float(special.stdtr(freedom, -abs(difference) / error))
 
 
-def paired_t(differences: Numbers, alpha: float = 0.05, *, name: str = "paired t") -> Verdict:
-    """Return the verdict of the t test of differences that belong to pairs.
+def paired_t(differences: Numbers, alpha: float = 0.05, *, name: str = "paired t") -> MeanDifference:
+    """Return what the t test says of differences that belong to pairs.
 
     Differences that are all the same, and not 0, have no spread; p is then that of the sign test.
 
     Examples
     --------
-    >>> verdict = paired_t(np.array([0.011, 0.012, 0.010, 0.012, 0.011]))
-    >>> round(verdict.difference, 4), f"{verdict.p:.1e}", paired_t(np.zeros(3)).p
+    >>> found = paired_t(np.array([0.011, 0.012, 0.010, 0.012, 0.011]))
+    >>> round(found.difference, 4), f"{found.p:.1e}", paired_t(np.zeros(3)).p
     (0.0112, '7.4e-06', 1.0)
     """
     if len(differences) < 2:
@@ -79,16 +79,16 @@ def paired_t(differences: Numbers, alpha: float = 0.05, *, name: str = "paired t
     if spread <= _NO_SPREAD * float(np.abs(differences).max()) or spread == 0:
         return _without_spread(mean, 2 / 2 ** len(differences))
     low, high, p = by_t(mean, spread / math.sqrt(len(differences)), len(differences) - 1, alpha)
-    return Verdict(mean, low, high, p, name, _few(len(differences)))
+    return MeanDifference(mean, low, high, p, name, _few(len(differences)))
 
 
-def welch_t(a: Numbers, b: Numbers, alpha: float = 0.05) -> Verdict:
-    """Return the verdict of Welch's t test of two samples, whose spreads may differ.
+def welch_t(a: Numbers, b: Numbers, alpha: float = 0.05) -> MeanDifference:
+    """Return what Welch's t test says of two samples, whose spreads may differ.
 
     Examples
     --------
-    >>> verdict = welch_t(np.array([0.911, 0.924, 0.931, 0.921, 0.909]), np.array([0.9, 0.912, 0.921, 0.909, 0.898]))
-    >>> round(verdict.p, 3), verdict.test
+    >>> found = welch_t(np.array([0.911, 0.924, 0.931, 0.921, 0.909]), np.array([0.9, 0.912, 0.921, 0.909, 0.898]))
+    >>> round(found.p, 3), found.test
     (0.092, 'Welch t')
     """
     mean = float(a.mean() - b.mean()) if len(a) and len(b) else math.nan
@@ -100,11 +100,11 @@ def welch_t(a: Numbers, b: Numbers, alpha: float = 0.05) -> Verdict:
         return _without_spread(mean if abs(mean) > _NO_SPREAD * size else 0.0, 2 / math.comb(len(a) + len(b), len(a)))
     freedom = parts.sum() ** 2 / (parts**2 / [len(a) - 1, len(b) - 1]).sum()
     low, high, p = by_t(mean, math.sqrt(parts.sum()), float(freedom), alpha)
-    return Verdict(mean, low, high, p, "Welch t", _few(min(len(a), len(b))))
+    return MeanDifference(mean, low, high, p, "Welch t", _few(min(len(a), len(b))))
 
 
-def wilcoxon(differences: Numbers) -> Verdict:
-    """Return the verdict of Wilcoxon's signed-rank test of differences that belong to pairs.
+def wilcoxon(differences: Numbers) -> MeanDifference:
+    """Return what Wilcoxon's signed-rank test says of differences that belong to pairs.
 
     Raises
     ------
@@ -121,11 +121,11 @@ def wilcoxon(differences: Numbers) -> Verdict:
     finite = differences[np.isfinite(differences)]
     mean = float(finite.mean()) if len(finite) else math.nan
     p = 1.0 if not differences.any() else float(stats.wilcoxon(differences).pvalue)
-    return Verdict(mean, p=p, test="Wilcoxon")
+    return MeanDifference(mean, p=p, test="Wilcoxon")
 
 
-def stratified_t(tasks: Sequence[tuple[Numbers, Numbers]], alpha: float = 0.05) -> Verdict:
-    """Return the verdict on the mean over exactly these tasks, each of which has two samples.
+def stratified_t(tasks: Sequence[tuple[Numbers, Numbers]], alpha: float = 0.05) -> MeanDifference:
+    """Return what is known of the mean over exactly these tasks, each of which has two samples.
 
     A second sample that is empty means that the first one has differences of pairs. The degrees of freedom are
     Satterthwaite's.
@@ -133,22 +133,22 @@ def stratified_t(tasks: Sequence[tuple[Numbers, Numbers]], alpha: float = 0.05) 
     means = [a.mean() - (b.mean() if len(b) else 0.0) for a, b in tasks]
     samples = [sample for task in tasks for sample in task if len(sample)]
     if not samples or min(map(len, samples)) < 2:
-        return Verdict(float(np.mean(means)) if means else math.nan, note="a task with one run has no spread")
+        return MeanDifference(float(np.mean(means)) if means else math.nan, note="a task with one run has no spread")
     parts = np.array([sample.var(ddof=1) / len(sample) for sample in samples])
     mean = float(np.mean(means))
     if math.sqrt(parts.sum()) <= _NO_SPREAD * max(float(np.abs(sample).max()) for sample in samples):
         return _without_spread(mean, 2.0 ** (1 - min(map(len, samples))))
     freedom = parts.sum() ** 2 / (parts**2 / [len(sample) - 1 for sample in samples]).sum()
     low, high, p = by_t(mean, math.sqrt(parts.sum()) / len(tasks), float(freedom), alpha)
-    return Verdict(mean, low, high, p, "stratified")
+    return MeanDifference(mean, low, high, p, "stratified")
 
 
-def _single(mean: float, count: int) -> Verdict:
-    return Verdict(float(mean), note="one run has no spread" if count else "no value to compare")
+def _single(mean: float, count: int) -> MeanDifference:
+    return MeanDifference(float(mean), note="one run has no spread" if count else "no value to compare")
 
 
-def _without_spread(mean: float, p: float) -> Verdict:
-    return Verdict(mean, mean, mean, 1.0 if mean == 0 else p, "sign", "no spread; p is that of the sign test")
+def _without_spread(mean: float, p: float) -> MeanDifference:
+    return MeanDifference(mean, mean, mean, 1.0 if mean == 0 else p, "sign", "no spread; p is that of the sign test")
 
 
 def _few(count: int) -> str:

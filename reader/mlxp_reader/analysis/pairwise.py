@@ -9,8 +9,8 @@ import numpy as np
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.mean_tests import (
+    MeanDifference,
     Needed,
-    Verdict,
     needed_pairs,
     needed_runs,
     paired_t,
@@ -66,7 +66,7 @@ def row(samples: Samples, a: int, b: int, question: Question) -> dict[str, Any]:
     sides = _sides(samples, a, b, both)
     has_tasks = samples.tasks != [None]
     ranked = _ranked(samples, a, b, question)
-    judged = _verdict(sides, ranked, question, has_tasks=has_tasks)
+    judged = _mean_difference(sides, ranked, question, has_tasks=has_tasks)
     needed = Needed() if has_tasks else _needed(sides, question)
     finite = [int(np.isfinite(samples.numbers[level]).sum()) for level in (a, b)]
     lacking = [int(samples.diverged[level].sum()) for level in (a, b)]
@@ -95,11 +95,11 @@ def row(samples: Samples, a: int, b: int, question: Question) -> dict[str, Any]:
     }
 
 
-def verdict(samples: Samples, a: int, b: int, question: Question) -> Verdict:
+def mean_difference(samples: Samples, a: int, b: int, question: Question) -> MeanDifference:
     """Return what a test says of two levels, given by their places."""
     both = np.isfinite(samples.numbers[a]) & np.isfinite(samples.numbers[b])
     ranked = _ranked(samples, a, b, question)
-    return _verdict(_sides(samples, a, b, both), ranked, question, has_tasks=samples.tasks != [None])
+    return _mean_difference(_sides(samples, a, b, both), ranked, question, has_tasks=samples.tasks != [None])
 
 
 def _sides(samples: Samples, a: int, b: int, both: Any) -> _Sides:
@@ -122,9 +122,11 @@ def _ranked(samples: Samples, a: int, b: int, question: Question) -> tuple[Numbe
     return of_a, of_b
 
 
-def _verdict(sides: _Sides, ranked: tuple[Numbers, Numbers], question: Question, *, has_tasks: bool) -> Verdict:
+def _mean_difference(
+    sides: _Sides, ranked: tuple[Numbers, Numbers], question: Question, *, has_tasks: bool
+) -> MeanDifference:
     if not sides.a:
-        return Verdict(math.nan, note="nothing to compare")
+        return MeanDifference(math.nan, note="nothing to compare")
     if has_tasks:
         return _over_tasks(sides, question)
     if question.test == "stratified":
@@ -138,7 +140,7 @@ def _verdict(sides: _Sides, ranked: tuple[Numbers, Numbers], question: Question,
     return welch_t(sides.a[0], sides.b[0], question.alpha)
 
 
-def _over_tasks(sides: _Sides, question: Question) -> Verdict:
+def _over_tasks(sides: _Sides, question: Question) -> MeanDifference:
     if question.test == "stratified":
         if sides.are_paired:
             tasks = [(a - b, np.empty(0)) for a, b in zip(sides.a, sides.b, strict=True)]
@@ -148,12 +150,12 @@ def _over_tasks(sides: _Sides, question: Question) -> Verdict:
     differences = _task_differences(sides)
     if question.test == "wilcoxon":
         return replace(wilcoxon(differences), test="Wilcoxon over tasks")
-    verdict = paired_t(differences, question.alpha, name="over tasks")
+    difference = paired_t(differences, question.alpha, name="over tasks")
     if len(differences) < _FEWEST_TASKS:
         few = f"{len(differences)} task{'s' * (len(differences) != 1)}: little is found;"
         note = f"{few} test='stratified' speaks of exactly these"
-        return replace(verdict, note="one task has no spread" if len(differences) < 2 else note)
-    return verdict
+        return replace(difference, note="one task has no spread" if len(differences) < 2 else note)
+    return difference
 
 
 def _task_differences(sides: _Sides) -> Numbers:

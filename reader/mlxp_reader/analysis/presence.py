@@ -13,7 +13,7 @@ import pandas as pd
 from mlxp.errors import InvalidKeyError
 from mlxp.run_directory.identity import Rules, Values, program_names, shortest_name, spelled, version_of
 from mlxp.run_directory.status import Status
-from mlxp_reader.analysis.settings import Settings
+from mlxp_reader.analysis.settings import RunSettings
 from mlxp_reader.columns.cells import is_missing
 from mlxp_reader.columns.keys import fields_of
 from mlxp_reader.columns.runs import Runs
@@ -74,12 +74,12 @@ def _combinations(frame: Runs, names: Sequence[str]) -> list[tuple[str | None, .
     """Return the spelled values of some keys in each run that is there; None for a key that a run lacks."""
     if not len(frame):
         return []
-    settings, fields = Settings(frame), fields_of(frame)
+    settings, fields = RunSettings(frame), fields_of(frame)
     columns = [_spelled(settings, resolve(name, fields, wants="key")) for name in names]
     return [row for row, is_there in zip(zip(*columns, strict=True), _are_there(frame), strict=True) if is_there]
 
 
-def _spelled(settings: Settings, column: str) -> list[str | None]:
+def _spelled(settings: RunSettings, column: str) -> list[str | None]:
     texts = [_text(value) for value in settings.different(column)]
     return [texts[number] for number in settings.codes(column).tolist()]
 
@@ -115,7 +115,7 @@ def duplicates(frame: Runs, *, exclude: Iterable[str] = (), assume: Mapping[str,
     >>> list(runs.duplicates().index), list(runs.duplicates(exclude=["workers"]).index)
     ([], [0, 2])
     """
-    rules, settings = Rules.of(exclude, assume), Settings(frame)
+    rules, settings = Rules.of(exclude, assume), RunSettings(frame)
     names = [name for name in map(str, frame.columns) if name.startswith(_CONFIG)]
     groups: dict[Any, list[int]] = {}
     for row, values in enumerate(_values(settings, names)):
@@ -128,7 +128,7 @@ def duplicates(frame: Runs, *, exclude: Iterable[str] = (), assume: Mapping[str,
     return frame.iloc[[row for rows in kept.values() if len(rows) > 1 for row in rows]]  # type: ignore[attr-defined]  # a frame
 
 
-def _values(settings: Settings, names: Sequence[str]) -> Iterator[Values]:
+def _values(settings: RunSettings, names: Sequence[str]) -> Iterator[Values]:
     keys = [name.removeprefix(_CONFIG) for name in names]
     columns = [_spelled(settings, name) for name in names]
     for row in range(len(settings.frame)):

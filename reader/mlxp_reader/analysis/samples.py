@@ -11,7 +11,7 @@ import pandas as pd
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.run_numbers import numbers_of
 from mlxp_reader.analysis.seeds import SeedGroups, refuse_mixtures
-from mlxp_reader.analysis.settings import Settings
+from mlxp_reader.analysis.settings import RunSettings
 from mlxp_reader.columns.curves import run_labels
 from mlxp_reader.columns.keys import as_names, resolve_columns, setting
 from mlxp_reader.columns.runs import Runs
@@ -85,7 +85,7 @@ def samples_of(  # noqa: PLR0913 - what `compare` is asked
     return Samples(levels, names, values, diverged, bool(pair_keys))
 
 
-def _combinations(settings: Settings, keys: Sequence[str]) -> tuple[npt.NDArray[np.intp], list[Any]]:
+def _combinations(settings: RunSettings, keys: Sequence[str]) -> tuple[npt.NDArray[np.intp], list[Any]]:
     """Return the number of each run's combination of values, and the different ones: plain values for one key."""
     numbers = settings.groups(keys)
     _, first = np.unique(numbers, return_index=True)

@@ -14,7 +14,7 @@ from mlxp_reader.analysis.alignment import align, curves_by_run
 from mlxp_reader.analysis.following import following
 from mlxp_reader.analysis.run_numbers import Numbers, numbers_of
 from mlxp_reader.analysis.seed_statistics import spread
-from mlxp_reader.analysis.settings import Settings
+from mlxp_reader.analysis.settings import RunSettings
 from mlxp_reader.columns.curves import curves
 from mlxp_reader.columns.keys import as_names, resolve_columns, setting, short
 from mlxp_reader.columns.metric_array import MetricDtype
@@ -137,7 +137,7 @@ class SeedGroups:
         by: Sequence[str] | None = None,
     ) -> None:
         self.frame = frame
-        self.by_run = Settings(frame)
+        self.by_run = RunSettings(frame)
         self.over = resolve_columns(frame, over)
         _check_keys(frame, self.over)
         self.varying = frame.diff()

@@ -1,4 +1,4 @@
-"""Settings: the different values, and combinations of values, that occur among runs.
+"""The settings of runs: the different values, and combinations of values, that occur among runs.
 
 Values are compared as they are, not by their texts: 1000000.0 and 1000001.0 are two values, and so are 1 and ``True``.
 None, NaN and missing values are values, too, and come last.
@@ -97,12 +97,12 @@ def numbered(columns: Sequence[Codes], length: int) -> Codes:
     return number
 
 
-class Settings:
+class RunSettings:
     """The settings of some runs: which of them have which values, each column looked through once.
 
     Examples
     --------
-    >>> settings = Settings(pd.DataFrame({"lr": [0.1, 0.1, 1.0], "depth": [2, 1, 1]}))
+    >>> settings = RunSettings(pd.DataFrame({"lr": [0.1, 0.1, 1.0], "depth": [2, 1, 1]}))
     >>> settings.groups(["lr", "depth"]).tolist(), settings.different("lr")
     ([1, 0, 2], [0.1, 1.0])
     """
@@ -141,7 +141,7 @@ class Settings:
 
 def group_numbers(frame: Runs | pd.DataFrame, keys: Sequence[str]) -> Codes:
     """Return for each run the number of its combination of the values of some keys."""
-    return Settings(frame).groups(keys)
+    return RunSettings(frame).groups(keys)
 
 
 def varies(column: "pd.Series[Any]") -> bool:

@@ -11,7 +11,7 @@ from mlxp_reader.columns.artifacts import ArtifactDtype
 from mlxp_reader.columns.metric_array import MetricDtype
 from mlxp_reader.columns.missing import TEXTS, THERE, kind_of
 from mlxp_reader.columns.runs import Runs
-from mlxp_reader.query.names import Kind, resolve
+from mlxp_reader.query.names import FieldKind, resolve
 
 
 def as_names(names: str | Iterable[str] | None) -> list[str]:
@@ -19,12 +19,12 @@ def as_names(names: str | Iterable[str] | None) -> list[str]:
     return [names] if isinstance(names, str) else list(names or ())
 
 
-def fields_of(frame: Runs | pd.DataFrame) -> dict[str, Kind]:
+def fields_of(frame: Runs | pd.DataFrame) -> dict[str, FieldKind]:
     """Return the columns of a frame and what each of them holds."""
     return {str(name): _kind(dtype) for name, dtype in zip(frame.columns, frame.dtypes, strict=True)}
 
 
-def _kind(dtype: Any) -> Kind:
+def _kind(dtype: Any) -> FieldKind:
     return "metric" if isinstance(dtype, MetricDtype) else "artifact" if isinstance(dtype, ArtifactDtype) else "value"
 
 

@@ -25,7 +25,7 @@ from mlxp_reader.columns.run_statistics import statistic
 from mlxp_reader.evidence.cells import ORIGIN
 from mlxp_reader.frames.attempts import Attempts
 from mlxp_reader.frames.frame import DataFrame
-from mlxp_reader.query.names import Asked, Kind, is_metadata
+from mlxp_reader.query.names import Asked, FieldKind, is_metadata
 from mlxp_reader.records import encoding, index
 from mlxp_reader.store.lists import MetricOfRuns
 from mlxp_reader.store.record_times import times_of_records
@@ -69,7 +69,7 @@ class FrameBuilder:
         self._metrics = {name: sources for name, sources in metrics if name not in table.schema.names}
         self._artifacts = _runs_by_folder(index.shared(table, "artifacts"))
         metadata = [name for name in table.schema.names if is_metadata(name)]
-        self.fields: dict[str, Kind] = {
+        self.fields: dict[str, FieldKind] = {
             **{name: "value" for name in table.schema.names if name == index.SOURCE},
             **{name: "value" for name in metadata if name.startswith("config.")},
             **{name: "value" for name in metadata if name.startswith("info.")},

@@ -16,7 +16,7 @@ from mlxp_reader.columns.cells import objects
 from mlxp_reader.columns.keys import fields_of
 from mlxp_reader.columns.metric_array import MetricArray
 from mlxp_reader.columns.metric_values import MetricValues
-from mlxp_reader.query.names import Kind, resolve
+from mlxp_reader.query.names import FieldKind, resolve
 
 MapForm = tuple[Callable[..., Any], str | Sequence[str]] | tuple[Callable[..., Any], str | Sequence[str], Any]
 """A map as it is written; the names of the results, a str or several, may follow."""
@@ -110,7 +110,7 @@ def _refuse_what_was_meant_as_map(argument: Any, frame: pd.DataFrame, may_be_nam
         raise InvalidMapError(f"{argument!r} names columns, but not what to compute from them, as a map does: {FORM}")
 
 
-def _map(item: tuple[Any, ...], fields: Mapping[str, Kind]) -> Map:
+def _map(item: tuple[Any, ...], fields: Mapping[str, FieldKind]) -> Map:
     if len(item) not in {2, 3} or not _are_names(item[1]):
         raise InvalidMapError(
             f"a tuple that begins with a function is a map, of the form {FORM}, which {item!r} is not;"

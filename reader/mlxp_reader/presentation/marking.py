@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.mean_tests import holm
-from mlxp_reader.analysis.pairwise import Question, verdict
+from mlxp_reader.analysis.pairwise import Question, mean_difference
 from mlxp_reader.analysis.samples import Samples
 from mlxp_reader.analysis.seeds import SeedGroups
 
@@ -157,14 +157,14 @@ def _tested(score: Numbers, group: npt.NDArray[np.intp], samples: Samples, teste
     reference = int(sure[np.argmax(score[sure])])
     others = [at for at in known[runs > 1].tolist() if at != reference]
     question = Question("t", _ALPHA, 1)
-    verdicts = [verdict(samples, int(group[reference]), int(group[at]), question) for at in others]
-    adjusted = holm(np.array([one.p for one in verdicts], dtype=np.float64))
+    differences = [mean_difference(samples, int(group[reference]), int(group[at]), question) for at in others]
+    adjusted = holm(np.array([one.p for one in differences], dtype=np.float64))
     is_best[[at for at, p in zip(others, adjusted, strict=True) if p >= _ALPHA]] = True
     is_best[reference] = True
     is_best[known[score[known] >= score[reference]]] = True
-    tested.names |= {one.test for one in verdicts}
+    tested.names |= {one.test for one in differences}
     both = [np.isfinite(samples.numbers[group[[reference, at]], 0]).all(axis=0).sum() for at in others]
-    tested.pairs |= {int(count) for count, one in zip(both, verdicts, strict=True) if one.test == "paired t"}
+    tested.pairs |= {int(count) for count, one in zip(both, differences, strict=True) if one.test == "paired t"}
     return is_best
 
 

@@ -14,7 +14,7 @@ from mlxp.errors import InvalidKeyError
 from mlxp_reader.notices import some
 from mlxp_reader.query.statistics import STATISTICS, listed, statistic_of
 
-Kind = Literal["value", "metric", "artifact", "statistic"]
+FieldKind = Literal["value", "metric", "artifact", "statistic"]
 """What a field holds: one value per run, one per record, files, or a statistic of a metric."""
 
 SHORT_NAMES = {"log_id": "info.logger.log_id", "status": "info.status", "exit.reason": "info.exit.reason"}
@@ -29,7 +29,7 @@ class _Wanted:
     """What may be named in one kind of place, and what messages say about anything else there."""
 
     noun: str
-    kinds: tuple[Kind, ...]
+    kinds: tuple[FieldKind, ...]
     instead_of_metric: str = ""
     instead_of_statistic: str = ""
     instead_of_value: str = ""
@@ -144,12 +144,12 @@ def _exists(statistic: str) -> bool:
         raise InvalidKeyError(str(error)) from None
 
 
-def kinds_of(fields: Collection[str]) -> Mapping[str, Kind]:
+def kinds_of(fields: Collection[str]) -> Mapping[str, FieldKind]:
     """Return what each field holds, judging by its name unless `fields` already maps names to kinds."""
     return fields if isinstance(fields, Mapping) else {field: _kind(field) for field in fields}
 
 
-def _kind(field: str) -> Kind:
+def _kind(field: str) -> FieldKind:
     return "artifact" if field.startswith("artifact.") else "metric" if is_metric(field) else "value"
 
 
@@ -211,7 +211,7 @@ def is_of_no_run(name: str, fields: Collection[str]) -> bool:
     return name.startswith("config.") and bool(key) and name not in fields and not near(key, keys)
 
 
-def _meanings(name: str, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
+def _meanings(name: str, kinds: Mapping[str, FieldKind]) -> dict[str, FieldKind]:
     """Return all fields that a name may mean, and what each holds; short names count only if nothing else fits."""
     meanings = {field: kinds[field] for field in (name, f"config.{name}") if field in kinds}
     asked = Asked.of(name, kinds)
@@ -222,7 +222,7 @@ def _meanings(name: str, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
     return meanings
 
 
-def _instead(name: str, meaning: str, kind: Kind, wanted: _Wanted) -> str:
+def _instead(name: str, meaning: str, kind: FieldKind, wanted: _Wanted) -> str:
     """Return the message for a name that stands for something other than what is wanted."""
     if kind == "artifact":
         return "holds artifacts, which are files: they have no values to compare, to group by or to draw"
@@ -237,7 +237,7 @@ def _instead(name: str, meaning: str, kind: Kind, wanted: _Wanted) -> str:
     return form.format(name=name, metric=Asked.of(name, [meaning]).metric, statistics=statistics)
 
 
-def _unknown(name: str, kinds: Mapping[str, Kind], wanted: _Wanted) -> str:
+def _unknown(name: str, kinds: Mapping[str, FieldKind], wanted: _Wanted) -> str:
     asked = Asked.of(name, kinds)
     unknown = [metric for metric in asked.metrics if kinds.get(metric) != "metric"]
     if not unknown and "statistic" in wanted.kinds:
@@ -257,7 +257,7 @@ def _unknown(name: str, kinds: Mapping[str, Kind], wanted: _Wanted) -> str:
     return f"there is no {wanted.noun} '{name}'{known}"
 
 
-def _statistics_like(name: str, kinds: Mapping[str, Kind]) -> list[str]:
+def _statistics_like(name: str, kinds: Mapping[str, FieldKind]) -> list[str]:
     """Return statistics of metrics like the one that `name` asks for; it compares metrics, which are fewer."""
     asked = Asked.of(name, kinds)
     metric, statistic = (asked.metric, asked.statistic) if asked.statistic in STATISTICS else (name, "last")

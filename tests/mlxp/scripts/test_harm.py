@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from mlxp.scripts.effects import Verdict, verdict
+from mlxp.scripts.effects import Treatment, treatment
 
 
 @pytest.fixture
@@ -272,4 +272,4 @@ os.remove("out/renamed")
     ],
 )
 def test_commands_are_known_by_what_they_can_do(line, is_executed):
-    assert (verdict(line.split()) is Verdict.RUN) is is_executed
+    assert (treatment(line.split()) is Treatment.RUN) is is_executed

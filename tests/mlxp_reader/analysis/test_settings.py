@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlxp_reader.analysis.settings import Settings, codes, group_numbers
+from mlxp_reader.analysis.settings import RunSettings, codes, group_numbers
 
 KINDS = st.sampled_from([0, 1, 1.5, True, "a", "1", None, float("nan"), pd.NA]) | st.lists(
     st.integers(0, 2), max_size=2
@@ -47,6 +47,6 @@ def test_values_have_the_same_number_if_and_only_if_they_are_the_same(values):
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=12))
 def test_groups_are_mixed_if_one_of_them_has_several_values(rows):
     frame = pd.DataFrame(rows, columns=["x", "y"])
-    found = Settings(frame)
+    found = RunSettings(frame)
     assert found.are_mixed(found.groups(["x"]), "y") == bool((frame.groupby("x")["y"].nunique() > 1).any())
     assert np.array_equal(found.values("y"), frame["y"])
