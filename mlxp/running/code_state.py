@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from mlxp.running.listed_files import ListedFiles, listed_files, name_in
 from mlxp.running.private_git import ANY, Git, GitError, text, write
-from mlxp.running.state_store import keep
+from mlxp.running.state_store import difference, keep
 from mlxp.running.store_use import adding_to
 from mlxp.running.stored_files import LARGEST_FILE, size_of, stored_of
 
@@ -112,8 +112,8 @@ def capture(directory: Path, store: Path, excluded: Sequence[Path] = (), extent:
         top = repository.top if repository else directory
         with adding_to(store), tempfile.TemporaryDirectory(prefix="mlxp-code-") as private:
             git, settings = _git_on(top, repository, store, excluded, Path(private))
-            state = _state(git, repository, settings, excluded, extent)
-            keep(git, state.tree, state.commit, state.head_tree)
+            state, new = _state(git, repository, settings, excluded, extent)
+            keep(git, state.tree, state.commit, state.head_tree, new)
             return state
     except OSError as error:
         raise GitError(str(error)) from error
@@ -238,7 +238,8 @@ def _is_cache(name: str) -> bool:
 
 def _state(
     git: Git, repository: _Repository | None, settings: dict[str, str], excluded: Sequence[Path], extent: Extent
-) -> CodeState:
+) -> tuple[CodeState, set[str] | None]:
+    """Return the state, and the objects of it that the commit has not; None if they are not known."""
     files = listed_files(git)
     if extent is not Extent.ALL:
         files.others.clear()
@@ -251,24 +252,25 @@ def _state(
     unchanged = _keep_as_it_is(git, files, small, settings)
     # What lies behind a link that has replaced a folder is not seen as edited before.
     may_hide = was_hidden or extent is not Extent.ALL or any((git.top / name).is_symlink() for name in sizes)
-    if files.edited or may_hide:
-        _add_edited(git, None if may_hide else files.edited)
-    tree = "" if files.edited or small else git("write-tree", "--missing-ok").strip()
-    changed = _changed(git, tree, head_tree, unchanged) if head_tree else set(map(name_in, files.known))
+    _stage(git, files.edited, small, may_hide=may_hide)
+    tree = git("write-tree", "--missing-ok").strip()
+    changed, new = set(map(name_in, files.known)), None
+    if head_tree:
+        found = difference(git, head_tree, tree)
+        changed, new = (found.edited | (found.added - set(small))) - unchanged, found.objects
     if extent is Extent.COMMITTED and head_tree:
         _set_back(git, changed, head_tree)
     nested = {name: _take_in(git, name, excluded, extent) for name in files.nested()}
     inner = {name: state for name, state in nested.items() if state}
-    _add(git, small)
-    if not tree or nested or extent is Extent.COMMITTED:
-        tree = git("write-tree", "--missing-ok").strip()
+    if nested or (extent is Extent.COMMITTED and changed):
+        tree, new = git("write-tree", "--missing-ok").strip(), None
     left_out = [
         *(sizes.keys() - set(small)),
         *(name for name in files.edited if not _may_be_read(git.top / name)),
         *(f"{name}/{one}" for name, state in inner.items() for one in state.left_out),
     ]
     changed |= {f"{name}/" for name in files.submodules() if name in inner and inner[name].changed}
-    return CodeState(
+    state = CodeState(
         git.top,
         tree,
         commit,
@@ -280,13 +282,21 @@ def _state(
         tuple(sorted(changed)),
         tuple(sorted([*small, *(name for name in files.others if name.rstrip("/") in inner)])),
     )
+    return state, new
 
 
-def _changed(git: Git, tree: str, head_tree: str, unchanged: set[str]) -> set[str]:
-    """Return the tracked files that differ from the commit, other than by how git holds them."""
-    if tree == head_tree:
-        return set()
-    return set(git("diff-index", "--cached", "--name-only", "-z", head_tree).split("\0")) - unchanged - {""}
+def _stage(git: Git, edited: set[str], others: list[str], *, may_hide: bool) -> None:
+    """Put into the index what was edited or removed, and other files; leave out those that cannot be read."""
+    names = [*sorted(edited), *others]
+    try:
+        if names and not may_hide:
+            git("update-index", "--add", "--remove", "--replace", "-z", "--stdin", names=names)
+    except GitError:  # one of them cannot be read, or a folder of it has become a link
+        _add_edited(git, edited)
+        _add(git, others)
+    if may_hide:
+        _add_edited(git, None)
+        _add(git, others)
 
 
 def _add_edited(git: Git, names: Iterable[str] | None) -> None:
@@ -324,7 +334,7 @@ def _take_in(git: Git, name: str, excluded: Sequence[Path], extent: Extent) -> C
     if repository is None or repository.top != top:
         return None
     inner, settings = _git_on(top, repository, git.store, excluded, Path(tempfile.mkdtemp(dir=git.private)))
-    state = _state(inner, repository, settings, excluded, extent)
+    state, _ = _state(inner, repository, settings, excluded, extent)
     git.alternates += inner.alternates
     git("update-index", "--force-remove", "-z", "--stdin", names=[name])
     git("read-tree", f"--prefix={name}/", state.tree)

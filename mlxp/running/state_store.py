@@ -2,21 +2,51 @@
 
 git keeps each object in a file of its own, until it packs many into one. A file is taken over by a link, which copies
 nothing: neither of the two repositories ever changes an object. All other objects are packed, as git sends them to
-another repository.
+another repository. A file in ``trees`` says of each state that all its objects are there, and those of the tree that it
+names, which is that of the commit.
 """
 
 import contextlib
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mlxp.running.private_git import Git
+from mlxp.running.private_git import Git, text, write
 
 _COMPARED: Final = 20  # earlier states, whose objects need not be looked for again
 
+_ABSENT, _FOLDER, _SUBMODULE = "000000", "040000", "160000"
+"""Modes of files, as git writes them."""
 
-def keep(git: Git, tree: str, commit: str | None = None, head_tree: str | None = None) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How one tree differs from another: the files added to it, those edited or removed, and the objects it adds."""
+
+    added: set[str]
+    edited: set[str]
+    objects: set[str]
+
+
+def difference(git: Git, first: str, second: str) -> Difference:
+    """Return how the second tree differs from the first; only folders that differ are looked into."""
+    found = Difference(set(), set(), set())
+    if first == second:
+        return found
+    listed = git("diff-tree", "-r", "-t", "-z", first, second).split("\0")
+    found.objects.add(second)
+    for facts, name in zip(listed[::2], listed[1::2], strict=False):
+        mode_before, mode, _, address, _ = facts.removeprefix(":").split()
+        if mode not in (_ABSENT, _SUBMODULE):
+            found.objects.add(address)
+        if _FOLDER not in (mode_before, mode):
+            (found.added if mode_before == _ABSENT else found.edited).add(name)
+    return found
+
+
+def keep(git: Git, tree: str, commit: str | None, head_tree: str | None, new: set[str] | None) -> None:
     """Make the store hold a state whole.
 
     Parameters
@@ -28,6 +58,8 @@ def keep(git: Git, tree: str, commit: str | None = None, head_tree: str | None =
     commit, head_tree
         The commit that was checked out, and its tree; both are kept without history, so that git can say in a copy what
         differs.
+    new
+        The objects of the state that are not in `head_tree`; None if they are not known.
     """
     kept = git.store / "trees"
     with contextlib.suppress(FileNotFoundError, PermissionError):
@@ -36,9 +68,8 @@ def keep(git: Git, tree: str, commit: str | None = None, head_tree: str | None =
         return
     kept.mkdir(exist_ok=True)
     earlier = sorted(kept.iterdir(), key=lambda file: file.stat().st_mtime)[-_COMPARED:]
-    wanted = "".join(f"{line}\n" for line in (tree, head_tree or "", *(f"^{file.name}" for file in earlier)) if line)
-    # What a partial clone has not fetched is not missed: it is not in the work tree either.
-    listed = git("rev-list", "--objects", "--no-object-names", "--missing=allow-any", "--stdin", given=wanted).split()
+    holds_head = any(head_tree in (file.name, text(file).strip()) for file in reversed(earlier))
+    listed = new if new is not None and holds_head else _objects_of(git, [tree, head_tree or ""], earlier)
     objects = git.store / "objects"
     lacking = {*listed, *filter(None, [commit])}
     lacking -= _in_own_file(objects, lacking)
@@ -48,7 +79,15 @@ def keep(git: Git, tree: str, commit: str | None = None, head_tree: str | None =
         options = ("-q", "--threads=1", "--window=0")
         given = "".join(f"{name}\n" for name in sorted(lacking))
         git("-c", "pack.compression=1", "pack-objects", *options, str(objects / "pack" / "pack"), given=given)
-    (kept / tree).touch()
+    write(kept / tree, head_tree or "")
+
+
+def _objects_of(git: Git, trees: Iterable[str], earlier: Iterable[Path]) -> list[str]:
+    """Return the objects of some trees that are in none of the earlier states."""
+    wanted = "".join(f"{line}\n" for line in (*trees, *(f"^{file.name}" for file in earlier)) if line)
+    # What a partial clone has not fetched is not missed: it is not in the work tree either.
+    words = ("--objects", "--no-object-names", "--missing=allow-any", "--stdin")
+    return git("rev-list", *words, given=wanted).split()
 
 
 def _in_own_file(objects: Path, names: Iterable[str]) -> set[str]:
