@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -236,3 +238,46 @@ def test_program_that_is_called_from_python_says_what_is_not_from_the_copy(repos
     said = "The program goes on with what it has read here: its configuration and the modules it has imported.\n"
     assert result.stderr.endswith(said)
     assert ".work_dir" in repository.info()["work_dir"]
+
+
+# What `pip install -e` leaves in an environment: a path, or a finder that knows where each module is.
+FINDER = """
+import importlib.util, sys
+
+class Finder:
+    def find_spec(name, path=None, target=None):
+        return importlib.util.spec_from_file_location(name, {file!r}) if name == "things" else None
+
+sys.meta_path.append(Finder)
+"""
+
+
+@pytest.fixture(params=["path", "finder"])
+def installed(repository, tmp_path, request):
+    """The Python of an environment in which the repository is installed for editing."""
+    source = repository.directory / "src"
+    source.mkdir()
+    (source / "things.py").touch()
+    main = repository.directory / "main.py"
+    main.write_text("import things\nprint(things.__file__)\n" + main.read_text(encoding="utf-8"), encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    here = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})"
+    (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    (site / "finder.py").write_text(FINDER.format(file=str(source / "things.py")), encoding="utf-8")
+    found_by = {"path": source, "finder": "import finder"}[request.param]
+    (site / "here.pth").write_text(f"{here}\n{found_by}\n", encoding="utf-8")
+    return request.param, str(tmp_path / "venv/bin/python")
+
+
+@pytest.mark.parametrize("option", ["", "-E", "-I"])
+def test_editable_install_leads_into_the_copy_or_is_refused(repository, installed, option):
+    kind, python = installed
+    words = [python, *filter(None, [option]), "main.py", "mlxp.use_version_manager=true"]
+    result = subprocess.run(words, cwd=repository.directory, capture_output=True, text=True, timeout=120, check=False)
+    if kind == "path" and not option:
+        assert result.returncode == 0, result.stderr
+        assert f"{repository.info()['code']['copy']}/src/things.py" in result.stdout.splitlines()
+    else:
+        assert result.returncode == 1
+        assert "these modules come from" in result.stderr
+        assert "things; install the project in another way, or start Python without -I and -E" in result.stderr
