@@ -51,6 +51,7 @@ _HOMES = {
 _MODULES = {
     "config_dict",
     "data_structures",
+    "enumerations",
     "errors",
     "job_state",
     "launcher",

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from mlxp.earlier_names import ATTRIBUTES, had_arguments
 from mlxp.errors import InvalidArtifactError, LogDirectoryError
 from mlxp.run_directory.artifact_types import ARTIFACT_TYPES, ArtifactType
 from mlxp.run_directory.import_paths import import_directory, import_path
 from mlxp.run_directory.layout import RunDirectory, claim_run_directory, create_run_directory
 from mlxp.run_directory.lineage import note_loaded
 from mlxp.running.artifact_files import ArtifactFiles, checked_artifact_name, checkpoint_path, with_suffix
-from mlxp.running.earlier_names import ATTRIBUTES, had_arguments
 from mlxp.running.metrics_file import MetricsFiles, encoded
 from mlxp.running.submitted_run import is_another_rank
 

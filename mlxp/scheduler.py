@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mlxp.earlier_names import removed
 from mlxp.errors import InvalidSchedulerError
 from mlxp.schedulers.base import Array, Name, Scheduler, asked
 from mlxp.schedulers.grid_engine import SGE
@@ -36,6 +37,8 @@ __all__ = [
     "scheduler_named",
 ]
 
+
+__getattr__ = removed(Schedulers_dict="write a row, Scheduler(name, ...), and give it to mlxp.scheduler.register")
 
 SCHEDULERS: dict[str, Scheduler] = {row.name: row for row in (SLURM, OAR, PBS, SGE, MWM, LSF)}
 """The known schedulers by name."""

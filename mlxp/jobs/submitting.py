@@ -61,7 +61,8 @@ def submit_all(
             return exit_code(signal_of(error))
     missing = [one for one in batch.submissions if one.status is not Status.SUBMITTED]
     if missing:
-        print(f"{program}: {len(missing)} runs were not submitted; `mlxp resubmit` tries those again", file=sys.stderr)
+        runs = "1 run was" if len(missing) == 1 else f"{len(missing)} runs were"
+        print(f"{program}: {runs} not submitted; `mlxp resubmit` tries again", file=sys.stderr)
     if to_freeze is not None and batch.submissions:
         print(f"{program}: {what_jobs_run([run for _, run in submitter.runs], to_freeze)}", file=sys.stderr)
     return 1 if missing else 0
@@ -119,7 +120,7 @@ def print_plan(batch: Batch) -> None:
     shape = batch.packing.words(batch.submitter.scheduler, len(shares), sum(map(len, shares)))
     overrides = [" ".join(batch.submitter.overrides(one.content["number"])) for one in runs]
     several = len(batch.submitter.parents) > 1
-    lines = [f"{len(runs)} runs, {shape}:"]
+    lines = [f"{len(runs)} run{'s' * (len(runs) != 1)}, {shape}:"]
     lines += [
         f"  run {shown(one.directory, several=several)}: {words}" for one, words in zip(runs, overrides, strict=True)
     ]

@@ -100,10 +100,16 @@ class ArtifactFiles(Locked):
         FileNotFoundError
             If there is no such artifact.
         """
-        path = artifact_path(self.run, artifact_type, artifact_name)
-        if not path.exists():
+        path = self._existing(artifact_type, artifact_name)
+        if path is None:
             raise FileNotFoundError(f"there is no artifact {artifact_name} of type {artifact_type} in {self.run.path}")
         return path
+
+    def _existing(self, artifact_type: str, artifact_name: str) -> Path | None:
+        # Programs for MLXP 1 load a checkpoint by the name that they gave it, which had no suffix.
+        names = [artifact_name, with_suffix(artifact_name)] if artifact_type == "pickle" else [artifact_name]
+        paths = (artifact_path(self.run, artifact_type, name) for name in names)
+        return next((path for path in paths if path.exists()), None)
 
     def type_of(self, artifact_name: str) -> str:
         """Return the one type that has an artifact of that name.
@@ -116,7 +122,7 @@ class ArtifactFiles(Locked):
             If several types have one.
         """
         types = [folder.name for folder in self.run.artifacts.glob("[!.]*")]
-        found = [name for name in types if artifact_path(self.run, name, artifact_name).exists()]
+        found = [name for name in types if self._existing(name, artifact_name) is not None]
         if not found:
             raise FileNotFoundError(f"there is no artifact {artifact_name} in {self.run.path}")
         if len(found) > 1:

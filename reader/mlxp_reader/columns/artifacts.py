@@ -153,9 +153,10 @@ class ArtifactFolder(Mapping[str, Artifact]):
         self._names = names
 
     def __getitem__(self, name: str) -> Artifact:
-        # Checkpoints of MLXP 1 have no suffix.
-        found = name if name in self._names else str(name).removesuffix(".pkl")
-        if found not in self._names:
+        # Checkpoints of MLXP 1 have no suffix, and so programs for MLXP 1 write none.
+        spellings = (name, str(name).removesuffix(".pkl"), f"{name}.pkl")
+        found = next((spelling for spelling in spellings if spelling in self._names), None)
+        if found is None:
             raise InvalidKeyError(f"there is no artifact '{name}'; there are: {', '.join(self._names)}")
         return Artifact(Path(self._run), self._type, f"{self._folder}/{found}" if self._folder else found)
 

@@ -1,8 +1,8 @@
-"""Names that the logger used before release 1.0: whoever still writes them is told the present names."""
+"""Names that earlier releases had: whoever still writes them is told what to write now."""
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 ATTRIBUTES = {
     "log_artifact": "log_artifacts",
@@ -10,7 +10,7 @@ ATTRIBUTES = {
     "log_metric": "log_metrics",
     "session_dir": "artifacts_dir",
 }
-"""What to write instead of each former name."""
+"""What to write instead of names that the logger had before release 1.0."""
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -29,3 +29,17 @@ def had_arguments(**names: str) -> Callable[[Callable[_Parameters, _Result]], Ca
         return called
 
     return decorated
+
+
+def removed(**advice: str) -> Callable[[str], NoReturn]:
+    """Return a ``__getattr__`` for a module that tells what to write instead of names that MLXP 1 had there.
+
+    It raises ImportError for these names: of an AttributeError, ``from module import name`` would not show the text.
+    """
+
+    def tell(name: str) -> NoReturn:
+        if name in advice:
+            raise ImportError(f"MLXP 2 has no {name}: {advice[name]}")
+        raise AttributeError(f"there is no name '{name}' here")
+
+    return tell
