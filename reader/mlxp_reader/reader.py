@@ -141,7 +141,8 @@ class Reader:
     def __repr__(self) -> str:
         cached, changed, new = (f"{count:,}".replace(",", " ") for count in self._counts())
         total = f"{len(self):,}".replace(",", " ")
-        return f"{total} runs · {cached} cached, {changed} changed, {new} new · {self._seconds:.1f} s"
+        runs = f"{total} run{'s' * (len(self) != 1)}"
+        return f"{runs} · {cached} cached, {changed} changed, {new} new · {self._seconds:.1f} s"
 
     def _counts(self) -> tuple[int, int, int]:
         changes = self._logs.changes

@@ -6,9 +6,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 import mlxp
 from mlxp.running.settings import DEFAULTS
@@ -150,3 +152,22 @@ def test_files_that_contributors_are_sent_to_are_there(text):
 def test_every_public_name_is_in_the_reference(name):
     pages = (path.read_text(encoding="utf-8") for path in (ROOT / "docs/reference").glob("*.md"))
     assert re.search(rf"^\.\. auto\w+:: mlxp\.{name}(\(\))?$", "".join(pages), re.MULTILINE)
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.mark.parametrize("extra", sorted(PROJECT["optional-dependencies"]))
+def test_every_extra_is_in_the_table_of_the_installation_page(extra):
+    assert f"\n| `{extra}` |" in (ROOT / "docs/installation.md").read_text(encoding="utf-8")
+
+
+def test_citation_file_cites_the_paper_of_the_readme():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    paper = cited["preferred-citation"]
+    assert PROJECT["urls"]["Paper"] == paper["url"]
+    assert cited["repository-code"] == PROJECT["urls"]["Homepage"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace("{", "").replace("}", "")
+    assert f"title = {paper['title']}," in readme
+    people = [f"{one['given-names']} {one['family-names']}" for one in paper["authors"]]
+    assert f"author = {' and '.join(people)}," in readme

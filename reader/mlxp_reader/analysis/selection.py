@@ -80,8 +80,9 @@ def _tell_ties(tied: pd.DataFrame, groups: "SeedGroups", what: str) -> None:
 def _tell_missing(sizes: npt.NDArray[np.intp], lacking: npt.NDArray[np.intp], means: "pd.Series[float]") -> None:
     if lacking.any():
         unknown = int(means.isna().sum())
-        without = f", {unknown} settings have none at all" if unknown else ""
-        notice(f"{lacking.sum()} runs lack a value and are left out{without}: column 'missing' tells those of each row")
+        without = f", and {unknown} setting{'s have' if unknown != 1 else ' has'} none at all" if unknown else ""
+        runs = "1 run lacks a value and is" if lacking.sum() == 1 else f"{lacking.sum()} runs lack a value and are"
+        notice(f"{runs} left out{without}: column 'missing' lists them for each row")
     if len(set(sizes.tolist())) > 1:
         few, many = sizes.min(), sizes.max()
         notice(f"settings have from {few} to {many} runs: column 'missing' tells how many fewer than {many} a row has")

@@ -311,9 +311,10 @@ def _steps_at(keys: _Keys, steps: _Flat, log_name: str) -> Array:
         return told
     tells_none = np.isin(keys.run, np.flatnonzero(steps.counts == 0))
     if tells_none.any():
+        count = len(np.unique(keys.run[tells_none]))
         notice(
-            f"{len(np.unique(keys.run[tells_none]))} runs log no steps in {log_name}:"
-            " their steps are the numbers of their records, which may not compare with the others'"
+            f"{count} run{'s log' if count != 1 else ' logs'} no steps in {log_name}:"
+            " the numbers of the records stand for them, and may not compare with the steps of other runs"
         )
         told = np.where(tells_none, keys.record, told)
     left = int(np.count_nonzero(unknown & ~tells_none))

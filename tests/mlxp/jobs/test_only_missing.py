@@ -110,7 +110,7 @@ def test_program_that_submits_itself_leaves_out_what_is_there(make_desk):
 
     start("seed=1,2")
     dry = start("seed=2,3", "mlxp.dry_run=true")
-    assert dry.stdout.startswith("1 runs, ")
+    assert dry.stdout.startswith("1 run, ")
     assert desk.app.log_ids() == [1, 2]
     lines = start("seed=2,3").stdout.splitlines()
     assert lines[0].startswith("left out, since run 2 is SUBMITTED: seed=2")

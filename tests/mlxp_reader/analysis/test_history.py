@@ -108,7 +108,7 @@ def test_no_runs_have_an_empty_history(log_runs):
 
 def test_runs_without_steps_among_others_are_told(log_runs):
     runs = log_runs(({"seed": 1}, {"train": [{"loss": 1.0, "step": 10}]}), ({"seed": 2}, {"train": [{"loss": 1.0}]}))
-    with pytest.warns(UserWarning, match="1 runs log no steps in train"):
+    with pytest.warns(UserWarning, match="1 run logs no steps in train"):
         assert runs.history("train.loss")["step"].tolist() == [10, 0]
 
 

@@ -371,7 +371,7 @@ def test_a_best_setting_that_has_fewer_runs_than_others_is_stated():
 
 
 def test_a_setting_without_any_value_is_not_the_best():
-    with pytest.warns(UserWarning, match="1 settings have none at all"):
+    with pytest.warns(UserWarning, match="and 1 setting has none at all"):
         found = two_models(None, None, None, 1.0, 2.0, 3.0).over("seed").best("test.acc.max", per="model")
     assert found["config.model"].tolist() == ["b"]
 
