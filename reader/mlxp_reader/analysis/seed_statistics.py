@@ -33,16 +33,22 @@ def _iqr(table: Table) -> Table:
 
 
 def _bootstrap(table: Table) -> Table:
-    from scipy import stats
+    from scipy import special, stats
 
     ends = np.full((2, table.shape[1]), np.nan)
     finite = np.isfinite(table).all(axis=0)  # the mean of a run that diverged has no interval
     if finite.any():
+        # Resampled means of n values never lie outside of them, and cover the true mean in 75 % of cases for n = 3.
+        # So much farther from their mean, normal values get the width of Student's interval.
+        freedom = len(table) - 1
+        wider = np.sqrt(len(table) / freedom) * special.stdtrit(freedom, 0.975) / special.ndtri(0.975)
+        means = table[:, finite].mean(axis=0)
+        residuals = wider * (table[:, finite] - means)
         # In batches, since all resamples of a long curve at once would not fit into memory; seeded: the same runs give
         # the same interval.
         batch, rng = max(1, 10**7 // max(1, table.size)), np.random.default_rng(0)
-        found = stats.bootstrap((table[:, finite],), np.mean, method="percentile", batch=batch, rng=rng)
-        ends[:, finite] = found.confidence_interval
+        found = stats.bootstrap((residuals,), np.mean, method="percentile", batch=batch, rng=rng)
+        ends[:, finite] = means + found.confidence_interval
     return ends
 
 
@@ -63,7 +69,8 @@ _COMPUTATIONS: dict[str, tuple[Callable[[Table], Any], int]] = {
 
 SPREADS = (*_COMPUTATIONS, "count")
 """What can be asked of several runs. ``std`` and ``sem`` are the sample's (ddof=1); ``ci95`` is the half-width of the
-95 % interval of the mean by Student's t, ``bootstrap`` the ends of the one by percentiles of resampled means."""
+95 % interval of the mean by Student's t, ``bootstrap`` the ends of the one by percentiles of resampled means, which
+need not be symmetric; the values are drawn apart before, so that it covers 95 % with few runs, too."""
 
 
 def spread(table: Table, how: Sequence[str]) -> dict[str, npt.NDArray[Any]]:

@@ -208,9 +208,9 @@ class SeedGroups:
             used.
         how
             Some of ``mean``, ``std`` and ``sem`` (of the sample, ddof=1), ``ci95`` (half the width of the 95 % interval
-            of the mean by Student's t), ``bootstrap`` (two columns, the ends of an interval of the mean by resampling,
-            which for 3, 5 and 10 runs covers 75, 82 and 91 %, not 95 %), ``median``, ``iqr``, ``q25``, ``q75``,
-            ``min``, ``max``, ``count``.
+            of the mean by Student's t), ``bootstrap`` (two columns, the ends of the 95 % interval of the mean by
+            resampling, which need not be symmetric; it is widened as Student's is where runs are few), ``median``,
+            ``iqr``, ``q25``, ``q75``, ``min``, ``max``, ``count``.
         align
             Curves only: at all steps that any run of the group has (``"union"``), the same with values in between
             filled in linearly (``"interpolate"``), or at the steps that all runs have (``"intersect"``).

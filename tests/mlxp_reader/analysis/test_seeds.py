@@ -1,5 +1,7 @@
 """Averages over seeds, checked against pandas and scipy by hand; which runs are put together, and what is told."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from scipy import stats
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader import DataFrame
+from mlxp_reader.analysis.seed_statistics import spread
 
 STAT = "test.acc.last"
 
@@ -47,10 +50,18 @@ def test_the_statistics_are_those_of_pandas_and_scipy():
         )
 
 
-def test_the_bootstrap_is_that_of_scipy():
+def test_the_bootstrap_is_that_of_scipy_of_values_as_far_apart_as_students_interval_is_wide():
     found = two_models(0.1, 0.4, 0.9, 5.0, 7.0, 8.0).over("seed").aggregate(STAT, "bootstrap")
-    by_hand = stats.bootstrap(([0.1, 0.4, 0.9],), np.mean, method="percentile", rng=1).confidence_interval
-    assert found.loc[0, ["bootstrap_low", "bootstrap_high"]].astype(float).tolist() == pytest.approx(by_hand, abs=0.02)
+    values = np.array([0.1, 0.4, 0.9])
+    apart = values.mean() + (values - values.mean()) * math.sqrt(3 / 2) * stats.t.ppf(0.975, 2) / stats.norm.ppf(0.975)
+    low, high = stats.bootstrap((apart,), np.mean, method="percentile", rng=1).confidence_interval
+    assert found.loc[0, ["bootstrap_low", "bootstrap_high"]].tolist() == pytest.approx([low, high], abs=0.02)
+
+
+@pytest.mark.parametrize("runs", [3, 5])
+def test_an_interval_of_the_bootstrap_covers_the_mean_of_few_runs(runs):
+    found = spread(np.random.default_rng(0).normal(size=(runs, 400)), ["bootstrap"])
+    assert 0.91 < np.mean((found["bootstrap_low"] <= 0) & (found["bootstrap_high"] >= 0)) < 0.98
 
 
 @settings(max_examples=50)
