@@ -27,6 +27,9 @@ _COLUMNS = [
     *("a", "b", "n_a", "n_b", "n_pairs", "missing_a", "missing_b", "mean_a", "mean_b", "difference", "low", "high"),
     *("p", "p_holm", "test", "p_better", "wins", "effect", "seeds_needed", "seeds_low", "seeds_high"),
 ]
+_IN_UNITS = ("mean_", "difference", "low", "high", "iqm_")
+"""How the columns begin that are in the units of the value."""
+
 _OF_TASKS = ["iqm", "iqm_low", "iqm_high", "rank"]
 
 
@@ -44,6 +47,8 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
     per: str | None = None,
     missing: str = "drop",
     repeats: str | None = None,
+    ratio: bool = False,
+    step: str | None = None,
     detect: float | None = None,
     alpha: float = 0.05,
     exclude: str | Iterable[str] | None = None,
@@ -84,8 +89,14 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
         ``"wilcoxon"``.
     repeats
         ``"mean"`` to average runs of the same level, task and seed; otherwise they are an error.
+    ratio
+        Whether a / b is asked for instead of a - b, such as how many times as fast one level learns. Means are then
+        geometric ones, and the tests compare logarithms.
+    step
+        The key that tells the step, where that matters, such as ``"time"`` for ``"val.acc.rises_to(0.9)"`` in seconds;
+        see `history`.
     detect
-        The difference that matters, for which `seeds_needed` is computed instead of for the one found.
+        The difference (or ratio) that matters, for which `seeds_needed` is computed instead of for the one found.
     alpha
         One minus the coverage of the intervals.
     exclude
@@ -99,8 +110,8 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
         - ``a``, ``b``: the two levels; ``task``, if asked for;
         - ``n_a``, ``n_b``, ``n_pairs``: how many runs have a finite value, and how many pairs;
         - ``missing_a``, ``missing_b``: how many runs have none;
-        - ``mean_a``, ``mean_b``, ``difference`` (a - b): over the pairs, if the test is paired;
-        - ``low``, ``high``: the interval of the difference (95 % by default), not adjusted for several pairs;
+        - ``mean_a``, ``mean_b``, ``difference`` (a - b, or ``ratio``): over the pairs, if the test is paired;
+        - ``low``, ``high``: its interval (95 % by default), not adjusted for several pairs;
         - ``p``, ``p_holm``: two-sided, and adjusted by Holm for all rows (of a task);
         - ``test``: the test and its unit, ``"none"`` if there is none;
         - ``p_better``: the probability that a run of a is better than one of b, ties counting half;
@@ -122,6 +133,9 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
     -----
     That a test finds no difference does not mean that there is none. `seeds_needed` plans a new experiment: to add
     seeds until p is small finds differences that are not there.
+
+    A run that never reaches what ``rises_to`` or ``falls_to`` asks for counts with the last step of all runs of its
+    task, and ranks last. Without it, a level of which only the lucky runs got there would look fast.
 
     Examples
     --------
@@ -145,23 +159,53 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
         raise InvalidKeyError(f"alpha is between 0 and 1, such as 0.05, not {alpha!r}")
     if per and not as_names(tasks):
         raise InvalidKeyError("per='task' needs tasks=, the keys that tell tasks apart")
-    samples = samples_of(frame, value, between, paired, tasks, over=over, repeats=repeats, exclude=exclude)
+    if ratio and detect is not None and detect <= 0:
+        raise InvalidKeyError(f"detect is a ratio that matters, such as 1.2, not {detect!r}")
+    samples = samples_of(frame, value, between, paired, tasks, over=over, repeats=repeats, exclude=exclude, step=step)
     question = Question(test, alpha, sign_of(best, as_names(value)), missing, detect)
-    single = [_of_task(samples, at) for at in range(len(samples.tasks))] if per else [samples]
+    found = compared(samples, against, question, per_task=per is not None, ratio=ratio)
+    found.attrs["value"] = ", ".join(as_names(value))
+    return found
+
+
+def compared(
+    samples: Samples, against: Any, question: Question, *, per_task: bool = False, ratio: bool = False
+) -> pd.DataFrame:
+    """Return what `compare` does, given the values of the runs.
+
+    Raises
+    ------
+    InvalidKeyError
+        If there is no such level, if the test cannot be done, or if values that are not positive have no ratio.
+    """
+    if ratio:
+        samples = _logarithms(samples)
+        question = replace(question, detect=None if question.detect is None else math.log(question.detect))
+    single = [_of_task(samples, at) for at in range(len(samples.tasks))] if per_task else [samples]
     parts = [_compared(part, against, question) for part in single]
-    if per:
+    if per_task:
         for part, task in zip(parts, samples.tasks, strict=True):
             part.insert(0, "task", [task] * len(part))
     found = pd.concat(parts, ignore_index=True)
+    if ratio:
+        in_units = [name for name in found.columns if name.startswith(_IN_UNITS)]
+        found[in_units] = np.exp(found[in_units])
+        found = found.rename(columns={"difference": "ratio"})
     found.attrs |= {
-        "value": ", ".join(as_names(value)),
         "best": "max" if question.sign > 0 else "min",
-        "alpha": alpha,
+        "alpha": question.alpha,
         "family": f"{max(map(len, parts))} comparisons, adjusted by Holm",
         "draws": resampling.DRAWS,
         "seed": resampling.SEED,
     }
     return found
+
+
+def _logarithms(samples: Samples) -> Samples:
+    low = samples.numbers[np.isfinite(samples.numbers)].min(initial=math.inf)
+    if low <= 0:
+        raise InvalidKeyError(f"a ratio is of values above 0, and there is {low:g}: compare differences instead")
+    return replace(samples, numbers=np.log(samples.numbers))
 
 
 def _check(name: str, given: Any, allowed: tuple[Any, ...]) -> None:
@@ -182,7 +226,8 @@ def sign_of(best: str | None, names: Sequence[str]) -> int:
 
 def _of_task(samples: Samples, at: int) -> Samples:
     here = np.s_[:, at : at + 1]
-    return replace(samples, tasks=[None], numbers=samples.numbers[here], diverged=samples.diverged[here])
+    arrays = {name: getattr(samples, name)[here] for name in ("numbers", "diverged", "never")}
+    return replace(samples, tasks=[None], **arrays)
 
 
 def _compared(samples: Samples, against: Any, question: Question) -> pd.DataFrame:
@@ -248,5 +293,5 @@ def means_of(samples: Samples) -> Numbers:
 def mean(values: Numbers, axis: int | None = None) -> Numbers:
     """Return the mean without NaN; NaN, and no warning, if nothing is there."""
     there = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return np.asarray(np.where(there, values, 0.0).sum(axis=axis) / there.sum(axis=axis))

@@ -62,10 +62,18 @@ def by_t(difference: float, error: float, freedom: float, alpha: float) -> tuple
     return difference - half, difference + half, 2 * float(special.stdtr(freedom, -abs(difference) / error))
 
 
-def paired_t(differences: Numbers, alpha: float = 0.05, *, name: str = "paired t") -> MeanDifference:
+def paired_t(
+    differences: Numbers, alpha: float = 0.05, *, name: str = "paired t", size: float | None = None
+) -> MeanDifference:
     """Return what the t test says of differences that belong to pairs.
 
     Differences that are all the same, and not 0, have no spread; p is then that of the sign test.
+
+    Parameters
+    ----------
+    size
+        How large the values are whose differences these are, which tells what is rounding; by default, as large as the
+        differences.
 
     Examples
     --------
@@ -76,8 +84,8 @@ def paired_t(differences: Numbers, alpha: float = 0.05, *, name: str = "paired t
     if len(differences) < 2:
         return _single(differences.mean() if len(differences) else math.nan, len(differences))
     mean, spread = float(differences.mean()), float(differences.std(ddof=1))
-    if spread <= _NO_SPREAD * float(np.abs(differences).max()) or spread == 0:
-        return _without_spread(mean, 2 / 2 ** len(differences))
+    if spread <= (rounding := _NO_SPREAD * (size or float(np.abs(differences).max()))):
+        return _without_spread(mean if abs(mean) > rounding else 0.0, 2 / 2 ** len(differences))
     low, high, p = by_t(mean, spread / math.sqrt(len(differences)), len(differences) - 1, alpha)
     return MeanDifference(mean, low, high, p, name, _few(len(differences)))
 
@@ -115,8 +123,8 @@ def wilcoxon(differences: Numbers) -> MeanDifference:
 
     if len(differences) < _FEWEST_RANKS:
         raise InvalidKeyError(
-            f"{len(differences)} pairs cannot reach 5 % by Wilcoxon's exact test, which takes {_FEWEST_RANKS}:"
-            " use test='t', or more seeds"
+            f"{len(differences)} pair{'s' * (len(differences) != 1)} cannot reach 5 % by Wilcoxon's exact test, which"
+            f" takes {_FEWEST_RANKS}: use test='t', or more of them"
         )
     finite = differences[np.isfinite(differences)]
     mean = float(finite.mean()) if len(finite) else math.nan
@@ -124,11 +132,13 @@ def wilcoxon(differences: Numbers) -> MeanDifference:
     return MeanDifference(mean, p=p, test="Wilcoxon")
 
 
-def stratified_t(tasks: Sequence[tuple[Numbers, Numbers]], alpha: float = 0.05) -> MeanDifference:
+def stratified_t(
+    tasks: Sequence[tuple[Numbers, Numbers]], alpha: float = 0.05, *, size: float | None = None
+) -> MeanDifference:
     """Return what is known of the mean over exactly these tasks, each of which has two samples.
 
     A second sample that is empty means that the first one has differences of pairs. The degrees of freedom are
-    Satterthwaite's.
+    Satterthwaite's; for the size, see `paired_t`.
     """
     means = [a.mean() - (b.mean() if len(b) else 0.0) for a, b in tasks]
     samples = [sample for task in tasks for sample in task if len(sample)]
@@ -136,8 +146,9 @@ def stratified_t(tasks: Sequence[tuple[Numbers, Numbers]], alpha: float = 0.05) 
         return MeanDifference(float(np.mean(means)) if means else math.nan, note="a task with one run has no spread")
     parts = np.array([sample.var(ddof=1) / len(sample) for sample in samples])
     mean = float(np.mean(means))
-    if math.sqrt(parts.sum()) <= _NO_SPREAD * max(float(np.abs(sample).max()) for sample in samples):
-        return _without_spread(mean, 2.0 ** (1 - min(map(len, samples))))
+    rounding = _NO_SPREAD * (size or max(float(np.abs(sample).max()) for sample in samples))
+    if math.sqrt(parts.sum()) <= rounding:
+        return _without_spread(mean if abs(mean) > rounding else 0.0, 2.0 ** (1 - min(map(len, samples))))
     freedom = parts.sum() ** 2 / (parts**2 / [len(sample) - 1 for sample in samples]).sum()
     low, high, p = by_t(mean, math.sqrt(parts.sum()) / len(tasks), float(freedom), alpha)
     return MeanDifference(mean, low, high, p, "stratified")
@@ -183,23 +194,32 @@ class Needed:
     high: float = math.nan
 
 
-def needed_pairs(differences: Numbers, alpha: float, detect: float | None = None) -> Needed:
+def needed_pairs(
+    differences: Numbers, alpha: float, detect: float | None = None, *, size: float | None = None
+) -> Needed:
     """Return how many pairs a paired t test takes.
 
     Parameters
     ----------
     detect
         The difference to find; by default the one that the pairs have, whose size in standard deviations is uncertain.
+    size
+        See `paired_t`.
     """
-    if len(differences) < 2 or (spread := differences.std(ddof=1)) <= _NO_SPREAD * np.abs(differences).max():
+    if len(differences) < 2:
         return Needed()
-    size = float(abs(differences.mean()))
-    return _needed(_Pilot(size, float(spread), len(differences), len(differences) - 1, 1), alpha, detect)
+    mean, spread = float(abs(differences.mean())), float(differences.std(ddof=1))
+    if spread <= _NO_SPREAD * (size or float(np.abs(differences).max())):
+        return Needed()
+    return _needed(_Pilot(mean, spread, len(differences), len(differences) - 1, 1), alpha, detect)
 
 
 def needed_runs(a: Numbers, b: Numbers, alpha: float, detect: float | None = None) -> Needed:
     """Return how many runs on each side a t test of two samples takes; see `needed_pairs`."""
-    if min(len(a), len(b)) < 2 or (spread := math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)) == 0:
+    if min(len(a), len(b)) < 2:
+        return Needed()
+    spread = math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
+    if spread <= _NO_SPREAD * max(np.abs(a).max(), np.abs(b).max()):
         return Needed()
     size, harmonic = float(abs(a.mean() - b.mean())), len(a) * len(b) / (len(a) + len(b))
     return _needed(_Pilot(size, spread, harmonic, len(a) + len(b) - 2, 2), alpha, detect)

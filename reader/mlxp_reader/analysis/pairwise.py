@@ -59,9 +59,15 @@ class _Sides:
         """One difference per pair, of the first task."""
         return self.a[0] - self.b[0]
 
+    @property
+    def size(self) -> float:
+        """How large the values are, which tells what of a difference is rounding."""
+        return max((float(np.abs(task).max()) for task in (*self.a, *self.b)), default=0.0)
+
 
 def row(samples: Samples, a: int, b: int, question: Question) -> dict[str, Any]:
     """Return the columns of `compare` for two levels, given by their places."""
+    samples, question, scale = _within_reach(samples, a, b, question)
     both = np.isfinite(samples.numbers[a]) & np.isfinite(samples.numbers[b])
     sides = _sides(samples, a, b, both)
     has_tasks = samples.tasks != [None]
@@ -78,11 +84,11 @@ def row(samples: Samples, a: int, b: int, question: Question) -> dict[str, Any]:
         "n_pairs": int(both.sum()) if samples.are_paired else 0,
         "missing_a": lacking[0],
         "missing_b": lacking[1],
-        "mean_a": _mean_of_means(sides.a),
-        "mean_b": _mean_of_means(sides.b),
-        "difference": judged.difference,
-        "low": judged.low,
-        "high": judged.high,
+        "mean_a": _mean_of_means(sides.a) * scale,
+        "mean_b": _mean_of_means(sides.b) * scale,
+        "difference": judged.difference * scale,
+        "low": judged.low * scale,
+        "high": judged.high * scale,
         "p": judged.p,
         "test": judged.test,
         "p_better": _p_better(*ranked, question.sign),
@@ -96,10 +102,22 @@ def row(samples: Samples, a: int, b: int, question: Question) -> dict[str, Any]:
 
 
 def mean_difference(samples: Samples, a: int, b: int, question: Question) -> MeanDifference:
-    """Return what a test says of two levels, given by their places."""
+    """Return what a test says of two levels, given by their places; differences may be in another unit."""
+    samples, question, _ = _within_reach(samples, a, b, question)
     both = np.isfinite(samples.numbers[a]) & np.isfinite(samples.numbers[b])
     ranked = _ranked(samples, a, b, question)
     return _mean_difference(_sides(samples, a, b, both), ranked, question, has_tasks=samples.tasks != [None])
+
+
+def _within_reach(samples: Samples, a: int, b: int, question: Question) -> tuple[Samples, Question, float]:
+    """Return values of two levels whose squares are numbers, what is then asked, and the unit of the values."""
+    sizes = np.abs(samples.numbers[[a, b]])
+    largest = float(sizes[np.isfinite(sizes)].max(initial=0.0))
+    if largest == 0 or 1e-100 < largest < 1e100:
+        return samples, question, 1.0
+    with np.errstate(all="ignore"):  # values of other levels may be too large or too small for this unit
+        scaled = replace(samples, numbers=samples.numbers / largest)
+    return scaled, replace(question, detect=None if question.detect is None else question.detect / largest), largest
 
 
 def _sides(samples: Samples, a: int, b: int, both: Any) -> _Sides:
@@ -116,10 +134,11 @@ def _sides(samples: Samples, a: int, b: int, both: Any) -> _Sides:
 
 
 def _ranked(samples: Samples, a: int, b: int, question: Question) -> tuple[Numbers, Numbers]:
-    """Return all values of both levels; those that are missing may be infinitely bad."""
-    worst = -question.sign * math.inf if question.missing == "worst" else math.nan
-    of_a, of_b = (np.where(samples.diverged[level], worst, samples.numbers[level]) for level in (a, b))
-    return of_a, of_b
+    """Return all values of both levels; infinitely bad are those that never came, and may be those that diverged."""
+    worst = -question.sign * math.inf
+    numbers = np.where(samples.diverged, worst if question.missing == "worst" else math.nan, samples.numbers)
+    numbers = np.where(samples.never, worst, numbers)
+    return numbers[a], numbers[b]
 
 
 def _mean_difference(
@@ -136,7 +155,7 @@ def _mean_difference(
             raise InvalidKeyError("test='wilcoxon' needs pairs: name their keys as paired='seed' does, or use test='t'")
         return wilcoxon(_differences(ranked))
     if sides.are_paired:
-        return paired_t(sides.differences, question.alpha)
+        return paired_t(sides.differences, question.alpha, size=sides.size)
     return welch_t(sides.a[0], sides.b[0], question.alpha)
 
 
@@ -146,11 +165,11 @@ def _over_tasks(sides: _Sides, question: Question) -> MeanDifference:
             tasks = [(a - b, np.empty(0)) for a, b in zip(sides.a, sides.b, strict=True)]
         else:
             tasks = list(zip(sides.a, sides.b, strict=True))
-        return stratified_t(tasks, question.alpha)
+        return stratified_t(tasks, question.alpha, size=sides.size)
     differences = _task_differences(sides)
     if question.test == "wilcoxon":
         return replace(wilcoxon(differences), test="Wilcoxon over tasks")
-    difference = paired_t(differences, question.alpha, name="over tasks")
+    difference = paired_t(differences, question.alpha, name="over tasks", size=sides.size)
     if len(differences) < _FEWEST_TASKS:
         few = f"{len(differences)} task{'s' * (len(differences) != 1)}: little is found;"
         note = f"{few} test='stratified' speaks of exactly these"
@@ -206,7 +225,7 @@ def _needed(sides: _Sides, question: Question) -> Needed:
     if not sides.a:
         return Needed()
     if sides.are_paired:
-        return needed_pairs(sides.differences, question.alpha, question.detect)
+        return needed_pairs(sides.differences, question.alpha, question.detect, size=sides.size)
     return needed_runs(sides.a[0], sides.b[0], question.alpha, question.detect)
 
 
@@ -217,6 +236,8 @@ def _notes(samples: Samples, sides: _Sides, a: int, b: int) -> list[str]:
     notes = []
     if any(lacking):
         notes.append(f"left out without a finite value: {_of_each(lacking)}")
+    if any(late := [int(samples.never[level].sum()) for level in (a, b)]):
+        notes.append(f"{_of_each(late)} never got there, and count with the last step of all")
     if samples.are_paired and not sides.are_paired:
         notes.append(f"fewer than {FEWEST_PAIRS} common seeds: not paired")
     elif samples.are_paired and any(alone):

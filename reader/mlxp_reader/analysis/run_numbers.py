@@ -11,15 +11,20 @@ from mlxp_reader.columns.runs import Runs
 Numbers = npt.NDArray[np.float64]
 
 
-def numbers_of(frame: Runs, name: str) -> Numbers:
+def numbers_of(frame: Runs, name: str, step: str | None = None) -> Numbers:
     """Return a number per run: a statistic of a metric, or a column; where there is none, a NaN that tells which kind.
+
+    Parameters
+    ----------
+    step
+        The key that tells the steps, where these matter; see `DataFrame.history`.
 
     Raises
     ------
     InvalidKeyError
         If there is no such column or statistic, or if it holds no numbers.
     """
-    series = named_column(frame, name)
+    series = named_column(frame, name, step=step)
     try:
         return np.array([AS_NUMBER.get(kind_of(value), value) for value in exact_values(series)], dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -9,13 +9,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.analysis.run_numbers import numbers_of
+from mlxp_reader.analysis.run_numbers import Numbers, numbers_of
 from mlxp_reader.analysis.seeds import SeedGroups, refuse_mixtures
 from mlxp_reader.analysis.settings import RunSettings
-from mlxp_reader.columns.curves import run_labels
-from mlxp_reader.columns.keys import as_names, resolve_columns, setting
+from mlxp_reader.columns.curves import curves, run_labels
+from mlxp_reader.columns.keys import as_names, fields_of, resolve_columns, setting
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import some
+from mlxp_reader.query.names import Asked, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,15 @@ class Samples:
         everywhere.
     diverged
         Whether a run is there whose number is not finite, as one that diverged has.
+    never
+        Whether a run is there that never reached what was asked for; its number is the last step of all in its task.
     """
 
     levels: list[Any]
     tasks: list[Any]
     numbers: npt.NDArray[np.float64]
     diverged: npt.NDArray[np.bool_]
+    never: npt.NDArray[np.bool_]
     are_paired: bool
 
 
@@ -50,6 +54,7 @@ def samples_of(  # noqa: PLR0913 - what `compare` is asked
     over: str | Sequence[str] = (),
     repeats: str | None = None,
     exclude: str | Iterable[str] | None = None,
+    step: str | None = None,
 ) -> Samples:
     """Return the values of the runs by level, task and seed; see `compare`.
 
@@ -59,6 +64,8 @@ def samples_of(  # noqa: PLR0913 - what `compare` is asked
         If runs of one level and task differ in anything else, or if a seed occurs twice there.
     """
     level_keys, task_keys, pair_keys = (resolve_columns(frame, keys) for keys in (between, tasks, paired))
+    if not as_names(value):
+        raise InvalidKeyError("name the value that is compared, such as 'test.acc.last'")
     if not level_keys:
         raise InvalidKeyError("name the key whose levels are compared, such as between='model'")
     within = [*pair_keys, *resolve_columns(frame, over)]
@@ -68,21 +75,40 @@ def samples_of(  # noqa: PLR0913 - what `compare` is asked
         )
     groups = SeedGroups(frame, within, exclude, by=[*level_keys, *task_keys])
     refuse_mixtures(groups.mixed)
-    numbers = np.mean([numbers_of(frame, name) for name in as_names(value)], axis=0)
     level, levels = _combinations(groups.by_run, level_keys)
     task, names = _combinations(groups.by_run, task_keys)
-    pair = groups.by_run.groups(pair_keys) if pair_keys else _running_number(level, task, groups.by_run.groups(within))
+    of_names, late = zip(*(_reached(frame, name, step, task) for name in as_names(value)), strict=True)
+    numbers, is_late = np.mean(of_names, axis=0), np.any(late, axis=0)
+    seed = groups.by_run.groups(pair_keys or within)
+    pair = seed if pair_keys else _places(level, task, seed)
     cells = pd.DataFrame({"level": level, "task": task, "pair": pair, "value": numbers, "run": range(len(numbers))})
-    if pair_keys and repeats is None:
-        _refuse_repeated(frame, cells, groups, pair_keys)
+    if repeats is None:
+        _refuse_repeated(frame, cells, groups, pair_keys or within)
     finite = np.isfinite(numbers)
     shape = (len(levels), len(names), int(pair.max(initial=-1)) + 1)
     values = np.full(shape, np.nan)
     means = cells[finite].groupby(["level", "task", "pair"])["value"].mean()
     values[tuple(np.array(means.index.tolist(), dtype=np.intp).reshape(-1, 3).T)] = means.to_numpy()
-    diverged = np.zeros(shape, dtype=np.bool_)
-    diverged[level[~finite], task[~finite], pair[~finite]] = True
-    return Samples(levels, names, values, diverged, bool(pair_keys))
+    diverged, never = (np.zeros(shape, dtype=np.bool_) for _ in range(2))
+    for told, runs in ((diverged, ~finite), (never, is_late & finite)):
+        told[level[runs], task[runs], pair[runs]] = True
+    return Samples(levels, names, values, diverged, never, bool(pair_keys))
+
+
+def _reached(frame: Runs, name: str, step: str | None, task: Any) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+    """Return a number per run, and whether it stands for a run that never reached what is asked for.
+
+    Such a run counts with the last step of all runs of its task. To leave it out would make its level look fast, of
+    which only the lucky runs got there.
+    """
+    numbers = numbers_of(frame, name, step)
+    asked = Asked.of(resolve(name, fields_of(frame)), frame.columns)
+    if asked.metric not in frame.columns or not asked.is_when:
+        return numbers, np.zeros(len(numbers), dtype=np.bool_)
+    found = curves(frame, [asked.metric], step)
+    ends = pd.Series(np.asarray(found.step, dtype=np.float64)).groupby(found.run).max().reindex(range(len(numbers)))
+    is_late = np.isnan(numbers) & ends.notna().to_numpy()
+    return np.where(is_late, ends.groupby(task).transform("max"), numbers), is_late
 
 
 def _combinations(settings: RunSettings, keys: Sequence[str]) -> tuple[npt.NDArray[np.intp], list[Any]]:
@@ -94,10 +120,10 @@ def _combinations(settings: RunSettings, keys: Sequence[str]) -> tuple[npt.NDArr
     return numbers, [row[0] if len(row) == 1 else row or None for row in rows]
 
 
-def _running_number(level: Any, task: Any, seed: Any) -> npt.NDArray[np.intp]:
-    """Return the place of each run among those of its level and task, in the order of their seeds."""
-    cells = pd.DataFrame({"level": level, "task": task}).iloc[np.argsort(seed, kind="stable")]
-    return np.asarray(cells.groupby(["level", "task"]).cumcount().sort_index(), dtype=np.intp)
+def _places(level: Any, task: Any, seed: Any) -> npt.NDArray[np.intp]:
+    """Return the place of each run's seed among those of its level and task."""
+    cells = pd.DataFrame({"level": level, "task": task, "seed": seed})
+    return np.asarray(cells.groupby(["level", "task"])["seed"].rank("dense") - 1, dtype=np.intp)
 
 
 def _refuse_repeated(frame: Runs, cells: pd.DataFrame, groups: SeedGroups, pair_keys: Sequence[str]) -> None:

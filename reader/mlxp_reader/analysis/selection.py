@@ -53,10 +53,12 @@ def direction_of(name: str) -> str | None:
 
     Examples
     --------
-    >>> direction_of("val.acc.max"), direction_of("test.loss@val.acc.max"), direction_of("val.acc.last")
-    ('max', None, None)
+    >>> direction_of("val.acc.max"), direction_of("test.loss@val.acc.max"), direction_of("val.acc.rises_to(0.9)")
+    ('max', None, 'min')
     """
     asked = Asked.of(name)
+    if asked.is_when:
+        return "min"
     return asked.statistic if asked.statistic in {"max", "min"} and asked.at_best_of is None else None
 
 

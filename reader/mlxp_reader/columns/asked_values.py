@@ -19,8 +19,15 @@ _PLACES = ("max", "min", "last", "first")
 """The statistics of another metric that are at one of its steps."""
 
 
-def named_column(frame: Runs | pd.DataFrame, name: str, wants: Wants = "value") -> "pd.Series[Any]":
+def named_column(
+    frame: Runs | pd.DataFrame, name: str, wants: Wants = "value", step: str | None = None
+) -> "pd.Series[Any]":
     """Return the column, or the statistic of a metric, that a name stands for; the series has its full name.
+
+    Parameters
+    ----------
+    step
+        The key that tells the steps, where these matter; see `curves`.
 
     Raises
     ------
@@ -39,11 +46,16 @@ def named_column(frame: Runs | pd.DataFrame, name: str, wants: Wants = "value") 
     asked = Asked.of(column, frame.columns)
     if not asked.takes_steps:
         return MetricAccessor(frame[asked.metric]).statistic(asked.statistic)
-    return pd.Series(plain(asked_values(frame, column)), index=frame.index, name=column)
+    return pd.Series(plain(asked_values(frame, column, step)), index=frame.index, name=column)
 
 
-def asked_values(frame: Runs | pd.DataFrame, name: str) -> Any:
+def asked_values(frame: Runs | pd.DataFrame, name: str, step: str | None = None) -> Any:
     """Return the statistic of a metric that a full name asks for, as a pandas array, missing where a run has none.
+
+    Parameters
+    ----------
+    step
+        The key that tells the steps, where these matter; see `curves`.
 
     Raises
     ------
@@ -52,23 +64,23 @@ def asked_values(frame: Runs | pd.DataFrame, name: str) -> Any:
     """
     asked = Asked.of(name, frame.columns)
     if asked.at_best_of is not None:
-        return _beside(frame, asked.metric, asked.at_best_of, asked.statistic)
+        return _beside(frame, asked.metric, asked.at_best_of, asked.statistic, step)
     array = frame[asked.metric].array
     assert isinstance(array, MetricArray)  # noqa: S101 - only these have statistics
     if not asked.takes_steps:
         return statistic(asked.statistic, array.runs())
-    found = curves(frame, [asked.metric])  # type: ignore[arg-type]  # any frame with these columns
+    found = curves(frame, [asked.metric], step)  # type: ignore[arg-type]  # any frame with these columns
     ends = np.searchsorted(found.run, np.arange(1, len(frame)))
     return statistic(asked.statistic, np.split(found.columns[asked.metric], ends), np.split(found.step, ends))
 
 
-def _beside(frame: Any, metric: str, other: str, best: str) -> Any:
+def _beside(frame: Any, metric: str, other: str, best: str, step: str | None) -> Any:
     """Return the value of a metric at the step where another one is best."""
     if best not in _PLACES:
         told = f"{metric}@{other}.max, or .min, .last or .first instead of .{best}"
         raise InvalidKeyError(f"what follows the @ tells a step of {other}: write {told}")
-    _check_clocks(frame, metric, other)
-    found = curves(frame, [metric, other])
+    _check_clocks(frame, metric, other, step)
+    found = curves(frame, [metric, other], step)
     values = {"value": found.columns[metric], "of": found.columns[other]}
     rows = pd.DataFrame({"run": found.run, "step": found.step, **values}).dropna(subset=["step"])
     chosen = _chosen_steps(rows, best)
@@ -99,10 +111,10 @@ def _tell_lacking(rows: pd.DataFrame, lacking: "pd.Series[Any]", metric: str, wh
     notice(f"{runs} no value of {metric} {where}, such as at step {step:g}{nearest}")
 
 
-def _check_clocks(frame: Any, metric: str, other: str) -> None:
+def _check_clocks(frame: Any, metric: str, other: str, step: str | None) -> None:
     keys = []
     for log in (log_name_of(frame, name) for name in (metric, other)):
-        name = step_name(frame, log, None)
+        name = step_name(frame, log, step)
         keys.append((log, "the number of the record" if name is None else name.removeprefix(f"{log}.")))
     if keys[0][0] != keys[1][0] and keys[0][1] != keys[1][1]:
         told = " and ".join(f"{key} in {log}" for log, key in keys)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlxp.errors import InvalidKeyError
-from mlxp_reader.analysis.comparison import compare, mean, sign_of
+from mlxp_reader.analysis import pairwise
+from mlxp_reader.analysis.comparison import TESTS, compared, mean, sign_of
 from mlxp_reader.analysis.run_numbers import Numbers
 from mlxp_reader.analysis.samples import Samples, samples_of
 from mlxp_reader.columns.keys import as_names, resolve_columns
@@ -20,6 +21,7 @@ from mlxp_reader.presentation.plot_style import Palette, check_choice, colours, 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_ALPHA = 0.05
 KINDS = ("difference", "profile", "rank")
 """What `plot_compare` draws."""
 
@@ -35,6 +37,7 @@ def plot_compare(  # noqa: PLR0913 - each is one choice of what is compared, or 
     against: Any = "best",
     best: str | None = None,
     test: str = "t",
+    ratio: bool = False,
     kind: str = "difference",
     exclude: str | Sequence[str] | None = None,
     palette: Palette = None,
@@ -46,13 +49,14 @@ def plot_compare(  # noqa: PLR0913 - each is one choice of what is compared, or 
 
     Parameters
     ----------
-    value, between, paired, tasks, over, against, best, test, exclude
+    value, between, paired, tasks, over, against, best, test, ratio, exclude
         As in `compare`.
     kind
-        ``"difference"`` draws the difference of each pair with its 95 % interval and p, adjusted by Holm.
-        ``"profile"`` draws for each level the share of runs (the mean over tasks) that are better than a value.
-        ``"rank"`` draws the average rank of each level over tasks on one axis. A bar joins levels whose ranks differ by
-        less than Nemenyi's critical difference, which is drawn above.
+        ``"difference"`` draws the difference (or ratio) of each pair with its 95 % interval and p, adjusted by Holm.
+        ``"profile"``, the performance profile, draws for each level the share of runs (the mean over tasks) that are
+        better than a value. ``"rank"``, the critical-difference diagram, draws the average rank of each level over
+        tasks on one axis. A bar joins levels whose ranks differ by less than Nemenyi's critical difference, which is
+        drawn above.
     palette
         The colours of the levels; see `plot_metric`.
     labels
@@ -96,19 +100,17 @@ def plot_compare(  # noqa: PLR0913 - each is one choice of what is compared, or 
     check_choice("kind", kind, KINDS)
     inches(width)
     called = words(labels, None, frame.columns)
-    found = None
-    if kind == "difference":
-        asked: dict[str, Any] = {"over": over, "against": against, "best": best, "test": test, "exclude": exclude}
-        found = compare(frame, value, between, paired, tasks, **asked)
+    check_choice("test", test, TESTS)
     samples = samples_of(frame, value, between, paired, tasks, over=over, exclude=exclude)
-    sign = sign_of(best, as_names(value)) if found is None else 1
+    sign = sign_of(best, as_names(value))
     texts = [
         called.name(level, text) for level, text in zip(samples.levels, distinct_texts(samples.levels), strict=True)
     ]
     name = ", ".join(called.name(one, one) for one in as_names(value))
     with letters_for(width):
         axis = panels((1, 1), width, len(texts) + 1 if kind == "profile" else 0)[0, 0] if ax is None else ax
-        if found is not None:
+        if kind == "difference":
+            found = compared(samples, against, pairwise.Question(test, _ALPHA, sign), ratio=ratio)
             _draw_differences(axis, found, dict(zip(map(repr, samples.levels), texts, strict=True)), name)
         elif kind == "profile":
             shades = colours(samples.levels, palette)
@@ -129,16 +131,17 @@ def plot_compare(  # noqa: PLR0913 - each is one choice of what is compared, or 
 def _draw_differences(axis: Any, found: Any, texts: Mapping[str, str], name: str) -> None:
     """Draw each pair as a line from the low to the high end of its interval, with a dot at the difference."""
     heights = np.arange(len(found))[::-1]
+    what, sign, nothing = ("ratio", "/", 1) if "ratio" in found.columns else ("difference", "-", 0)
     for height, row in zip(heights.tolist(), found.to_dict("records"), strict=True):
         axis.plot([row["low"], row["high"]], [height] * 2, color="C0", linewidth=1.5, solid_capstyle="butt")
-        axis.plot([row["difference"]], [height], "o", color="C0", markersize=5)
+        axis.plot([row[what]], [height], "o", color="C0", markersize=5)
         p = "no test" if math.isnan(row["p_holm"]) else f"p {_p_text(row['p_holm'])}"
         place = {"xycoords": ("axes fraction", "data"), "xytext": (4, 0), "textcoords": "offset points"}
         axis.annotate(p, (1.0, height), va="center", fontsize="small", annotation_clip=False, **place)
-    axis.axvline(0, color="gray", linewidth=0.8, linestyle=":")
-    pairs = [f"{texts[repr(row['a'])]} - {texts[repr(row['b'])]}" for row in found.to_dict("records")]
+    axis.axvline(nothing, color="gray", linewidth=0.8, linestyle=":")
+    pairs = [f"{texts[repr(row['a'])]} {sign} {texts[repr(row['b'])]}" for row in found.to_dict("records")]
     set_texts(axis.yaxis, pairs, heights.tolist())
-    axis.set(xlabel=plain(f"difference of {name}"), ylim=(-0.6, len(found) - 0.4))
+    axis.set(xlabel=plain(f"{what} of {name}"), ylim=(-0.6, len(found) - 0.4))
 
 
 def _p_text(p: float) -> str:

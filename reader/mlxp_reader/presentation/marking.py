@@ -69,7 +69,8 @@ class Measured:
             means = sums / np.bincount(place, finite, minlength=size)
         diverged = np.bincount(place, ~finite, minlength=size) > 0
         levels = list(range(len(self.groups)))
-        return Samples(levels, [None], means.reshape(shape), diverged.reshape(shape), are_paired=True)
+        left_out = diverged.reshape(shape)
+        return Samples(levels, [None], means.reshape(shape), left_out, np.zeros_like(left_out), are_paired=True)
 
 
 @dataclass(slots=True)

@@ -122,6 +122,12 @@ class Asked:
         row = statistic_of(self.statistic)
         return self.at_best_of is not None or (row is not None and row.takes_steps)
 
+    @property
+    def is_when(self) -> bool:
+        """Whether it tells the step at which something happens for the first time."""
+        row = statistic_of(self.statistic) if self.at_best_of is None else None
+        return row is not None and row.is_when
+
 
 def split_statistic(name: str) -> tuple[str, str] | None:
     """Return the metric and the statistic that `name` asks for, or None if it is not of that form.

@@ -32,12 +32,15 @@ class Statistic:
         The result for a run that has the metric but no value of it; None if there is no answer then.
     takes_steps
         Whether `compute` also takes the steps of the values, as its last argument.
+    is_when
+        Whether the number tells when something happens for the first time, which may be never.
     """
 
     meaning: str
     compute: Callable[..., _Array]
     of_nothing: int | None = None
     takes_steps: bool = False
+    is_when: bool = False
 
 
 def _starts(lengths: _Lengths) -> _Lengths:
@@ -173,7 +176,7 @@ def _first_step(bound: float, *, rising: bool) -> Statistic:
         return steps[np.argmax(hits)] if hits.any() else np.nan
 
     told = f"first step at which the value is {bound:g} or {'more' if rising else 'less'}"
-    return Statistic(told, _of_each_curve(step), takes_steps=True)
+    return Statistic(told, _of_each_curve(step), takes_steps=True, is_when=True)
 
 
 STATISTICS["auc"] = Statistic(

@@ -102,6 +102,9 @@ def test_seeds_needed_reach_the_power_of_statsmodels():
         ),
         ({"a": [math.nan] * 3, "b": [2.0, 2.5, 2.25]}, ("none", math.nan, "nothing to compare")),
         ({"a": [1.0, 1.2, 1.1, 1.3], "b": [2.0, 2.5]}, ("Welch t", FOUR_AND_TWO, "fewer than 3 common seeds")),
+        ({"a": [1e6 + 0.1, 1e6 + 0.2, 1e6 + 0.5], "b": [1e6, 1e6 + 0.1, 1e6 + 0.4]}, ("sign", 0.25, "no spread")),
+        ({"a": [1e300, 1e300, 1e300], "b": [2e300, 2.5e300, 2.25e300]}, ("paired t", THREE_PAIRS, "")),
+        ({"a": [1e-300, 1e-300, 1e-300], "b": [2e-300, 2.5e-300, 2.25e-300]}, ("paired t", THREE_PAIRS, "")),
     ],
 )
 def test_what_has_no_ordinary_answer_has_the_right_one(scores, told):
@@ -203,6 +206,7 @@ def test_interval_of_the_interquartile_mean_is_that_of_sorting():
         ({"test": "wilcoxon"}, "5 pairs cannot reach 5 % by Wilcoxon's exact test, which takes 6"),
         ({"per": "task"}, "needs tasks="),
         ({"alpha": 5}, "alpha is between 0 and 1"),
+        ({"ratio": True, "detect": 0}, "detect is a ratio that matters"),
         ({"best": "lowest"}, "best is 'max' or 'min'"),
     ],
 )
@@ -211,13 +215,56 @@ def test_what_cannot_be_asked_is_one_sentence(options, told):
         compared({"a": LEFT, "b": RIGHT}, **options)
 
 
-def test_repeated_seeds_are_an_error_or_are_averaged():
+@pytest.mark.parametrize("seeds", [{"paired": "seed"}, {"over": "seed"}])
+def test_repeated_seeds_are_an_error_or_are_averaged(seeds):
     runs = frame({"a": LEFT, "b": RIGHT})
     twice = DataFrame(pd.concat([runs, runs.iloc[:1]], ignore_index=True))
     with pytest.raises(InvalidKeyError, match="seed=0 occurs 2 times with model=a: runs 0, 10"):
-        twice.compare("score", "model", "seed", best="max")
-    averaged = twice.compare("score", "model", "seed", best="max", repeats="mean")
-    pd.testing.assert_frame_equal(averaged, runs.compare("score", "model", "seed", best="max"))
+        twice.compare("score", "model", **seeds, best="max")
+    averaged = twice.compare("score", "model", **seeds, best="max", repeats="mean")
+    pd.testing.assert_frame_equal(averaged, runs.compare("score", "model", **seeds, best="max"))
+
+
+def test_ratio_is_that_of_geometric_means_with_the_interval_of_logarithms():
+    slow, fast = np.array([100.0, 110.0, 130.0]), np.array([50.0, 60.0, 61.0])
+    row = compared({"a": slow, "b": fast}, best="min", ratio=True).iloc[0]
+    oracle = stats.ttest_rel(np.log(fast), np.log(slow))
+    assert (row["a"], row["test"], row["mean_b"]) == ("b", "paired t", pytest.approx(stats.gmean(slow)))
+    assert row["ratio"] == pytest.approx(stats.gmean(fast) / stats.gmean(slow))
+    assert row[["low", "high"]].tolist() == pytest.approx(np.exp(oracle.confidence_interval()).tolist())
+    assert row["p"] == pytest.approx(oracle.pvalue)
+    with pytest.raises(InvalidKeyError, match="a ratio is of values above 0, and there is 0"):
+        compared({"a": [0.0, 1.0], "b": [1.0, 2.0]}, ratio=True)
+
+
+def curves_of(*runs):
+    """Return two levels with three seeds each, and for each run the accuracy after every 10 tokens."""
+    steps = [list(range(1, len(run) + 1)) for run in runs]
+    named = {
+        "val.acc": runs,
+        "val.epoch": steps,
+        "val.tokens": [[10 * step for step in of_run] for of_run in steps],
+    }
+    metrics = {name: pd.array(values, dtype="metric") for name, values in named.items()}
+    return DataFrame({"config.model": list("aaabbb"), "config.seed": [1, 2, 3] * 2, **metrics})
+
+
+SPEEDS = curves_of([0.5, 0.9], [0.9], [0.5, 0.9], [0.5, 0.9], [0.1, 0.2, 0.3, 0.9, 0.9], [0.1, math.nan])
+
+
+def test_run_that_never_gets_there_counts_with_the_last_step_and_ranks_last():
+    row = SPEEDS.compare("val.acc.rises_to(0.9)", "model", "seed").iloc[0]
+    assert (row["a"], row["n_b"], row["mean_a"], row["mean_b"]) == ("a", 3, pytest.approx(5 / 3), pytest.approx(11 / 3))
+    assert row["note"] == "1 of b never got there, and count with the last step of all"
+    assert (row["wins"], row["p_better"]) == ("2/3", pytest.approx(8 / 9))
+
+
+def test_speeds_are_of_the_steps_that_are_named():
+    row = SPEEDS.compare("val.acc.rises_to(0.9)", "model", "seed", ratio=True, step="tokens").iloc[0]
+    assert row["mean_a"] == pytest.approx(stats.gmean([20, 10, 20]))
+    assert row["mean_b"] == pytest.approx(stats.gmean([20, 40, 50]))
+    with pytest.raises(InvalidKeyError, match=r"there is no metric 'val\.words'"):
+        SPEEDS.compare("val.acc.rises_to(0.9)", "model", "seed", step="words")
 
 
 def test_another_key_that_varies_is_refused():

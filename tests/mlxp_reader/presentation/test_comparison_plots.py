@@ -37,6 +37,15 @@ def test_differences_are_those_of_the_comparison(runs):
     assert axes.texts[0].get_text().startswith("p ")
 
 
+def test_ratios_are_drawn_around_one(runs):
+    runs["acc"] = np.exp(runs["acc"])
+    axes = runs.plot_compare("acc", "model", "seed", "data", best="max", ratio=True)
+    found = runs.compare("acc", "model", "seed", "data", best="max", ratio=True)
+    assert [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() == "o"] == found["ratio"].tolist()
+    assert axes.get_xlabel() == "ratio of acc"
+    assert axes.get_yticklabels()[0].get_text() == "{a} / {b}".format(**found.iloc[0])
+
+
 def test_profile_is_the_share_of_runs_that_are_at_least_as_good(runs):
     axes = runs.plot_compare("acc", "model", "seed", "data", best="max", kind="profile")
     line = axes.get_lines()[1]
