@@ -1,6 +1,6 @@
 """Which cells of a table are marked as the best, and by which rule."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,10 @@ class Marking:
     ties: str | None
     best_in: str
 
+    def is_along_rows(self, across: Collection[str]) -> bool:
+        """Tell whether the cells of a row are compared with one another, given the keys of the columns."""
+        return self.best_in == "row" or self.best_in in across
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -45,8 +49,8 @@ class Measured:
         The mean of each cell and half of its interval.
     groups, by_run
         All groups, and the number of each run.
-    blocks
-        For each key of the rows, a mark of its value in each row; the same for equal values.
+    blocks, across
+        For each key of the rows, a mark of its value in each row, the same for equal values; and so for columns.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Measured:
     groups: SeedGroups
     by_run: Numbers
     blocks: Mapping[str, list[Any]] = field(default_factory=dict)
+    across: Mapping[str, list[Any]] = field(default_factory=dict)
 
     def samples(self) -> Samples:
         """Return the numbers of each group by seed."""
@@ -97,15 +102,17 @@ def marked(measures: Sequence[Measured], marking: Marking) -> tuple[Marks, str]:
     ties, best_in = marking.ties, marking.best_in
     if ties not in {None, "ci", "test"}:
         raise InvalidKeyError(f"ties is 'test', 'ci' or None, not {ties!r}")
-    if best_in not in {"column", "row", *measures[0].blocks}:
-        raise InvalidKeyError(f"best_in is 'column', 'row' or one of {', '.join(measures[0].blocks)}, not {best_in!r}")
+    keys = [*measures[0].blocks, *measures[0].across]
+    if best_in not in {"column", "row", *keys}:
+        raise InvalidKeyError(f"best_in is 'column', 'row' or one of {', '.join(keys)}, not {best_in!r}")
     rows, columns = measures[0].mean.shape
     marks, tested = np.zeros((rows, columns, len(measures)), dtype=np.int64), _Tested()
     for place, measure in enumerate(measures):
         direction = choice(marking.best, measure.name)
         if direction is not None:
             _mark(measure, marks[:, :, place], _sign(direction), marking, tested)
-    return marks.reshape(rows, columns * len(measures)), _rule(marking, tested) if marking.best else ""
+    rule = _rule(marking, tested, measures[0].across) if marking.best else ""
+    return marks.reshape(rows, columns * len(measures)), rule
 
 
 def _sign(direction: str) -> int:
@@ -130,9 +137,14 @@ def _lines(measure: Measured, best_in: str) -> list[Any]:
     rows, columns = measure.mean.shape
     if best_in == "row":
         return [np.s_[row, :] for row in range(rows)]
-    block = measure.blocks.get(best_in, [0] * rows)
-    together = [np.flatnonzero([one == value for one in block]) for value in dict.fromkeys(block)]
-    return [(part, column) for part in together for column in range(columns)]
+    if best_in in measure.across:
+        return [(row, part) for row in range(rows) for part in _together(measure.across[best_in])]
+    parts = _together(measure.blocks.get(best_in, [0] * rows))
+    return [(part, column) for part in parts for column in range(columns)]
+
+
+def _together(marks: list[Any]) -> list[npt.NDArray[np.intp]]:
+    return [np.flatnonzero([one == mark for one in marks]) for mark in dict.fromkeys(marks)]
 
 
 def _overlapping(score: Numbers, half: Numbers) -> npt.NDArray[np.bool_]:
@@ -177,11 +189,12 @@ def _ranks(score: Numbers, is_best: npt.NDArray[np.bool_], second: bool) -> Mark
     return ranks
 
 
-def _per(best_in: str) -> str:
-    return best_in if best_in in {"column", "row"} else f"{best_in} and column"
+def _per(marking: Marking, across: Collection[str]) -> str:
+    line = "row" if marking.is_along_rows(across) else "column"
+    return line if marking.best_in in {"column", "row"} else f"{marking.best_in} and {line}"
 
 
-def _rule(marking: Marking, tested: _Tested) -> str:
+def _rule(marking: Marking, tested: _Tested, across: Collection[str]) -> str:
     if marking.ties is None:
         return ""
     if marking.ties == "ci":
@@ -193,7 +206,7 @@ def _rule(marking: Marking, tested: _Tested) -> str:
     welch = "Welch's t test" if "Welch t" in tested.names else ""
     tests = " or ".join(filter(None, [paired, welch])) or "a sign test"
     few = min(tested.pairs, default=_FEW_SEEDS) < _FEW_SEEDS
-    how = f"{tests} (Holm, per {_per(marking.best_in)})"
+    how = f"{tests} (Holm, per {_per(marking, across)})"
     return (
         f"bold: the best mean and all that {how} does not separate from it at 5 %;"
         f" bold does not mean equal{'; with so few seeds, a test finds only large differences' if few else ''}"

@@ -29,8 +29,9 @@ from mlxp_reader.presentation import table_formats
 from mlxp_reader.presentation.categories import Categories, Value, Words, categories, words
 from mlxp_reader.presentation.cell_formats import fields_of_format, fitting, format_with, formatted
 from mlxp_reader.presentation.marking import Marking, Measured, choice, marked
-from mlxp_reader.presentation.table_formats import Cell, Grid, with_summary
+from mlxp_reader.presentation.table_formats import Cell, Grid
 from mlxp_reader.presentation.table_layout import GroupsOfCells, Layout
+from mlxp_reader.presentation.table_summary import with_summary
 from mlxp_reader.query.names import Asked
 
 Numbers = npt.NDArray[np.float64]
@@ -171,11 +172,13 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
         single run, or a cell that lacks diverged runs, is never bold alone. With ``"ci"``, all cells whose 95 %
         intervals overlap, which is no test and marks many that are worse. With None, only cells with the same mean.
     best_in
-        ``"row"`` looks for the best of each row instead, and one of the keys of `rows` for the best of each column
-        among the rows with the same value of that key.
+        ``"row"`` looks for the best of each row instead. One of the keys of `rows` looks for the best of each column
+        among the rows with the same value of that key, and one of the keys of `columns` for the best of each row among
+        such columns.
     summary
         ``"mean"``, ``"rank"`` or both, for further columns: the mean over the columns, and the average rank in them,
-        from 1 for the best. They count the columns in which every row has a number.
+        from 1 for the best. They count the columns in which every row has a number. Where the best of each row is
+        looked for, there are further rows instead.
     labels
         Other names for keys, their values and metrics. A label with ``$`` or a backslash is taken as LaTeX.
     order
@@ -221,7 +224,14 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     grid = _grid(layout, cells, best)
     grid = replace(grid, title=f"{grid.title} {about}", most=most, rule=rule)
     if names := as_names(summary):
-        grid = with_summary(grid, names, numbers["mean"], len(layout.measures), best)
+        directions = [choice(best, name) for name in layout.measures]
+        grid = with_summary(
+            grid,
+            names,
+            numbers["mean"],
+            directions,
+            in_rows=marking.is_along_rows(list(map(short, layout.columns.keys))),
+        )
     return Table(_data(numbers, layout, isinstance(value, str)), grid, behind)
 
 
@@ -266,8 +276,10 @@ def _measured(frame: Runs, groups: SeedGroups, layout: Layout, numbers: dict[str
     half = numbers.get("ci95", np.full_like(numbers["mean"], np.nan))
     keys = [short(key) for key in layout.rows.keys]
     blocks = {key: [rank(value[at]) for value in layout.rows.combinations] for at, key in enumerate(keys)}
+    names = [short(key) for key in layout.columns.keys]
+    across = {key: [rank(value[at]) for value in layout.columns.combinations] for at, key in enumerate(names)}
     return [
-        Measured(name, group, numbers["mean"][:, at::width], half[:, at::width], groups, by_run, blocks)
+        Measured(name, group, numbers["mean"][:, at::width], half[:, at::width], groups, by_run, blocks, across)
         for at, (name, by_run) in enumerate((name, numbers_of(frame, name)) for name in layout.measures)
     ]
 
@@ -354,7 +366,7 @@ def _grid(layout: Layout, cells: list[list[Cell]], best: str | Mapping[str, str]
     ]
     return Grid(
         corner=list(map(layout.called.key, layout.rows.keys)),
-        columns=list(map(", ".join, _headings(layout.columns, layout.called))) if layout.columns.keys else [],
+        columns=_headings(layout.columns, layout.called) if layout.columns.keys else [[]],
         values=heads,
         rows=layout.rows.parts,
         cells=cells,

@@ -1,18 +1,12 @@
 """A table of texts, some of them marked as the best, in HTML, LaTeX, Markdown and plain text."""
 
 import html
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from mlxp.errors import InvalidKeyError
 from mlxp_reader.presentation.tables import check_format
-
-Numbers = npt.NDArray[np.float64]
 
 DASH = "–"
 BEST, SECOND = 1, 2
@@ -43,9 +37,10 @@ class Grid:
     corner
         The headings of the columns that name the rows.
     columns, values
-        The two rows of headings: each column has a place for each value. There may be no columns.
+        The headings: those of each column, from the outermost, and below them a place for each value. A table of values
+        only has one column, without a heading.
     rows
-        What names each row: as many texts as there are in `corner`.
+        What names each row: as many texts as there are in `corner`, from the outermost.
     title
         What the table shows.
     most
@@ -54,10 +49,12 @@ class Grid:
         What bold means; nothing if nothing is marked.
     latex
         The texts that LaTeX takes as they are.
+    summaries
+        How many of the last rows sum up those above.
     """
 
     corner: list[str]
-    columns: list[str]
+    columns: list[list[str]]
     values: list[str]
     rows: list[list[str]]
     cells: list[list[Cell]]
@@ -65,26 +62,44 @@ class Grid:
     most: int
     rule: str = ""
     latex: frozenset[str] = frozenset()
+    summaries: int = 0
 
     @property
     def heads(self) -> list[str]:
-        """One heading per place, both rows of headings in one."""
-        if not self.columns:
-            return self.values
-        if len(self.values) == 1:
-            return self.columns
-        return [f"{column} {value}" for column in self.columns for value in self.values]
+        """One heading per place, all rows of headings in one."""
+        columns = [", ".join(filter(None, texts)) for texts in self.columns]
+        if len(self.values) == 1 and any(self.columns):
+            return columns
+        return [" ".join(filter(None, [column, value])) for column in columns for value in self.values]
 
     @property
-    def is_two_headed(self) -> bool:
-        """Whether the headings take two rows."""
-        return bool(self.columns) and len(self.values) > 1
+    def headings(self) -> list[list[tuple[str, int]]]:
+        """The rows of headings, from the outermost: each has texts, and over how many places each of them stands."""
+        are_told = len(self.values) > 1 or not any(self.columns)
+        paths = [[*texts, *([value] if are_told else [])] for texts in self.columns for value in self.values]
+        levels = range(len(paths[0]) if paths else 0)
+        return [
+            _in_runs([tuple(path[: level + 1]) for path in paths], is_last=level == len(levels) - 1) for level in levels
+        ]
 
     @property
     def notes(self) -> list[str]:
         """What the marks mean that the table has: that of cells with fewer runs, and bold."""
         has_fewer = any(cell.has_fewer for row in self.cells for cell in row)
         return [*([f"† fewer than {self.most} runs"] if has_fewer else []), *([self.rule] if self.rule else [])]
+
+
+def _in_runs(paths: list[tuple[str, ...]], *, is_last: bool) -> list[tuple[str, int]]:
+    """Return the last texts of some paths, and how many equal paths follow each other; in the last row, each by itself.
+
+    Examples
+    --------
+    >>> _in_runs([("a",), ("a",), ("b",)], is_last=False)
+    [('a', 2), ('b', 1)]
+    """
+    if is_last:
+        return [(path[-1], 1) for path in paths]
+    return [(path[-1], len(list(alike))) for path, alike in itertools.groupby(paths)]
 
 
 def shortened(grid: Grid, rows: int, columns: int) -> Grid:
@@ -95,7 +110,8 @@ def shortened(grid: Grid, rows: int, columns: int) -> Grid:
         return grid
     half = max(1, columns // (2 * width))
     cells = [[*row[: half * width], *[Cell("⋯")] * width, *row[-half * width :]] for row in grid.cells]
-    return replace(grid, columns=[*grid.columns[:half], "⋯", *grid.columns[-half:]], cells=cells)
+    dots = ["⋯"] * len(grid.columns[0])
+    return replace(grid, columns=[*grid.columns[:half], dots, *grid.columns[-half:]], cells=cells)
 
 
 def _without_rows(grid: Grid, half: int) -> Grid:
@@ -132,21 +148,35 @@ def _marked_text(cell: Cell) -> str:
 def to_html(grid: Grid) -> str:
     """Return the table in HTML that looks right on light and on dark pages."""
     corner = "".join(f'<th style="text-align:left">{html.escape(name)}</th>' for name in grid.corner)
-    head = f"<tr>{corner}{''.join(f'<th>{html.escape(name)}</th>' for name in grid.heads)}</tr>"
-    if grid.is_two_headed:
-        span = f'colspan="{len(grid.values)}" style="text-align:center"'
-        above = "".join(f"<th {span}>{html.escape(name)}</th>" for name in grid.columns)
-        below = "".join(f"<th>{html.escape(name)}</th>" for name in grid.values) * len(grid.columns)
-        head = f'<tr><th colspan="{len(grid.corner)}"></th>{above}</tr><tr>{corner}{below}</tr>'
-    body = "".join(_html_row(names, cells) for names, cells in zip(grid.rows, grid.cells, strict=True))
+    *above, last = grid.headings or [[]]
+    nothing = f'<th colspan="{len(grid.corner)}"></th>'
+    head = "".join(f"<tr>{nothing}{''.join(map(_html_heading, row))}</tr>" for row in above)
+    head += f"<tr>{corner}{''.join(f'<th>{html.escape(name)}</th>' for name, _ in last)}</tr>"
+    body = "".join(_html_row(names, cells) for names, cells in zip(_row_names(grid), grid.cells, strict=True))
     note = "".join(f"<p><small>{html.escape(note)}</small></p>" for note in grid.notes)
     caption = f'<caption style="text-align:left">{html.escape(grid.title)}</caption>'
     return f'<div><table class="dataframe">{caption}<thead>{head}</thead><tbody>{body}</tbody></table>{note}</div>'
 
 
-def _html_row(names: list[str], cells: list[Cell]) -> str:
-    heads = "".join(f'<th style="text-align:left">{html.escape(name)}</th>' for name in names)
-    return f"<tr>{heads}{''.join(map(_html_cell, cells))}</tr>"
+def _html_heading(heading: tuple[str, int]) -> str:
+    text, span = heading
+    return f'<th colspan="{span}" style="text-align:center">{html.escape(text)}</th>'
+
+
+def _row_names(grid: Grid) -> list[list[tuple[str, int]]]:
+    """Return for each row the names that begin there, and over how many rows each of them stands; 0 if above."""
+    names: list[list[tuple[str, int]]] = [[] for _ in grid.rows]
+    for level in range(len(grid.corner)):
+        runs = _in_runs([tuple(row[: level + 1]) for row in grid.rows], is_last=level == len(grid.corner) - 1)
+        told = [one for text, count in runs for one in [(text, count), *[("", 0)] * (count - 1)]]
+        names = [[*before, one] for before, one in zip(names, told, strict=True)]
+    return names
+
+
+def _html_row(names: list[tuple[str, int]], cells: list[Cell]) -> str:
+    look = 'style="text-align:left;vertical-align:top"'
+    heads = [f'<th {look} rowspan="{rows}">{html.escape(name)}</th>' for name, rows in names if rows]
+    return f"<tr>{''.join([*heads, *map(_html_cell, cells)])}</tr>"
 
 
 def _html_cell(cell: Cell) -> str:
@@ -163,45 +193,6 @@ _PREAMBLE = r"""% In the preamble:
 """What a table with numbers of siunitx needs; without ``mode=text``, the spaces around ± are wrong."""
 
 
-def with_summary(grid: Grid, names: Sequence[str], means: Numbers, measures: int, best: Any) -> Grid:
-    """Return a table with columns for the mean over its columns, and for the average rank in them.
-
-    Raises
-    ------
-    InvalidKeyError
-        If there is no such summary, if the table has no columns or several values, or if ranks have no direction.
-    """
-    if unknown := [name for name in names if name not in {"mean", "rank"}]:
-        raise InvalidKeyError(f"summary is 'mean', 'rank' or both, not {unknown[0]!r}")
-    if not grid.columns or measures != 1:
-        raise InvalidKeyError("summary needs columns= and one value, over whose columns it is computed")
-    if "rank" in names and best not in {"max", "min"}:
-        raise InvalidKeyError("summary='rank' needs best='max' or best='min'")
-    everywhere = np.isfinite(means).all(axis=0)
-    texts: dict[str, list[str]] = {}
-    if not everywhere.any():
-        texts = {name: [DASH] * len(means) for name in names}
-    else:
-        decimals = [len(text[1]) for row in grid.cells for cell in row if (text := _DECIMALS.match(cell.text))]
-        known = means[:, everywhere]
-        ranks = _ranks(-known if best == "max" else known)
-        texts["mean"] = [f"{mean:.{max(decimals, default=3)}f}" for mean in known.mean(axis=1)]
-        texts["rank"] = [f"{rank:.2f}" for rank in ranks.mean(axis=1)]
-    added = [[Cell(texts[name][at]) for name in names] for at in range(len(means))]
-    cells = [[*row, *more] for row, more in zip(grid.cells, added, strict=True)]
-    return replace(grid, columns=[*grid.columns, *names], cells=cells)
-
-
-_DECIMALS = re.compile(r"-?\d+\.(\d+)")
-
-
-def _ranks(scores: Numbers) -> Numbers:
-    """Return the rank of each row within its column, from 1 for the lowest; equal ones share the average."""
-    below = (scores[None] < scores[:, None]).sum(axis=1)
-    equal = (scores[None] == scores[:, None]).sum(axis=1)
-    return np.asarray(below + (equal + 1) / 2)
-
-
 def to_latex(grid: Grid, caption: str | None, label: str | None, *, siunitx: bool = False) -> str:
     """Return the table in LaTeX, for the package booktabs."""
     cell_of = _siunitx_cell if siunitx else _latex_cell
@@ -210,13 +201,10 @@ def to_latex(grid: Grid, caption: str | None, label: str | None, *, siunitx: boo
         r"\toprule",
         *_latex_heads(grid),
         r"\midrule",
-        *(
-            _latex_line([*(_heading(name, grid) for name in names), *map(cell_of, cells)])
-            for names, cells in zip(grid.rows, grid.cells, strict=True)
-        ),
+        *_latex_rows(grid, cell_of),
         r"\bottomrule",
+        r"\end{tabular}",
     ]
-    lines.append(r"\end{tabular}")
     if grid.notes:
         # A paragraph of its own, since a long note would widen the table.
         notes = r"\\ ".join(map(in_latex, grid.notes))
@@ -279,15 +267,33 @@ _DAGGER = r"\textsuperscript{\dag}"
 
 
 def _latex_heads(grid: Grid) -> list[str]:
-    corner = [_heading(name, grid) for name in grid.corner]
-    if not grid.is_two_headed:
-        return [_latex_line([*corner, *(rf"\multicolumn{{1}}{{c}}{{{_heading(name, grid)}}}" for name in grid.heads)])]
-    width, first = len(grid.values), len(corner) + 1
-    above = [rf"\multicolumn{{{width}}}{{c}}{{{_heading(name, grid)}}}" for name in grid.columns]
-    starts = range(first, first + width * len(grid.columns), width)
-    rules = "".join(rf"\cmidrule(lr){{{start}-{start + width - 1}}}" for start in starts)
-    below = [rf"\multicolumn{{1}}{{c}}{{{_heading(name, grid)}}}" for name in grid.values] * len(grid.columns)
-    return [_latex_line([*([""] * len(corner)), *above]), rules, _latex_line([*corner, *below])]
+    """Return the rows of headings; a line is below each heading of several columns."""
+    lines = []
+    for number, row in enumerate(grid.headings, start=1):
+        corner = grid.corner if number == len(grid.headings) else [""] * len(grid.corner)
+        texts = [rf"\multicolumn{{{span}}}{{c}}{{{_heading(text, grid)}}}" for text, span in row]
+        lines.append(_latex_line([*(_heading(name, grid) for name in corner), *texts]))
+        starts = itertools.accumulate((span for _, span in row), initial=len(grid.corner) + 1)
+        rules = [
+            rf"\cmidrule(lr){{{start}-{start + span - 1}}}"
+            for start, (text, span) in zip(starts, row, strict=False)
+            if text and number < len(grid.headings)
+        ]
+        lines += ["".join(rules)] if rules else []
+    return lines or [_latex_line([_heading(name, grid) for name in grid.corner])]
+
+
+def _latex_rows(grid: Grid, cell_of: Callable[[Cell], str]) -> list[str]:
+    """Return the rows; a name stands once for the rows that share it, with a line above the next one."""
+    lines = []
+    has_blocks = any(count > 1 for row in _row_names(grid) for _, count in row)
+    for number, (names, cells) in enumerate(zip(_row_names(grid), grid.cells, strict=True)):
+        above_summaries = len(grid.rows) - grid.summaries
+        is_new = has_blocks and names[0][1] > 0 and number < above_summaries
+        if number and (is_new or number == above_summaries):
+            lines.append(r"\midrule")
+        lines.append(_latex_line([*(_heading(name, grid) for name, _ in names), *map(cell_of, cells)]))
+    return lines
 
 
 def _latex_line(parts: list[str]) -> str:

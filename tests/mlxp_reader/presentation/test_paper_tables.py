@@ -360,7 +360,7 @@ def test_a_summary_counts_the_columns_that_every_row_has():
     [
         ({"summary": "median"}, "summary is 'mean', 'rank' or both, not 'median'"),
         ({"summary": "rank"}, "summary='rank' needs best="),
-        ({"best_in": "data"}, "best_in is 'column', 'row' or one of model, not 'data'"),
+        ({"best_in": "seed"}, "best_in is 'column', 'row' or one of model, data, not 'seed'"),
     ],
 )
 def test_what_no_summary_or_block_is_is_one_sentence(options, message):
@@ -373,6 +373,73 @@ def test_what_no_summary_or_block_is_is_one_sentence(options, message):
 def test_the_best_can_be_that_of_each_block_of_rows():
     table = results(METHODS).table(["data", "model"], value=STAT, over="seed", best="max", ties=None, best_in="data")
     assert [line.split()[:2] for line in table.to_table().splitlines()[2:] if "**" in line] == [["A", "a"], ["B", "b"]]
+
+
+def blocks():
+    """Return runs of four models of two families on two datasets."""
+    scores = {
+        (family, model, data): [1.0 * at, 1.0 * at + 0.5]
+        for at, (family, model, data) in enumerate(
+            (family, f"{family}{size}", data) for family in ("cnn", "vit") for size in "SL" for data in ("A", "B")
+        )
+    }
+    rows = [(*key, seed, score) for key, of in scores.items() for seed, score in enumerate(of)]
+    names = ["config.family", "config.model", "config.data", "config.seed", "score"]
+    return DataFrame(dict(zip(names, zip(*rows, strict=True), strict=True)))
+
+
+def test_headings_of_several_keys_are_grouped():
+    table = blocks().table("data", ["family", "model"], "score", "seed", fmt="{mean:.2f}")
+    assert table.to_latex().splitlines()[2:6] == [
+        r" & \multicolumn{2}{c}{cnn} & \multicolumn{2}{c}{vit} \\",
+        r"\cmidrule(lr){2-3}\cmidrule(lr){4-5}",
+        r"data & "
+        + " & ".join(rf"\multicolumn{{1}}{{c}}{{{name}}}" for name in ("cnnL", "cnnS", "vitL", "vitS"))
+        + r" \\",
+        r"\midrule",
+    ]
+    assert '<th colspan="2" style="text-align:center">cnn</th>' in table.to_html()
+    assert table.to_table().splitlines()[0].split("  ")[-1].strip() == "vit, vitS"
+
+
+def test_rows_of_several_keys_are_blocks():
+    table = blocks().table(["family", "model"], "data", "score", "seed", fmt="{mean:.2f}")
+    lines = table.to_latex().splitlines()[4:9]
+    assert lines == [
+        r"cnn & cnnL & 2.25 & 3.25 \\",
+        r" & cnnS & 0.25 & 1.25 \\",
+        r"\midrule",
+        r"vit & vitL & 6.25 & 7.25 \\",
+        r" & vitS & 4.25 & 5.25 \\",
+    ]
+    assert table.to_html().count('rowspan="2">cnn</th>') == 1
+
+
+def test_the_best_can_be_that_of_each_block_of_columns():
+    text = blocks().table("data", ["family", "model"], "score", "seed", best="max", ties=None, best_in="family")
+    assert [line.count("**") // 2 for line in text.to_table().splitlines()[2:4]] == [2, 2]
+
+
+def test_a_summary_stands_below_if_the_best_of_each_row_is_looked_for():
+    chosen = {"best": "max", "ties": None, "best_in": "row", "summary": ["mean", "rank"], "fmt": "{mean:.2f}"}
+    table = blocks().table("data", ["family", "model"], "score", "seed", **chosen)
+    assert [line.split() for line in table.to_table().splitlines()[4:6]] == [
+        ["mean", "2.75", "0.75", "6.75", "4.75"],
+        ["rank", "3.00", "4.00", "1.00", "2.00"],
+    ]
+    assert table.to_latex().splitlines()[8:12] == [
+        r"\midrule",
+        r"mean & 2.75 & 0.75 & 6.75 & 4.75 \\",
+        r"rank & 3.00 & 4.00 & 1.00 & 2.00 \\",
+        r"\bottomrule",
+    ]
+
+
+def test_several_values_have_a_summary_each():
+    runs = blocks().assign(loss=lambda frame: -frame["score"])
+    chosen = {"best": {"score": "max", "loss": "min"}, "ties": None, "summary": "rank", "fmt": "{mean:.2f}"}
+    table = runs.table(["family", "model"], "data", ["score", "loss"], "seed", **chosen)
+    assert [line.split()[-2:] for line in table.to_table().splitlines()[2:4]] == [["3.00", "3.00"], ["4.00", "4.00"]]
 
 
 def test_labels_may_be_latex_and_headings_say_the_direction():
