@@ -128,14 +128,13 @@ def _verb(verbs: Any, name: str, module: str, text: str, example: str) -> argpar
 
 def _job_verb(verbs: Any, name: str, text: str, example: str) -> argparse.ArgumentParser:
     added = _verb(verbs, name, "jobs", text, example)
-    added.add_argument(
-        "--plugin",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="import a module that registers another scheduler; may be given several times",
-    )
+    _add_plugin(added, "another scheduler")
     return added
+
+
+def _add_plugin(verb: Any, what: str) -> None:
+    text = f"import a module that registers {what}; may be given several times"
+    verb.add_argument("--plugin", action="append", default=[], metavar="MODULE", help=text)
 
 
 def _names(text: str) -> list[str]:
@@ -169,6 +168,7 @@ def _add_table(verbs: Any) -> None:
         help="csv, json, or a format of tabulate: github, latex_booktabs, html, ...; default: simple",
     )
     table.add_argument("--json", action="store_const", const="json", dest="format", help="the same as -f json")
+    _add_plugin(table, "statistics of your own")
 
 
 def _table_format(text: str) -> str:
@@ -218,6 +218,7 @@ def _add_plot(verbs: Any) -> None:
     plot.add_argument("--width", choices=("column", "page"), help="that of a paper; default: one for the screen")
     plot.add_argument("--logx", action="store_true", help="a logarithmic horizontal axis")
     plot.add_argument("--logy", action="store_true", help="a logarithmic vertical axis")
+    _add_plugin(plot, "statistics of your own")
 
 
 def _add_batch(verb: Any) -> None:
@@ -304,6 +305,7 @@ def _add_verify(verbs: Any) -> None:
     given = _verb(verbs, "verify", "verify", text, "mlxp verify paper/")
     given.set_defaults(logs=None)  # where the notes say
     given.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="directories, or files with a note")
+    _add_plugin(given, "statistics of your own")
 
 
 def _add_gc(verbs: Any) -> None:

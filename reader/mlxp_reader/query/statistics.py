@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mlxp_reader.query.own_statistics import of_each_run
+
 _Array = npt.NDArray[Any]
 _Lengths = npt.NDArray[np.intp]
 
@@ -225,6 +227,10 @@ def statistic_of(text: str) -> Statistic | None:
 def statistic(name: str) -> Callable[[Callable[[_Array], float]], Callable[[_Array], float]]:
     """Make a function of a run's values a statistic, which queries, tables and all else then know by a name.
 
+    Its results are kept in the user's cache: a function is not called again for values that it has seen, until its code
+    changes, or anything that its code refers to. A function that reads files, or that draws random numbers, is not one
+    of the values alone: make it no statistic.
+
     Parameters
     ----------
     name
@@ -257,7 +263,7 @@ def statistic(name: str) -> Callable[[Callable[[_Array], float]], Callable[[_Arr
         raise ValueError(f"MLXP has a statistic {name!r}; choose another name")
 
     def register(function: Callable[[_Array], float]) -> Callable[[_Array], float]:
-        STATISTICS[name] = Statistic(f"result of {getattr(function, '__name__', name)}", _of_each(function, 1))
+        STATISTICS[name] = Statistic(f"result of {getattr(function, '__name__', name)}", of_each_run(function))
         return function
 
     return register
