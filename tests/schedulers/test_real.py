@@ -146,7 +146,7 @@ def test_sweep_of_two_commands_completes(quickstart):
     assert left == ["configs", "logs", "main.py", "script.sh"]
 
 
-def test_code_and_configuration_that_are_edited_while_jobs_wait(quickstart):
+def test_code_and_configuration_that_are_edited_while_jobs_wait_and_before_one_is_done_again(quickstart):
     top = quickstart.app.directory
     main = "import mlxp\nfrom lib import loss\n@mlxp.launch(config_path='configs')\ndef task(ctx):\n"
     main += "    ctx.logger.log_metrics({'loss': loss(ctx.config.lr), 'seed': ctx.config.seed}, 'train')\ntask()\n"
@@ -175,6 +175,11 @@ def test_code_and_configuration_that_are_edited_while_jobs_wait(quickstart):
     ]
     assert [quickstart.app.info(log_id)["code_changed"] for log_id in (1, 2, 3)] == [False, False, True]
     assert len(list((top / "logs/.store/copies").iterdir())) == 1
+    again = quickstart.call("cli", "rerun", "2", "--submit")
+    assert again.returncode == 0, again.stderr
+    quickstart.release(4)
+    quickstart.wait(["COMPLETE"] * 4)
+    assert (quickstart.app.records("train", 4), quickstart.app.info(4)["rerun_of"]) == ([{"loss": 3.5, "seed": 2}], 2)
 
 
 def test_every_end_gets_its_state(cluster):
