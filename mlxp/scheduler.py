@@ -21,6 +21,7 @@ from mlxp.schedulers.pbs import PBS
 from mlxp.schedulers.slurm import SLURM
 
 __all__ = [
+    "LOCAL",
     "LSF",
     "MWM",
     "OAR",
@@ -39,6 +40,9 @@ __all__ = [
 
 
 __getattr__ = removed(Schedulers_dict="write a row, Scheduler(name, ...), and give it to mlxp.scheduler.register")
+
+LOCAL = "LOCAL"
+"""What stands for the name of a scheduler in the record of a run that ``mlxpsub --local`` does on this computer."""
 
 SCHEDULERS: dict[str, Scheduler] = {row.name: row for row in (SLURM, OAR, PBS, SGE, MWM, LSF)}
 """The known schedulers by name."""

@@ -14,10 +14,12 @@ from mlxp.commands.logs_directory import check_directory
 from mlxp.commands.terminal import coloured
 from mlxp.errors import LogDirectoryError, MLXPError
 from mlxp.jobs.cancellation import cancel as cancel_jobs
+from mlxp.jobs.local import cancel_here
 from mlxp.jobs.resubmission import resubmit as submit_again
 from mlxp.jobs.run_state import RunState, run_states
 from mlxp.jobs.submission import Submission
 from mlxp.jobs.submitting import stops_between_steps
+from mlxp.jobs.warning import warn
 from mlxp.printing import guarded_output
 from mlxp.run_directory.batches import LAST
 from mlxp.run_directory.layout import RunDirectory
@@ -84,10 +86,12 @@ def cancel(options: argparse.Namespace) -> int:
     """Cancel the jobs of waiting or running runs."""
     everything = _all_runs(options, ask_all=True)
     going_on = [run for run in everything if run.has_live_job]
-    runs = _matching([run for run in _in_batch(everything, options) if run.has_live_job], options)
+    chosen = [run for run in _in_batch(everything, options) if run.has_live_job or _is_live_here(run)]
+    chosen = _matching(chosen, options)
+    runs = [run for run in chosen if run.has_live_job]
     _refuse_to_cancel_others(runs, going_on)
     _refuse_to_cancel_in_vain(runs)
-    errors, cancelled = [], []
+    errors, cancelled = _cancel_here([run for run in chosen if not run.has_live_job])
     with stops_between_steps() as stop_if_asked:
         for scheduler, jobs in _jobs_by_scheduler(runs):
             stop_if_asked()
@@ -102,6 +106,37 @@ def cancel(options: argparse.Namespace) -> int:
         which = f": {' '.join(cancelled)}" if cancelled else "; none of these has one that goes on"
         print(f"cancelled the jobs of {len(cancelled)} run{several}{which}")
     return 1 if errors else 0
+
+
+def _is_live_here(run: RunState) -> bool:
+    return run.is_local and (run.status is Status.PREPARED or run.status.is_under_way)
+
+
+def _cancel_here(runs: list[RunState]) -> tuple[list[str], list[str]]:
+    """Cancel runs that have no job, and return the complaints, and the ids of those that are cancelled."""
+    errors, cancelled = [], []
+    for run in runs:
+        error = cancel_here(run.submission) if run.submission is not None else None
+        if error:
+            errors.append(error)
+            print(f"mlxp: {error}", file=sys.stderr)
+        else:
+            cancelled.append(str(run.directory.log_id))
+    return errors, cancelled
+
+
+def preempt(options: argparse.Namespace) -> int:
+    """Send runs the warning that a scheduler sends before it ends a job."""
+    check_directory(options.logs)
+    found = {run.directory.log_id: run for run in run_states(options.logs.absolute(), options.log_ids)}
+    code = 0
+    for log_id in options.log_ids:
+        if log_id not in found:
+            raise LogDirectoryError(f"there is no run {log_id} in {options.logs}")
+        problem = warn(found[log_id])
+        code = 1 if problem else code
+        print(f"run {log_id}: {problem or 'warned'}", file=sys.stderr if problem else sys.stdout)
+    return code
 
 
 def _jobs_by_scheduler(runs: list[RunState]) -> list[tuple[Scheduler, dict[str, list[Submission]]]]:
@@ -172,7 +207,7 @@ def resubmit(options: argparse.Namespace) -> int:
     """Submit runs again under their ids."""
     runs = _matching(_in_batch(_all_runs(options, ask_all=options.query is not None), options), options)
     if options.query is None:
-        runs = [run for run in runs if run.status.is_unsubmitted and run.submission is not None]
+        runs = [run for run in runs if run.status.is_unsubmitted and run.submission is not None and not run.is_local]
     code = 0
     with stops_between_steps() as stop_if_asked:
         again = submit_again(runs, stop_if_asked, force=options.force, accept_changes=options.accept_changes)

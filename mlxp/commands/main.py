@@ -90,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
         _add_status,
         _add_output,
         _add_cancel,
+        _add_preempt,
         _add_resubmit,
         _add_rerun,
         _add_export,
@@ -245,6 +246,12 @@ def _add_cancel(verbs: Any) -> None:
     cancel = _job_verb(verbs, "cancel", "Cancel the jobs of runs.", 'mlxp cancel "optimizer.lr > 1"')
     _add_batch(cancel)
     cancel.add_argument("query", nargs="?", metavar="QUERY", help=f"{_QUERY}; with --batch, all of that by default")
+
+
+def _add_preempt(verbs: Any) -> None:
+    text = "Send runs the warning that a scheduler sends before it ends a job, to test that they stop and go on."
+    warned = _job_verb(verbs, "preempt", text, "mlxp preempt 12")
+    warned.add_argument("log_ids", type=int, nargs="+", metavar="ID", help="the runs' ids")
 
 
 def _add_rerun(verbs: Any) -> None:

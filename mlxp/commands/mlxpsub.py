@@ -10,6 +10,7 @@ from mlxp.commands.completion import complete
 from mlxp.commands.mlxpsub_words import SubmissionParser
 from mlxp.errors import InvalidSchedulerError, MLXPError
 from mlxp.jobs.batch import Batch
+from mlxp.jobs.local import HERE, work_off
 from mlxp.jobs.packing import Packing
 from mlxp.jobs.scheduler_options import checked_options, directives_in_force
 from mlxp.jobs.submitter import Submitter, chosen_scheduler, directives_of
@@ -19,7 +20,7 @@ from mlxp.run_directory.batches import is_batch_name
 from mlxp.running.signals import Terminated, exit_code, signal_of
 from mlxp.scheduler import SCHEDULERS, import_plugin, problem_with
 from mlxp.scripts.plan import make_plan
-from mlxp.scripts.script import read_script
+from mlxp.scripts.script import Script, read_script
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,6 +78,9 @@ def _own_options() -> argparse.ArgumentParser:
         type=_name,
         help="name of the batch that the runs belong to; by default the date and the id of its first run",
     )
+    parser.add_argument(
+        "--local", metavar="N", type=_count, help="submit nothing, and do the runs on this computer, N at a time"
+    )
     parser.add_argument("--scheduler", metavar="NAME", help=f"one of {', '.join(SCHEDULERS)}; by default the script's")
     parser.add_argument(
         "--array", action="store_true", help="submit job arrays instead of single jobs, where the scheduler has them"
@@ -108,6 +112,8 @@ def _name(text: str) -> str:
 
 def _submit(options: argparse.Namespace) -> int:
     script = read_script(options.script)
+    if options.local is not None:
+        return _do_here(script, options)
     scheduler = chosen_scheduler(script, options.scheduler)
     problem = problem_with(scheduler)
     if options.max_parallel is not None and not options.array:
@@ -129,3 +135,21 @@ def _submit(options: argparse.Namespace) -> int:
             print(f"mlxpsub: {problem}", file=sys.stderr)
         return 0
     return submit_all(submitter, packing, "mlxpsub", "--frozen", only_missing=options.only_missing)
+
+
+def _do_here(script: Script, options: argparse.Namespace) -> int:
+    given = {"--array": options.array, "--max-parallel": options.max_parallel, "--scheduler": options.scheduler}
+    given |= {"--at-once": options.at_once, "--per-job": options.per_job > 1}
+    for words in [*([name] for name, value in given.items() if value), options.for_scheduler[:1]]:
+        if words:
+            raise InvalidSchedulerError(
+                f"{words[0]} is for a scheduler, and --local does the runs on this computer without one; leave it out"
+            )
+    plan = make_plan(script, HERE.name, (), options.overrides)
+    submitter = Submitter(plan, HERE, is_frozen=options.frozen, batch=options.name)
+    for note in submitter.notes:
+        print(f"mlxpsub: {options.script}: {note}", file=sys.stderr)
+    if options.dry_run or any(run.dry_run for _, run in submitter.plan.runs):
+        print_plan(Batch(submitter, Packing(), only_missing=options.only_missing), options.local)
+        return 0
+    return work_off(submitter, options.local, "mlxpsub", only_missing=options.only_missing)

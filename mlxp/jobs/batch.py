@@ -140,9 +140,10 @@ class Batch:
             for run in runs:
                 told(run, problems.get(run.directory.log_id, ""))
         if not any(one.is_in_doubt for one in self.submissions):
-            self._close()
+            self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Remove what marks the submission as under way."""
         for mark in self._marks:
             with contextlib.suppress(FileNotFoundError):
                 mark.unlink()

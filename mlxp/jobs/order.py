@@ -5,6 +5,7 @@ list, and starts the script of each.
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,15 @@ from pathlib import Path
 from mlxp.errors import InvalidSchedulerError
 from mlxp.jobs.job_options import filled, header_lines, job_name, option_values, shell_path
 from mlxp.jobs.packing import Packing
-from mlxp.jobs.several_runs import AT_ONCE, IN_TURN
+from mlxp.jobs.several_runs import job_body
 from mlxp.jobs.submission import Submission
 from mlxp.run_directory.files import write_atomically
 from mlxp.run_directory.layout import SWEEPS_DIR
 from mlxp.scheduler import Array, Scheduler
 from mlxp.scripts.job_script import quoted
+
+_NEXT_JOB = f"printf '%s\\n' \"$directories\" | {quoted(sys.executable)} -m mlxp.jobs.next_job"
+"""What submits another job for the same runs, where a job cannot be put back."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,12 @@ class Order:
 
     @property
     def _is_single(self) -> bool:
-        return self.packing.is_single(self.scheduler)
+        """Whether the script of a run is submitted as it is."""
+        return self.packing.is_single(self.scheduler) and not self._may_be_put_back
+
+    @property
+    def _may_be_put_back(self) -> bool:
+        return any(run.content.get("requeue") for run in self.runs)
 
     @property
     def script(self) -> Path:
@@ -82,11 +91,12 @@ class Order:
         shebang, *head = script_of_first_run.partition("\n\n")[0].split("\n")
         interpreter = shebang[2:].split()
         own = header_lines(self.scheduler, self.name, *self.output, shell=shell_path(interpreter))
-        body = (AT_ONCE if self.packing.side_by_side else IN_TURN).format(
-            runs=self.packing.per_job,
+        body = job_body(
+            self.packing,
             task=_line_of_task(self.array) if self.array is not None else "1",
             interpreter=" ".join(map(quoted, interpreter)),
-            list=quoted(str(self.script.with_suffix(".txt"))),
+            list_file=self.script.with_suffix(".txt"),
+            put_back=(self.scheduler.put_back or _NEXT_JOB) if self._may_be_put_back else None,
         )
         return "\n".join([shebang, *own, *head[len(own) :]]) + "\n" + body
 
@@ -117,7 +127,8 @@ class Order:
             position = words.index(self.array.replaces)
             words = [*words[:position], *words[position + 2 :]]
         script = [] if self.scheduler.script_is_input else [f"./{self.script.name}"]
-        own = [filled(word, values) for word in [*words, *self._array_option(name)]]
+        again = self.scheduler.put_back_options if self._may_be_put_back else ()
+        own = [filled(word, values) for word in [*again, *words, *self._array_option(name)]]
         # The user's options come first, so that MLXP's count, and that none of them takes the script for its value.
         # The path is relative, since not every scheduler accepts a path with spaces.
         return [program, *self.runs[0].options, *own, *script]

@@ -74,15 +74,25 @@ def _beginning(seen: Mapping[int, tuple[object, ...]], *, accept_changes: bool) 
             raise JobSubmissionError(f"it was submitted meanwhile{f', as job {one.job_id}' if one.job_id else ''}")
         restore(one)
         if one.status is Status.SUBMITTED:
-            _begin_attempt(one, accept_changes=accept_changes)
+            begin_attempt(one, accept_changes=accept_changes)
         if accept_changes or "accept_changes" in one.content:
             one.write(accept_changes=accept_changes)
 
     return begin
 
 
-def _begin_attempt(submission: Submission, *, accept_changes: bool) -> None:
-    """Keep the output of the last attempt, as ``log.stdout.1``, and record that there is another attempt."""
+def begin_attempt(submission: Submission, *, accept_changes: bool = False, put_back: int = 0) -> None:
+    """Keep the output of the last attempt, as ``log.stdout.1``, and record that there is another attempt.
+
+    Parameters
+    ----------
+    submission
+        The run.
+    accept_changes
+        Whether the attempt may use another configuration than the recorded one.
+    put_back
+        How often the run was put back into the queue, if that is the reason for the attempt.
+    """
     content, attempt = submission.content, submission.attempt
     for file in (submission.directory.stdout, submission.directory.stderr):
         if file.exists():
@@ -102,4 +112,5 @@ def _begin_attempt(submission: Submission, *, accept_changes: bool) -> None:
         cancelled_at=None,
         verdict=None,
         stderr=None,
+        **({"put_back": put_back} if "requeue" in content else {}),
     )

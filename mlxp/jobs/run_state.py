@@ -22,7 +22,7 @@ from mlxp.run_directory.liveness import is_gone, is_silent
 from mlxp.run_directory.outcome import begun, outcome, own_word, verdict
 from mlxp.run_directory.status import Status
 from mlxp.running.copies import names_of
-from mlxp.scheduler import SCHEDULERS, scheduler_named
+from mlxp.scheduler import LOCAL, SCHEDULERS, scheduler_named
 
 
 @dataclass
@@ -60,6 +60,11 @@ class RunState:
     def has_job(self) -> bool:
         """Whether a scheduler has accepted a job for the run."""
         return self.submission is not None and self.submission.status is Status.SUBMITTED
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the run is done on a computer without a scheduler, by ``mlxpsub --local``."""
+        return self.scheduler_name == LOCAL
 
     @property
     def is_open(self) -> bool:
@@ -123,8 +128,9 @@ class RunState:
 
     def obstacle_to_resubmission(self, *, force: bool) -> str | None:
         """Return the reason why the run cannot be submitted again; None if it can."""
-        if self.submission is None:
-            return "it was not submitted by mlxpsub"
+        if self.submission is None or self.is_local:
+            no_job = "it has no job: the command `mlxpsub --local` that it came from goes on with what it has not done"
+            return no_job if self.is_local else "it was not submitted by mlxpsub"
         if self.status.is_open:
             return f"it is {self.status}; cancel it first"
         if self.may_have_moved:
@@ -255,11 +261,21 @@ def _status_of(run: RunState) -> tuple[Status, str]:
     if run.submission is None or (not run.has_job and run.says is not None):
         is_under_way = run.says is not None and run.says.is_under_way
         return _status_of_process(run) if is_under_way else _own_word(run)
+    if run.is_local:
+        return _status_of_waiting(run)
     if not run.has_job:
         doubt = "MLXP does not know whether it has a job; `mlxp resubmit` finds out, or asks you"
         why = run.submitted.get("error") or "its job was not submitted"
         return run.submission.status, doubt if run.submission.is_in_doubt else why
     return _status_with_job(run, run.job) if run.job is not None else _own_word(run)
+
+
+def _status_of_waiting(run: RunState) -> tuple[Status, str]:
+    """Return the status of a run that has not begun on a computer without a scheduler."""
+    if run.submitted.get("cancelled_at"):
+        return Status.KILLED, f"it was cancelled at {run.submitted['cancelled_at']}"
+    status = Status.of(run.submitted.get("status")) or Status.PREPARED
+    return status, run.submitted.get("error") or "mlxpsub --local has not begun it yet"
 
 
 def _status_with_job(run: RunState, job: JobState) -> tuple[Status, str]:
@@ -288,8 +304,10 @@ def _own_word(run: RunState) -> tuple[Status, str]:
     _, reason = outcome(run.info, run.submitted)
     if reason is None or run.job is None:
         end = run.info.get("exit") or {}
-        changes = f": {end['changes']}" if end.get("changes") else ""
-        return run.says, f"{end.get('reason') or ''}{changes}"
+        more = f": {end['changes']}" if end.get("changes") else ""
+        if end.get("put_back"):
+            more = f": its job is put back, {end['put_back']} of at most {run.submitted.get('requeue')} times"
+        return run.says, f"{end.get('reason') or ''}{more}"
     return run.says, f"{reason}: {run.scheduler_name} says {run.job.words or run.job.phase}"
 
 

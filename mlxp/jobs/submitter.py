@@ -252,6 +252,7 @@ class Submitter:
             "number": number,
             "packing": packing.to_dict(),
             **({"options": list(self.options)} if self.options else {}),
+            **({"requeue": run.requeue} if run.requeue else {}),
             **({"late": run.late} if run.late else {}),
             **({"program": relative_name(run.program, run.parent_log_dir)} if run.program else {}),
             **({"identity": {"version": version}} if (version := run.identity.get("version")) is not None else {}),

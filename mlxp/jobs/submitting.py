@@ -108,8 +108,16 @@ def tell(line: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def print_plan(batch: Batch) -> None:
-    """Print which runs would be submitted, and the script of the first submission."""
+def print_plan(batch: Batch, processes: int | None = None) -> None:
+    """Print which runs would be submitted, and the script of the first submission.
+
+    Parameters
+    ----------
+    batch
+        The runs.
+    processes
+        How many of them go on at once, if they are not submitted but done on this computer.
+    """
     runs = batch.prepared()
     left_out = left_out_lines(batch)
     if not runs:
@@ -117,7 +125,9 @@ def print_plan(batch: Batch) -> None:
         return
     frozen = batch.submitter.preview_code()
     shares = batch.shares(runs)
-    shape = batch.packing.words(batch.submitter.scheduler, len(shares), sum(map(len, shares)))
+    shape = f"{processes} at a time on this computer"
+    if processes is None:
+        shape = batch.packing.words(batch.submitter.scheduler, len(shares), sum(map(len, shares)))
     overrides = [" ".join(batch.submitter.overrides(one.content["number"])) for one in runs]
     several = len(batch.submitter.parents) > 1
     lines = [f"{len(runs)} run{'s' * (len(runs) != 1)}, {shape}:"]
@@ -126,7 +136,8 @@ def print_plan(batch: Batch) -> None:
     ]
     lines += [f"  {line}" for line in left_out]
     script, text = batch.script_of(shares[0])
-    lines += ["", *frozen, f"the script of the first submission, {script}:", "", text.rstrip("\n")]
+    what = "submission" if processes is None else "run"
+    lines += ["", *frozen, f"the script of the first {what}, {script}:", "", text.rstrip("\n")]
     first = runs[0].directory
     if script != first.script:
         own = batch.submitter.script_for(runs[0].content["number"], first)
@@ -148,7 +159,9 @@ def stops_between_steps() -> Iterator[Callable[[], None]]:
 
     def stop_if_asked() -> None:
         if asked:
-            raise KeyboardInterrupt if asked[0] == signal.SIGINT else Terminated(asked[0])
+            number = asked[0]
+            asked.clear()
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
     try:
         yield stop_if_asked

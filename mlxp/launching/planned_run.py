@@ -82,6 +82,7 @@ def _planned_run(program: Program, overrides: list[str], composed: "DictConfig")
         program=program.path,
         identity=settings.identity.to_dict(),
         secret=differing(resolved, kept),
+        requeue=settings.requeue,
     )
     return run, settings
 

@@ -98,6 +98,11 @@ class RunDirectory:
         return self.metadata / "claims" / f"{attempt}.yaml"
 
     @property
+    def put_back_file(self) -> Path:
+        """The file that exists while a run that was told to stop wishes that its job is put back into the queue."""
+        return self.metadata / "put_back"
+
+    @property
     def submission_lock(self) -> Path:
         """The file that exists while somebody submits or cancels the run's job."""
         return self.metadata / "submitting"

@@ -55,6 +55,8 @@ def outcome(info: Mapping[str, Any], submission: Mapping[str, Any]) -> tuple[Sta
 def _status(own: Status | None, submission: Mapping[str, Any], phase: str | None) -> Status | None:
     if own is not None and not (own.is_under_way and phase):
         return own
+    if own is None and submission.get("status") == Status.PREPARED and submission.get("cancelled_at"):
+        return Status.KILLED  # it has no job: it waited for its turn on a computer without a scheduler
     if own is None and (phase is None or submission.get("status") != Status.SUBMITTED):
         return Status.of(submission.get("status"))
     if phase == Phase.ENDED or submission.get("cancelled_at"):

@@ -26,6 +26,7 @@ def remember_attempt(directory: RunDirectory, earlier: Mapping[str, Any], now: M
     end = {"ended_at": earlier.get("ended_at"), "status": earlier.get("status"), "reason": (how or {}).get("reason")}
     known[-1] = {**known[-1], **end}
     known.append({**_of(now), "begins": _sizes(directory)})
+    directory.put_back_file.unlink(missing_ok=True)  # if its job died before it could do what was asked
     write_yaml(directory.attempts_file, {"attempts": known})
 
 

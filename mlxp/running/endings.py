@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from mlxp.run_directory.status import Status
+from mlxp.running.preemption import PREEMPTED
 from mlxp.running.signals import Preempted, Terminated, exit_code, signal_of
 from mlxp.running.storable import storable_text
 
@@ -18,9 +19,6 @@ _TRACEBACK_LINES = 20
 
 _LONGEST_LINE = 1000
 """The number of characters of each such line, and of an exception's text, that info.yaml holds."""
-
-_PREEMPTED = "PREEMPTED"
-"""The reason of a run that returned because it was told to stop; also a scheduler's word for what it ended."""
 
 _LAUNCHING = {"mlxp", "hydra"}
 """The packages whose code runs between the program's start and the task."""
@@ -34,7 +32,7 @@ def ending(error: BaseException | None) -> dict[str, Any]:
         return end
     number = signal_in(error)
     if number is not None:
-        reason = _PREEMPTED if isinstance(error, Preempted) else number.name
+        reason = PREEMPTED if isinstance(error, Preempted) else number.name
         killed = {"status": Status.KILLED.value, "reason": reason, "signal": number.name}
         return {**end, **killed, "code": exit_code(number)}
     if isinstance(error, SystemExit):

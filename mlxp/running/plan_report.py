@@ -51,7 +51,7 @@ class PlannedRun:
         The settings under ``mlxp.identity``.
     secret
         The keys of the configuration whose values are not recorded.
-    only_missing, dry_run
+    only_missing, dry_run, requeue
         The settings of these names.
     """
 
@@ -71,6 +71,7 @@ class PlannedRun:
     secret: list[str] = field(default_factory=list)
     only_missing: bool = False
     dry_run: bool = False
+    requeue: int = 0
 
 
 def is_planning() -> bool:

@@ -42,7 +42,7 @@ from mlxp.running.environment import late_facts
 from mlxp.running.info_file import InfoFile
 from mlxp.running.missing_runs import Once, in_any_case
 from mlxp.running.plug_ins import created
-from mlxp.running.preemption import forget_warnings, was_told_to_stop
+from mlxp.running.preemption import ask_for_queue, forget_warnings, was_told_to_stop, with_wish
 from mlxp.running.provenance import made_from, packages, process_info, taken_rerun_of
 from mlxp.running.rank import rank, ranks
 from mlxp.running.recorded_configuration import CHANGED, ChangedConfigurationError, check_unchanged
@@ -270,9 +270,10 @@ class StartedRun:
 
     def _end(self, error: BaseException | None) -> None:
         """Record how the run ended: first what is certain, then the text of the exception."""
-        end = ending(error)
+        end = with_wish(ending(error), self.written)
+        write, ask = functools.partial(self._write_end, end), functools.partial(ask_for_queue, end, self.written)
         with signals_held():
-            found = [_problem_of(step) for step in (self._close_logger, functools.partial(self._write_end, end))]
+            found = [_problem_of(step) for step in (self._close_logger, write, ask)]
         problems = [problem for problem in found if problem is not None]
         if error is None:
             if problems:

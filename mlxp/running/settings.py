@@ -98,6 +98,8 @@ class Settings:
         Keys whose values vary together in a sweep; or several lists of such keys.
     skip
         A query for the runs of a sweep that are left out.
+    requeue
+        How often the job of a submitted run that was told to stop is put back into the queue.
 
     Examples
     --------
@@ -122,6 +124,7 @@ class Settings:
     dry_run: bool = False
     zip: tuple[Any, ...] = ()
     skip: str = ""
+    requeue: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in the form that mlxp.yaml and ``ctx.mlxp`` have."""
@@ -264,8 +267,9 @@ def _check(given: _Given) -> None:
             _check_options(group, {**DEFAULTS[group], **complete[group]})
     _check_scheduler(complete)
     _check_names_of(complete, "identity")
-    if not _is_interpolation(complete["heartbeat"]) and complete["heartbeat"] < 0:
-        raise InvalidConfigFileError(f"the setting mlxp.heartbeat is a number of seconds, not {complete['heartbeat']}")
+    for name, what in (("heartbeat", "a number of seconds"), ("requeue", "how often a job is put back")):
+        if not _is_interpolation(complete[name]) and complete[name] < 0:
+            raise InvalidConfigFileError(f"the setting mlxp.{name} is {what}, not {complete[name]}")
 
 
 def _check_group(given: Mapping[str, Any], defaults: Mapping[str, Any], path: str) -> None:

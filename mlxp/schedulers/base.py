@@ -131,6 +131,11 @@ class Scheduler:
     command_line_replaces
         Options of a script, with their values, that are left out of it where the command line has an option that the
         same pattern matches, since the scheduler would combine the two, or refuse both.
+    put_back, put_back_options
+        The shell commands by which a job puts itself back into the queue, at its end, and the options that it needs for
+        that. Without such commands, the job submits another one.
+    warn
+        The command that sends a warning to the job whose id follows; empty if there is no such command.
     settles
         Seconds after which a submitted job is certain to be found, whatever happened to the command that submitted it.
     """
@@ -156,6 +161,9 @@ class Scheduler:
     job_variable: str = ""
     name_variable: str = ""
     find: Callable[[str, float], Search] | None = None
+    put_back: str = ""
+    put_back_options: tuple[str, ...] = ()
+    warn: tuple[str, ...] = ()
     settles: float = 60.0
     most_option_values: int = 1
     command_line_replaces: tuple[re.Pattern[str], ...] = ()

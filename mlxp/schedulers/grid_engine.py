@@ -147,6 +147,9 @@ SGE = Scheduler(
     refused_in_paths=re.compile(rf"[,${NO_LINE_BREAK}]"),
     state=states,
     cancel=("qdel",),
+    put_back="exit 99",
+    # So that a job is warned a minute before it is ended.
+    put_back_options=("-notify",),
     job_variable="JOB_ID",
     name_variable="JOB_NAME",
     find=find,

@@ -100,6 +100,7 @@ PBS = Scheduler(
     refused_in_paths=re.compile(rf"[:,{NO_LINE_BREAK}]"),
     state=states,
     cancel=("qdel",),
+    warn=("qsig", "-s", "SIGUSR1"),
     job_variable="PBS_JOBID",
     name_variable="PBS_JOBNAME",
     find=find,

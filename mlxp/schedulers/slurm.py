@@ -127,6 +127,14 @@ SLURM = Scheduler(
     escaped_in_output=(("%", "%%"),),
     state=states,
     cancel=("scancel",),
+    # A job that is being cancelled could be put back, too: it is no longer RUNNING. A number is a whole array.
+    put_back=(
+        "job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}\n"
+        "job=${job:-$SLURM_JOB_ID}\n"
+        '[ "$(squeue -h -t RUNNING -j "$job" -o %T)" != RUNNING ] || scontrol requeue "$job"'
+    ),
+    put_back_options=("--requeue",),
+    warn=("scancel", "--full", "--signal=USR1"),
     job_variable="SLURM_JOB_ID",
     name_variable="SLURM_JOB_NAME",
     find=find,

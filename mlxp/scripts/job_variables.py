@@ -23,6 +23,8 @@ SUBMIT_DIRECTORIES = {
 }
 """The variables that name the directory from which the user submits."""
 
+SUBMIT_DIRECTORIES["LOCAL"] = tuple(name for names in SUBMIT_DIRECTORIES.values() for name in names)
+
 _PBS: dict[str, object] = {
     "id": {"PBS_JOBID": "{id}.mlxp-plan"},
     "name": ("PBS_JOBNAME", "PBS_QUEUE"),

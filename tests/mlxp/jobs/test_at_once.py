@@ -7,6 +7,9 @@ import time
 
 import pytest
 
+from mlxp.jobs.packing import Packing
+from mlxp.jobs.several_runs import job_body
+
 TASK = """import os, sys, time
 import mlxp
 
@@ -72,13 +75,11 @@ def test_signal_to_the_job_reaches_all_its_runs_which_say_so(job, tmp_path):
 
 @pytest.mark.parametrize(("devices", "dealt"), [("0,1,2,3,4", ["0,3", "1,4", "2"]), ("", [""] * 3), ("7", ["7"] * 3)])
 def test_devices_are_dealt_out(tmp_path, devices, dealt):
-    from mlxp.jobs.several_runs import AT_ONCE
-
     for number in range(3):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "script.sh").write_text('echo "$CUDA_VISIBLE_DEVICES"\n')
     (tmp_path / "list").write_text("\t".join(str(tmp_path / str(number)) for number in range(3)) + "\n")
-    script = AT_ONCE.format(task="1", runs=3, interpreter="/bin/bash", list=str(tmp_path / "list"))
+    script = job_body(Packing(3, side_by_side=True), task="1", interpreter="/bin/bash", list_file=tmp_path / "list")
     for shell in ("bash", "sh"):
         subprocess.run(
             [shell, "-c", script], env={"CUDA_VISIBLE_DEVICES": devices, "PATH": "/usr/bin:/bin"}, check=True
