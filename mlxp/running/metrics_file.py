@@ -295,7 +295,7 @@ def _torn_line(path: Path) -> range | None:
 
 
 _PLAIN = frozenset({str, int, bool, type(None)})
-_to_json = json.JSONEncoder().encode
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # as orjson does: files whose lines are alike read faster
 
 
 def encoded(metrics: Mapping[str, Any]) -> bytes:
