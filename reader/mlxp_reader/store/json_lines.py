@@ -28,7 +28,8 @@ Values = npt.NDArray[Any] | list[str]
 MAX_PROBLEMS = 20
 """How many bad lines of one file are reported one by one; the rest are only counted."""
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+"""What some programs write at the beginning of a file; it is no part of the first line."""
 
 
 class BadLine(NamedTuple):
@@ -93,8 +94,34 @@ def _parse_group(texts: list[bytes], template: "_Template | None", parsed: Parse
                 _parse_one_by_one(text, parsed)
 
 
-def typed(values: list[Any]) -> tuple[Kind, Values]:
+class Problems:
+    """The bad lines of one file, the first of them one by one."""
+
+    def __init__(self) -> None:
+        self._listed: list[BadLine] = []
+        self._more = 0
+
+    def add(self, problem: BadLine) -> None:
+        """Add a bad line."""
+        if len(self._listed) <= MAX_PROBLEMS:
+            self._listed.append(problem)
+        self._more += len(self._listed) > MAX_PROBLEMS
+
+    def listed(self) -> list[BadLine]:
+        """Return the bad lines, with one more that stands for those beyond the first ones."""
+        if not self._more:
+            return self._listed
+        line = self._listed[MAX_PROBLEMS].line
+        return [*self._listed[:MAX_PROBLEMS], BadLine(line, f"{self._more} bad lines from here on")]
+
+
+def typed(values: list[Any], types: set[type] | None = None) -> tuple[Kind, Values]:
     """Return the kind of the non-empty list `values`, and the values in the form of that kind.
+
+    Parameters
+    ----------
+    types
+        The types of the values, if they are known already.
 
     Examples
     --------
@@ -103,7 +130,7 @@ def typed(values: list[Any]) -> tuple[Kind, Values]:
     >>> typed([1, 0.5, None])
     ('json', ['1', '0.5', 'null'])
     """
-    types = set(map(type, values))
+    types = types or set(map(type, values))
     if types == {float}:
         return "float", np.fromiter(values, np.float64, len(values))
     if types == {int}:
@@ -128,7 +155,12 @@ def _whole_lines(text: bytes) -> bytes:
     end = text.rfind(b"\n") + 1
     if end == len(text):
         return text
-    return text + b"\n" if isinstance(_loaded_slowly(text[end:]), dict) else text[:end]
+    return text + b"\n" if is_complete(text[end:]) else text[:end]
+
+
+def is_complete(line: bytes) -> bool:
+    """Tell whether a last line without a line break holds a record, not only the beginning of one."""
+    return isinstance(_loaded_slowly(line), dict)
 
 
 # The fast way. A template is the text that all lines of a file share, around the values.
@@ -158,12 +190,13 @@ def _template_of(text: bytes) -> _Template | None:
 
 def _loaded_slowly(text: bytes | bytearray) -> Any:
     try:
-        return _loads_exactly(text)
+        return loads_exactly(text)
     except (ValueError, RecursionError):
         return None
 
 
-def _loads_exactly(text: bytes | bytearray) -> Any:
+def loads_exactly(text: bytes | bytearray) -> Any:
+    """Return the value that a JSON text stands for; its integers may be of any size."""
     # Given bytes, json would guess their encoding.
     return json.loads(text.decode())
 
@@ -267,11 +300,11 @@ def _typed_segments(key: str, values: list[Any], first: int, counts: npt.NDArray
 
 def _parse_one_by_one(text: bytes, parsed: Parsed) -> None:
     """Add the values in `text` to `parsed`, and its bad lines."""
-    lines = text.removeprefix(_BOM).split(b"\n")[:-1]
+    lines = text.removeprefix(BOM).split(b"\n")[:-1]
     records, problems = _records(lines, _loads)
     segments = _segments(records, len(parsed.lines))
     if _may_be_rounded(segments) and _BIG_INTEGER.search(text):
-        records, problems = _records(lines, _loads_exactly)
+        records, problems = _records(lines, loads_exactly)
         segments = _segments(records, len(parsed.lines))
     parsed.segments += segments
     parsed.lines.append(len(lines))
@@ -281,29 +314,30 @@ def _parse_one_by_one(text: bytes, parsed: Parsed) -> None:
 
 def _records(lines: list[bytes], loads: Callable[[bytes], Any]) -> tuple[list[dict[str, Any]], list[BadLine]]:
     records: list[dict[str, Any]] = []
-    problems: list[BadLine] = []
+    problems = Problems()
     for number, line in enumerate(lines, 1):
-        try:
-            record = loads(line)
-        except (ValueError, RecursionError) as error:
-            if line.strip():
-                problems.append(BadLine(number, _sentence(error)))
-            continue
+        record = record_in(line, loads)
         if isinstance(record, dict):
             records.append(record)
-        else:
-            problems.append(BadLine(number, f"expected a JSON object, not {_shortened(line)}"))
-    if len(problems) > MAX_PROBLEMS:
-        more = BadLine(problems[MAX_PROBLEMS].line, f"{len(problems) - MAX_PROBLEMS} bad lines from here on")
-        problems[MAX_PROBLEMS:] = [more]
-    return records, problems
+        elif record is not None:
+            problems.add(BadLine(number, record))
+    return records, problems.listed()
 
 
 def _loads(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
-        return _loads_exactly(line)
+        return loads_exactly(line)
+
+
+def record_in(line: bytes, loads: Callable[[bytes], Any] = loads_exactly) -> dict[str, Any] | str | None:
+    """Return the record in a line, or what is wrong with the line, or None for a blank line."""
+    try:
+        record = loads(line)
+    except (ValueError, RecursionError) as error:
+        return _sentence(error) if line.strip() else None
+    return record if isinstance(record, dict) else f"expected a JSON object, not {_shortened(line)}"
 
 
 def _sentence(error: Exception) -> str:

@@ -70,7 +70,7 @@ class Lists:
         values = self.values
         bounds = zip(self.offsets[rows].tolist(), self.offsets[rows + 1].tolist(), strict=True)
         lists = [values[start:end] for start, end in bounds]
-        return [json.loads(f"[{','.join(texts)}]") for texts in lists] if self.kind == "json" else lists
+        return [plain_values("json", texts) for texts in lists] if self.kind == "json" else lists
 
     def take(self, rows: npt.NDArray[np.int64]) -> "Lists":
         """Return the lists at `rows`, copied."""
@@ -141,6 +141,15 @@ def flat(kind: Kind, values: Iterable[Values]) -> Values:
     if kind in _NUMERIC:
         return _read_only(np.concatenate([np.empty(0, _NUMERIC[kind][1]), *values]))
     return list(chain.from_iterable(values))
+
+
+def plain_values(kind: Kind, values: Values) -> list[Any]:
+    """Return values of a kind as Python's own."""
+    if isinstance(values, np.ndarray):
+        numbers: list[Any] = values.tolist()
+        return numbers
+    loaded: list[Any] = json.loads(f"[{','.join(values)}]") if kind == "json" else values
+    return loaded
 
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -1,8 +1,8 @@
 """The metric store: the values of one metric in many runs, taken from the cache if there, else from the files.
 
-A metric file is read from where reading last stopped, and all its keys are cached at once. The values are the same
-without a cache. See `mlxp_reader.store.shards` for the cache, and `mlxp_reader.store.json_lines` for how files are
-read.
+A metric file is read from where reading last stopped, and all its keys are cached at once; except that of a long file
+that is read for the first time, only the key that is asked for is. The values are the same without a cache. See
+`mlxp_reader.store.shards` for the cache, and `mlxp_reader.store.json_lines` for how files are read.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader.records.file_states import UNKNOWN, FileState, States, states_of
 from mlxp_reader.store.json_lines import Kind, Values, typed
 from mlxp_reader.store.lists import Cell, Lists, MetricOfRuns, RunProblem, flat
-from mlxp_reader.store.metric_files import Job, Unreadable, read_files
+from mlxp_reader.store.metric_files import LONG, Job, Unreadable, read_files
 from mlxp_reader.store.parts import Found, find
 from mlxp_reader.store.shards import Shard, ShardFolder
 
@@ -37,8 +37,8 @@ class MetricStore:
     logs
         The directory that contains the runs' directories.
     cache_dir
-        Where to keep what was read, for this and later processes; None keeps nothing. A folder that cannot be written
-        has the same effect as None.
+        Where to keep what was read, for this and later processes; with None, or a folder that cannot be written, it is
+        kept in a temporary folder for as long as this object lives.
 
     Examples
     --------
@@ -117,18 +117,33 @@ class _Reading:
 
     def column(self, states: States) -> MetricOfRuns:
         states = self._looked_up(states)
-        shards = self._folder.shards()
+        all_shards = self._folder.shards()
+        shards = [shard for shard in all_shards if shard.tells_of(self._key)]
         found = find([shard.parts for shard in shards], self._log_ids, states)
         column = _ColumnBuilder(self._key, _is_chained(found))
         for number in np.unique(found.shard).tolist():
             here = found.shard == number
             self._add(column, shards[number], found.run[here], found.row[here])
-        for result in read_files(self._jobs(states, found)):
+        jobs = list(self._jobs(states, found))
+        of_key = self._first_touched(jobs, states, [shard for shard in all_shards if not shard.tells_of(self._key)])
+        self._read(column, [job for job in jobs if job.run not in of_key], None)
+        self._read(column, [job for job in jobs if job.run in of_key], self._key)
+        return column.build(self._sorted_problems())
+
+    def _first_touched(self, jobs: list[Job], states: States, others: list[Shard]) -> set[int]:
+        """Return the runs whose file is long, and of which nothing was read yet."""
+        long = [job.run for job in jobs if job.size > LONG]
+        if not long:
+            return set()
+        found = find([shard.parts for shard in others], self._log_ids[long], states[long])
+        return {run for at, run in enumerate(long) if not found.is_current[at] and at not in found.last}
+
+    def _read(self, column: "_ColumnBuilder", jobs: list[Job], only: str | None) -> None:
+        for result in read_files(jobs, only) if jobs else ():
             if isinstance(result, Unreadable):
                 self._report(result.job.run, None, result.error)
             else:
                 self._add_read(column, *result)
-        return column.build(self._sorted_problems())
 
     def _looked_up(self, states: States) -> States:
         unknown = np.flatnonzero(states[:, 0] == UNKNOWN.size)
@@ -154,8 +169,11 @@ class _Reading:
             if job.last is None:  # what was taken for the beginning of the file is not
                 column.forget(job.run)
                 self._problems.pop(job.run, None)
+            if job.is_long:
+                column.chain(job.run)
         self._add(column, shard, np.array([job.run for job in jobs], dtype=np.int64), np.arange(len(jobs)))
-        self._folder.write(shard)
+        has_only_ends = all(job.last is not None and not job.is_long for job in jobs)
+        self._folder.write(shard, has_only_ends=has_only_ends)
 
     def _add(
         self, column: "_ColumnBuilder", shard: Shard, runs: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
@@ -216,6 +234,10 @@ class _ColumnBuilder:
                 self._pieces.setdefault(run, []).append(_piece(lists, records, shard.parts[row], row))
         if 2 * len(rows) >= len(shard.parts):
             shard.forget()  # few others are left to be asked for
+
+    def chain(self, run: int) -> None:
+        """Expect that the values of `run` come in several pieces."""
+        self._chained[run] = True
 
     def forget(self, run: int) -> None:
         """Remove what was added for `run`."""

@@ -10,7 +10,13 @@ import numpy.typing as npt
 from mlxp_reader.records.file_states import NO_FILE, FileState, States
 
 MAX_PIECES = 8
-"""A file that was read in more pieces than this is read again in one piece."""
+"""After so many small pieces of a file, reading goes on after the last piece that is not small, to make them one."""
+
+SMALL_PIECE = 2**18
+"""A piece of fewer bytes than this is small: to read it again costs less than to store it."""
+
+NOT_ALL = -1
+"""Instead of the time of a file's last change, in the state of a part that is known not to be the file's last one."""
 
 PART = np.dtype(
     [
@@ -110,15 +116,25 @@ def _pieces(parts: Parts, rows: list[int], state: FileState) -> tuple[list[int],
     """Return the parts of one file, in order, and whether they make up all of it."""
     same_file = [row for row in rows if parts[row]["inode"] == state.inode]
     current = [row for row in same_file if (parts[row]["size"], parts[row]["mtime_ns"]) == state[:2]]
-    if current and (pieces := _back_to_start(parts, same_file, current[0])) is not None:
+    newest = max(current, key=lambda row: (int(parts[row]["generation"]), int(parts[row]["end"])), default=None)
+    if newest is not None and (pieces := _back_to_start(parts, same_file, newest)) is not None:
         return pieces, True
     # A file that was rewritten with the same size may hold anything.
     earlier = [row for row in same_file if parts[row]["size"] < state.size and parts[row]["end"] > parts[row]["start"]]
     if not earlier:
         return [], False
-    newest = max(earlier, key=lambda row: (int(parts[row]["generation"]), int(parts[row]["end"])))
-    pieces = _back_to_start(parts, same_file, newest)
-    return (pieces if pieces and len(pieces) < MAX_PIECES else []), False
+    for row in sorted(earlier, key=lambda row: (int(parts[row]["generation"]), int(parts[row]["end"])), reverse=True):
+        pieces = _back_to_start(parts, same_file, row)
+        if pieces is not None:
+            return _without_small_ends(parts, pieces), False
+    return [], False
+
+
+def _without_small_ends(parts: Parts, pieces: list[int]) -> list[int]:
+    """Return pieces of a file without the last ones, if these are small and many."""
+    is_small = [int(parts[row]["end"] - parts[row]["start"]) < SMALL_PIECE for row in pieces]
+    at_end = is_small[::-1].index(False) if False in is_small else len(pieces)
+    return pieces if at_end < MAX_PIECES else pieces[:-at_end]
 
 
 def _back_to_start(parts: Parts, rows: list[int], last: int) -> list[int] | None:

@@ -22,7 +22,7 @@ from mlxp_reader.store.json_lines import BadLine, Kind
 from mlxp_reader.store.lists import Lists
 from mlxp_reader.store.parts import PART, Parts
 
-VERSION = "2"
+VERSION = "3"
 
 MOST_COLUMNS = 64
 """The approximate maximum number of columns in a file."""
@@ -54,14 +54,22 @@ class ShardFile:
     parts: Parts
     problems: dict[int, list[BadLine]]
     columns: dict[str, StoredColumn]
+    only: str | None
     size: int
+    footer: pq.FileMetaData
 
 
 # Noise does not compress, and nobody reads the statistics of a shard.
 _WRITING = {"compression": "none", "use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
 
 
-def write(folder: Path, parts: Parts, problems: Mapping[int, list[BadLine]], lists: Mapping[ListsOf, Lists]) -> None:
+def write(
+    folder: Path,
+    parts: Parts,
+    problems: Mapping[int, list[BadLine]],
+    lists: Mapping[ListsOf, Lists],
+    only: str | None = None,
+) -> None:
     """Write a shard into `folder`, either completely or not at all.
 
     Raises
@@ -72,14 +80,16 @@ def write(folder: Path, parts: Parts, problems: Mapping[int, list[BadLine]], lis
     name = os.urandom(8).hex()
     temporary = folder / f".{name}"
     try:
-        pq.write_table(_table(parts, problems, lists), temporary, **_WRITING)
+        pq.write_table(_table(parts, problems, lists, only), temporary, **_WRITING)
         temporary.replace(folder / f"{name}-{_checksum_of_footer(temporary)}.parquet")
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def _table(parts: Parts, problems: Mapping[int, list[BadLine]], lists: Mapping[ListsOf, Lists]) -> pa.Table:
+def _table(
+    parts: Parts, problems: Mapping[int, list[BadLine]], lists: Mapping[ListsOf, Lists], only: str | None
+) -> pa.Table:
     parts = np.ascontiguousarray(parts)
     arrays = {_PARTS: pa.Array.from_buffers(_PART_TYPE, len(parts), [None, pa.py_buffer(parts)])}
     columns = []
@@ -93,6 +103,7 @@ def _table(parts: Parts, problems: Mapping[int, list[BadLine]], lists: Mapping[L
         "parts": zlib.crc32(parts.tobytes()),
         "columns": columns,
         "problems": dict(problems),
+        "only": only,
     }
     table = pa.Table.from_arrays(list(arrays.values()), names=list(arrays))
     return table.replace_schema_metadata({_METADATA: json.dumps(description)})
@@ -148,11 +159,12 @@ def opened(path: Path) -> ShardFile | None:
             if description["version"] != VERSION:
                 return None
             parts = _parts_in(file.read(columns=[_PARTS], use_threads=False)[_PARTS])
+            footer = file.metadata
         if zlib.crc32(parts.tobytes()) != description["parts"]:
             return None
         problems = {int(row): [BadLine(*line) for line in lines] for row, lines in description["problems"].items()}
         columns = {column[0]: _column(*column) for column in description["columns"]}
-        return ShardFile(path, parts, problems, columns, path.stat().st_size)
+        return ShardFile(path, parts, problems, columns, description["only"], path.stat().st_size, footer)
     except (OSError, pa.ArrowException, LookupError, TypeError, ValueError):
         return None
 
@@ -177,7 +189,7 @@ def read(shard: ShardFile, names: Sequence[str]) -> dict[ListsOf, Lists]:
     """
     if not names:
         return {}
-    with pq.ParquetFile(shard.path, page_checksum_verification=True) as file:
+    with pq.ParquetFile(shard.path, metadata=shard.footer, page_checksum_verification=True) as file:
         table = file.read(columns=list(names), use_threads=False)
     found: dict[ListsOf, Lists] = {}
     rows = len(shard.parts)

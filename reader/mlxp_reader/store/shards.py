@@ -10,7 +10,10 @@ used if its file has changed other than by growing. The folder may be deleted at
 import contextlib
 import logging
 import os
+import shutil
+import tempfile
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,13 +24,16 @@ import pyarrow as pa
 from mlxp_reader.store import shard_file
 from mlxp_reader.store.json_lines import BadLine, Kind, Parsed, Segment
 from mlxp_reader.store.lists import Lists
-from mlxp_reader.store.parts import PART, Parts
+from mlxp_reader.store.parts import PART, SMALL_PIECE, Parts
 from mlxp_reader.store.shard_file import ListsOf, ShardFile
 
 SMALL = 8 * 2**20
 """A shard of fewer bytes than this is merged with others once there are many."""
 
 MAX_SMALL_SHARDS = 16
+
+MAX_TAILS = 64
+"""How many shards that are not worth a file are kept in memory."""
 
 _logger = logging.getLogger("mlxp")
 
@@ -41,6 +47,8 @@ class Shard:
         The parts, and the bad lines of those that have any.
     memory
         The lists, for a shard that is in memory.
+    only
+        The only key that was read of the files, of a shard that is in memory; None for all keys.
     file
         The file, for a shard that is on disk; its lists are read on demand.
     """
@@ -50,9 +58,11 @@ class Shard:
         parts: Parts,
         problems: dict[int, list[BadLine]],
         memory: dict[ListsOf, Lists] | None = None,
+        only: str | None = None,
         file: ShardFile | None = None,
     ) -> None:
         self.parts = parts
+        self.only = only if file is None else file.only
         self.problems = problems
         self.file = file
         self._memory = memory
@@ -67,6 +77,10 @@ class Shard:
     def names(self) -> Iterable[ListsOf]:
         """Return which lists there are."""
         return self._column_of if self._memory is None else self._memory
+
+    def tells_of(self, key: str) -> bool:
+        """Tell whether the values of `key` in the files were read: a key that was and is not there is in no record."""
+        return self.only in {None, key}
 
     def lists(self, key: str) -> list[tuple[Lists, Lists | None]]:
         """Return the values of `key`, one kind after the other, each with its record numbers where they matter.
@@ -107,9 +121,10 @@ class Shard:
 
 
 class ShardBuilder:
-    """Collects what was parsed, batch after batch, and builds a shard from it."""
+    """Collects what was parsed, batch after batch, and builds a shard from it; `only` is as in `Shard`."""
 
-    def __init__(self) -> None:
+    def __init__(self, only: str | None = None) -> None:
+        self._only = only
         self._parts: list[Parts] = []
         self._problems: dict[int, list[BadLine]] = {}
         self._segments: dict[tuple[str, Kind], list[Segment]] = {}
@@ -134,7 +149,7 @@ class ShardBuilder:
             memory[ListsOf(key, kind)] = _lists(kind, self._n, segments)
             if numbers := [_record_numbers(segment) for segment in segments if segment.records is not None]:
                 memory[ListsOf(key, kind, of_records=True)] = _lists("int", self._n, numbers)
-        return Shard(np.concatenate([np.empty(0, PART), *self._parts]), self._problems, memory)
+        return Shard(np.concatenate([np.empty(0, PART), *self._parts]), self._problems, memory, self._only)
 
 
 def _contents(segment: Segment) -> tuple[Any, ...]:
@@ -159,11 +174,14 @@ class ShardFolder:
     Parameters
     ----------
     path
-        The folder, which is created when the first shard is written; None keeps nothing.
+        The folder, which is created when the first shard is written. Without one, or if it cannot be written, shards
+        are kept in a temporary folder, for as long as this object lives.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self._is_temporary = False
+        self._tails: list[Shard] = []
         self._shards: dict[str, Shard | None] = {}  # by file name; None for one that cannot be read
 
     def shards(self) -> list[Shard]:
@@ -173,7 +191,7 @@ class ShardFolder:
             del self._shards[name]
         for name in sorted(names - self._shards.keys()):
             self._shards[name] = _opened(self._path / name) if self._path else None
-        return [shard for shard in self._shards.values() if shard is not None]
+        return [shard for shard in self._shards.values() if shard is not None] + self._tails
 
     def _names(self) -> set[str]:
         if self._path is None:
@@ -189,17 +207,30 @@ class ShardFolder:
             self._shards[shard.file.path.name] = None
             _remove(shard.file.path)
 
-    def write(self, shard: Shard) -> None:
-        """Add `shard` to the folder, or do nothing if that is not possible."""
-        if self._path is None or not len(shard.parts):
+    def write(self, shard: Shard, *, has_only_ends: bool = False) -> None:
+        """Add `shard` to the folder; ends of files that have grown, if it `has_only_ends`, stay in memory if small."""
+        if not len(shard.parts):
+            return
+        if has_only_ends and int((shard.parts["end"] - shard.parts["start"]).sum()) < SMALL_PIECE:
+            self._tails = [*self._tails, shard][-MAX_TAILS:]
             return
         try:
+            if self._path is None:
+                self._path = self._temporary_folder()
             self._path.mkdir(parents=True, exist_ok=True)
             _write(self._path, shard)
             self._merge_small_shards(self._path)
         except OSError as error:
             _logger.info("metrics are not cached in %s: %s", self._path, error)
             self._path = None
+            if not self._is_temporary:
+                self.write(shard)
+
+    def _temporary_folder(self) -> Path:
+        self._is_temporary = True
+        path = Path(tempfile.mkdtemp(prefix="mlxp-metrics-"))
+        weakref.finalize(self, _remove_folder, path, os.getpid())
+        return path
 
     def _merge_small_shards(self, folder: Path) -> None:
         shards = self.shards()
@@ -252,7 +283,7 @@ def _segments(key: str, kind: Kind, lists: Lists, records: Lists | None, rows: l
 
 
 def _write(folder: Path, shard: Shard) -> None:
-    shard_file.write(folder, shard.parts, shard.problems, shard.all_lists())
+    shard_file.write(folder, shard.parts, shard.problems, shard.all_lists(), shard.only)
 
 
 def _opened(path: Path) -> Shard | None:
@@ -264,6 +295,11 @@ def _remove(path: Path) -> None:
     # Another process may have removed it; on Windows, a process that reads it prevents its removal.
     with contextlib.suppress(OSError):
         path.unlink()
+
+
+def _remove_folder(path: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a forked process ends as well
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -145,9 +145,10 @@ def test_a_file_that_has_grown_is_read_from_where_reading_stopped(run, cache, mo
     read(MetricStore(cache.parent, cache), run)
     append(run, {"x": 2})
     sizes = files_read(monkeypatch)
-    assert read(MetricStore(cache.parent, cache), run) == [[1, 2]]
+    store = MetricStore(cache.parent, cache)
+    assert read(store, run) == [[1, 2]]
     assert sizes == [len('{"x": 2}\n')]
-    assert read(MetricStore(cache.parent, cache), run) == [[1, 2]]
+    assert read(store, run) == [[1, 2]]
     assert len(sizes) == 1
 
 
@@ -335,6 +336,13 @@ def test_appending_adds_a_shard_and_changes_none(tmp_path, cache):
     assert before.items() <= after.items()
 
 
+@pytest.fixture
+def each_end_is_stored(monkeypatch):
+    """Store what was added to a file however little it is."""
+    monkeypatch.setattr(shards, "SMALL_PIECE", 0)
+
+
+@pytest.mark.usefixtures("each_end_is_stored")
 def test_many_small_shards_are_merged(tmp_path, cache, monkeypatch):
     run, other = make_run(tmp_path, 1), make_run(tmp_path, 2)
     append(other, {"y": "a"}, {"x": 0.5})
@@ -351,6 +359,7 @@ def test_many_small_shards_are_merged(tmp_path, cache, monkeypatch):
     assert sizes == []
 
 
+@pytest.mark.usefixtures("each_end_is_stored")
 def test_what_a_killed_process_left_is_removed_when_shards_are_merged(run, cache, monkeypatch):
     append(run, {"x": 1})
     read(MetricStore(cache.parent, cache), run)
@@ -433,3 +442,149 @@ def test_reading_metrics_does_not_import_pandas(run, cache):
         "assert 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program, str(cache)], check=True)
+
+
+# Long files, which are read in parts.
+
+
+@pytest.fixture
+def all_are_long(monkeypatch):
+    """Read all files as if they were long: in chunks of 64 bytes, in parts of some 300 bytes."""
+    monkeypatch.setattr(metric_files, "LONG", 0)
+    monkeypatch.setattr(metrics, "LONG", 0)
+    monkeypatch.setattr(metric_files, "CHUNK", 64)
+    monkeypatch.setattr(metric_files, "MAX_SHARD", 300)
+
+
+def long_reads(monkeypatch):
+    """Return a list that each reading of a long file adds to: the key that is kept, and where reading starts."""
+    reads = []
+    real = metric_files._in_parts
+
+    def in_parts(job, descriptor, collected):
+        reads.append((collected.only, job.start))
+        return real(job, descriptor, collected)
+
+    monkeypatch.setattr(metric_files, "_in_parts", in_parts)
+    return reads
+
+
+@pytest.mark.usefixtures("all_are_long")
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_of_a_long_file_come_back_equal(kind, run, cache):
+    expected = [{"x": value, "y": step} for step, value in enumerate(KINDS[kind] * 40)]
+    append(run, *expected)
+    for store in (MetricStore(cache.parent, cache), MetricStore(cache.parent, cache)):
+        for key in "xyz":
+            [found] = read(store, run, key=key)
+            assert found == ([record[key] for record in expected] if key in expected[0] else None)
+    assert len({path.name for path in cache.rglob("*.parquet")}) > 3
+
+
+@pytest.mark.usefixtures("all_are_long")
+def test_of_a_long_file_first_one_key_is_read_and_then_all(run, cache, monkeypatch):
+    append(run, *({"x": step, "y": 2 * step, "z": 3 * step} for step in range(50)))
+    reads = long_reads(monkeypatch)
+    for key, factor in {"x": 1, "y": 2, "z": 3}.items():
+        for _ in range(2):
+            assert read(MetricStore(cache.parent, cache), run, key=key) == [[factor * step for step in range(50)]]
+    assert reads == [("x", 0), (None, 0)]
+
+
+@pytest.mark.usefixtures("all_are_long")
+@pytest.mark.parametrize("key", "xy")
+def test_of_a_long_file_that_has_grown_only_the_end_is_read(key, run, cache, monkeypatch):
+    append(run, *({"x": step, "y": -step} for step in range(50)))
+    read(MetricStore(cache.parent, cache), run)
+    read(MetricStore(cache.parent, cache), run, key=key)
+    size = run.metrics_file("train").stat().st_size
+    append(run, *({"x": step, "y": -step} for step in range(50, 60)))
+    reads = long_reads(monkeypatch)
+    [found] = read(MetricStore(cache.parent, cache), run, key=key)
+    assert [abs(value) for value in found] == list(range(60))
+    assert [start for _, start in reads] == [size]
+
+
+@pytest.mark.usefixtures("all_are_long")
+def test_what_a_process_read_before_it_was_killed_is_the_beginning_only(run, cache, monkeypatch):
+    append(run, *({"x": step} for step in range(100)))
+    read(MetricStore(cache.parent, cache), run, key="y")
+    real = shards.ShardFolder.write
+    written = []
+
+    def write(folder, shard, **how):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(shard)
+        real(folder, shard, **how)
+
+    monkeypatch.setattr(shards.ShardFolder, "write", write)
+    with pytest.raises(KeyboardInterrupt):
+        read(MetricStore(cache.parent, cache), run)
+    monkeypatch.setattr(shards.ShardFolder, "write", real)
+    reads = long_reads(monkeypatch)
+    assert read(MetricStore(cache.parent, cache), run) == [list(range(100))]
+    assert [start for _, start in reads] == [int(written[-1].parts["end"][-1])]
+
+
+@pytest.mark.usefixtures("all_are_long")
+def test_a_long_file_that_is_changed_in_place_is_read_anew(run, cache):
+    append(run, *({"x": step} for step in range(1000, 1100)))
+    read(MetricStore(cache.parent, cache), run)
+    with run.metrics_file("train").open("r+") as file:
+        file.seek(50 * len('{"x": 1000}\n'))
+        file.write('{"x": 7000}')
+    append(run, {"x": 1100})
+    expected = [7000 if step == 1050 else step for step in range(1000, 1101)]
+    for _ in range(2):
+        assert read(MetricStore(cache.parent, cache), run) == [expected]
+
+
+@pytest.mark.usefixtures("all_are_long")
+def test_bad_lines_of_a_long_file_are_told_once_with_their_places(run, cache):
+    run.metrics_file("train").write_text(("\ufeff" + '{"x": 1, "y": 2}\n' * 9 + "oops\n") * 8 + '{"x": 1, "y": 2')
+    for key in "xyx":
+        column = MetricStore(cache.parent, cache).read([1], "train", key)
+        assert len(column.cell(0)) == 65
+        assert {problem.line for problem in column.problems} >= {10, 20, 30, 40, 50, 60, 70, 80}
+        assert len(column.problems) == 15, "what stands at the beginning of a file is a fault elsewhere"
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps=st.lists(st.tuples(st.integers(1, 3), st.lists(records, max_size=30)), max_size=8), data=st.data())
+def test_long_files_are_read_while_runs_go_on(tmp_path_factory, steps, data):
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name, value in (
+            (metric_files, "LONG", 100),
+            (metrics, "LONG", 100),
+            (metric_files, "CHUNK", 64),
+            (metric_files, "MAX_SHARD", 300),
+        ):
+            patch.setattr(module, name, value)
+        test_reading_while_runs_go_on_gives_what_was_logged.hypothesis.inner_test(tmp_path_factory, steps, data)
+
+
+def test_without_a_cache_nothing_is_parsed_twice_and_nothing_is_left(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    run = make_run(tmp_path / "logs", 1)
+    append(run, {"x": 1, "y": 2})
+    sizes = files_read(monkeypatch)
+    store = MetricStore(tmp_path / "logs", None)
+    assert [read(store, run, key=key) for key in "xyx"] == [[[1]], [[2]], [[1]]]
+    assert len(sizes) == 1
+    del store
+    assert os.listdir(tmp_path) == ["logs"]
+
+
+def test_a_small_end_of_a_file_is_not_stored_and_read_once_by_a_store(run, cache, monkeypatch):
+    append(run, {"x": 0})
+    store = MetricStore(cache.parent, cache)
+    read(store, run)
+    sizes = files_read(monkeypatch)
+    for step in range(1, 20):
+        append(run, {"x": step})
+        for _ in range(2):
+            assert read(store, run) == [list(range(step + 1))]
+    assert len(sizes) == 19
+    assert len(list(cache.rglob("*.parquet"))) <= 4
