@@ -54,11 +54,11 @@ class InvalidArtifactError(MLXPError, ValueError):
 
 
 class InvalidMapError(MLXPError, ValueError):
-    """A map whose form a grouped data frame does not accept."""
+    """A map that does not have the form ``(function, columns[, names])``."""
 
 
 class QuerySyntaxError(MLXPError, SyntaxError, ValueError):
-    """A query that the reader's filter language does not allow; the message shows where.
+    """A query that is not valid in the reader's language; the message shows the place.
 
     It is also a `SyntaxError`, since MLXP 1 raised one.
     """

@@ -32,7 +32,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """The state of one job: its phase, and what the scheduler says in its own words.
+    """The state of one job: its phase, and the scheduler's own description.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class JobState:
     words
         What the scheduler says.
     successor
-        The id of the job that the scheduler started in its place, unasked; the other attributes then describe that job.
+        The id of the job that the scheduler itself started in its place; the other attributes then describe that job.
     reason
         Why a job has ENDED, if the scheduler says so: one of `REASONS`.
     started_at
@@ -56,7 +56,7 @@ class JobState:
 
     @property
     def is_over(self) -> bool:
-        """Whether the scheduler has said its last word: it answers, and the job neither waits nor runs."""
+        """Whether the job is over for good: the scheduler answers, and the job neither waits nor runs."""
         return self.phase not in {Phase.WAITING, Phase.RUNNING, Phase.UNKNOWN}
 
 

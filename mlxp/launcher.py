@@ -140,7 +140,7 @@ class Task(Generic[Value]):
         Exception
             What the task raised.
         MLXPError
-            If a setting is wrong, a value is missing, `overrides` hold a sweep, or the task exits with an error.
+            If a setting is wrong, a value is missing, `overrides` contain a sweep, or the task exits with an error.
         HydraException
             If Hydra cannot compose the configuration.
 
@@ -157,7 +157,7 @@ class Task(Generic[Value]):
         Raises
         ------
         SweepError
-            If a run failed; the others have run, and their values and ids are in the error.
+            If a run failed. The other runs have finished, and the error holds their values and ids.
         """
         return from_python(self._program, self._config, overrides, _states, one_run_only=False)
 

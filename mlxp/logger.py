@@ -99,7 +99,7 @@ class Logger:
     def close(self) -> None:
         """Close the metrics files and stop copying the streams; called when the run ends.
 
-        What threads of the task log after that is still written.
+        Records that threads of the task log later are still written.
 
         Raises
         ------
@@ -238,8 +238,8 @@ class Logger:
     def register_artifact_type(self, name: str, save: Callable[[Any, str], Any], load: Callable[[str], Any]) -> None:
         """Register an artifact type for this run, with the functions that save and load it.
 
-        The functions are recorded by import path, so that a reader finds them: each must be at the top level of a
-        module. A built-in type cannot be replaced: it stays as it is, with a warning.
+        The functions are recorded by import path, so that a reader can find them: each must be at the top level of a
+        module. A built-in type cannot be replaced; it stays as it is, and a warning says so.
 
         Parameters
         ----------

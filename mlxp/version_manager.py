@@ -30,7 +30,7 @@ _SHOWN = 20
 
 
 class VersionManager(abc.ABC):
-    """Chooses the directory that a run is executed in; subclasses are created with their options from the settings.
+    """Chooses the directory in which a run is executed; the settings provide the options of subclasses.
 
     Attributes
     ----------
@@ -39,9 +39,8 @@ class VersionManager(abc.ABC):
     directory
         The directory of the file that defines the task; None if that is unknown.
     code
-        What is known about a complete copy of the code, after `make_working_directory`: ``top`` and ``copy``, the
-        directory that was copied and its copy. The program then starts again inside the copy. None if the task is only
-        to be executed in another directory.
+        A complete copy of the code, after `make_working_directory`: ``top`` is the copied directory and ``copy`` its
+        copy. The program then restarts inside the copy. None if only the task should be executed in another directory.
     """
 
     interactive_mode: bool = False
@@ -60,8 +59,8 @@ class VersionManager(abc.ABC):
 class GitVM(VersionManager):
     """Executes programs in a copy of their git repository.
 
-    The program starts again inside the copy. The script itself, the modules of the repository that it imports, and its
-    configuration then come from there, and relative paths lead there.
+    The program restarts inside the copy. The script itself, the modules of the repository that it imports, and its
+    configuration then come from the copy, and relative paths lead there.
 
     The copy is made once per state of the code: in ``<parent_work_dir>/<repository>/<commit>`` if nothing differs from
     the commit, and beside it otherwise. With ``interactive_mode`` and a terminal, it asks once per program whether to
@@ -75,8 +74,8 @@ class GitVM(VersionManager):
         If true, the versions of the installed packages are recorded, or those in the repository's
         ``requirements.txt`` if there is one.
     dirty
-        What becomes of uncommitted changes and untracked files: ``include`` makes them part of the copy, ``leave``
-        copies the code as it was committed, and ``refuse`` is an error that names them.
+        How to treat uncommitted changes and untracked files: ``include`` makes them part of the copy, ``leave`` copies
+        only committed code, and ``refuse`` raises an error that names them.
     """
 
     def __init__(self, parent_work_dir: str, compute_requirements: bool = False, dirty: str = "include") -> None:
@@ -99,7 +98,7 @@ class GitVM(VersionManager):
         Raises
         ------
         MLXPError
-            If the program is in no git repository with a commit, if git fails, or if there are changes that `dirty`
+            If the program is not in a git repository with a commit, if git fails, or if there are changes that `dirty`
             refuses.
         """
         if shutil.which("git") is None:

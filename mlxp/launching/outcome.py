@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SweepResults(list[Any]):
-    """What the task returned in each run of a sweep, in the order of the sweep, with the ids of the runs.
+    """The return value of the task for each run of a sweep, in the order of the sweep, with the ids of the runs.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Context:
-    """What a task is called with; a test can create one with only what the task needs.
+    """The argument of a task; a test can create one with only what the task needs.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Context:
     mlxp
         The settings of MLXP in force.
     info
-        What is known about the run: status, host, process, times, directories, versions.
+        Facts about the run: status, host, process, times, directories, versions.
     logger
         Writes metrics and artifacts; None if the setting ``use_logger`` is false.
 
@@ -47,15 +47,15 @@ class Context:
     logger: Any = None
 
     def should_stop(self) -> bool:
-        """Tell whether the task should save its state and return: it has been warned, or its time is nearly up.
+        """Tell whether the task should save its state and return: after a warning, or when its time is nearly up.
 
-        A task that asks is not interrupted by the first SIGTERM, SIGUSR1 or SIGUSR2. If it is told to stop and
-        returns, its status is ``KILLED`` with the reason ``PREEMPTED``, and it can be resumed.
+        Once a task has called this, the first SIGTERM, SIGUSR1 or SIGUSR2 does not interrupt it. If this returns true
+        and the task returns, its status is ``KILLED`` with the reason ``PREEMPTED``, and it can be resumed.
 
         Returns
         -------
         bool
-            True from the first warning on, or from one minute before the time limit, where the scheduler tells it
+            True from the first warning on, or from one minute before the time limit if the scheduler reports the limit
             (Slurm, by ``SLURM_JOB_END_TIME``).
 
         Examples

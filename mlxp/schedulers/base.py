@@ -95,7 +95,7 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class Scheduler:
-    """How one batch system spells what every batch system can do.
+    """How one batch system expresses what every batch system can do.
 
     Attributes
     ----------

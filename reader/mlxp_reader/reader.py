@@ -41,26 +41,25 @@ class Reader:
     Parameters
     ----------
     src_dir
-        The directory that holds the directories of the runs, or several of them, which are read together. The column
-        ``source`` then names the directory of each run as it is given here. Ids need not be unique across directories.
+        The log directory, or a list of several to read together. The column ``source`` then names the directory of each
+        run as given here. Ids need not be unique across directories.
     dst_dir
-        Where to keep the index; by default in `src_dir`, or, where that cannot be written, in the user's cache.
+        Where to keep the index; by default in `src_dir` or, if that is not writable, in the user's cache.
     parser
-        The parser of the queries, if they are not in the language of `mlxp_reader.query`; see
-        `mlxp_reader.query.Parser`.
+        The parser of queries in another language than that of `mlxp_reader.query`; see `mlxp_reader.query.Parser`.
     refresh
-        Whether to look for changes. If not, an existing index is used as it is.
+        Whether to check for changes. If false, an existing index is used as it is.
     executor
         Any `concurrent.futures.Executor`, which crawls the directories; by default, all cores of this computer do.
 
     attempts
-        ``"joined"`` for one curve of a run that was resumed: from the step at which an attempt went on, what earlier
-        ones had logged does not count. ``"all"`` for all records.
+        ``"joined"`` returns one curve for a resumed run: from the step at which an attempt continued, it ignores the
+        records of earlier attempts. ``"all"`` returns all records.
 
     Attributes
     ----------
     src_dirs, dst_dirs
-        Where the runs and their indexes are, one directory for each that was given.
+        The directories of the runs, and those of their indexes.
 
     Raises
     ------
@@ -161,7 +160,7 @@ class Reader:
 
     @property
     def searchable(self) -> "pd.DataFrame":
-        """A table of the fields that a query can ask for by name; for metrics, it can ask for statistics."""
+        """A table of the fields that a query can name; of metrics, a query can name statistics."""
         return self._typed([name for name, kind in self._builder.fields.items() if kind == "value"])
 
     def _typed(self, names: Sequence[str]) -> "pd.DataFrame":
@@ -214,7 +213,7 @@ class Reader:
         InvalidKeyError
             If the query uses a name that does not exist, or if there is no such `result_format`.
         SyntaxError
-            If the query cannot be understood; the message shows the place.
+            If the query is not valid; the message shows the place.
         """
         if result_format not in _FORMATS:
             raise InvalidKeyError(f"unknown result_format '{result_format}'; there are {', '.join(_FORMATS)}")

@@ -53,11 +53,10 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
     alpha: float = 0.05,
     exclude: str | Iterable[str] | None = None,
 ) -> pd.DataFrame:
-    """Return how much levels of a key differ, one row per pair of levels, with what a test says of it.
+    """Return how much the levels of a key differ, one row per pair of levels, with the result of a test.
 
-    Runs with the same value of the keys `paired` are compared with each other. Three things are told rather than
-    guessed: a level with one run has no test, runs without a finite value are left out and counted, and seeds that only
-    one side has do not take part in a paired test.
+    Runs with the same values of the keys `paired` are compared with each other. A level with one run has no test. Runs
+    without a finite value are left out and counted. A paired test ignores seeds that only one level has.
 
     Parameters
     ----------
@@ -67,19 +66,19 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
     between
         The key whose levels are compared, such as ``"model"``.
     paired
-        The keys that make pairs, such as ``"seed"``: runs of different levels with equal values share their luck. The
-        experiment decides whether there are pairs, never the smaller p.
+        The keys that define pairs, such as ``"seed"``: runs of different levels with equal values share their
+        randomness. The design of the experiment decides whether there are pairs, never the smaller p.
     tasks
-        The keys that tell tasks apart, such as ``"data"``, if each task has runs of its own. The test then speaks of
-        tasks like these: its unit is the task. With ``test="stratified"``, it speaks of exactly these tasks.
+        The keys that identify tasks, such as ``"data"``, if each task has its own runs. The test then applies to tasks
+        like these, and its unit is the task. With ``test="stratified"``, it applies to exactly these tasks.
     over
-        The keys in which runs of one level differ, if they make no pairs.
+        The keys in which runs of one level differ, if they define no pairs.
     against
-        ``"best"`` compares the level with the best mean to each other one, ``"all"`` compares every pair, and a level
-        is compared to each other one.
+        ``"best"`` compares the level with the best mean to each of the others, ``"all"`` compares every pair, and the
+        name of a level compares that level to each of the others.
     best
-        ``"max"`` if high values are good and ``"min"`` if low ones are. By default, the statistic of `value` tells, if
-        it is one of these; otherwise high values are good, and a warning says so.
+        ``"max"`` if high values are good and ``"min"`` if low ones are. By default, a statistic ``max`` or ``min`` in
+        `value` decides; otherwise high values are good, and a warning says so.
     test
         ``"t"`` (paired or Welch's), ``"wilcoxon"`` or ``"stratified"``.
     per
@@ -100,7 +99,7 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
     alpha
         One minus the coverage of the intervals.
     exclude
-        Patterns of keys that do not matter although they vary; see `over`.
+        Patterns of keys to ignore although they vary; see `over`.
 
     Returns
     -------
@@ -117,8 +116,8 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
         - ``p_better``: the probability that a run of a is better than one of b, ties counting half;
         - ``wins``: in how many pairs (tasks, if these are the unit) a is better, such as ``"5/5"``;
         - ``effect``: the difference in standard deviations (their root mean square over both levels);
-        - ``seeds_needed``, ``seeds_low``, ``seeds_high``: how many seeds a new experiment takes to find the difference
-          in 80 % of cases, with the 95 % range that the estimate leaves; infinite if there is no limit;
+        - ``seeds_needed``, ``seeds_low``, ``seeds_high``: how many seeds a new experiment needs to find the difference
+          in 80 % of cases, with a 95 % range; infinite if there is no limit;
         - with `tasks`, ``iqm_a``, ``iqm_low_a``, ``iqm_high_a``: the interquartile mean over runs and tasks with its
           interval by 10,000 resamples, and ``rank_a``, the average rank over tasks, from 1; the same for b;
         - ``note``: what to know about the row.
@@ -131,8 +130,8 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
 
     Notes
     -----
-    That a test finds no difference does not mean that there is none. `seeds_needed` plans a new experiment: to add
-    seeds until p is small finds differences that are not there.
+    If a test finds no difference, there may still be one. `seeds_needed` is for planning a new experiment: adding seeds
+    until p is small finds differences that do not exist.
 
     A run that never reaches what ``rises_to`` or ``falls_to`` asks for counts with the last step of all runs of its
     task, and ranks last. Without it, a level of which only the lucky runs got there would look fast.

@@ -16,11 +16,11 @@ _LARGEST: Final = ("peak_memory", "peak_gpu_memory")
 
 
 def compute(frame: Runs) -> pd.DataFrame:
-    """Return how many hours the runs took, by the hardware that they ran on; the most hours first.
+    """Return how many hours the runs took on each kind of hardware, the most hours first.
 
-    All runs of the frame count, failed ones included; choose before, as in ``runs.filter("status ==
-    'COMPLETE'").compute()``. Each run counts with its last attempt. Runs that do not say how long they took, since they
-    go on, were lost or come from a release before 2.0, are left out, and a warning tells how many.
+    All runs of the frame count, including failed ones; to choose, write ``runs.filter("status ==
+    'COMPLETE'").compute()``. Only the last attempt of each run counts. Runs without a recorded duration, because they
+    are in progress, were lost or come from a release before 2.0, are left out, and a warning says how many.
 
     Returns
     -------
@@ -33,8 +33,8 @@ def compute(frame: Runs) -> pd.DataFrame:
         - ``hours``: from start to end, all runs together
         - ``gpu_hours``: the same times the number of GPUs, in use or not
         - ``cpu_hours``: processor time of the runs' processes and their children
-        - ``peak_memory``, ``peak_gpu_memory``: the most that a run took of either, in bytes; the latter of one GPU.
-          Missing where no run tells, as without ``mlxp[resources]``.
+        - ``peak_memory``, ``peak_gpu_memory``: the most memory that a run used, in bytes; the latter on one GPU.
+          Missing if no run recorded it, as without ``mlxp[resources]``.
 
     Examples
     --------

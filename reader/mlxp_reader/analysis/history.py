@@ -22,18 +22,18 @@ def history(frame: Runs, *metrics: str, step: str | None = None, wide: bool = Fa
     """Return the curves of the runs as a tidy table: one row per run and step.
 
     Its columns are ``log_id``, ``step``, one per metric, and the keys of the configuration that vary. Metrics of
-    several files are joined by run and step, with NaN where one was not logged. A step that a run logged several times,
-    for example because it was resumed, has as many rows. Where runs of several directories have the same ids,
-    ``source`` names the directory or, if these were not read together, numbers them.
+    several files are joined by run and step, with NaN where a metric was not logged. If a run logged a step several
+    times, for example because it was resumed, the step has several rows. If runs of several directories have equal ids,
+    ``source`` names the directory or, if the directories were not read together, numbers them.
 
     Parameters
     ----------
     metrics
         Such as ``"train.loss"``; by default all that are not steps.
     step
-        The key that tells the step of each record; by default ``step``, ``epoch`` or ``iteration`` if there is one,
-        else the number of the record in its file. ``"time"`` is the time at which it was logged, in seconds since the
-        run started, unless there is a key of that name.
+        The key that holds the step of each record; by default ``step``, ``epoch`` or ``iteration`` if there is one, and
+        otherwise the number of the record in its file. ``"time"`` is the time at which the record was logged, in
+        seconds since the run started, unless there is a key of that name.
     wide
         Whether to return one row per step and one column per run instead. If a step was logged several times, its last
         value is shown. With several metrics, the columns have two levels.

@@ -54,7 +54,7 @@ def importance(  # noqa: PLR0913 - each is one choice of what is weighed
     quantile: float = 0.1,
     exclude: str | Iterable[str] | None = None,
 ) -> pd.DataFrame:
-    """Return how much each key decides whether a setting is among the best, as shares that sum to 1.
+    """Return how much each key decides whether a setting is among the best, as shares with the sum 1.
 
     Parameters
     ----------
@@ -63,13 +63,13 @@ def importance(  # noqa: PLR0913 - each is one choice of what is weighed
     keys
         The keys to weigh; by default all that vary.
     over
-        The keys that the runs of a setting differ in, such as ``"seed"``: their mean counts.
+        The keys in which the runs of a setting differ, such as ``"seed"``: their mean counts.
     best
         ``"max"`` if high values are good and ``"min"`` if low ones are; see `compare`.
     quantile
-        Which share of the settings is among the best.
+        The share of settings that counts as the best.
     exclude
-        Patterns of keys that do not matter although they vary; see `over`.
+        Patterns of keys to ignore although they vary; see `over`.
 
     Returns
     -------
@@ -81,14 +81,15 @@ def importance(  # noqa: PLR0913 - each is one choice of what is weighed
     Raises
     ------
     InvalidKeyError
-        If there are fewer than 50 settings, which tell next to nothing, if values are missing or infinite, or if all
-        are the same.
+        If there are fewer than 50 settings, which is too few, if values are missing or infinite, or if all values are
+        the same.
 
     Notes
     -----
-    A share is not an effect. A key that matters only together with another one may get 0. A search that was guided
-    by results, such as Optuna's, changes the shares. They depend on how values are taken: up to 12 different ones are
-    categories; others are a range, on a logarithmic scale if all are positive and span a factor of 100.
+    A share is not an effect. A key that matters only together with another key may get 0. A search that is guided by
+    results, such as Optuna's, changes the shares. The shares depend on the kind of the values: up to 12 different
+    values count as categories; more values count as a range, on a logarithmic scale if all are positive and span a
+    factor of 100.
 
     Examples
     --------

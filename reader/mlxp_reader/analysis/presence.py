@@ -30,16 +30,16 @@ _DECIDING = (
 
 
 def missing(frame: Runs, values: Mapping[str, Any] | None = None, /, **keys: Any) -> pd.DataFrame:
-    """Return the combinations of values for which there is no run, one per row, the last key varying fastest.
+    """Return the combinations of values without a run, one per row; the last key varies fastest.
 
-    A run counts if it is complete, under way or waiting; not if it is FAILED, KILLED, LOST or REFUSED.
+    A run counts if it is complete, in progress or waiting. It does not count if it is FAILED, KILLED, LOST or REFUSED.
 
     Parameters
     ----------
     values
         Values by key, for keys whose names have dots: ``{"optimizer.lr": [0.1, 1]}``.
     keys
-        The same for other keys: ``seed=range(5)``; a single value stands for a list of one.
+        The same for other keys: ``seed=range(5)``. A single value counts as a list of one.
 
     Raises
     ------
@@ -96,17 +96,17 @@ def _are_there(frame: Runs) -> list[bool]:
 
 
 def duplicates(frame: Runs, *, exclude: Iterable[str] = (), assume: Mapping[str, Any] | None = None) -> Any:
-    """Return the runs that are there at least twice, those that are the same one below the other.
+    """Return the runs that exist at least twice, with equal runs next to each other.
 
-    Two runs are the same if their programs, their configurations and their declared versions are. A run counts if it is
-    complete, under way or waiting.
+    Two runs are equal if they have the same program, configuration and declared version. A run counts if it is
+    complete, in progress or waiting.
 
     Parameters
     ----------
     exclude
-        Patterns of the keys that do not matter, as in the setting ``mlxp.identity.exclude``.
+        Patterns of keys that do not matter, as in the setting ``mlxp.identity.exclude``.
     assume
-        Values of the keys that some runs are too old to have, as in the setting ``mlxp.identity.assume``.
+        Values of keys that older runs lack, as in the setting ``mlxp.identity.assume``.
 
     Examples
     --------

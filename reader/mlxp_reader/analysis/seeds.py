@@ -28,16 +28,15 @@ if TYPE_CHECKING:
 
 
 def over(frame: Runs, *keys: str, exclude: str | Iterable[str] | None = None) -> "SeedGroups":
-    """Return the runs grouped by all keys of the configuration that vary, except some, such as the seed.
+    """Return the runs grouped by all keys of the configuration that vary, except for the given keys, such as the seed.
 
     Parameters
     ----------
     keys
         Such as ``"seed"``; ``config.`` may be left out.
     exclude
-        Patterns such as ``"paths.*"`` of further keys that make no groups. Copies of the values of `keys` make none
-        anyway, and neither do texts, such as an output directory, that differ in nothing but these values within them.
-        A warning names them.
+        Patterns such as ``"paths.*"`` of further keys to ignore. Copies of the values of `keys` are ignored anyway, and
+        so are strings, such as an output directory, that differ only in these values. A warning names such keys.
 
     Raises
     ------

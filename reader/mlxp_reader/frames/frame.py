@@ -36,7 +36,7 @@ _NAMES_BEFORE_1 = {"groupBy": "groupby", "config_diff": "diff"}
 
 
 class DataFrame(Analysis, MappedFrame):
-    """Runs, one per row: all that pandas offers, the verbs of MLXP, and columns that load when they are touched.
+    """Runs, one per row, with the methods of pandas and of MLXP, and with columns that load on access.
 
     Examples
     --------
@@ -132,8 +132,8 @@ class DataFrame(Analysis, MappedFrame):
     def to_parquet(self, path: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Write the runs to a Parquet file of plain types, which any program can read.
 
-        Where MLXP is imported, `pandas.read_parquet` returns the same columns; elsewhere, it returns lists and texts.
-        The parameters are those of `pandas.DataFrame.to_parquet`.
+        If MLXP's `DataFrame` has been imported, `pandas.read_parquet` returns the same columns; otherwise, it returns
+        lists and strings. The parameters are those of `pandas.DataFrame.to_parquet`.
         """
         import pyarrow.parquet as pq
 
@@ -146,23 +146,23 @@ class DataFrame(Analysis, MappedFrame):
         return file.getvalue() if path is None else None
 
     def to_excel(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[misc]  # not to be overridden, say the stubs
-        """Write the runs to a sheet as pandas does; values that are more than a number or a text become JSON."""
+        """Write the runs to a sheet as pandas does; values other than numbers and strings become JSON."""
         text_frame(self).to_excel(*args, **kwargs)
 
     def to_sql(self, *args: Any, **kwargs: Any) -> int | None:  # type: ignore[misc]  # as above
-        """Write the runs to a database as pandas does; values that are more than a number or a text become JSON."""
+        """Write the runs to a database as pandas does; values other than numbers and strings become JSON."""
         return text_frame(self).to_sql(*args, **kwargs)
 
     def merge(self, *args: Any, **kwargs: Any) -> Self:
         """Return this frame with the columns of another one that has as many rows.
 
-        Rows with the same label are bound or, if the labels differ, rows at the same position. If common columns have
-        different values, or more is asked for, this is `pandas.DataFrame.merge`.
+        This joins rows with the same label or, if the labels differ, rows at the same position. If common columns have
+        different values, or if there are more arguments, this is `pandas.DataFrame.merge`.
 
         Raises
         ------
         InvalidKeyError
-            If common columns have different values that do not tell rows apart.
+            If common columns have different values that do not identify rows.
         """
         other = kwargs["new_df"] if kwargs.keys() == {"new_df"} else args[0] if len(args) == 1 and not kwargs else None
         found: Any = bound(self, other) if isinstance(other, pd.DataFrame) else None
@@ -202,10 +202,10 @@ class DataFrame(Analysis, MappedFrame):
         return in_order
 
     def groupby(self, *args: Any, **kwargs: Any) -> "GroupedDataFrame":  # type: ignore[override]  # see its docstring
-        """Return the runs in groups, as a `GroupedDataFrame`, which understands what pandas' groups do.
+        """Return the runs in groups, as a `GroupedDataFrame`, which has the methods of pandas' groups.
 
-        The ``config.`` of configuration keys may be left out. Unlike in pandas, the runs whose value is None or missing
-        form a group, unless ``dropna=True`` leaves them out.
+        You may leave out the ``config.`` of configuration keys. Unlike in pandas, runs with the value None or without a
+        value form a group, unless ``dropna=True`` leaves them out.
 
         Raises
         ------
@@ -258,7 +258,7 @@ class DataFrame(Analysis, MappedFrame):
         Parameters
         ----------
         names
-            A metric and one of its statistics, such as ``"train.loss.last"``; `series.metric` has them all.
+            A metric and one of its statistics, such as ``"train.loss.last"``; see the methods of `series.metric`.
 
         Raises
         ------

@@ -37,14 +37,14 @@ _KEEPS_RUNS = {"transform", "map", "filter", "sort"}
 
 
 class GroupedDataFrame(Generic[Group]):
-    """Frames of runs, grouped by the values of some columns; what `groupby` makes of groups has groups in it instead.
+    """Frames of runs, grouped by the values of some columns; `groupby` of groups returns groups of groups.
 
     Parameters
     ----------
     group_keys
         The names of these columns.
     grouped_dict
-        The groups by these values, which always form a tuple.
+        The groups by these values; a key is always a tuple.
 
     Examples
     --------
@@ -139,9 +139,9 @@ class GroupedDataFrame(Generic[Group]):
         return made
 
     def ungroup(self) -> Group:
-        """Return all groups as one frame, in which the values that they were grouped by are columns.
+        """Return all groups as one frame, with the group values as columns.
 
-        Runs keep their labels. Rows that were made from groups, as by `aggregate`, are numbered.
+        Runs keep their labels. Rows that summarise groups, as `aggregate` returns, are numbered.
         """
         groups: dict[Key, Any] = self.grouped_dict
         together: Any
@@ -173,7 +173,7 @@ class GroupedDataFrame(Generic[Group]):
     def aggregate(self, *args: Any, **kwargs: Any) -> Any:
         """Return one row per group or, given no maps, what pandas returns; see `DataFrame.aggregate`.
 
-        This and the verbs below take ``ungroup=True``, to return one frame instead of groups.
+        This and the methods below accept ``ungroup=True`` to return one frame instead of groups.
         """
         return self._verb("aggregate", args, kwargs, "maps", "ungroup")
 
@@ -186,7 +186,7 @@ class GroupedDataFrame(Generic[Group]):
     @overload
     def apply(self, func: Function, *args: Any, **kwargs: Any) -> Any: ...
     def apply(self, *args: Any, **kwargs: Any) -> Any:
-        """Return what maps make of each group or, given no maps, what pandas returns; see `DataFrame.apply`."""
+        """Return the results of maps for each group or, given no maps, what pandas returns; see `DataFrame.apply`."""
         return self._verb("apply", args, kwargs, "maps", "map_type", "ungroup")
 
     @overload

@@ -42,7 +42,7 @@ class MappedFrame(KeyedFrame):
     @overload
     def apply(self, func: maps.Function | maps.Functions, *args: Any, **kwargs: Any) -> Any: ...
     def apply(self, *args: Any, **kwargs: Any) -> Any:
-        """Return each map's function applied to its columns, in the way that ``map_type`` says.
+        """Return each map's function applied to its columns, as ``map_type`` specifies.
 
         The `MAP_TYPES` are ``"Generic"`` (the function takes the lists of its columns' values), ``"Columnwise"`` (one
         such list), ``"Rowwise"`` (the values of one run) and ``"Pointwise"`` (one value). Given no maps, this is
@@ -72,18 +72,19 @@ class MappedFrame(KeyedFrame):
         return super().map(*args, **kwargs) if found is None else self._labelled(maps.mapped(self, found))
 
     def filter(self, *args: Any, **kwargs: Any) -> Self:
-        """Return the runs that a query or a map chooses.
+        """Return the runs that a query or a map selects.
 
-        A text is a query, as in `Reader.filter`, and keeps the runs that match it. A map keeps the runs for which its
-        function, which takes the lists of its columns' values, says true. With ``bygroups``, one or several columns,
-        the function is called for each group by itself. Given anything else, this is `pandas.DataFrame.filter`.
+        A text is a query, as in `Reader.filter`, and keeps the runs that match it. A map has a function that takes the
+        lists of its columns' values; it keeps the runs for which the function returns true. With ``bygroups``, one or
+        several columns, the function is called for each group separately. Given anything else, this is
+        `pandas.DataFrame.filter`.
 
         Raises
         ------
         InvalidKeyError
             If the query or the map names a column that does not exist.
         SyntaxError
-            If the query cannot be understood; the message shows the place.
+            If the query is not valid; the message shows the place.
 
         Examples
         --------

@@ -28,7 +28,7 @@ def matching(frame: pd.DataFrame, text: str) -> npt.NDArray[np.bool_]:
     InvalidKeyError
         If the query has a name that does not exist.
     QuerySyntaxError
-        If the query cannot be understood; the message shows the place.
+        If the query is not valid; the message shows the place.
     """
 
     def values(name: str) -> Any:

@@ -45,7 +45,7 @@ def plot_compare(  # noqa: PLR0913 - each is one choice of what is compared, or 
     width: Width = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw how much levels of a key differ; see `compare` for what is compared.
+    """Draw how much the levels of a key differ; see `compare` for details.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def plot_compare(  # noqa: PLR0913 - each is one choice of what is compared, or 
         ``"difference"`` draws the difference (or ratio) of each pair with its 95 % interval and p, adjusted by Holm.
         ``"profile"``, the performance profile, draws for each level the share of runs (the mean over tasks) that are
         better than a value. ``"rank"``, the critical-difference diagram, draws the average rank of each level over
-        tasks on one axis. A bar joins levels whose ranks differ by less than Nemenyi's critical difference, which is
-        drawn above.
+        tasks on one axis. A bar joins levels with ranks that differ by less than Nemenyi's critical difference, which
+        is drawn above.
     palette
         The colours of the levels; see `plot_metric`.
     labels
@@ -74,7 +74,7 @@ def plot_compare(  # noqa: PLR0913 - each is one choice of what is compared, or 
     Raises
     ------
     InvalidKeyError
-        If the comparison cannot be made, or if ranks are asked for without tasks that all levels have.
+        If the comparison is impossible, or if ``kind="rank"`` lacks tasks that all levels have.
     ImportError
         If matplotlib is not installed.
 

@@ -30,7 +30,7 @@ def plot_importance(  # noqa: PLR0913 - each is one choice of what is weighed, o
     width: Width = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw how much each key decides whether a setting is among the best; see `importance` for what that means.
+    """Draw how much each key decides whether a setting is among the best; see `importance` for details.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def plot_importance(  # noqa: PLR0913 - each is one choice of what is weighed, o
     Raises
     ------
     InvalidKeyError
-        If there is too little to tell; see `importance`.
+        If there are too few settings; see `importance`.
     ImportError
         If matplotlib is not installed.
 

@@ -146,18 +146,18 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     order: Mapping[str, Sequence[Any]] | None = None,
     exclude: str | Iterable[str] | None = None,
 ) -> Table:
-    """Return a table of means over runs, to look at or for a paper.
+    """Return a table of means over runs, for the screen or a paper.
 
-    A cell without runs shows ``–``, and one with fewer runs than others is marked by ``†``. A single run has no spread.
+    A cell without runs shows ``–``, and ``†`` marks a cell with fewer runs than others. A single run has no spread.
 
     Parameters
     ----------
     rows, columns
         Keys of the configuration; without `columns`, there is one column for each value.
     value
-        What the cells show: a statistic of a metric such as ``"test.acc.last"``, a column of numbers, or several.
+        The content of the cells: a statistic of a metric such as ``"test.acc.last"``, a column of numbers, or several.
     over
-        The keys that the runs of one cell differ in, such as ``"seed"``.
+        The keys in which the runs of one cell differ, such as ``"seed"``.
     best
         ``"max"`` or ``"min"``, to make the best of each column bold; given by value if they differ.
     second
@@ -167,10 +167,10 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
         given by value if they differ. By default, ``"auto"``: mean ± std with as many digits as the typical spread of
         the cells leaves certain, by the rule of the Particle Data Group.
     ties
-        What is as good as the best mean. With ``"test"``, all that a paired t test on common seeds (Welch's, if fewer
-        than three are common) does not separate from it at 5 %, adjusted by Holm for the other cells of the column. A
-        single run, or a cell that lacks diverged runs, is never bold alone. With ``"ci"``, all cells whose 95 %
-        intervals overlap, which is no test and marks many that are worse. With None, only cells with the same mean.
+        Which cells count as equally good as the best mean. ``"test"``: all that a paired t test on common seeds
+        (Welch's, if fewer than three are common) does not separate from it at 5 %, adjusted by Holm for the other cells
+        of the column. A single run, or a cell that lacks diverged runs, is never bold alone. ``"ci"``: all cells with
+        overlapping 95 % intervals, which is not a test and marks many worse cells. None: only cells with the same mean.
     best_in
         ``"row"`` looks for the best of each row instead. One of the keys of `rows` looks for the best of each column
         among the rows with the same value of that key, and one of the keys of `columns` for the best of each row among
@@ -182,9 +182,9 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     labels
         Other names for keys, their values and metrics. A label with ``$`` or a backslash is taken as LaTeX.
     order
-        The wanted order of the values of keys, such as ``{"model": ["vit", "mlp"]}``; other values follow.
+        The order of the values of keys, such as ``{"model": ["vit", "mlp"]}``; other values follow.
     exclude
-        Patterns of keys that do not matter although they vary; see `over`.
+        Patterns of keys to ignore although they vary; see `over`.
 
     Raises
     ------

@@ -37,14 +37,14 @@ def plot_parallel(  # noqa: PLR0913 - each is one choice of how a picture looks
     width: Width = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw each setting as a line through an axis per key that varies and one for a number, which colours it.
+    """Draw each setting as a line across parallel axes: one per varying key and one for a number, which colours it.
 
     Parameters
     ----------
     value
         A statistic of a metric such as ``"test.acc.last"``, or a column of numbers.
     keys
-        The keys in their order; by default all that vary.
+        The keys in the order of their axes; by default all that vary.
     over, exclude, order, labels, width, ax
         As in `plot_sweep`.
 
@@ -55,7 +55,7 @@ def plot_parallel(  # noqa: PLR0913 - each is one choice of how a picture looks
     Raises
     ------
     InvalidKeyError
-        If there is no such key or metric, or if `keys` leaves out one that varies.
+        If there is no such key or metric, or if `keys` lacks one that varies.
     ImportError
         If matplotlib is not installed.
 

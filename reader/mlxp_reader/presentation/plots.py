@@ -77,46 +77,46 @@ def plot_metric(  # noqa: PLR0913 - each is one choice of how a picture looks
 ) -> Any:
     """Draw the curves of a metric with matplotlib: a line per run, or the mean over some runs and a band around it.
 
-    Where runs end early, the line has a tick, and ``n=5→3`` above it says how many runs go on, once for all lines that
-    end alike. The legend says so, too. A cross is the last value before a run logged NaN or infinity.
+    Where runs end early, the line has a tick, and ``n=5→3`` above it says how many runs continue, once for all lines
+    that end alike. The legend also shows this. A cross marks the last value before a run logged NaN or infinity.
 
     Parameters
     ----------
     hue, style, row, col
-        Keys whose values have a colour, a dash, or a picture of their own, in rows or columns. Of several keys, such as
-        ``hue=["lr", "depth"]``, each combination has one. None, NaN and missing values have theirs, too.
+        Keys that give each value a colour, a dash, or a panel in a row or column. With several keys, such as
+        ``hue=["lr", "depth"]``, each combination gets one. So do None, NaN and missing values.
     over
-        The keys that the runs behind one line differ in, such as ``"seed"``; see `over`.
+        The keys in which the runs behind one line differ, such as ``"seed"``; see `over`.
     band
         How far the band reaches: ``"std"``, ``"sem"``, ``"ci95"`` or ``"bootstrap"`` around the mean,
         ``"min-max"``, ``"iqr"`` (the quartiles, around the median), or None.
     x
-        What the curves are drawn against: ``"step"``; ``"time"``, the seconds since the run started, whether the task
-        has logged them or not; or another metric that was logged in the same records. A metric of another file, such as
-        ``"train.tokens"``, needs a step that both files have.
+        The horizontal axis: ``"step"``; ``"time"``, the seconds since the run started, even if the task did not log
+        them; or another metric of the same records. A metric of another file, such as ``"train.tokens"``, needs a step
+        that both files have.
     step
-        The key that tells the step; see `history`.
+        The key that holds the step; see `history`.
     align
         How the curves of one group are aligned; see `SeedGroups.aggregate`. By default ``"union"``, or
         ``"interpolate"`` if they were logged at different places.
     smooth
-        From 0 to less than 1: the weight of what came before in the moving average of each run. NaN and infinite values
+        From 0 to less than 1: the weight of earlier values in the moving average of each run. NaN and infinite values
         stay as they are.
     logx, logy
         Whether the axes are logarithmic.
     max_points
-        Lines with more points are reduced to this many, which keep their ups and downs.
+        Lines with more points are reduced to this many points, which preserve peaks and dips.
     exclude
-        Patterns of keys that do not matter although they vary; see `over`.
+        Patterns of keys to ignore although they vary; see `over`.
     palette
         The colours of `hue`: the name of one of matplotlib's colour maps, a list, or a colour for each value.
     order
-        The wanted order of the values of keys, such as ``{"model": ["vit", "mlp"]}``; other values follow.
+        The order of the values of keys, such as ``{"model": ["vit", "mlp"]}``; other values follow.
     labels
         Other names for keys, their values and the metric.
     width
-        ``"column"`` or ``"page"`` of a paper, or a number of inches: a figure of that width, with small letters. By
-        default, one for the screen.
+        ``"column"`` or ``"page"`` of a paper, or a number of inches: a figure of that width with a small font. By
+        default, a figure for the screen.
     ax
         Axes to draw into, such as a cell of a grid; by default new ones.
 

@@ -24,23 +24,23 @@ class Value(str):
 
 
 def value(frame: Any, what: str, query: str = "", *, over: str | Sequence[str] = (), fmt: str = "{mean:.4g}") -> Value:
-    """Return a mean over runs as text, for a sentence of a paper.
+    """Return a mean over runs as text, for a sentence in a paper.
 
     Parameters
     ----------
     what
         A statistic of a metric such as ``"test.acc.last"``, or a column of numbers.
     query
-        Which of the runs; by default all.
+        A query that chooses runs; by default all count.
     over
-        The keys that these runs differ in, such as ``"seed"``.
+        The keys in which these runs differ, such as ``"seed"``.
     fmt
         The format, such as ``"{mean:.1f} ± {std:.1f}"`` with any of the statistics of `SeedGroups.aggregate`.
 
     Returns
     -------
     str
-        The text. It remembers its runs, so that `mlxp.numbers` can write a note of them.
+        The text. It remembers its runs, so `mlxp.numbers` can write a note about them.
 
     Raises
     ------
@@ -127,5 +127,5 @@ def _latex(text: str) -> str:
 
 
 def numbers(path: str | os.PathLike[str]) -> Numbers:
-    """Return a file of LaTeX macros for the numbers of a text, which ``mlxp verify`` recomputes; see `Numbers`."""
+    """Return a file of LaTeX macros for the numbers in a text, which ``mlxp verify`` recomputes; see `Numbers`."""
     return Numbers(path)

@@ -76,19 +76,19 @@ def plot_sweep(  # noqa: PLR0913 - each is one choice of how a picture looks
     over
         The keys over which means are taken, such as ``"seed"``.
     hue
-        One or several keys, whose values have a colour each.
+        One or several keys that give each value a colour.
     band
         How far the error bars reach; see `plot_metric`.
     kind
-        ``"mean"`` shows means with error bars, ``"strip"`` means and a dot for each run, ``"box"`` box plots, for which
-        numbers stand in a row.
+        ``"mean"`` shows means with error bars, ``"strip"`` means and a dot for each run, and ``"box"`` box plots at
+        equal distances.
     logx
         Whether the axis of the key is logarithmic; by default it is if positive numbers span two decades. None, NaN,
-        and values without a place on the axis stand beside it.
+        and values without a place on the axis appear beside it.
     logy
         Whether the axis of the number is logarithmic.
     exclude
-        Patterns of keys that do not matter although they vary; see `over`.
+        Patterns of keys to ignore although they vary; see `over`.
     palette, order, labels, width
         The colours, the order of values, other names, and the width of the figure; see `plot_metric`.
     ax

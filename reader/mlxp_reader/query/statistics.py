@@ -225,7 +225,7 @@ def statistic_of(text: str) -> Statistic | None:
 
 
 def statistic(name: str) -> Callable[[Callable[[_Array], float]], Callable[[_Array], float]]:
-    """Make a function of a run's values a statistic, which queries, tables and all else then know by a name.
+    """Register a function of a run's values as a statistic that queries, tables and figures know by its name.
 
     Its results are kept in the user's cache: a function is not called again for values that it has seen, until its code
     changes, or anything that its code refers to. A function that reads files, or that draws random numbers, is not one
@@ -234,7 +234,7 @@ def statistic(name: str) -> Callable[[Callable[[_Array], float]], Callable[[_Arr
     Parameters
     ----------
     name
-        What follows the metric: with ``"spikes"``, it is asked for as ``"train.loss.spikes"``.
+        The name after the metric: ``"spikes"`` makes ``"train.loss.spikes"`` available.
 
     Returns
     -------
