@@ -3,12 +3,15 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import pytest
 
+from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader import Reader
 
 SCHEDULER = os.environ.get("REAL_SCHEDULER")
@@ -584,3 +587,76 @@ def test_run_that_made_room_for_another_job_is_told_apart(cluster):
 def test_run_that_uses_too_much_memory_is_told_apart(cluster):
     cluster.submit("python main.py action=eat number=1")
     until_told(cluster, ("KILLED", "OUT_OF_MEMORY"))
+
+
+TRAINING = """import os, time
+import mlxp
+@mlxp.launch(config_path='configs')
+def task(ctx):
+    try:
+        epoch = ctx.logger.load_checkpoint('last')
+    except FileNotFoundError:
+        epoch = 0
+    while not os.path.exists('done'):
+        if ctx.should_stop():
+            return
+        ctx.logger.log_metrics({'epoch': epoch, 'loss': epoch * epoch}, 'train')
+        epoch += 1
+        if epoch % 3 == 0:
+            ctx.logger.log_checkpoint(epoch, 'last')
+        time.sleep(0.1)
+task()
+"""
+TIMES = int(os.environ.get("REQUEUES", "2"))
+"""How often runs are told to stop, all in all."""
+LEAST = {"SLURM": 0, "SGE": 0, "OAR": 63}
+"""How many seconds a job must have taken for its scheduler to put it back."""
+
+
+def test_runs_that_are_told_to_stop_go_on_in_the_queue_and_are_one_curve(quickstart):
+    top = quickstart.app.directory
+    (top / "main.py").write_text(TRAINING, encoding="utf-8")
+    (top / "configs/config.yaml").write_text("seed: 0\n", encoding="utf-8")
+    runs = min(TIMES, 5)
+    each = -(-TIMES // runs)
+    seeds = ",".join(map(str, range(runs)))
+    directive = DIRECTIVES[SCHEDULER].replace("0:05:00", "0:30:00").replace("=300", "=1800")
+    quickstart.submit(f"python main.py mlxp.requeue=1000 seed={seeds} ", directive)
+    told = dict.fromkeys(range(1, runs + 1), 0)
+    deadline = time.monotonic() + 200 + each * (30 + LEAST[SCHEDULER])
+    while any(times < each for times in told.values()):
+        assert time.monotonic() < deadline, (told, quickstart.call("cli", "status").stdout)
+        for log_id, times in told.items():
+            if SCHEDULER == "SLURM":  # which lets a job that was put back wait for two minutes
+                start_now(quickstart, log_id)
+            if times < each and has_begun(quickstart, log_id, attempt=times + 1):
+                os.kill(quickstart.app.info(log_id)["process_id"], signal.SIGUSR1)
+                told[log_id] += 1
+        time.sleep(0.5)
+    (top / "done").touch()
+    while list(quickstart.status().values()) != ["COMPLETE"] * runs:
+        assert time.monotonic() < deadline + 200, quickstart.call("cli", "status").stdout
+        for log_id in told if SCHEDULER == "SLURM" else ():
+            start_now(quickstart, log_id)
+        time.sleep(1)
+    frame = Reader(top / "logs").filter()
+    for epochs, losses in zip(frame["train.epoch"], frame["train.loss"], strict=True):
+        assert epochs.tolist() == list(range(len(epochs)))
+        assert losses.tolist() == [epoch * epoch for epoch in epochs]
+    assert frame["info.attempt"].tolist() == [each + 1] * runs
+    print(f"{each * runs} times; {frame['train.epoch.count'].tolist()} points")
+
+
+def has_begun(cluster, log_id, attempt):
+    """Tell whether an attempt of a run has logged something, and may be put back."""
+    metrics = cluster.app.directory / f"logs/{log_id}/metrics/train.json"
+    info = RunDirectory(metrics.parents[1]).info()
+    if info.get("status") != "RUNNING" or info.get("attempt") != attempt or not metrics.exists():
+        return False
+    since = time.time() - datetime.fromisoformat(info["started_at"]).timestamp()
+    return metrics.stat().st_mtime > time.time() - since and since > LEAST[SCHEDULER]
+
+
+def start_now(cluster, log_id):
+    job = RunDirectory(cluster.app.directory / f"logs/{log_id}").submission()["scheduler_job_id"]
+    subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=False, capture_output=True)
