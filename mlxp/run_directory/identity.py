@@ -10,7 +10,7 @@ import functools
 import hashlib
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -56,15 +56,20 @@ def values_of(config: Mapping[Any, Any]) -> Values:
     >>> values_of({"model": {"units": 16, "layers": [2, 3]}, "data": {}})
     {'model.units': '16', 'model.layers': '[2, 3]'}
     """
-    return dict(_named(config, ""))
+    found: Values = {}
+    _add_named(found, config, "")
+    return found
 
 
-def _named(config: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, str]]:
+def _add_named(found: Values, config: Mapping[Any, Any], prefix: str) -> None:
     for key, value in config.items():
-        if type(value) not in _SCALARS and isinstance(value, Mapping):
-            yield from _named(value, f"{prefix}{key}.")
+        kind = type(value)
+        if kind in _SPELL_THEMSELVES:  # most do, and a call for each of them takes as long as reading their files
+            found[f"{prefix}{key}"] = repr(value)
+        elif kind not in _SCALARS and isinstance(value, Mapping):
+            _add_named(found, value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", spelled(value)
+            found[f"{prefix}{key}"] = spelled(value)
 
 
 def differing(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> list[str]:

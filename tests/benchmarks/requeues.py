@@ -1,7 +1,7 @@
 """Kill a run and start its job again, many times, at any moment; then see whether its curve is one.
 
-``python tests/benchmarks/requeues.py [TIMES [SEED]]``: 1,000 times take some minutes. The job of a stand-in for Slurm is
-started again by forking, so that a cycle costs no import. Two of three times the run is killed outright, else it is
+``python tests/benchmarks/requeues.py [TIMES [SEED]]``: 1,000 times take some minutes. The job of a stand-in for Slurm
+is started again by forking, so that a cycle costs no import. Two of three times the run is killed outright, else it is
 warned. Exit code 1 if the curve that the reader gives lacks a point, or has one twice or in another place.
 """
 
