@@ -247,7 +247,7 @@ class Submitter:
             "shell": self.shell,
             "version_manager": run.version_manager,
             "code": run.code,
-            "batch": batch or default_name(directory.log_id),
+            "batch": self.batch or run.batch or batch or default_name(directory.log_id),
             "call": call,
             "number": number,
             "packing": packing.to_dict(),

@@ -83,6 +83,7 @@ def _planned_run(program: Program, overrides: list[str], composed: "DictConfig")
         identity=settings.identity.to_dict(),
         secret=differing(resolved, kept),
         requeue=settings.requeue,
+        batch=settings.batch,
     )
     return run, settings
 

@@ -51,7 +51,7 @@ class PlannedRun:
         The settings under ``mlxp.identity``.
     secret
         The keys of the configuration whose values are not recorded.
-    only_missing, dry_run, requeue
+    only_missing, dry_run, requeue, batch
         The settings of these names.
     """
 
@@ -72,6 +72,7 @@ class PlannedRun:
     only_missing: bool = False
     dry_run: bool = False
     requeue: int = 0
+    batch: str = ""
 
 
 def is_planning() -> bool:

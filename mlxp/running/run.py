@@ -129,7 +129,8 @@ class StartedRun:
 
     def _name_of_batch(self) -> str | None:
         ask = self.program.name_of_batch
-        return ask(self.directory.log_id) if ask is not None and self.directory is not None else None
+        given = self.settings.batch or None
+        return given or (ask(self.directory.log_id) if ask is not None and self.directory is not None else None)
 
     def _first_facts(self, overrides: list[str], version_manager: Any) -> dict[str, Any]:
         earlier, submitted = _earlier_info(self.directory), submission(self.directory)

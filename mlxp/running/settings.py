@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlxp.errors import InvalidConfigFileError
+from mlxp.run_directory.batches import is_batch_name
 from mlxp.running.plug_ins import class_named, parameters
 
 
@@ -98,6 +99,8 @@ class Settings:
         Keys whose values vary together in a sweep; or several lists of such keys.
     skip
         A query for the runs of a sweep that are left out.
+    batch
+        The name of the batch that the runs belong to; empty for one that is made from the date.
     requeue
         How often the job of a submitted run that was told to stop is put back into the queue.
 
@@ -125,6 +128,7 @@ class Settings:
     zip: tuple[Any, ...] = ()
     skip: str = ""
     requeue: int = 0
+    batch: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings in the form that mlxp.yaml and ``ctx.mlxp`` have."""
@@ -170,6 +174,10 @@ _KINDS_BY_NAME: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "mlxp.zip": (
         "a list of keys, as in mlxp.zip=[model.name,model.units], or a list of such lists",
         lambda value: _are_keys(value) or (isinstance(value, list) and all(map(_are_keys, value))),
+    ),
+    "mlxp.batch": (
+        "letters, digits and _ . + = -, and not 'last'",
+        lambda value: value == "" or (isinstance(value, str) and is_batch_name(value)),
     ),
 }
 

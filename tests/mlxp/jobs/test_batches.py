@@ -53,6 +53,13 @@ def test_sweep_is_a_batch_and_a_single_run_is_none(desk):
     desk.app.run("seed=1,2")
     desk.app.run("seed=3")
     desk.app.run("seed=4,5")
+    desk.app.run("seed=6,7", "mlxp.batch=tried")
+    wrong = desk.app.run("mlxp.batch=last")
+    assert (wrong.returncode, "mlxp.batch must be letters, digits and" in wrong.stderr) == (1, True), wrong.stderr
+    assert [desk.app.info(one)["batch"] for one in (6, 7)] == ["tried", "tried"]
+    assert ids(desk, "--batch", "last") == [6, 7]
+    desk.submit(SCRIPT.replace("seed=1,2", "seed=1,2 mlxp.batch=sent"))
+    assert [desk.submission(one)["batch"] for one in (8, 9)] == ["sent", "sent"]
     assert [desk.app.info(one)["batch"] for one in range(1, 6)] == [
         *[f"{today()}-1"] * 2,
         None,
