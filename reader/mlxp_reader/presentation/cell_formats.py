@@ -14,6 +14,11 @@ from mlxp_reader.columns.missing import IS_ABSENT, TEXTS, kind_of
 Numbers = npt.NDArray[np.float64]
 
 
+_MOST_DECIMALS = 8
+_LARGE = 1e10
+"""From here on, and with more decimals, numbers are written with an exponent."""
+
+
 def decimals_of(spread: float) -> int:
     """Return how many decimals the spread of a value leaves certain, by the rule of the Particle Data Group.
 
@@ -30,12 +35,16 @@ def decimals_of(spread: float) -> int:
     """
     exponent = math.floor(math.log10(spread))
     digits = round(spread / 10 ** (exponent - 2))
-    return min(8, max(0, 1 - exponent if digits <= 354 else -exponent))
+    return max(0, 1 - exponent if digits <= 354 else -exponent)
 
 
-def format_with(decimals: int | None) -> str:
+def format_with(decimals: int | None, mean: float = 0.0) -> str:
     """Return a format with so many decimals; without any, of single runs, one with four digits."""
-    return "{mean:.4g}" if decimals is None else f"{{mean:.{decimals}f}} ± {{std:.{decimals}f}}"
+    if decimals is None:
+        return "{mean:.4g}"
+    if decimals > _MOST_DECIMALS or abs(mean) >= _LARGE:
+        return "{mean:.4g} ± {std:.2g}"
+    return f"{{mean:.{decimals}f}} ± {{std:.{decimals}f}}"
 
 
 def fitting(numbers: Mapping[str, Numbers]) -> int | None:
@@ -57,7 +66,8 @@ def fields_of_format(form: str | None) -> list[str]:
         ) from error
     for field, _ in parts:
         if field not in SPREADS or field == "bootstrap":
-            raise InvalidKeyError(f"'{{{field}}}' is not a field of a cell's format; there are {', '.join(SPREADS)}")
+            known = ", ".join(name for name in SPREADS if name != "bootstrap")
+            raise InvalidKeyError(f"'{{{field}}}' is not a field of a cell's format; there are {known}")
     return [field for field, _ in parts]
 
 

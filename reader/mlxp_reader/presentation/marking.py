@@ -84,6 +84,8 @@ class _Tested:
 
     names: set[str] = field(default_factory=set)
     pairs: set[int] = field(default_factory=set)
+    has_alone: bool = False
+    """Whether a cell is the best that nothing could be tested against."""
 
 
 def choice(of: str | Mapping[str, str] | None, name: str) -> str | None:
@@ -158,13 +160,14 @@ def _tested(score: Numbers, group: npt.NDArray[np.intp], samples: Samples, teste
     """Return which cells are the best mean, or are not separated from it.
 
     A cell whose spread is unknown, or from which diverged runs are left out, cannot show that it is better than others:
-    if it has the best mean, the best of the others is marked with it. Without any such other, nothing is.
+    if it has the best mean, the best of the others is marked with it. Without any such other, nothing is marked, and
+    neither is a cell without others.
     """
     is_best = np.zeros(len(score), dtype=np.bool_)
     known = np.flatnonzero(np.isfinite(score) & (group >= 0))
     runs = np.isfinite(samples.numbers[group[known], 0]).sum(axis=1)
     is_sure = (runs > 1) & ~samples.diverged[group[known], 0].any(axis=1)
-    if not is_sure.any():
+    if not is_sure.any() or np.count_nonzero(group >= 0) < 2:
         return is_best
     sure = known[is_sure]
     reference = int(sure[np.argmax(score[sure])])
@@ -176,6 +179,7 @@ def _tested(score: Numbers, group: npt.NDArray[np.intp], samples: Samples, teste
     is_best[reference] = True
     is_best[known[score[known] >= score[reference]]] = True
     tested.names |= {one.test for one in differences}
+    tested.has_alone |= not others
     both = [np.isfinite(samples.numbers[group[[reference, at]], 0]).all(axis=0).sum() for at in others]
     tested.pairs |= {int(count) for count, one in zip(both, differences, strict=True) if one.test == "paired t"}
     return is_best
@@ -199,6 +203,8 @@ def _rule(marking: Marking, tested: _Tested, across: Collection[str]) -> str:
         return ""
     if marking.ties == "ci":
         return "bold: the best mean, and all whose 95 % intervals overlap its own, which is not a test"
+    if not tested.names and tested.has_alone:
+        return "bold: the best mean; no other cell has several finite runs, so that nothing was tested"
     if not tested.names:
         return "nothing is bold: it takes two cells with several runs each to test a difference"
     seeds = f"{min(tested.pairs)} to {max(tested.pairs)}" if len(tested.pairs) > 1 else "".join(map(str, tested.pairs))

@@ -204,6 +204,8 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     """
     if not value:
         raise InvalidKeyError("a table needs a value, such as value='test.acc.last'")
+    if not as_names(rows):
+        raise InvalidKeyError("a table needs the keys of its rows, such as rows='model'")
     for name in as_names(value):
         _tell_of_selection(name)
     row_keys, column_keys = resolve_columns(frame, rows), resolve_columns(frame, columns)
@@ -314,17 +316,18 @@ def _cells(
 def _texts(numbers: dict[str, Numbers], form: str | None, marks: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
     """Return the texts of the cells of one value, with one digit more if a bold one and another would read the same."""
 
-    def written(chosen: str) -> npt.NDArray[np.object_]:
+    def written(decimals: int | None) -> npt.NDArray[np.object_]:
         texts = np.empty(marks.shape, dtype=object)
         for place in np.ndindex(marks.shape):
-            texts[place] = formatted(chosen, {name: float(table[place]) for name, table in numbers.items()})
+            mine = {name: float(table[place]) for name, table in numbers.items()}
+            texts[place] = formatted(form or format_with(decimals, mine["mean"]), mine)
         return texts
 
     decimals = None if form else fitting(numbers)
-    texts = written(form or format_with(decimals))
+    texts = written(decimals)
     means = np.array([str(text).partition(" ± ")[0] for text in texts.ravel()]).reshape(marks.shape)
     if decimals is not None and np.isin(means[marks != 1], means[marks == 1]).any():
-        return written(format_with(decimals + 1))
+        return written(decimals + 1)
     return texts
 
 

@@ -161,6 +161,19 @@ def test_a_single_run_that_is_not_the_best_is_not_bold_and_alone_none_is():
     assert bold({**FIVE, ("w", "A"): [0.1]})[0] == ["b"]
     names, rule = bold({("a", "A"): [0.1], ("b", "A"): [0.2]})
     assert (names, rule) == ([], "nothing is bold: it takes two cells with several runs each to test a difference")
+    assert bold({("a", "A"): FIVE["a", "A"]}) == ([], rule)
+
+
+def test_best_that_nothing_was_tested_against_is_told():
+    names, rule = bold({("a", "A"): [0.1, 0.2, 0.3], ("b", "A"): [0.9, np.inf, np.inf]})
+    assert names == ["a"]
+    assert rule == "bold: the best mean; no other cell has several finite runs, so that nothing was tested"
+
+
+def test_numbers_that_would_be_long_have_an_exponent():
+    text = tabulated({("a", "A"): [1e-10, 3e-10], ("b", "A"): [1e-10, 2e-10]}).to_markdown()
+    assert "2e-10 ± 1.4e-10" in text
+    assert "3e+30 ± 1.4e+30" in tabulated({("a", "A"): [1.0, 3.0], ("b", "A"): [2e30, 4e30]}).to_markdown()
 
 
 def test_one_wild_method_does_not_make_others_bold():
@@ -221,7 +234,7 @@ def test_runs_without_the_metric_make_a_table_of_dashes():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fmt": "{mode}"}, "'{mode}' is not a field of a cell's format"),
+        ({"fmt": "{mode}"}, "'{mode}' is not a field of a cell's format; there are mean, std, sem, ci95, median, "),
         ({"best": "highest"}, "best is 'max' or 'min', not 'highest'"),
         ({"ties": "t"}, "ties is 'test', 'ci' or None, not 't'"),
     ],
