@@ -191,27 +191,37 @@ def _draw_ranks(axis: Any, samples: Samples, texts: Sequence[str], sign: int) ->
     if samples.tasks == [None] or there.sum() < 2:
         raise InvalidKeyError("kind='rank' needs tasks=, and at least two tasks on which every level has a run")
     ranks = stats.rankdata(-sign * means[:, there], axis=0).mean(axis=1)
-    count = len(ranks)
-    tasks = int(there.sum())
+    count, tasks = len(ranks), int(there.sum())
     width, ink = critical_difference(count, tasks), axis.xaxis.label.get_color()
     order = np.argsort(ranks, kind="stable")
-    axis.set(xlim=(0.8, count + 0.2), ylim=(-(count + 1) / 2 - 1.2, 1.6), yticks=[], xlabel="average rank (1 is best)")
-    axis.axhline(0, color=ink, linewidth=1)
-    axis.plot([1, 1 + width], [1.1, 1.1], color=ink, linewidth=1.5, solid_capstyle="butt")
-    axis.text(
-        1 + width / 2, 1.2, f"critical difference {width:.2f} ({int(there.sum())} tasks)", ha="center", va="bottom"
-    )
-    for place, level in enumerate(order.tolist()):
-        is_left = place < count / 2
-        depth = -(1 + (place if is_left else count - 1 - place))
-        edge = 0.85 if is_left else count + 0.15
-        axis.plot([ranks[level], ranks[level], edge], [0, depth, depth], color="gray", linewidth=0.8)
-        text = f"{texts[level]} ({ranks[level]:.2f})"
-        axis.text(edge, depth, plain(text), ha="left" if is_left else "right", va="bottom")
-    for number, (low, high) in enumerate(_cliques(ranks[order], width)):
-        height = -0.3 - 0.18 * number
+    bars = _cliques(ranks[order], width)
+    for number, (low, high) in enumerate(bars):
+        height = -0.3 - 0.2 * number
         axis.plot([low - 0.03, high + 0.03], [height] * 2, color="C0", linewidth=3, solid_capstyle="round")
-    for side in ("left", "right", "top"):
+    first = -0.8 - 0.2 * len(bars)
+    edges = {"left": 1 - 0.03 * count, "right": count * 1.03}
+    for place, level in enumerate(order.tolist()):
+        side = "left" if place < count / 2 else "right"
+        depth = first - 0.8 * min(place, count - 1 - place)
+        axis.plot([ranks[level], ranks[level], edges[side]], [0, depth, depth], color="gray", linewidth=0.8)
+        text = plain(f"{texts[level]} ({ranks[level]:.2f})")
+        offset = {"xytext": (-4 if side == "left" else 4, 0), "textcoords": "offset points", "annotation_clip": False}
+        axis.annotate(text, (edges[side], depth), ha="right" if side == "left" else "left", va="center", **offset)
+    last = first - 0.8 * ((count - 1) // 2) - 0.8
+    axis.plot([1, 1 + width], [last] * 2, color=ink, linewidth=1.5, solid_capstyle="butt")
+    axis.annotate(
+        f"critical difference {width:.2f} ({tasks} tasks)",
+        (1, last),
+        xytext=(0, -4),
+        textcoords="offset points",
+        va="top",
+        annotation_clip=False,
+    )
+    axis.set(xlim=(edges["left"], edges["right"]), ylim=(last - 0.4, 0), xticks=range(1, count + 1), yticks=[])
+    axis.xaxis.set_ticks_position("top")
+    axis.xaxis.set_label_position("top")
+    axis.set_xlabel("average rank (1 is best)")
+    for side in ("left", "right", "bottom"):
         axis.spines[side].set_visible(False)
 
 
