@@ -1,5 +1,6 @@
 """Recomputes what notes beside tables and figures say, from the runs as they are now."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from mlxp.errors import MLXPError
 from mlxp_reader.columns.curves import LOG_ID
 from mlxp_reader.columns.keys import setting
-from mlxp_reader.evidence.cells import Question, cells_of, run_names
+from mlxp_reader.evidence.cells import STATISTICS, Question, cells_of, run_names
 from mlxp_reader.evidence.notes import fingerprint, notes_in
 from mlxp_reader.notices import some
 from mlxp_reader.reader import Reader
@@ -59,7 +60,10 @@ def verify(paths: Sequence[Path], logs: Sequence[Path] = ()) -> list[Verified]:
         told = some([str(path) for path in paths])
         raise MLXPError(f"there is no note in {told}: to_latex, savefig and numbers write one beside their file")
     readers = _Readers(logs)
-    return [_verified(file, entry, readers) for file, entry in found.items()]
+    return [
+        Verified(file, failures=[entry]) if isinstance(entry, str) else _verified(file, entry, readers)
+        for file, entry in found.items()
+    ]
 
 
 class _Readers:
@@ -137,6 +141,17 @@ def _differences(then: dict[str, Any], now: dict[str, Any] | None) -> Iterator[s
     added = [run for run in runs if run not in then["runs"]]
     if added:
         yield f"run {some(added)} {'was' if len(added) == 1 else 'were'} added since"
+    if now is not None and runs == then["runs"]:
+        for name in STATISTICS:
+            if not _are_equal(then.get(name), now.get(name)):
+                yield f"the note says that its {name} is {then.get(name)}, and it is {now.get(name)}"
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    """Tell whether two numbers of a note are the same, but for the last digits, which hang on the computer."""
+    if isinstance(one, float | int) and isinstance(other, float | int):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-300)
+    return bool(one == other)
 
 
 def _change(was: dict[str, Any], now: dict[str, Any]) -> str:

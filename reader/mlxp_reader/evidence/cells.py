@@ -20,7 +20,8 @@ from mlxp_reader.query.names import Asked, resolve
 ORIGIN = "mlxp"
 """Where a frame keeps, among its `attrs`, which directories and which query it is from."""
 
-_STATISTICS = ("mean", "std", "count")
+STATISTICS = ("mean", "std", "count")
+"""What a note has of each cell that is no curve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _of_value(
     hashes = hashes_of(frame, value)
     is_curve = resolve(value, fields_of(frame), wants="anything") in _metrics(frame)
     numbers = None if is_curve else numbers_of(frame, value)
-    found = {} if numbers is None else spread(groups.spread_out(numbers), _STATISTICS)
+    found = {} if numbers is None else spread(groups.spread_out(numbers), STATISTICS)
     for group, setting in enumerate(settings):
         runs = {
             names[at]: {"hash": hashes[at], **({} if numbers is None else {"number": _plain(numbers[at])})}

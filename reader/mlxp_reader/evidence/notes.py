@@ -9,6 +9,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -79,8 +80,9 @@ def write_note(file: Path, parts: Sequence[dict[str, Any] | None]) -> None:
     note = note_of(file)
     empty: dict[str, Any] = {_FORMAT: _VERSION, "files": {}}
     content = _read(note) if note.exists() else empty
-    if content is None:
-        raise LogDirectoryError(f"{note} is no note of MLXP: rename it, or {file.name}, whose note has that name")
+    if not isinstance(content, dict):
+        told = content or "is no note of MLXP"
+        raise LogDirectoryError(f"{note} {told}: rename it, or {file.name}, whose note has that name")
     parts = [{**part, "logs": [_relative(path, note.parent) for path in part["logs"]]} for part in known]
     files = {**content["files"], file.name: {"sha256": fingerprint(file), "parts": parts}}
     write_atomically(note, json.dumps({**content, "files": files}, indent=1, ensure_ascii=False) + "\n")
@@ -98,8 +100,8 @@ def fingerprint(file: Path) -> str:
     return hashlib.sha256(file.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
-def notes_in(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield each file that a note below `path` speaks of, and its entry.
+def notes_in(path: Path) -> Iterator[tuple[Path, dict[str, Any] | str]]:
+    """Yield each file that a note below `path` speaks of, and its entry; or a note, and why it cannot be read.
 
     Parameters
     ----------
@@ -109,16 +111,59 @@ def notes_in(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     notes = sorted(path.rglob("*.json")) if path.is_dir() else [path if path.suffix == ".json" else note_of(path)]
     for note in notes:
         known = _read(note)
-        for name, entry in (known["files"] if known else {}).items():
+        if isinstance(known, str):
+            yield note, known
+        for name, entry in (known["files"] if isinstance(known, dict) else {}).items():
             if path.is_dir() or path.suffix == ".json" or path.name == name:
                 yield note.with_name(name), entry
 
 
-def _read(note: Path) -> dict[str, Any] | None:
-    """Return the content of a note; None if the file is none."""
+def _read(note: Path) -> dict[str, Any] | str | None:
+    """Return the content of a note, or why it cannot be read; None if the file is no note."""
     try:
-        found = json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        text = note.read_text(encoding="utf-8", errors="replace")
+    except OSError:
         return None
-    is_note = isinstance(found, dict) and found.get(_FORMAT) == _VERSION and isinstance(found.get("files"), dict)
-    return found if is_note else None
+    if f'"{_FORMAT}"' not in text[:1000]:  # it is the first key
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return "is a damaged note"
+    if not isinstance(found, dict) or _FORMAT not in found:
+        return None
+    if found[_FORMAT] != _VERSION:
+        return f"is a note of another version of MLXP, of format {found[_FORMAT]!r}; this one reads {_VERSION}"
+    return found if _fits(found.get("files"), {_NAME: _ENTRY}) else "is a damaged note"
+
+
+_NAME = re.compile(r"(?!\.\.?$)[^/\\\0]+")
+_ENTRY: Any = {
+    "sha256": str,
+    "parts": [
+        {
+            "logs": [str],
+            "query": str,
+            "is_whole_query": bool,
+            "question": {"values": [str], "by": ([str], type(None)), "over": [str], "exclude": [str]},
+            "cells": [{"value": str, "setting": dict, "runs": {re.compile(".*"): dict}}],
+        }
+    ],
+}
+"""What verification takes from an entry."""
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    """Tell whether a value is of a type, a list of such, a dict with these keys, or any of several."""
+    if isinstance(shape, tuple):
+        return any(_fits(value, one) for one in shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(one, shape[0]) for one in value)
+    if not isinstance(shape, dict):
+        return isinstance(value, shape)
+    if not isinstance(value, dict):
+        return False
+    pattern, of_each = next(iter(shape.items()))
+    if isinstance(pattern, re.Pattern):
+        return all(pattern.fullmatch(name) and _fits(one, of_each) for name, one in value.items())
+    return all(name in value and _fits(value[name], one) for name, one in shape.items())

@@ -114,6 +114,36 @@ def test_file_that_was_changed_or_removed_is_told(project, harm):
     assert len(failures(project)["main.tex"]) == 1
 
 
+def test_number_that_was_changed_in_a_note_is_told(project):
+    note = project / "paper/tables/main.json"
+    content = json.loads(note.read_text())
+    cell = content["files"]["main.tex"]["parts"][0]["cells"][0]
+    cell["mean"] = 0.99
+    note.write_text(json.dumps(content))
+    assert failures(project) == {
+        "main.tex": ["model=a, test.acc.last: the note says that its mean is 0.99, and it is 0.52"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"mlxp_note": 1, "files": {"main.tex"', "is a damaged note"),
+        ('{"mlxp_note": 1, "files": {"main.tex": {}}}', "is a damaged note"),
+        ('{"mlxp_note": 1, "files": {"main.tex": {"sha256": "", "parts": [{"logs": 3}]}}}', "is a damaged note"),
+        ('{"mlxp_note": 1, "files": {"../x": {"sha256": "", "parts": []}}}', "is a damaged note"),
+        ('{"mlxp_note": 2}', "is a note of another version of MLXP, of format 2; this one reads 1"),
+    ],
+)
+def test_note_that_cannot_be_read_is_told(project, text, told):
+    (project / "paper/tables/main.json").write_text(text)
+    assert failures(project) == {"main.json": [told]}
+    assert [one.failures for one in verify([project / "paper/tables/main.tex"])] == [[told]]
+    table = Reader(project / "logs").filter(QUERY).table("model", value="test.acc.last", over="seed")
+    with pytest.raises(LogDirectoryError, match=f"main.json {told}: rename it"):
+        table.to_latex(project / "paper/tables/main.tex")
+
+
 def test_everything_holds_elsewhere(project, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("another machine") / "é"
     shutil.copytree(project, elsewhere)
