@@ -328,9 +328,13 @@ def _last_log_id(parent: Path) -> int:
 
 def run_directories(parent: Path) -> Iterator[RunDirectory]:
     """Yield the run directories in `parent`, in the order of their ids; skip anything else there."""
+    return (RunDirectory(parent / str(log_id)) for log_id in run_ids(parent))
+
+
+def run_ids(parent: Path) -> list[int]:
+    """Return the ids of the runs in `parent`, in order; skip anything else there."""
     with os.scandir(parent) as entries:
-        ids = sorted(log_id for entry in entries if (log_id := log_id_of(entry.name)) and _is_directory(entry))
-    return (RunDirectory(parent / str(log_id)) for log_id in ids)
+        return sorted(log_id for entry in entries if (log_id := log_id_of(entry.name)) and _is_directory(entry))
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:

@@ -14,7 +14,7 @@ from mlxp.errors import InvalidKeyError
 from mlxp.run_directory.printable import printable
 from mlxp_reader.query import language as query
 from mlxp_reader.records import index
-from mlxp_reader.store.log_directories import LogDirectories, LogDirectory, directories
+from mlxp_reader.store.log_directories import LogDirectories, LogDirectory, Refresh, directories
 from mlxp_reader.store.metric_store import give_memory_back
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = ["Reader"]
 _log = logging.getLogger("mlxp")
 
 _FORMATS = ("dataframe", "datadict", "pandas")
+_REFRESH = (True, False, "full")
 _ATTEMPTS = ("joined", "all")
 
 
@@ -48,10 +49,10 @@ class Reader:
     parser
         The parser of queries in another language than that of `mlxp_reader.query`; see `mlxp_reader.query.Parser`.
     refresh
-        Whether to check for changes. If false, an existing index is used as it is.
+        Whether to check for changes. If false, an existing index is used as it is. With ``"full"``, the reader checks
+        every file of every run, even of runs that ended long ago.
     executor
         Any `concurrent.futures.Executor`, which crawls the directories; by default, all cores of this computer do.
-
     attempts
         ``"joined"`` returns one curve for a resumed run: from the step at which an attempt continued, it ignores the
         records of earlier attempts. ``"all"`` returns all records.
@@ -82,7 +83,7 @@ class Reader:
         src_dir: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         dst_dir: str | os.PathLike[str] | None = None,
         parser: query.Parser | None = None,
-        refresh: bool = True,
+        refresh: Refresh = True,
         *,
         executor: Executor | None = None,
         attempts: str = "joined",
@@ -94,6 +95,8 @@ class Reader:
             raise TypeError(f"Reader() has no argument '{name}'{now}")
         if attempts not in _ATTEMPTS:
             raise InvalidKeyError(f"attempts is 'joined' or 'all', not {attempts!r}")
+        if refresh not in _REFRESH:
+            raise InvalidKeyError(f"refresh is True, False or 'full', not {refresh!r}")
         self._joins_attempts = attempts == "joined"
         started = time.perf_counter()
         self.parser = parser or query.DefaultParser()

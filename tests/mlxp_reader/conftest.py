@@ -9,6 +9,7 @@ import pytest
 from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader import Reader
+from mlxp_reader.records import crawl
 
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
@@ -71,10 +72,11 @@ def write_run(logs):
 
 
 @pytest.fixture
-def settle():
+def settle(monkeypatch):
     """Makes the files of runs old enough for their times to be trusted."""
 
     def age(folder, seconds=60):
+        monkeypatch.setattr(crawl, "_RACY", 0.0)  # nobody can set the time of a file's last change
         for path in [folder, *folder.rglob("*")]:
             status = path.stat()
             os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns - seconds * 10**9))

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
 from mlxp.run_directory.layout import RunDirectory
@@ -80,7 +79,6 @@ class FrameBuilder:
         self._cells: dict[tuple[int, ...], Rows] = {}
         self._loaded: dict[str, MetricColumn] = {}
         self._decoded: dict[str, list[Any]] = {}
-        self._frame: DataFrame | None = None
         resumed = self._resumed() if joins_attempts else []
         self._attempts = Attempts(resumed, self._run_at, load, self._has)
 
@@ -94,10 +92,8 @@ class FrameBuilder:
     def _runs_at(self, rows: Mask | None) -> DataFrame:
         if rows is None:
             return DataFrame({name: self._array(name) for name in self.fields}, copy=True)
-        if self._frame is None:
-            self._frame = DataFrame({name: self._array(name) for name in self.fields}, copy=False)
-        frame = self._frame.take(np.flatnonzero(rows))
-        frame.index = pd.RangeIndex(len(frame))  # in place, as reset_index is not
+        places = np.flatnonzero(rows)
+        frame = DataFrame({name: self._taken(name, places) for name in self.fields}, copy=False)
         if not self._mixed:
             return frame
         # The remaining values of a column with texts and numbers may all be numbers.
@@ -107,7 +103,7 @@ class FrameBuilder:
     def _mixed(self) -> list[str]:
         """The columns of several kinds that have any values, and so may be of one kind in some of the runs."""
         mixed = [name for name, array in self._arrays.items() if isinstance(array, MixedArray)]
-        return [name for name in mixed if not all(map(is_missing, self._arrays[name].cells))]
+        return [name for name in mixed if not all(map(is_missing, encoding.distinct(self._table[name])[0]))]
 
     def values(self, name: str) -> Any:
         """Return what a query compares: for each run, the value of a field or a statistic of a metric."""
@@ -156,6 +152,11 @@ class FrameBuilder:
             self._arrays[name] = self._made(name)
         return self._arrays[name]
 
+    def _taken(self, name: str, rows: Rows) -> Any:
+        if name in self._table.schema.names and not encoding.holds_text(field := self._table.schema.field(name)):
+            return _plain(field, self._table[name].take(pa.array(rows)))  # of texts, only those of the runs are copied
+        return self._array(name).take(rows)
+
     def _made(self, name: str) -> Any:
         if name in self._metrics:
             return self._metric_array(name)
@@ -165,8 +166,7 @@ class FrameBuilder:
         column = self._table[name]
         if encoding.holds_text(field):
             return _tightest(*encoding.distinct(column))
-        missing = np.asarray(column.is_null())
-        return _typed(column, missing, missing & (encoding.null_value(field) is None))
+        return _plain(field, column)
 
     def _metric_array(self, name: str) -> MetricArray:
         sources = self._metrics[name]
@@ -264,6 +264,12 @@ def _with_rows(shared: index.Shared) -> Iterator[tuple[Any, Rows]]:
     for content, rows in zip(shared.contents, np.split(order, ends[:-1]), strict=False):
         if content and len(rows):
             yield content, rows
+
+
+def _plain(field: pa.Field, column: pa.ChunkedArray) -> Any:
+    """Return the values of a column of the index as a pandas array, if they are of one kind."""
+    missing = np.asarray(column.is_null())
+    return _typed(encoding.plain(column), missing, missing & (encoding.null_value(field) is None))
 
 
 def _typed(column: pa.ChunkedArray, missing: Mask, null: Mask) -> Any:

@@ -312,6 +312,32 @@ class _Values:
         return np.fromiter((value is not MISSING and bool(test(value)) for value in self), np.bool_, len(self.present))
 
 
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """Values of which many runs share a few: each is compared once."""
+
+    distinct: "_Values | _Coded"
+    codes: npt.NDArray[np.integer[Any]]
+    present: Mask
+
+    def __iter__(self) -> Iterator[Any]:
+        values = list(self.distinct)
+        return (values[at] if there else MISSING for at, there in zip(self.codes.tolist(), self.present, strict=True))
+
+    def equal(self, literal: Any) -> Mask:
+        return self._of_runs(self.distinct.equal(literal))
+
+    def ordered(self, order: Callable[[Any, Any], Any], literal: Any) -> Mask:
+        return self._of_runs(self.distinct.ordered(order, literal))
+
+    def one_of(self, choices: tuple[Any, ...]) -> Mask:
+        return self._of_runs(self.distinct.one_of(choices))
+
+    def _of_runs(self, answers: Mask) -> Mask:
+        of_codes: Mask = np.append(answers, False)[self.codes]  # where no run has a value, every code is that of False
+        return of_codes & self.present
+
+
 _HASHABLE = (str, type(None), *_NUMBERS)
 
 
@@ -319,7 +345,7 @@ def _kinds(literal: Any) -> tuple[type[Any], ...]:
     return _NUMBERS if isinstance(literal, _NUMBERS) else (type(literal),)
 
 
-def _values(column: Any) -> _Values:
+def _values(column: Any) -> _Values | _Coded:
     column = getattr(column, "array", column)  # of a Series
     if hasattr(column, "is_valid"):
         return _values_of_arrow(column)
@@ -356,10 +382,14 @@ def _values_of_pandas(column: Any) -> _Values:
     return replace(_values_of_numpy(values), present=~np.asarray(column.isna()))
 
 
-def _values_of_arrow(column: Any) -> _Values:
+def _values_of_arrow(column: Any) -> _Values | _Coded:
     import pyarrow.types as arrow
 
     present = np.asarray(column.is_valid())
+    if arrow.is_dictionary(column.type):
+        whole = column.combine_chunks() if hasattr(column, "combine_chunks") else column
+        codes = np.asarray(whole.indices.fill_null(0))
+        return _Coded(_values_of_arrow(whole.dictionary), codes, present)
     if arrow.is_boolean(column.type):
         return _Values("number", np.asarray(column.fill_null(False)), present)
     if arrow.is_integer(column.type) or arrow.is_floating(column.type):

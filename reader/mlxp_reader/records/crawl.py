@@ -28,6 +28,7 @@ _RUN = RunDirectory(Path())
 _INFO = _RUN.info_file.as_posix()
 _CONFIG = _RUN.config_file.as_posix()
 _SUBMISSION = _RUN.submission_file.as_posix()
+_METADATA = _RUN.metadata.as_posix()
 _METRICS = _RUN.metrics.as_posix()
 _METRICS_KEYS = _RUN.metrics_keys_file.parent.as_posix()
 _ARTIFACTS_KEYS = _RUN.artifacts_keys_file.as_posix()
@@ -36,8 +37,10 @@ _NO_LOGS = ("config", "info", "artifact", "mlxp")  # what columns of other kinds
 _MOST_KEYS = 2**15  # in a configuration; each key is a column
 _LONGEST_SECTION = 2**12  # characters; the name of each key in a section holds that of the section
 _RACY = 2.0  # seconds; a file changed again within one tick of the file system's clock keeps its stamp
-_MTIME = FileState._fields.index("mtime_ns")
 _YOUNG = 60.0  # seconds that a run may take to write its first files
+
+GLANCED_AT = (_INFO, _METADATA, _METRICS)
+"""What shows most changes of a run that has ended: going on rewrites its info, and folders tell which files are new."""
 
 
 @dataclass(slots=True)
@@ -52,22 +55,24 @@ class Record:
         The keys of each metrics file, by log name.
     artifacts
         The names of the artifacts, by type and folder.
-    files, stamp
-        The files that show whether the record is still right, and the numbers of their `FileState`s, one after the
-        other. For an unfinished run, a checksum of the record comes last, since the record may change while the files
-        stay the same: when the run's process ends, or when its time to write the first files is over.
+    states
+        The files that show whether the record is still right, each with its state from before it was read.
     settled
-        Whether an unchanged `stamp` proves that the record is still right.
+        Whether unchanged `states` prove that the record is still right.
     """
 
     log_id: int
     values: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, list[str]] = field(default_factory=dict)
     artifacts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
-    files: tuple[str, ...] = ()
-    stamp: list[int] = field(default_factory=list)
+    states: dict[str, FileState] = field(default_factory=dict)
     settled: bool = False
     problems: list[FileProblem] = field(default_factory=list)
+
+    def checksum(self) -> int:
+        """Return a number in which any change of what is known shows."""
+        text = repr((self.values, self.metrics, self.artifacts, self.problems))
+        return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
 def crawl(path: str | os.PathLike[str]) -> Record:
@@ -82,7 +87,8 @@ def crawl(path: str | os.PathLike[str]) -> Record:
     record = Record(int(os.path.basename(files.path)))  # noqa: PTH119 - a pathlib.Path costs more than the reading
     started = time.time()
     # The state of each file from before it is read, so that a change in the meantime is noticed next time.
-    files.look_at(_METRICS_KEYS)
+    for folder in (_METADATA, _METRICS, _METRICS_KEYS):
+        files.look_at(folder)
     _read_info(files, record)
     _read_config(files, record)
     _read_metric_keys(files, record)
@@ -93,18 +99,10 @@ def crawl(path: str | os.PathLike[str]) -> Record:
         if files.look_at(file) is NO_FILE and is_final:
             files.report(file, "there is no such file, though its keys are listed")
     record.problems = files.problems
-    record.files = tuple(files.states)
-    record.stamp = [number for state in files.states.values() for number in state]
-    is_old = max(record.stamp[_MTIME :: len(NO_FILE)]) < (started - _RACY) * 1e9
+    record.states = files.states
+    is_old = max(state.changed_ns for state in files.states.values()) < (started - _RACY) * 1e9
     record.settled = is_final and is_old and not record.problems
-    if not record.settled:
-        record.stamp.append(_checksum(record))
     return record
-
-
-def _checksum(record: Record) -> int:
-    text = repr((record.values, record.metrics, record.artifacts, record.problems))
-    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
 def metrics_file(log_name: str) -> str:
@@ -133,10 +131,9 @@ def _read_info(files: RunFiles, record: Record) -> None:
     if info is not None and RANKS in info:
         info = with_ranks(info, f"{files.path}/metadata")
     submission = _checked(files, _SUBMISSION, SUBMISSION)
-    state = files.states[_INFO]
     if submission:
         info = {**(info or {}), **_known_of_job(info or {}, submission), "scheduler": submission}
-    elif _is_lost(info or {}, state):  # the scheduler of a job may know more
+    elif _is_lost(info or {}, files.path):  # the scheduler of a job may know more
         info = {**(info or {}), "status": Status.LOST.value}
     # A directory that was copied or renamed goes by its current name.
     info = {**(info or {}), "logger": {**((info or {}).get("logger") or {}), "log_id": record.log_id}}
@@ -156,9 +153,15 @@ def _known_of_job(info: Mapping[str, Any], submission: Mapping[str, Any]) -> dic
     return known | {"exit": {**(info.get("exit") or {}), "reason": reason}} if reason is not None else known
 
 
-def _is_lost(info: Mapping[str, Any], state: FileState) -> bool:
+def _is_lost(info: Mapping[str, Any], path: str) -> bool:
     status = Status.of(info.get("status"))
-    return status is not None and status.is_under_way and is_silent(info, state.mtime_ns / 1e9) and is_gone(info)
+    if status is None or not status.is_under_way:
+        return False
+    try:
+        heard = os.stat(f"{path}/{_INFO}").st_mtime  # noqa: PTH116 - a pathlib.Path costs more than the call
+    except OSError:
+        return False  # removed in the meantime
+    return is_silent(info, heard) and is_gone(info)
 
 
 def _read_config(files: RunFiles, record: Record) -> None:
@@ -262,7 +265,6 @@ def _is_text(name: str) -> bool:
 
 def _recover_metric_keys(files: RunFiles, record: Record) -> None:
     """Find the keys in the first records, for a run that lost its list of keys."""
-    files.look_at(_METRICS)
     for name in files.names_in(_METRICS):
         if name.endswith(".json"):
             rows = _first_records(f"{files.path}/{_METRICS}/{name}")

@@ -6,6 +6,7 @@ Values of one kind become an array of that type. Anything else becomes JSON text
 import datetime as dt
 import json
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,14 @@ _TYPES: dict[type[Any], pa.DataType] = {
     float: pa.float64(),
     str: pa.large_string(),  # the type that pandas uses
 }
-_TEXT = pa.dictionary(pa.int32(), pa.string())
-"""The type of columns of JSON text, where many runs share a few texts."""
+_SHARED = pa.dictionary(pa.int32(), pa.string())
+"""The type of columns of short texts and of JSON, where many runs share a few texts."""
+
+_LONG = 1000
+"""Bytes that a text has on average in a column that gets no dictionary, since that cannot hold 2 GB."""
+
+_MANY = 100
+"""The number of distinct texts from which on a dictionary must be at most half as long as its column."""
 
 _ABSENT = type(MISSING)
 
@@ -52,10 +59,19 @@ def encoded(name: str, values: Sequence[Any]) -> EncodedColumn:
         except (KeyError, OverflowError, pa.ArrowInvalid, UnicodeEncodeError):
             pass  # Arrow has no type for this kind, or for a value of this kind
         else:
+            array = _with_dictionary(array) if kind is str else array
             return _field(name, array.type, b"plain", null), pa.chunked_array([array])
     texts = [None if value is MISSING else to_text(value) for value in values]
-    array = pa.array(texts, type=pa.string()).dictionary_encode()
-    return _field(name, _TEXT, b"json", b"absent"), pa.chunked_array([array], type=_TEXT)
+    array = pa.array(texts, type=_SHARED.value_type).dictionary_encode()
+    return _field(name, _SHARED, b"json", b"absent"), pa.chunked_array([array])
+
+
+def _with_dictionary(texts: pa.Array) -> pa.Array:
+    """Return texts each of which is kept only once, if that pays."""
+    if texts.nbytes >= _LONG * len(texts):
+        return texts
+    array = texts.cast(_SHARED.value_type).dictionary_encode()
+    return array if len(array.dictionary) <= max(_MANY, len(array) / 2) else texts
 
 
 def _field(name: str, arrow_type: pa.DataType, kind: bytes, null: bytes) -> pa.Field:
@@ -81,12 +97,71 @@ def decoded(field: pa.Field, column: pa.ChunkedArray) -> list[Any]:
     """Return the values from which `encoded` made the column."""
     if not holds_text(field):
         null = null_value(field)
-        values: list[Any] = column.to_pylist()
+        values: list[Any] = plain(column).to_pylist()
         return (
             [null if value is None else value for value in values] if column.null_count and null is not None else values
         )
     found, codes = distinct(column)
     return [MISSING if code < 0 else found[code] for code in codes.tolist()]
+
+
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column with its texts one by one, of the type that pandas uses."""
+    return column.cast(_TYPES[str]) if column.type == _SHARED else column
+
+
+def joined(name: str, parts: Sequence[EncodedColumn | int]) -> EncodedColumn:
+    """Return columns as one, each below the one before it; a number stands for so many runs without the column.
+
+    Examples
+    --------
+    >>> field, column = joined("config.lr", [encoded("config.lr", [0.1]), 2, encoded("config.lr", ["auto"])])
+    >>> decoded(field, column) == [0.1, MISSING, MISSING, "auto"]
+    True
+    """
+    field = _common_field(parts)
+    if field is None:  # they are of several kinds
+        values: list[Any] = []
+        for part in parts:
+            values += [MISSING] * part if isinstance(part, int) else decoded(*part)
+        return encoded(name, values)
+    columns = [pa.chunked_array([pa.nulls(part, field.type)]) if isinstance(part, int) else part[1] for part in parts]
+    return field, concatenated([column if column.type == field.type else plain(column) for column in columns])
+
+
+def _common_field(parts: Sequence[EncodedColumn | int]) -> pa.Field | None:
+    columns = [part for part in parts if not isinstance(part, int)]
+    first = columns[0][0]
+    types = {field.type for field, _ in columns}
+    if len({field.metadata[_KIND] for field, _ in columns}) > 1 or (len(types) > 1 and types != {_SHARED, _TYPES[str]}):
+        return None
+    common = first.type if len(types) == 1 else _TYPES[str]
+    nulls = {field.metadata[_NULL] for field, column in columns if column.null_count}
+    nulls |= {b"absent"} if len(columns) < len(parts) else set()
+    if len(nulls) > 1:
+        return None
+    return _field(first.name, common, first.metadata[_KIND], next(iter(nulls), b"absent"))
+
+
+def concatenated(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+    """Return columns of one type as one."""
+    whole = pa.chunked_array(list(chain.from_iterable(column.chunks for column in columns)), type=columns[0].type)
+    return whole.unify_dictionaries() if whole.type == _SHARED else whole
+
+
+def without_unused(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column without the texts that no run has."""
+    if column.type != _SHARED:
+        return column
+    array = column.combine_chunks()
+    codes = array.indices.fill_null(-1).to_numpy()
+    is_used = np.bincount(codes + 1, minlength=len(array.dictionary) + 1)[1:] > 0
+    if is_used.all():
+        return pa.chunked_array([array])
+    new = np.concatenate([[-1], np.cumsum(is_used) - 1])[codes + 1]
+    indices = pa.array(new, type=pa.int32(), mask=codes < 0)
+    kept = array.dictionary.take(pa.array(np.flatnonzero(is_used)))
+    return pa.chunked_array([pa.DictionaryArray.from_arrays(indices, kept)])
 
 
 def distinct(column: pa.ChunkedArray) -> tuple[list[Any], npt.NDArray[np.intp]]:
@@ -98,7 +173,7 @@ def distinct(column: pa.ChunkedArray) -> tuple[list[Any], npt.NDArray[np.intp]]:
 
 def python_type(field: pa.Field) -> type[Any]:
     """Return the type of the values of a column that does not hold JSON text."""
-    return next(kind for kind, arrow_type in _TYPES.items() if arrow_type == field.type)
+    return str if field.type == _SHARED else next(kind for kind, of_kind in _TYPES.items() if of_kind == field.type)
 
 
 _to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode

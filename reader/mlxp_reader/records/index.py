@@ -5,47 +5,50 @@ it is missing, it is made again.
 """
 
 import contextlib
-import functools
 import gc
 import hashlib
-import json
 import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-import orjson
 import pyarrow as pa
 
 from mlxp.errors import LogDirectoryError
-from mlxp.run_directory.layout import CACHE_DIR, run_directories
-from mlxp_reader.query.expressions import MISSING
-from mlxp_reader.records import encoding, index_file
-from mlxp_reader.records.crawl import Record, metrics_file
-from mlxp_reader.records.file_states import UNKNOWN, States, states_of
+from mlxp.run_directory.layout import CACHE_DIR, run_ids
+from mlxp_reader.records import checks, encoding, index_file, unfinished
+from mlxp_reader.records.file_states import Numbers
+from mlxp_reader.records.run_table import OWN, Shared, joined, metric_states, shared, table_of, taken
 from mlxp_reader.records.workers import crawl_all
 
+__all__ = [
+    "FILE_NAME",
+    "SOURCE",
+    "Changes",
+    "Shared",
+    "cache_directory",
+    "metric_states",
+    "opened",
+    "refreshed",
+    "shared",
+    "stacked",
+]
+
 FILE_NAME = "index.parquet"
-_VERSION = b"5"
+_VERSION = b"6"
 
 SOURCE = "source"
 """The field that says which directory each run is from, if several directories are read together."""
 
-_OWN = {
-    "log_id": pa.int64(),
-    "files": pa.dictionary(pa.int32(), pa.string()),
-    "stamp": pa.list_(pa.field("element", pa.int64())),  # named as Parquet does
-    "settled": pa.bool_(),
-    "metrics": pa.dictionary(pa.int32(), pa.string()),
-    "artifacts": pa.dictionary(pa.int32(), pa.string()),
-    "problems": pa.dictionary(pa.int32(), pa.string()),
-}
-"""The columns beside the fields, which all start with ``config.`` or ``info.``."""
+_TOGETHER = 5000
+"""About how many runs' tables become one while the others are crawled; small ones take more memory."""
+
+_BETWEEN_SAVES = 10.0
+"""Seconds of crawling that an interruption may cost."""
 
 _log = logging.getLogger("mlxp")
 
@@ -57,21 +60,6 @@ class Changes:
     cached: int
     changed: int
     new: int
-
-
-class Shared(NamedTuple):
-    """What the runs say about something, read once for all runs that say the same."""
-
-    contents: list[Any]
-    of_run: npt.NDArray[np.intp]
-    """For each run, the position of its content in `contents`."""
-
-
-def shared(table: pa.Table, name: str) -> Shared:
-    """Return the column `name` of an index, which holds JSON texts."""
-    column = table[name].combine_chunks()
-    contents = [json.loads(text) for text in column.dictionary.to_pylist()]
-    return Shared(contents, column.indices.to_numpy().astype(np.intp))
 
 
 def cache_directory(source: Path, destination: Path | None) -> Path:
@@ -115,9 +103,19 @@ def opened(source: Path, cache: Path) -> pa.Table | None:
 
 
 def refreshed(
-    source: Path, cache: Path, known: pa.Table | None, executor: Executor | None = None
+    source: Path,
+    cache: Path,
+    known: pa.Table | None,
+    executor: Executor | None = None,
+    *,
+    is_full: bool = False,
 ) -> tuple[pa.Table, Changes]:
     """Return the index of the runs now in `source`, and store it if it differs from the `known` one.
+
+    Parameters
+    ----------
+    is_full
+        Whether all files of all runs are looked at, those of old ones, too.
 
     Raises
     ------
@@ -125,11 +123,11 @@ def refreshed(
         If `source` cannot be listed.
     """
     try:
-        paths = {run.log_id: os.fspath(run.path) for run in run_directories(source)}
+        log_ids = run_ids(source)
     except OSError as error:
         raise LogDirectoryError(f"cannot read the directory {source}: {error.strerror or error}") from error
     with _no_garbage_collection():
-        return _brought_up_to_date(source, cache, known, paths, executor)
+        return _brought_up_to_date(source, cache, known, log_ids, executor, is_full=is_full)
 
 
 @contextlib.contextmanager
@@ -144,22 +142,82 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _brought_up_to_date(
-    source: Path, cache: Path, known: pa.Table | None, paths: dict[int, str], executor: Executor | None
+def _brought_up_to_date(  # noqa: PLR0913 - what `refreshed` is given
+    source: Path,
+    cache: Path,
+    stored: pa.Table | None,
+    log_ids: Sequence[int],
+    executor: Executor | None,
+    *,
+    is_full: bool,
 ) -> tuple[pa.Table, Changes]:
-    rows, stale = _still_right(known, paths)
-    records = crawl_all([path for log_id, path in paths.items() if log_id not in rows], executor)
-    # Leave out those that were removed since they were listed.
-    records = [one for one in records if "info.status" in one.values or os.path.isdir(paths[one.log_id])]  # noqa: PTH112
-    changes = Changes(cached=len(rows), changed=len(stale), new=len(paths) - len(rows) - len(stale))
-    if known is not None and len(rows) + len(stale) == known.num_rows and _say_the_same(records, stale):
-        return known, changes
-    table = _table(records)
-    if known is not None and rows:
-        table = _merged(known.take(pa.array(rows.values(), type=pa.int64())), table)
-    table = table.replace_schema_metadata(_about(source, cache))
-    _write(table, cache / FILE_NAME)
-    return table, changes
+    about = _about(source, cache)
+    parts = unfinished.saved(cache, about)
+    known = _newest([*([] if stored is None else [stored]), *parts] or [table_of([])])
+    found = checks.check(known, os.fspath(source), log_ids, cache, is_full=is_full)
+    known_ids = known["log_id"].to_numpy()
+    unread = np.setdiff1d(np.array(log_ids, dtype=np.int64), known_ids[found.right], assume_unique=True).tolist()
+    read = _crawled(source, cache, unread, executor)
+    count = len(found.right)
+    changes = Changes(cached=count, changed=len(found.stale), new=len(unread) - len(found.stale))
+    is_complete = stored is not None and not parts and count + len(found.stale) == stored.num_rows
+    if stored is not None and is_complete and _say_the_same(read, stored, found):
+        return _with_glanced(stored, found.right[found.glanced]), changes
+    kept = known if count == known.num_rows else taken(known, found.right)
+    table = joined([one for one in (kept, read) if one.num_rows] or [kept]).replace_schema_metadata(about)
+    is_glanced = np.concatenate([found.glanced, np.zeros(read.num_rows, dtype=np.bool_)])
+    order = np.argsort(table["log_id"].to_numpy(), kind="stable")
+    if np.any(order[1:] < order[:-1]):
+        table = table.take(order)
+    _write(table, cache)
+    return _with_glanced(table, np.flatnonzero(is_glanced[order])), changes
+
+
+def _newest(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the runs of all tables in order of their ids, each as the last table has it that knows of it."""
+    if len(tables) == 1:
+        return tables[0]
+    table = joined(tables)
+    from_the_end = np.unique(table["log_id"].to_numpy()[::-1], return_index=True)[1]
+    return taken(table, table.num_rows - 1 - from_the_end)
+
+
+def _crawled(source: Path, cache: Path, log_ids: Sequence[int], executor: Executor | None) -> pa.Table:
+    """Return the records of some runs; from time to time, keep what was read so far."""
+    large: list[pa.Table] = []
+    small: list[pa.Table] = []
+    kept, kept_at = 0, time.monotonic()
+    for table in crawl_all(os.fspath(source), log_ids, executor):
+        small.append(table)
+        if sum(one.num_rows for one in small) < _TOGETHER:
+            continue
+        large.append(joined(small))
+        small = []
+        if time.monotonic() - kept_at > _BETWEEN_SAVES:
+            unfinished.save(joined(large[kept:]).replace_schema_metadata(_about(source, cache)), cache)
+            kept, kept_at = len(large), time.monotonic()
+    return joined([*large, *small] or [table_of([])])
+
+
+def _say_the_same(read: pa.Table, stored: pa.Table, found: checks.Checked) -> bool:
+    """Tell whether the runs that were read again are as they were.
+
+    A run that goes on is read again each time; only if its files changed is there something to store.
+    """
+    before = stored.select(["log_id", "stamp", "settled"]).take(pa.array(found.stale, type=pa.int64()))
+    now = read.select(before.schema.names)
+    is_settled = now["settled"].to_numpy()
+    return not is_settled.any() and now.equals(before)
+
+
+def _with_glanced(table: pa.Table, rows: Numbers) -> pa.Table:
+    """Return an index in which those runs count as glanced at."""
+    if not len(rows):
+        return table
+    is_glanced = np.zeros(table.num_rows, dtype=np.bool_)
+    is_glanced[rows] = True
+    at = table.schema.get_field_index("glanced")
+    return table.set_column(at, table.schema.field(at), pa.chunked_array([is_glanced]))
 
 
 def _about(source: Path, cache: Path) -> dict[bytes, bytes]:
@@ -171,133 +229,16 @@ def _about(source: Path, cache: Path) -> dict[bytes, bytes]:
     }
 
 
-def _still_right(known: pa.Table | None, paths: dict[int, str]) -> tuple[dict[int, int], dict[int, list[int]]]:
-    """Return by id the rows of the runs that need not be read again, and the stamps of the known ones that must be."""
-    if known is None:
-        return {}, {}
-    row_of = {log_id: row for row, log_id in enumerate(known["log_id"].to_pylist()) if log_id in paths}
-    is_settled = known["settled"].to_pylist()
-    settled = {log_id: row for log_id, row in row_of.items() if is_settled[row]}
-    is_right = _are_up_to_date(known, list(settled.values()), [paths[log_id] for log_id in settled])
-    right = {log_id: row for (log_id, row), same in zip(settled.items(), is_right.tolist(), strict=True) if same}
-    stale = [log_id for log_id in row_of if log_id not in right]
-    stamps = known["stamp"].take(pa.array([row_of[log_id] for log_id in stale], type=pa.int64())).to_pylist()
-    return right, dict(zip(stale, stamps, strict=True))
-
-
-def _are_up_to_date(known: pa.Table, rows: Sequence[int], paths: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Tell for the runs at `rows` of an index, now at `paths`, whether their files still match their stamps."""
-    files = shared(known, "files")
-    names = (files.contents[at] for at in files.of_run[rows].tolist())
-    now = states_of(f"{path}/{name}" for path, named in zip(paths, names, strict=True) for name in named).ravel()
-    then = known["stamp"].take(pa.array(rows, type=pa.int64())).combine_chunks()
-    if len(then.values) != len(now) or not len(now):
-        return np.zeros(len(rows), dtype=np.bool_)
-    return np.logical_and.reduceat(then.values.to_numpy() == now, then.offsets.to_numpy()[:-1])
-
-
-def metric_states(table: pa.Table, log_name: str, rows: npt.NDArray[np.intp]) -> States:
-    """Return the states of a metrics file of the runs at `rows`, as they were when the index was brought up to date.
-
-    They are `UNKNOWN` for unfinished runs.
-    """
-    files = shared(table, "files")
-    name = metrics_file(log_name)
-    place_in = np.array([names.index(name) if name in names else -1 for names in files.contents], dtype=np.int64)
-    places = place_in[files.of_run[rows]]
-    is_known = np.flatnonzero(table["settled"].to_numpy()[rows] & (places >= 0))
-    stamps = table["stamp"].combine_chunks()
-    starts = stamps.offsets.to_numpy()[rows[is_known]] + len(UNKNOWN) * places[is_known]
-    states = np.full((len(rows), len(UNKNOWN)), UNKNOWN)
-    states[is_known] = stamps.values.to_numpy()[starts[:, None] + np.arange(len(UNKNOWN))]
-    return states
-
-
-def _say_the_same(records: list[Record], stale: dict[int, list[int]]) -> bool:
-    # A run that goes on is read again each time; only if its files changed is there something to store.
-    same = (not record.settled and stale.get(record.log_id) == record.stamp for record in records)
-    return len(records) == len(stale) and all(same)
-
-
-def _table(records: Sequence[Record]) -> pa.Table:
-    own: dict[str, list[Any]] = {
-        "log_id": [record.log_id for record in records],
-        "files": [_json(list(record.files)) for record in records],
-        "stamp": [record.stamp for record in records],
-        "settled": [record.settled for record in records],
-        "metrics": [_json(record.metrics) for record in records],
-        "artifacts": [_json(record.artifacts) for record in records],
-        "problems": [_json([list(problem) for problem in record.problems]) for record in records],
-    }
-    fields = [pa.field(name, kind) for name, kind in _OWN.items()]
-    arrays = [_array(own[name], kind) for name, kind in _OWN.items()]
-    names: dict[str, Any] = {}
-    for record in records:
-        names.update(record.values)
-    for name in names:
-        field, array = encoding.encoded(name, [record.values.get(name, MISSING) for record in records])
-        fields.append(field)
-        arrays.append(array)
-    return pa.table(arrays, schema=pa.schema(fields))
-
-
-def _json(content: Any) -> str:
-    try:
-        return orjson.dumps(content).decode()
-    except orjson.JSONEncodeError:  # file names that are not valid text
-        return json.dumps(content, separators=(",", ":"))
-
-
-def _array(values: list[Any], kind: pa.DataType) -> pa.ChunkedArray:
-    if pa.types.is_dictionary(kind):
-        return pa.chunked_array([pa.array(values, type=kind.value_type).dictionary_encode()])
-    return pa.chunked_array([pa.array(values, type=kind)])
-
-
 def stacked(tables: Sequence[pa.Table], names: Sequence[str]) -> pa.Table:
     """Return the rows of several indexes, one below the other, with the name of each in a further field, `SOURCE`."""
-    table = functools.reduce(_both, tables).combine_chunks()
     sources = [name for name, one in zip(names, tables, strict=True) for _ in range(one.num_rows)]
-    return table.append_column(*encoding.encoded(SOURCE, sources))
+    return joined(tables).append_column(*encoding.encoded(SOURCE, sources))
 
 
-def _merged(known: pa.Table, new: pa.Table) -> pa.Table:
-    """Return the rows of both tables in order of their ids."""
-    table = _both(known, new)
-    log_ids = table["log_id"].to_numpy()
-    if np.all(log_ids[1:] > log_ids[:-1]):
-        return table.combine_chunks()
-    return table.take(np.argsort(log_ids))
-
-
-def _both(first: pa.Table, second: pa.Table) -> pa.Table:
-    names = dict.fromkeys([*first.schema.names, *second.schema.names])
-    columns = [_merged_column(name, first, second) for name in names]
-    return pa.table([array for _, array in columns], schema=pa.schema([field for field, _ in columns]))
-
-
-def _merged_column(name: str, known: pa.Table, new: pa.Table) -> encoding.EncodedColumn:
-    old_field, old = _column(name, known, new)
-    new_field, fresh = _column(name, new, known)
-    if old_field.equals(new_field, check_metadata=True):
-        merged = pa.chunked_array([*old.chunks, *fresh.chunks], type=old_field.type)
-        return old_field, merged.unify_dictionaries() if pa.types.is_dictionary(merged.type) else merged
-    values = encoding.decoded(old_field, old) + encoding.decoded(new_field, fresh)
-    return encoding.encoded(name, values)
-
-
-def _column(name: str, table: pa.Table, other: pa.Table) -> encoding.EncodedColumn:
-    at = table.schema.get_field_index(name)
-    if at >= 0:
-        return table.schema.field(at), table.column(at)
-    field = other.schema.field(name)
-    if encoding.null_value(field) is MISSING:
-        return field, pa.chunked_array([pa.nulls(table.num_rows, field.type)])
-    return encoding.encoded(name, [MISSING] * table.num_rows)
-
-
-def _write(table: pa.Table, path: Path) -> None:
+def _write(table: pa.Table, cache: Path) -> None:
     try:
-        index_file.write(table, path, len(_OWN))
+        index_file.write(table, cache / FILE_NAME, len(OWN))
     except OSError as error:
         _log.warning("the index cannot be stored: %s", error)
+    else:
+        unfinished.forget(cache)

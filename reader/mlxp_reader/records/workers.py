@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
+import pyarrow as pa
+
 from mlxp.run_directory import yaml_lines
-from mlxp_reader.records.crawl import Record, crawl
+from mlxp_reader.records.run_table import crawled
 
 _AT_ONCE = 250
-"""The number of directories in one unit of work."""
+"""The number of directories in one unit of work, and of rows in the table that it becomes."""
 
 _MANY = 1000
 """The number of directories after which what was learned from them is not worth its memory."""
@@ -23,51 +25,49 @@ _PATIENCE = 5.0
 """Seconds after which the rest justifies more processes, which cost as much as some thousand directories."""
 
 
-def crawl_all(paths: Sequence[str], executor: Executor | None = None) -> list[Record]:
-    """Return the record of each run directory in `paths`, in their order.
+def crawl_all(source: str, log_ids: Sequence[int], executor: Executor | None = None) -> Iterator[pa.Table]:
+    """Yield the records of the runs `log_ids` in the directory `source`, in order, in tables of some hundred each.
 
     Parameters
     ----------
     executor
         What reads the directories; by default this process, soon joined by others on all cores. An executor must be
-        able to import ``mlxp_reader`` and to see the directories.
+        able to import ``mlxp_reader`` and to see the directories. It is sent ids, and sends back Arrow tables.
     """
-    chunks = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
-    results = executor.map(_crawl_each, chunks) if executor is not None else _crawl_here_first(chunks)
-    records = [record for chunk in _with_progress(results, len(paths)) for record in chunk]
-    if len(paths) > _MANY:
+    chunks = [log_ids[start : start + _AT_ONCE] for start in range(0, len(log_ids), _AT_ONCE)]
+    if executor is None:
+        results = _crawl_here_first(source, chunks)
+    else:
+        results = executor.map(crawled, [source] * len(chunks), chunks)
+    yield from _with_progress(results, list(map(len, chunks)))
+    if len(log_ids) > _MANY:
         yaml_lines.forget()
-    return records
 
 
-def _crawl_here_first(chunks: Sequence[Sequence[str]]) -> Iterator[list[Record]]:
+def _crawl_here_first(source: str, chunks: Sequence[Sequence[int]]) -> Iterator[pa.Table]:
     deadline = time.monotonic() + _PATIENCE
     for number, chunk in enumerate(chunks):
         if time.monotonic() > deadline:
-            yield from _crawl_elsewhere(chunks[number:])
+            yield from _crawl_elsewhere(source, chunks[number:])
             return
-        yield _crawl_each(chunk)
+        yield crawled(source, chunk)
 
 
-def _crawl_each(paths: Sequence[str]) -> list[Record]:
-    return [crawl(path) for path in paths]
-
-
-def _crawl_elsewhere(chunks: Sequence[Sequence[str]]) -> Iterator[list[Record]]:
+def _crawl_elsewhere(source: str, chunks: Sequence[Sequence[int]]) -> Iterator[pa.Table]:
     workers = [_Worker() for _ in range(min(_usable_cores(), len(chunks)))]
     try:
         with ThreadPoolExecutor(len(workers)) as threads:
             # Each thread talks to one process at a time.
             idle = list(workers)
 
-            def crawled(chunk: Sequence[str]) -> list[Record]:
+            def crawled_by_one(chunk: Sequence[int]) -> pa.Table:
                 worker = idle.pop()
                 try:
-                    return worker.crawled(chunk)
+                    return worker.crawled(source, chunk)
                 finally:
                     idle.append(worker)
 
-            yield from threads.map(crawled, chunks)
+            yield from threads.map(crawled_by_one, chunks)
     finally:
         for worker in workers:
             worker.close()
@@ -95,16 +95,15 @@ class _Worker:
             env=environment,
         )
 
-    def crawled(self, paths: Sequence[str]) -> list[Record]:
+    def crawled(self, source: str, log_ids: Sequence[int]) -> pa.Table:
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         assert self._process.stdout is not None  # noqa: S101 - as above
         try:
-            pickle.dump(list(paths), self._process.stdin)
+            pickle.dump((source, list(log_ids)), self._process.stdin)
             self._process.stdin.flush()
-            records: list[Record] = pickle.load(self._process.stdout)  # noqa: S301 - from our own process
+            return pickle.load(self._process.stdout)  # noqa: S301 - from our own process
         except (OSError, EOFError, pickle.PickleError):
-            return _crawl_each(paths)  # the process could not start, or was killed
-        return records
+            return crawled(source, log_ids)  # the process could not start, or was killed
 
     def close(self) -> None:
         self._process.communicate()
@@ -115,24 +114,24 @@ def _serve() -> None:
     gc.disable()  # it would take a quarter of the time, and find nothing
     while True:
         try:
-            paths = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
+            source, log_ids = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
         except EOFError:
             return
-        pickle.dump(_crawl_each(paths), sys.stdout.buffer)
+        pickle.dump(crawled(source, log_ids), sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
 
-def _with_progress(chunks: Iterable[list[Record]], total: int) -> Iterator[list[Record]]:
+def _with_progress(tables: Iterable[pa.Table], counts: Sequence[int]) -> Iterator[pa.Table]:
     """Show a progress bar after a second, only where people see it: on a terminal or in Jupyter."""
     if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
-        yield from chunks
+        yield from tables
         return
     from tqdm import tqdm
 
-    with tqdm(total=total, unit=" runs", desc="reading runs", delay=1, leave=False) as bar:
-        for chunk in chunks:
-            bar.update(len(chunk))
-            yield chunk
+    with tqdm(total=sum(counts), unit=" runs", desc="reading runs", delay=1, leave=False) as bar:
+        for table, count in zip(tables, counts, strict=True):
+            bar.update(count)
+            yield table
 
 
 if __name__ == "__main__":

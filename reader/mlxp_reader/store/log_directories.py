@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from mlxp_reader.store.lists import MetricOfRuns
 from mlxp_reader.store.metric_store import MetricStore
 
 Rows = npt.NDArray[np.intp]
+Refresh = bool | Literal["full"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,12 @@ class LogDirectory:
         cache = index.cache_directory(path, destination)
         return cls(os.fspath(name), path, cache, MetricStore(path, cache))
 
-    def indexed(self, *, refresh: bool, executor: Executor | None) -> tuple[pa.Table, index.Changes]:
-        """Return the index of its runs, brought up to date if `refresh` is true or there is no index yet."""
+    def indexed(self, *, refresh: Refresh, executor: Executor | None) -> tuple[pa.Table, index.Changes]:
+        """Return the index of its runs, brought up to date unless `refresh` is False and there is an index."""
         known = index.opened(self.path, self.cache)
         if known is not None and not refresh:
             return known, index.Changes(known.num_rows, 0, 0)
-        return index.refreshed(self.path, self.cache, known, executor)
+        return index.refreshed(self.path, self.cache, known, executor, is_full=refresh == "full")
 
 
 def directories(
@@ -88,7 +90,7 @@ class LogDirectories:
     are_named
         Whether the index has a column with the directory of each run.
     refresh
-        Whether to look for changes.
+        Whether to look for changes; ``"full"`` to look at all files of all runs.
     executor
         What crawls the directories.
 
@@ -101,7 +103,7 @@ class LogDirectories:
     """
 
     def __init__(
-        self, members: Sequence[LogDirectory], *, are_named: bool, refresh: bool, executor: Executor | None
+        self, members: Sequence[LogDirectory], *, are_named: bool, refresh: Refresh, executor: Executor | None
     ) -> None:
         self.members = list(members)
         tables, changes = zip(*(one.indexed(refresh=refresh, executor=executor) for one in members), strict=True)
