@@ -133,7 +133,7 @@ SLURM = Scheduler(
         "job=${job:-$SLURM_JOB_ID}\n"
         '[ "$(squeue -h -t RUNNING -j "$job" -o %T)" != RUNNING ] || scontrol requeue "$job"'
     ),
-    put_back_options=("--requeue",),
+    put_back_options=("--requeue", "--open-mode=append"),
     warn=("scancel", "--full", "--signal=USR1"),
     job_variable="SLURM_JOB_ID",
     name_variable="SLURM_JOB_NAME",

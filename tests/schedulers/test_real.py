@@ -658,5 +658,9 @@ def has_begun(cluster, log_id, attempt):
 
 
 def start_now(cluster, log_id):
-    job = RunDirectory(cluster.app.directory / f"logs/{log_id}").submission()["scheduler_job_id"]
-    subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=False, capture_output=True)
+    """Let Slurm start a job at once that was put back; in the same second, it would take it for the one that ended."""
+    run = RunDirectory(cluster.app.directory / f"logs/{log_id}")
+    ended = run.info().get("ended_at")
+    if ended is not None and time.time() - datetime.fromisoformat(ended).timestamp() > 5:
+        command = ["scontrol", "update", f"jobid={run.submission()['scheduler_job_id']}", "StartTime=now"]
+        subprocess.run(command, check=False, capture_output=True)
