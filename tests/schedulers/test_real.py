@@ -644,7 +644,22 @@ def test_runs_that_are_told_to_stop_go_on_in_the_queue_and_are_one_curve(quickst
         assert epochs.tolist() == list(range(len(epochs)))
         assert losses.tolist() == [epoch * epoch for epoch in epochs]
     assert frame["info.attempt"].tolist() == [each + 1] * runs
-    print(f"{each * runs} times; {frame['train.epoch.count'].tolist()} points")
+    print(f"{each * runs} times; points: {[len(epochs) for epochs in frame['train.epoch']]}")
+
+
+def test_job_that_its_user_deletes_does_not_come_back(quickstart):
+    top = quickstart.app.directory
+    (top / "main.py").write_text(TRAINING, encoding="utf-8")
+    (top / "configs/config.yaml").write_text("seed: 0\n", encoding="utf-8")
+    quickstart.submit("python main.py mlxp.requeue=1000")
+    deadline = time.monotonic() + 150
+    while not has_begun(quickstart, 1, attempt=1):
+        assert time.monotonic() < deadline, quickstart.call("cli", "status").stdout
+        time.sleep(1)
+    job = RunDirectory(top / "logs/1").submission()["scheduler_job_id"]
+    subprocess.run([{"SLURM": "scancel", "SGE": "qdel", "OAR": "oardel"}[SCHEDULER], job], check=True)
+    quickstart.wait(["KILLED"])
+    assert quickstart.app.info(1)["attempt"] == 1
 
 
 def has_begun(cluster, log_id, attempt):
