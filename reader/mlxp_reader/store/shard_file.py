@@ -1,31 +1,35 @@
-"""One shard on disk: a Parquet file in which each value is checked when it is read.
+"""The files of the cache: Parquet with a row per record and a column per key, each value checked when it is read.
 
-A column holds the lists of one key, one list per part of a metric file. If there are very many keys, several share a
-column, one key after the other, since a Parquet column costs as much as a thousand values. The file's name has a
-checksum of the data that says where things are, and each column has a checksum of its contents.
+``docs/reference/cache-format.md`` describes them, for whoever reads them with another tool. The file's name has a
+checksum of its footer, which says where things are, and each column has a checksum of its contents.
 """
 
+import base64
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlxp_reader.store import wide_columns
 from mlxp_reader.store.json_lines import BadLine, Kind
 from mlxp_reader.store.lists import Lists
 from mlxp_reader.store.parts import PART, Parts
+from mlxp_reader.store.wide_columns import OWN, Type, WideColumn
 
-VERSION = "3"
+VERSION = "4"
 
-MOST_COLUMNS = 64
-"""The approximate maximum number of columns in a file."""
+MOST_KEYS = 256
+"""The maximum number of keys in a file: opening one takes as long as its footer is."""
+
+_METADATA = b"mlxp.metrics"
 
 
 class ListsOf(NamedTuple):
@@ -36,108 +40,175 @@ class ListsOf(NamedTuple):
     of_records: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StoredColumn:
-    """A column of the file: lists of one kind, for one key or for several keys one after the other."""
+KindsOfKey = dict[Kind, tuple[Lists, Lists | None]]
+"""The values of one key by their kind, each with their record numbers where these matter."""
 
-    name: str
-    kind: Kind
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """How the values of a key are stored: its column, and which kind they are of in which parts."""
+
+    column: str
+    type: Type
     check: int
-    holds: tuple[ListsOf, ...]
+    rows: dict[Kind, list[tuple[int, int]]]  # from each first part to before each second one
 
 
 @dataclass(frozen=True, slots=True)
 class ShardFile:
-    """A file, and everything it holds except the lists."""
+    """A file, and everything it holds except the values.
+
+    Attributes
+    ----------
+    reading
+        Identifies what was written at once: the files of one reading hold its keys, in the order of their names.
+    files
+        How many there are.
+    first, end
+        The file tells of the keys from `first` on, up to but not including `end`, if there is one. Those that it has no
+        column of are in no record.
+    """
 
     path: Path
+    reading: str
+    files: int
+    first: str
+    end: str | None
     parts: Parts
     problems: dict[int, list[BadLine]]
-    columns: dict[str, StoredColumn]
-    only: str | None
+    keys: dict[str, StoredKey]
+    check_of_exact: int
     size: int
     footer: pq.FileMetaData
 
+    @property
+    def only(self) -> str | None:
+        """The only key that was read of the files, or None if all were."""
+        return self.first if self.files == 1 and self.end == f"{self.first}\0" else None
 
-# Noise does not compress, and nobody reads the statistics of a shard.
-_WRITING = {"compression": "none", "use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
+    def tells_of(self, key: str) -> bool:
+        """Tell whether the values of `key` are here, or known to be nowhere."""
+        return self.first <= key and (self.end is None or key < self.end)
 
 
-def write(
+# Noise does not compress. Statistics would leave out NaN, which engines count as larger than any number.
+_WRITING: dict[str, Any] = {
+    "compression": "none",
+    "use_dictionary": False,
+    "write_statistics": ["log_id", "record"],
+    "column_encoding": {"log_id": "DELTA_BINARY_PACKED", "record": "DELTA_BINARY_PACKED"},
+    "write_page_checksum": True,
+    "row_group_size": 2**17,
+}
+
+
+def write(  # noqa: PLR0913, PLR0917 - what a shard is made of
     folder: Path,
     parts: Parts,
     problems: Mapping[int, list[BadLine]],
     lists: Mapping[ListsOf, Lists],
     only: str | None = None,
+    types: Mapping[str, Type] | None = None,
 ) -> None:
-    """Write a shard into `folder`, either completely or not at all.
+    """Write a shard into `folder`, as one file per block of keys, each either completely or not at all.
+
+    Parameters
+    ----------
+    types
+        The types that keys have in other files.
 
     Raises
     ------
     OSError
         If it cannot be written.
     """
-    name = os.urandom(8).hex()
+    by_key = _by_key(lists)
+    names = sorted(by_key)
+    blocks = [names[start : start + MOST_KEYS] for start in range(0, len(names), MOST_KEYS)] or [[]]
+    firsts = ["" if only is None else only, *(block[0] for block in blocks[1:])]
+    ends = [*firsts[1:], None if only is None else f"{only}\0"]
+    reading = os.urandom(8).hex()
+    for number, (block, first, end) in enumerate(zip(blocks, firsts, ends, strict=True)):
+        about = {"reading": reading, "files": len(blocks), "first": first, "end": end}
+        table = _table(parts, problems, {key: by_key[key] for key in block}, types or {}, about)
+        _write_file(folder, f"{reading}-{number}", table)
+
+
+def _write_file(folder: Path, name: str, table: pa.Table) -> None:
     temporary = folder / f".{name}"
     try:
-        pq.write_table(_table(parts, problems, lists, only), temporary, **_WRITING)
+        pq.write_table(table, temporary, **_WRITING)
         temporary.replace(folder / f"{name}-{_checksum_of_footer(temporary)}.parquet")
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
 
 
+def _by_key(lists: Mapping[ListsOf, Lists]) -> dict[str, KindsOfKey]:
+    return {key: kinds_of_key(key, lists) for key in {one.key for one in lists}}
+
+
+def kinds_of_key(key: str, lists: Mapping[ListsOf, Lists]) -> KindsOfKey:
+    """Return the lists of one key, by kind."""
+    kinds = [kind for kind in get_args(Kind) if ListsOf(key, kind) in lists]
+    return {kind: (lists[ListsOf(key, kind)], lists.get(ListsOf(key, kind, of_records=True))) for kind in kinds}
+
+
 def _table(
-    parts: Parts, problems: Mapping[int, list[BadLine]], lists: Mapping[ListsOf, Lists], only: str | None
+    parts: Parts,
+    problems: Mapping[int, list[BadLine]],
+    keys: Mapping[str, KindsOfKey],
+    types: Mapping[str, Type],
+    about: dict[str, Any],
 ) -> pa.Table:
     parts = np.ascontiguousarray(parts)
-    arrays = {_PARTS: pa.Array.from_buffers(_PART_TYPE, len(parts), [None, pa.py_buffer(parts)])}
+    counts = parts["records"]
+    starts = wide_columns.starts_of(counts)
+    numbers = np.arange(counts.sum()) - np.repeat(starts - parts["first"], counts)
+    arrays = {
+        "log_id": wide_columns.integers(np.repeat(parts["run"], counts)),
+        "record": wide_columns.integers(numbers),
+    }
+    exact: dict[int, list[str]] = {}
     columns = []
-    for number, holds in enumerate(_shared_out(lists)):
-        joined = Lists.joined([lists[one] for one in holds])
-        column = StoredColumn(f"{_prefix(holds)}{number}", joined.kind, joined.checksum(), holds)
-        columns.append([column.name, column.kind, column.check, [[one.key, one.kind] for one in holds]])
-        arrays[column.name] = _in_rows(joined.to_arrow(), len(holds))
+    for key, kinds in keys.items():
+        column = wide_columns.written(key, kinds, types.get(key), counts, exact)
+        name = _column_name(key, arrays)
+        arrays[name] = column.to_arrow()
+        columns.append(
+            [key, name, column.type, column.check(), {kind: _ranges(one) for kind, (one, _) in kinds.items()}]
+        )
+    told = wide_columns.exact_column(exact, len(numbers)) if exact else None
+    arrays[wide_columns.EXACT] = told.to_arrow() if told else pa.nulls(len(numbers), pa.large_string())
     description = {
         "version": VERSION,
-        "parts": zlib.crc32(parts.tobytes()),
-        "columns": columns,
+        **about,
+        "parts": base64.b64encode(zlib.compress(_transposed(parts).tobytes(), 1)).decode(),
+        "keys": columns,
+        "exact": told.check() if told else 0,
         "problems": dict(problems),
-        "only": only,
     }
     table = pa.Table.from_arrays(list(arrays.values()), names=list(arrays))
     return table.replace_schema_metadata({_METADATA: json.dumps(description)})
 
 
-_METADATA = b"mlxp.metrics"
-_PARTS = "parts"
-_PART_TYPE = pa.binary(PART.itemsize)  # one column, which reads ten times as fast as one column per number
+def _column_name(key: str, taken: Iterable[str]) -> str:
+    """Return the name of a key's column: the key, unless it is one of our own or one that engines take for another."""
+    name = key if key.isprintable() else json.dumps(key)
+    folded = {one.casefold() for one in (*OWN, *taken)}
+    while name.casefold() in folded:
+        name += "_"
+    return name or "_"
 
 
-def _shared_out(lists: Iterable[ListsOf]) -> Iterator[tuple[ListsOf, ...]]:
-    """Yield which lists each column holds."""
-    ordered = sorted(lists, key=_kind)  # a stable order: keys that are logged together stay together
-    at_once = -(-len(ordered) // MOST_COLUMNS)
-    for _, alike in groupby(ordered, key=_kind):
-        several = tuple(alike)
-        yield from (several[start : start + at_once] for start in range(0, len(several), at_once))
+def _ranges(lists: Lists) -> list[tuple[int, int]]:
+    """Return from which to which rows there are values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], lists.present, [False]]).astype(np.int8)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _kind(one: ListsOf) -> tuple[bool, str]:
-    return one.of_records, "int" if one.of_records else one.kind
-
-
-def _prefix(holds: Sequence[ListsOf]) -> str:
-    return "records" if holds[0].of_records else "values"
-
-
-def _in_rows(lists: pa.LargeListArray, at_once: int) -> pa.Array:
-    """Return lists grouped into rows of `at_once`, so that there are as many rows as parts."""
-    if at_once == 1:
-        return lists
-    rows = len(lists) // at_once
-    offsets = pa.py_buffer(np.arange(rows + 1, dtype=np.int64) * at_once)
-    return pa.Array.from_buffers(pa.large_list(lists.type), rows, [None, offsets], children=[lists])
+def _transposed(parts: Parts) -> npt.NDArray[np.int64]:
+    return np.ascontiguousarray(parts.view(np.int64).reshape(len(parts), -1).T)
 
 
 def _checksum_of_footer(path: Path) -> str:
@@ -154,53 +225,49 @@ def opened(path: Path) -> ShardFile | None:
     try:
         if not path.stem.endswith(f"-{_checksum_of_footer(path)}"):
             return None
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            description = json.loads(file.metadata.metadata[_METADATA])
-            if description["version"] != VERSION:
-                return None
-            parts = _parts_in(file.read(columns=[_PARTS], use_threads=False)[_PARTS])
-            footer = file.metadata
-        if zlib.crc32(parts.tobytes()) != description["parts"]:
+        footer = pq.read_metadata(path)
+        told = json.loads(footer.metadata[_METADATA])
+        if told["version"] != VERSION:
             return None
-        problems = {int(row): [BadLine(*line) for line in lines] for row, lines in description["problems"].items()}
-        columns = {column[0]: _column(*column) for column in description["columns"]}
-        return ShardFile(path, parts, problems, columns, description["only"], path.stat().st_size, footer)
-    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError):
+        columns = np.frombuffer(zlib.decompress(base64.b64decode(told["parts"])), np.int64)
+        parts = np.ascontiguousarray(columns.reshape(len(PART.names or ()), -1).T).view(PART).reshape(-1)
+        problems = {int(row): [BadLine(*line) for line in lines] for row, lines in told["problems"].items()}
+        keys = {key: StoredKey(*stored) for key, *stored in told["keys"]}
+        about = (told["reading"], told["files"], told["first"], told["end"])
+        return ShardFile(path, *about, parts, problems, keys, told["exact"], path.stat().st_size, footer)
+    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError, zlib.error):
         return None
 
 
-def _column(name: str, kind: Kind, check: int, holds: list[tuple[str, Kind]]) -> StoredColumn:
-    is_of_records = name.startswith("records")
-    return StoredColumn(name, kind, check, tuple(ListsOf(key, of, is_of_records) for key, of in holds))
-
-
-def _parts_in(column: pa.ChunkedArray) -> Parts:
-    chunks = [np.frombuffer(c.buffers()[1], PART, len(c), c.offset * PART.itemsize) for c in column.chunks]
-    return np.concatenate([np.empty(0, PART), *chunks])
-
-
-def read(shard: ShardFile, names: Sequence[str]) -> dict[ListsOf, Lists]:
-    """Return the lists in some columns of a file.
+def read(shard: ShardFile, keys: Sequence[str]) -> dict[str, KindsOfKey]:
+    """Return the values of some keys of a file.
 
     Raises
     ------
     OSError, pa.ArrowException
         If they are damaged, or the file is gone.
     """
-    if not names:
+    stored = {key: shard.keys[key] for key in keys if key in shard.keys}
+    if not stored:
         return {}
+    names = [*(one.column for one in stored.values()), *([wide_columns.EXACT] if shard.check_of_exact else [])]
     with pq.ParquetFile(shard.path, metadata=shard.footer, page_checksum_verification=True) as file:
-        table = file.read(columns=list(names), use_threads=False)
-    found: dict[ListsOf, Lists] = {}
-    rows = len(shard.parts)
-    for column in map(shard.columns.__getitem__, names):
-        joined = _joined(table[column.name], column)
-        if len(joined) != rows * len(column.holds) or joined.checksum() != column.check:
-            raise OSError(f"{shard.path} is damaged")
-        found |= {one: joined.between(at * rows, (at + 1) * rows) for at, one in enumerate(column.holds)}
+        table = file.read(columns=names, use_threads=False)
+    exact: dict[int, dict[str, Any]] = {}
+    if shard.check_of_exact:
+        texts = _checked(table[wide_columns.EXACT], "string", shard.check_of_exact, shard.path)
+        exact = wide_columns.exact_values(texts)
+    counts = shard.parts["records"]
+    return {
+        key: wide_columns.read(
+            key, _checked(table[one.column], one.type, one.check, shard.path), one.rows, counts, exact
+        )
+        for key, one in stored.items()
+    }
+
+
+def _checked(column: pa.ChunkedArray, kind: Type, check: int, path: Path) -> WideColumn:
+    found = WideColumn.from_arrow(kind, column.chunk(0) if column.num_chunks == 1 else column.combine_chunks())
+    if found.check() != check:
+        raise OSError(f"{path} is damaged")
     return found
-
-
-def _joined(column: pa.ChunkedArray, stored: StoredColumn) -> Lists:
-    lists: Any = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    return Lists.from_arrow(stored.kind, lists if len(stored.holds) == 1 else lists.flatten())

@@ -14,21 +14,23 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from mlxp_reader.store import shard_file
 from mlxp_reader.store.json_lines import BadLine, Kind, Parsed, Segment
 from mlxp_reader.store.lists import Lists
 from mlxp_reader.store.parts import PART, SMALL_PIECE, Parts
-from mlxp_reader.store.shard_file import ListsOf, ShardFile
+from mlxp_reader.store.shard_file import KindsOfKey, ListsOf, ShardFile, kinds_of_key
 
 SMALL = 8 * 2**20
-"""A shard of fewer bytes than this is merged with others once there are many."""
+"""A reading of fewer bytes than this is merged with others once there are many."""
 
 MAX_SMALL_SHARDS = 16
 
@@ -62,25 +64,15 @@ class Shard:
         file: ShardFile | None = None,
     ) -> None:
         self.parts = parts
-        self.only = only if file is None else file.only
         self.problems = problems
+        self.only = only
         self.file = file
-        self._memory = memory
-        self._kept: dict[str, dict[ListsOf, Lists]] = {}  # what was read last, by column
-        columns = file.columns.values() if file else ()
-        self._column_of = {one: column.name for column in columns for one in column.holds}
-        self._kinds: dict[str, list[Kind]] = {}
-        for one in self.names():
-            if not one.of_records:
-                self._kinds.setdefault(one.key, []).append(one.kind)
-
-    def names(self) -> Iterable[ListsOf]:
-        """Return which lists there are."""
-        return self._column_of if self._memory is None else self._memory
+        self._memory = memory or {}
+        self._kept: dict[str, KindsOfKey] = {}  # what was read last
 
     def tells_of(self, key: str) -> bool:
         """Tell whether the values of `key` in the files were read: a key that was and is not there is in no record."""
-        return self.only in {None, key}
+        return self.only in {None, key} if self.file is None else self.file.tells_of(key)
 
     def lists(self, key: str) -> list[tuple[Lists, Lists | None]]:
         """Return the values of `key`, one kind after the other, each with its record numbers where they matter.
@@ -92,32 +84,30 @@ class Shard:
         OSError, pa.ArrowException
             If the shard is damaged or gone.
         """
-        wanted = [(ListsOf(key, kind), ListsOf(key, kind, of_records=True)) for kind in self._kinds.get(key, ())]
-        found = self._found([one for pair in wanted for one in pair])
-        return [(found[values], found.get(records)) for values, records in wanted]
+        if self.file is None:
+            return list(kinds_of_key(key, self._memory).values())
+        if key not in self._kept:
+            self._kept = self._read([key])
+        return list(self._kept.get(key, {}).values())
 
     def forget(self) -> None:
-        """Drop from memory the lists that `lists` has read, except those in a column that many keys share."""
-        self._kept = {name: lists for name, lists in self._kept.items() if len(lists) > 1}
+        """Drop from memory what `lists` has read."""
+        self._kept = {}
 
-    def _found(self, wanted: Sequence[ListsOf]) -> Mapping[ListsOf, Lists]:
-        if self._memory is not None:
-            return self._memory
-        names = list(dict.fromkeys(self._column_of[one] for one in wanted if one in self._column_of))
-        if missing := [name for name in names if name not in self._kept]:
-            read = self._read(missing)
-            self._kept = {name: read.get(name) or self._kept[name] for name in names}
-        return {one: lists for name in names for one, lists in self._kept[name].items()}
-
-    def _read(self, names: list[str]) -> dict[str, dict[ListsOf, Lists]]:
-        if self.file is None:
-            return {}
-        lists = shard_file.read(self.file, names)
-        return {name: {one: lists[one] for one in self.file.columns[name].holds} for name in names}
+    def _read(self, keys: list[str]) -> dict[str, KindsOfKey]:
+        return {} if self.file is None else shard_file.read(self.file, keys)
 
     def all_lists(self) -> Mapping[ListsOf, Lists]:
         """Return all lists; see `lists` for what is raised."""
-        return self._found(list(self.names()))
+        if self.file is None:
+            return self._memory
+        found: dict[ListsOf, Lists] = {}
+        for key, kinds in self._read(list(self.file.keys)).items():
+            for kind, (lists, records) in kinds.items():
+                found[ListsOf(key, kind)] = lists
+                if records is not None:
+                    found[ListsOf(key, kind, of_records=True)] = records
+        return found
 
 
 class ShardBuilder:
@@ -218,7 +208,7 @@ class ShardFolder:
             if self._path is None:
                 self._path = self._temporary_folder()
             self._path.mkdir(parents=True, exist_ok=True)
-            _write(self._path, shard)
+            self._write(self._path, shard)
             self._merge_small_shards(self._path)
         except OSError as error:
             _logger.info("metrics are not cached in %s: %s", self._path, error)
@@ -232,23 +222,70 @@ class ShardFolder:
         weakref.finalize(self, _remove_folder, path, os.getpid())
         return path
 
+    def readings(self) -> list[list[Shard]]:
+        """Return the shards on disk, those of one reading together, where all of them are there."""
+        found = _readings(self.shards())
+        return [reading for reading in found if reading[0].file is not None and len(reading) == reading[0].file.files]
+
+    def keep_only(self, reading: list[Shard], rows: npt.NDArray[np.bool_]) -> None:
+        """Write a reading anew with some of its parts only.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        shard, lists = self._loaded(reading)
+        only = reading[0].file.only if reading[0].file is not None else None
+        kept = _with_rows([(shard, lists, np.flatnonzero(rows[: len(shard.parts)]))], only)
+        if self._path is not None and len(kept.parts):
+            self._write(self._path, kept)
+        for one in reading:
+            self.drop(one)
+
+    def _write(self, folder: Path, shard: Shard) -> None:
+        types = {key: stored.type for one in self.shards() if one.file for key, stored in one.file.keys.items()}
+        shard_file.write(folder, shard.parts, shard.problems, shard.all_lists(), shard.only, types)
+
     def _merge_small_shards(self, folder: Path) -> None:
         shards = self.shards()
-        small = [shard for shard in shards if shard.file is not None and shard.file.size < SMALL]
-        if len(small) <= MAX_SMALL_SHARDS:
-            return
-        _write(folder, _merged(self._loaded(small), _newest_generations(shards)))
-        for shard in small:
-            self.drop(shard)
-        _remove_leftovers(folder)
+        for only, readings in _small_readings(shards).items():
+            if len(readings) > MAX_SMALL_SHARDS:
+                merged = _merged(map(self._loaded, readings), _newest_generations(shards), only)
+                if len(merged.parts):
+                    self._write(folder, merged)
+                for shard in chain.from_iterable(readings):
+                    self.drop(shard)
+                _remove_leftovers(folder)
 
-    def _loaded(self, shards: Iterable[Shard]) -> Iterator[tuple[Shard, Mapping[ListsOf, Lists]]]:
-        for shard in shards:
+    def _loaded(self, reading: list[Shard]) -> tuple[Shard, Mapping[ListsOf, Lists]]:
+        """Return what was read at once: one of its shards, and the lists of all of them."""
+        lists: dict[ListsOf, Lists] = {}
+        for shard in reading:
             try:
-                yield shard, shard.all_lists()
+                lists |= shard.all_lists()
             except (OSError, pa.ArrowException):  # damaged, or merged by another process just now
-                self.drop(shard)
-            shard.forget()
+                return Shard(np.empty(0, PART), {}), {}
+        return reading[0], lists
+
+
+def _readings(shards: Iterable[Shard]) -> list[list[Shard]]:
+    found: dict[str, list[Shard]] = {}
+    for shard in shards:
+        if shard.file is not None:
+            found.setdefault(shard.file.reading, []).append(shard)
+    return list(found.values())
+
+
+def _small_readings(shards: Iterable[Shard]) -> dict[str | None, list[list[Shard]]]:
+    """Return by the key that was read, which is None for all keys, the shards of each reading that is small."""
+    small: dict[str | None, list[list[Shard]]] = {}
+    for reading in _readings(shards):
+        files = [shard.file for shard in reading if shard.file is not None]
+        # Of what another process is writing, not all may be there yet.
+        if len(files) == files[0].files and sum(file.size for file in files) < SMALL:
+            small.setdefault(files[0].only, []).append(reading)
+    return small
 
 
 def _newest_generations(shards: Iterable[Shard]) -> dict[int, int]:
@@ -259,12 +296,23 @@ def _newest_generations(shards: Iterable[Shard]) -> dict[int, int]:
     return newest
 
 
-def _merged(shards: Iterable[tuple[Shard, Mapping[ListsOf, Lists]]], newest: Mapping[int, int]) -> Shard:
+def _merged(
+    shards: Iterable[tuple[Shard, Mapping[ListsOf, Lists]]], newest: Mapping[int, int], only: str | None
+) -> Shard:
     """Return one shard, in memory, with the rows of `shards` except those that a newer reading has replaced."""
-    builder = ShardBuilder()
-    for shard, all_lists in shards:
+    chosen = []
+    for shard, lists in shards:
         generations = [newest[run] for run in shard.parts["run"].tolist()]
         rows = np.flatnonzero(shard.parts["generation"] == np.array(generations, dtype=np.int64))
+        chosen.append((shard, lists, rows))
+    return _with_rows(chosen, only)
+
+
+def _with_rows(
+    shards: Iterable[tuple[Shard, Mapping[ListsOf, Lists], npt.NDArray[np.intp]]], only: str | None
+) -> Shard:
+    builder = ShardBuilder(only)
+    for shard, all_lists, rows in shards:
         parsed = Parsed(problems=[shard.problems.get(row, []) for row in rows.tolist()])
         for one, lists in all_lists.items():
             if not one.of_records:
@@ -280,10 +328,6 @@ def _segments(key: str, kind: Kind, lists: Lists, records: Lists | None, rows: l
             numbers = np.asarray(records[row]) if records is not None and records.present[row] else None
             counts = np.array([len(lists[row])], dtype=np.int64)
             yield Segment(key, kind, position, counts, lists[row], numbers)
-
-
-def _write(folder: Path, shard: Shard) -> None:
-    shard_file.write(folder, shard.parts, shard.problems, shard.all_lists(), shard.only)
 
 
 def _opened(path: Path) -> Shard | None:
