@@ -20,9 +20,10 @@ from mlxp_reader.store.metric_store import give_memory_back
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlxp_reader.engines.scan import Scan
     from mlxp_reader.frames.builder import FrameBuilder
     from mlxp_reader.frames.frame import DataFrame
-    from mlxp_reader.store.lists import MetricOfRuns
+    from mlxp_reader.store.lists import MetricOfRuns, RunProblem
 
 __all__ = ["Reader"]
 
@@ -226,6 +227,36 @@ class Reader:
         frame = self._builder.frame(rows, {**self._origin, "query": query_string} if is_ours else None)
         return frame.toPandas(lazy=False) if result_format == "pandas" else frame
 
+    def scan(self, *names: str, query: str = "") -> "Scan":
+        """Return metrics of the runs that match a query, one row per record, for Polars, DuckDB, Arrow, Dask or pandas.
+
+        Nothing is read until one of them is asked; what is read then is stored in the cache, whose files they read.
+
+        Parameters
+        ----------
+        names
+            Such as ``"train.loss"``; by default all metrics.
+        query
+            As in `filter`.
+
+        Raises
+        ------
+        InvalidKeyError
+            If there is no such metric, or if the query uses a name that does not exist.
+        SyntaxError
+            If the query cannot be understood.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> reader = Reader("tests/data/mlxp-1.0.5-logs/logs", dst_dir=tempfile.mkdtemp())
+        >>> reader.scan("train.loss", query="optimizer.lr < 1").to_arrow().schema.names
+        ['log_id', 'source', 'attempt', 'step', 'record', 'train.loss']
+        """
+        from mlxp_reader.frames.scanning import scan_of
+
+        return scan_of(self._builder, self._logs, names, self._matching(query), self._tell)
+
     def _matching(self, text: str) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
         if not text.strip():
             return None
@@ -244,8 +275,12 @@ class Reader:
     def _load(self, log_name: str, key: str, rows: np.ndarray[Any, np.dtype[np.intp]]) -> "MetricOfRuns":
         """Return the values of a metric in the runs at `rows` of the index."""
         column, names = self._logs.load(log_name, key, rows)
-        problems = [(name, *problem) for name, problem in zip(names, column.problems, strict=True)]
+        self._tell(list(zip(names, column.problems, strict=True)))
+        return column
+
+    def _tell(self, found: "Sequence[tuple[str, RunProblem]]") -> None:
+        """Keep problems of metrics, each with the name of its directory, and warn of the new ones."""
+        problems = [(name, *problem) for name, problem in found]
         new = dict.fromkeys(problem for problem in problems if problem not in self._metric_problems)
         self._metric_problems |= new
         self._warn(len(new))
-        return column

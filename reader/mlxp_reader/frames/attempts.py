@@ -43,6 +43,10 @@ class Attempts:
         self._has = has
         self._lost: dict[tuple[str, int], Records] = {}
 
+    def superseded(self, log_name: str, row: int) -> Records:
+        """Return the numbers of the records of a metrics file that do not count."""
+        return self._superseded(log_name, row) if row in self._resumed else np.empty(0, dtype=np.int64)
+
     def counting(self, log_name: str, rows: Rows, cells: list[Any], records: dict[int, Records]) -> list[Any]:
         """Return the values that count, in each of some runs; `records` gets the numbers of their records."""
         if not self._resumed:

@@ -26,6 +26,7 @@ from mlxp_reader.frames.attempts import Attempts
 from mlxp_reader.frames.frame import DataFrame
 from mlxp_reader.query.names import Asked, FieldKind, is_metadata
 from mlxp_reader.records import encoding, index
+from mlxp_reader.store.attempts import beginnings
 from mlxp_reader.store.lists import MetricOfRuns
 from mlxp_reader.store.record_times import times_of_records
 
@@ -79,8 +80,9 @@ class FrameBuilder:
         self._cells: dict[tuple[int, ...], Rows] = {}
         self._loaded: dict[str, MetricColumn] = {}
         self._decoded: dict[str, list[Any]] = {}
-        resumed = self._resumed() if joins_attempts else []
-        self._attempts = Attempts(resumed, self._run_at, load, self._has)
+        self.resumed = self._resumed()
+        """The rows of runs that were resumed."""
+        self._attempts = Attempts(self.resumed if joins_attempts else [], self._run_at, load, self._has)
 
     def frame(self, rows: Mask | None, origin: dict[str, Any] | None = None) -> DataFrame:
         """Return the runs at `rows`, all by default, as a frame of its own, which may know where it is from."""
@@ -115,8 +117,21 @@ class FrameBuilder:
         field = self._table.schema.field(name)
         return self._table[name] if encoding.is_exactly_typed(field) else self._decoded_values(name)
 
+    @property
+    def log_ids(self) -> npt.NDArray[np.int64]:
+        """The ids of all runs."""
+        ids: npt.NDArray[np.int64] = self._table["log_id"].to_numpy()
+        return ids
+
+    def sources(self, metric: str) -> list[_Source]:
+        """Return where the values of a metric are."""
+        return self._metrics[metric]
+
+    def attempts_in(self, log_name: str, row: int) -> tuple[list[int], npt.NDArray[np.int64]]:
+        """Return with which records of a metrics file later attempts of a run began, and which records do not count."""
+        return beginnings(self._run_at(row), log_name), self._attempts.superseded(log_name, row)
+
     def _resumed(self) -> list[int]:
-        """Return the rows of runs that were resumed."""
         if _ATTEMPT not in self.fields:
             return []
         counts = self._decoded_values(_ATTEMPT)

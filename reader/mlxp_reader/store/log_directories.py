@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +15,9 @@ import pyarrow as pa
 from mlxp.errors import LogDirectoryError
 from mlxp.run_directory.archive import unpacked
 from mlxp_reader.records import index
-from mlxp_reader.store.lists import MetricOfRuns
+from mlxp_reader.store.lists import MetricOfRuns, RunProblem
 from mlxp_reader.store.metric_store import MetricStore
+from mlxp_reader.store.stored_rows import StoredReading
 
 Rows = npt.NDArray[np.intp]
 Refresh = bool | Literal["full"]
@@ -142,6 +143,18 @@ class LogDirectories:
             joined = _with(joined, found, mine)
             names += [self.members[number].name] * len(found.problems)
         return joined, names
+
+    def stored(
+        self, log_name: str, keys: Sequence[str], rows: Rows
+    ) -> Iterator[tuple[LogDirectory, list[StoredReading], list[RunProblem]]]:
+        """Yield for each directory which files hold the values of some keys in the runs at `rows`."""
+        ids = self.table["log_id"].to_numpy()[rows]
+        states = index.metric_states(self.table, log_name, rows)
+        number_of = self._numbers(rows)
+        for number in np.unique(number_of).tolist():
+            mine = np.flatnonzero(number_of == number)
+            member = self.members[number]
+            yield member, *member.store.stored(ids[mine], log_name, keys, states[mine])
 
 
 def _with(joined: MetricOfRuns, found: MetricOfRuns, places: Rows) -> MetricOfRuns:

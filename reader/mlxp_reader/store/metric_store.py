@@ -25,6 +25,7 @@ from mlxp_reader.store.lists import Cell, Lists, MetricOfRuns, RunProblem, flat
 from mlxp_reader.store.metric_files import LONG, Job, Unreadable, read_files
 from mlxp_reader.store.parts import Found, find
 from mlxp_reader.store.shards import Shard, ShardFolder
+from mlxp_reader.store.stored_rows import StoredReading, outdated, stored_rows, tells_of_all
 
 Ids = npt.NDArray[np.int64]
 
@@ -86,6 +87,19 @@ class MetricStore:
         give_memory_back()
         return column
 
+    def stored(
+        self, log_ids: Sequence[int] | Ids, log_name: str, keys: Sequence[str], states: States
+    ) -> tuple[list[StoredReading], list[RunProblem]]:
+        """Return which files hold the values of some keys in some runs, after bringing these files up to date.
+
+        The second thing returned says what could not be read; see `read` for the parameters.
+        """
+        ids = np.asarray(log_ids, dtype=np.int64)
+        with self._lock:
+            folder = self._folders.get(log_name) or self._folders.setdefault(log_name, self._folder(log_name))
+            reading = _Reading(self._logs, ids, log_name, keys[0], folder)
+            return reading.stored(keys, states)
+
     def _folder(self, log_name: str) -> ShardFolder:
         # Quoted, since a name that is fine as the beginning of a file's name may mean something as a folder's: '..'
         name = f"metrics-{quote(log_name, safe='')}"
@@ -129,6 +143,31 @@ class _Reading:
         self._read(column, [job for job in jobs if job.run not in of_key], None)
         self._read(column, [job for job in jobs if job.run in of_key], self._key)
         return column.build(self._sorted_problems())
+
+    def stored(self, keys: Sequence[str], states: States) -> tuple[list[StoredReading], list[RunProblem]]:
+        states = self._looked_up(states)
+        tries = 2  # a run may go on meanwhile; what it logs then is not waited for
+        while True:
+            readings = [one for one in self._folder.readings() if tells_of_all(one, keys)]
+            found = find([reading[0].parts for reading in readings], self._log_ids, states)
+            if old := outdated(readings, found, self._log_ids):
+                self._folder.keep_only(readings[old[0][0]], old[0][1])
+                continue
+            jobs = list(self._jobs(states, found)) if tries else []
+            if not jobs:
+                for run, number, row in zip(found.run.tolist(), found.shard.tolist(), found.row.tolist(), strict=True):
+                    self._report_lines(run, readings[number][0], row)
+                return stored_rows(readings, found, self._log_ids, keys), self._sorted_problems()
+            tries -= 1
+            self._store(jobs, keys)
+
+    def _store(self, jobs: list[Job], keys: Sequence[str]) -> None:
+        only = keys[0] if len(keys) == 1 and all(job.size > LONG for job in jobs) else None
+        for result in read_files(jobs, only):
+            if isinstance(result, Unreadable):
+                self._report(result.job.run, None, result.error)
+            else:
+                self._folder.write(result[1])
 
     def _first_touched(self, jobs: list[Job], states: States, others: list[Shard]) -> set[int]:
         """Return the runs whose file is long, and of which nothing was read yet."""
@@ -183,8 +222,11 @@ class _Reading:
         except (OSError, pa.ArrowException) as error:
             raise _LostShardError(shard) from error
         for run, row in zip(runs.tolist(), rows.tolist(), strict=True) if shard.problems else ():
-            for line, message in shard.problems.get(row, ()):
-                self._report(run, line, message)
+            self._report_lines(run, shard, row)
+
+    def _report_lines(self, run: int, shard: Shard, row: int) -> None:
+        for line, message in shard.problems.get(row, ()):
+            self._report(run, line, message)
 
     def _sorted_problems(self) -> list[RunProblem]:
         by_line = [

@@ -1,0 +1,63 @@
+"""How DuckDB reads the pieces of a scan: files by itself where it can, else as Arrow."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from mlxp_reader.engines.pieces import Piece, batches
+from mlxp_reader.store.stored_rows import StoredKey
+
+_TYPES = {pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN", pa.string(): "VARCHAR"}
+
+
+def define_metrics(connection: Any, pieces: Sequence[Piece], schema: pa.Schema) -> None:
+    """Define the table ``metrics`` of `schema` in `connection`."""
+    tables = []
+    for number, piece in enumerate(pieces):
+        if piece.is_plain:
+            ids = None
+            if piece.reading.has_others:
+                ids = f"mlxp_runs_{number}"
+                connection.register(ids, pa.table({"log_id": pa.array(piece.reading.log_ids)}))
+            tables.append(_selected(piece, schema, ids))
+        else:
+            connection.register(f"mlxp_piece_{number}", pa.Table.from_batches(batches(piece, schema), schema=schema))
+            tables.append(f"from mlxp_piece_{number}")
+    tables = tables or [f"select {', '.join(_null(field) for field in schema)} where false"]
+    connection.execute(f"create view metrics as {' union all '.join(tables)}")
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL takes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _selected(piece: Piece, schema: pa.Schema, ids: str | None) -> str:
+    columns = piece.columns()
+    own = {"log_id": "log_id", "record": "record", "attempt": "1", "source": _text(piece.source)}
+    if piece.steps:
+        own["step"] = f"coalesce({', '.join(quoted(one.column) for one in piece.steps)})"
+    chosen = [
+        _cast(own[field.name], field) if field.name in own else _column(columns.get(field.name), field)
+        for field in schema
+    ]
+    file = _text(str(piece.reading.paths[0]))
+    where = f" where log_id in (from {ids})" if ids else ""
+    return f"select {', '.join(chosen)} from read_parquet({file}){where}"  # noqa: S608 - all names are quoted
+
+
+def _column(stored: StoredKey | None, field: pa.Field) -> str:
+    return _null(field) if stored is None else _cast(quoted(stored.column), field)
+
+
+def _null(field: pa.Field) -> str:
+    return _cast("null", field)
+
+
+def _cast(expression: str, field: pa.Field) -> str:
+    return f"cast({expression} as {_TYPES[field.type]}) as {quoted(field.name)}"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

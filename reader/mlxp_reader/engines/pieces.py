@@ -1,0 +1,150 @@
+"""The records of runs as pieces, each of them files of the cache and how their columns become those of a scan."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mlxp.run_directory.layout import STEP_KEYS
+from mlxp_reader.store.stored_rows import StoredKey, StoredReading
+
+OWN = {
+    "log_id": pa.int64(),
+    "source": pa.string(),
+    "attempt": pa.int64(),
+    "step": pa.float64(),
+    "record": pa.int64(),
+}
+"""The columns of a scan beside the metrics."""
+
+_TYPES = {"double": pa.float64(), "bool": pa.bool_(), "string": pa.string()}
+
+_ROWS = 2**17
+
+
+class Wanted(NamedTuple):
+    """A metric, and the key in a metrics file that holds it."""
+
+    name: str
+    log_name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What a resumed run says about the records of one of its metrics files.
+
+    Attributes
+    ----------
+    beginnings
+        The records with which its attempts after the first began.
+    lost
+        The records that do not count, since a later attempt logged them again.
+    """
+
+    beginnings: list[int]
+    lost: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The records of one reading.
+
+    Attributes
+    ----------
+    wanted
+        The metrics that are in files of this name.
+    resumed
+        What the resumed runs among them say, by id.
+    """
+
+    reading: StoredReading
+    source: str
+    wanted: tuple[Wanted, ...]
+    resumed: dict[int, Resumed]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all columns are in one file, and each of its records counts, so that an engine can read it alone."""
+        return len(self.reading.paths) == 1 and not self.resumed
+
+    @property
+    def steps(self) -> list[StoredKey]:
+        """The columns that tell the step; the first one that a record has counts."""
+        return [self.reading.keys[key] for key in STEP_KEYS if key in self.reading.keys]
+
+    def columns(self) -> dict[str, StoredKey]:
+        """Return the stored column of each metric that is there."""
+        keys = self.reading.keys
+        return {one.name: keys[one.key] for one in self.wanted if one.key in keys}
+
+
+def schema_of(pieces: Sequence[Piece], names: Sequence[str]) -> pa.Schema:
+    """Return the columns of a scan: integers where all values of a metric are, else the type of the stored column."""
+    stored: dict[str, list[StoredKey]] = {name: [] for name in names}
+    for piece in pieces:
+        for name, key in piece.columns().items():
+            stored[name].append(key)
+    steps = [key for piece in pieces for key in piece.steps]
+    own = OWN | {"step": _type_of(steps)}
+    return pa.schema([*own.items(), *((name, _type_of(keys)) for name, keys in stored.items())])
+
+
+def _type_of(keys: Sequence[StoredKey]) -> pa.DataType:
+    types = {key.type for key in keys}
+    if types == {"double"} and {kind for key in keys for kind in key.kinds} == {"int"}:
+        return pa.int64()
+    return _TYPES[types.pop()] if len(types) == 1 else pa.float64()
+
+
+def batches(piece: Piece, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield the records of a piece, a batch of rows at a time."""
+    wanted = [*piece.columns().values(), *piece.steps]
+    names: list[list[str]] = [["log_id", "record"], *([] for _ in piece.reading.paths[1:])]
+    for one in wanted:
+        names[one.file].append(one.column)
+    files = [
+        _rows(path, list(dict.fromkeys(of_file))) for path, of_file in zip(piece.reading.paths, names, strict=True)
+    ]
+    for together in zip(*files, strict=True):
+        yield _converted(piece, together, schema)
+
+
+def _rows(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=_ROWS, columns=columns, use_threads=False)
+
+
+def _converted(piece: Piece, files: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    log_id, record = files[0]["log_id"], files[0]["record"]
+    attempt, counts = _attempts(piece, log_id, record)
+    found: dict[str, Any] = {"log_id": log_id, "record": record, "attempt": attempt}
+    found["source"] = pa.repeat(pa.scalar(piece.source), len(log_id))
+    if piece.steps:
+        found["step"] = pc.coalesce(*(files[one.file][one.column] for one in piece.steps))
+    found |= {name: files[one.file][one.column] for name, one in piece.columns().items()}
+    arrays = [
+        found[field.name].cast(field.type) if field.name in found else pa.nulls(len(log_id), field.type)
+        for field in schema
+    ]
+    batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+    if piece.reading.has_others:
+        counts = pc.and_(counts, pc.is_in(log_id, value_set=pa.array(piece.reading.log_ids)))
+    return batch.filter(counts)
+
+
+def _attempts(piece: Piece, log_id: pa.Array, record: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return which attempt of its run logged each record, and whether the record counts."""
+    attempt, counts = np.ones(len(log_id), dtype=np.int64), np.ones(len(log_id), dtype=np.bool_)
+    runs, records = log_id.to_numpy(), record.to_numpy()
+    for run, told in piece.resumed.items():
+        mine = np.flatnonzero(runs == run)
+        attempt[mine] = 1 + np.searchsorted(told.beginnings, records[mine], side="right")
+        counts[mine] = ~np.isin(records[mine], told.lost)
+    return pa.array(attempt), pa.array(counts)

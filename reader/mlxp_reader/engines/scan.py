@@ -1,0 +1,101 @@
+"""A scan: the records of runs for another engine, which reads them from the files of the cache."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from mlxp.errors import MLXPError
+from mlxp_reader.engines import duckdb_engine, polars_engine
+from mlxp_reader.engines.pieces import Piece, batches, schema_of
+
+if TYPE_CHECKING:
+    import dask.dataframe
+    import duckdb
+    import pandas as pd
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Metrics of runs, one row per record, which are read when an engine is asked for them; `Reader.scan` makes it.
+
+    The columns are ``log_id``; ``source``, the directory of the run; ``attempt``, which of the run's attempts logged
+    the record; ``step``, the record's step, epoch or iteration, the first one that it has; ``record``, its number in
+    the metrics file; and the metrics under their names. A record without a metric has null there; NaN is a NaN.
+
+    Each method brings the cache up to date first. The engine then reads the files of the cache when it is asked, so ask
+    soon: another process may merge them.
+
+    Attributes
+    ----------
+    names
+        The names of the metrics.
+    """
+
+    names: tuple[str, ...]
+    _pieces: Callable[[], list[Piece]]
+    _runs: Callable[[], pa.Table]
+
+    def to_polars(self) -> "pl.LazyFrame":
+        """Return a `polars.LazyFrame`, which reads only the columns and rows that are collected."""
+        engine = _imported("polars")
+        pieces = self._pieces()
+        frame: pl.LazyFrame = polars_engine.lazy_frame(engine, pieces, schema_of(pieces, self.names))
+        return frame
+
+    def to_duckdb(self, sql: str = "select * from metrics") -> "duckdb.DuckDBPyRelation":
+        """Return the answer of DuckDB to a query over the tables ``metrics`` and ``runs``.
+
+        Parameters
+        ----------
+        sql
+            The query. Names with dots are written in double quotes: ``select avg("train.loss") from metrics``. The
+            table ``runs`` has the configuration and info of the runs, under their full names.
+        """
+        connection = _imported("duckdb").connect()
+        pieces = self._pieces()
+        connection.register("runs", self._runs())
+        duckdb_engine.define_metrics(connection, pieces, schema_of(pieces, self.names))
+        answer: duckdb.DuckDBPyRelation = connection.sql(sql)
+        return answer
+
+    def to_arrow(self) -> pa.RecordBatchReader:
+        """Return a `pyarrow.RecordBatchReader`, which reads some rows at a time; ``.read_all()`` makes a table."""
+        pieces = self._pieces()
+        schema = schema_of(pieces, self.names)
+        return pa.RecordBatchReader.from_batches(schema, (one for piece in pieces for one in batches(piece, schema)))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a plain `pandas.DataFrame` of all records."""
+        frame: pd.DataFrame = self.to_arrow().read_all().to_pandas()
+        return frame
+
+    def to_dask(self) -> "dask.dataframe.DataFrame":
+        """Return a Dask dataframe with a partition for each reading of the cache."""
+        engine = _imported("dask.dataframe", "dask")
+        pieces = self._pieces()
+        schema = schema_of(pieces, self.names)
+        meta = schema.empty_table().to_pandas()
+        frame: dask.dataframe.DataFrame = (
+            engine.from_map(_partition, pieces, schema=schema, meta=meta)
+            if pieces
+            else engine.from_pandas(meta, npartitions=1)
+        )
+        return frame
+
+
+def _partition(piece: Piece, schema: pa.Schema) -> "pd.DataFrame":
+    frame: pd.DataFrame = pa.Table.from_batches(batches(piece, schema), schema=schema).to_pandas()
+    return frame
+
+
+def _imported(module: str, extra: str | None = None) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        name = extra or module
+        raise MLXPError(f"{name} is not installed: pip install 'mlxp[{name}]'") from error
