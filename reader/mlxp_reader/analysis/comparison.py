@@ -15,7 +15,7 @@ from mlxp_reader.analysis.mean_tests import holm
 from mlxp_reader.analysis.pairwise import Question, row
 from mlxp_reader.analysis.run_numbers import Numbers
 from mlxp_reader.analysis.samples import Samples, samples_of
-from mlxp_reader.analysis.selection import direction_of
+from mlxp_reader.analysis.selection import direction_of, tell_of_selection
 from mlxp_reader.columns.keys import as_names, shown
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.notices import notice, some
@@ -117,7 +117,7 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
         - ``wins``: in how many pairs (tasks, if these are the unit) a is better, such as ``"5/5"``;
         - ``effect``: the difference in standard deviations (their root mean square over both levels);
         - ``seeds_needed``, ``seeds_low``, ``seeds_high``: how many seeds a new experiment needs to find the difference
-          in 80 % of cases, with a 95 % range; infinite if there is no limit;
+          in 80 % of cases, with a 95 % range; infinite if there is no limit, and missing with `tasks`;
         - with `tasks`, ``iqm_a``, ``iqm_low_a``, ``iqm_high_a``: the interquartile mean over runs and tasks with its
           interval by 10,000 resamples, and ``rank_a``, the average rank over tasks, from 1; the same for b;
         - ``note``: what to know about the row.
@@ -150,6 +150,8 @@ def compare(  # noqa: PLR0913 - each is one choice of what is compared
     >>> found[["a", "b", "difference", "p", "test", "p_better", "wins"]].round(6).iloc[0].to_dict()
     {'a': 'b', 'b': 'a', 'difference': 0.0112, 'p': 7e-06, 'test': 'paired t', 'p_better': 0.8, 'wins': '5/5'}
     """
+    for name in as_names(value):
+        tell_of_selection(name)
     _check("test", test, TESTS)
     _check("missing", missing, ("drop", "worst"))
     _check("repeats", repeats, (None, "mean"))

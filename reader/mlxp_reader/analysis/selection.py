@@ -24,6 +24,8 @@ def best(groups: "SeedGroups", what: str, per: list[str], report: str, direction
     the same mean. The index is the number of the group, for `SeedGroups.runs`.
     """
     sign = _sign(what, direction)
+    for name in dict.fromkeys([what, report]):
+        tell_of_selection(name)
     _check_keys(groups, per)
     chosen_by, told = groups.summary(what), groups.summary(report)
     sizes, there = groups.sizes(), np.minimum(chosen_by["count"].to_numpy(), told["count"].to_numpy())
@@ -60,6 +62,16 @@ def direction_of(name: str) -> str | None:
     if asked.is_when:
         return "min"
     return asked.statistic if asked.statistic in {"max", "min"} and asked.at_best_of is None else None
+
+
+def tell_of_selection(name: str) -> None:
+    """Warn that the best value of a test metric is chosen by what it is to measure."""
+    asked = Asked.of(name)
+    if asked.metric.startswith("test") and asked.statistic in {"max", "min"} and asked.at_best_of is None:
+        instead = f"{asked.metric}@val.{asked.metric.rpartition('.')[2]}.{asked.statistic}"
+        notice(
+            f"{name} is the best of a noisy curve, and lies beyond the truth; choose the step by other data: {instead}"
+        )
 
 
 def _check_keys(groups: "SeedGroups", per: list[str]) -> None:

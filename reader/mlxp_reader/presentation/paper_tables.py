@@ -18,13 +18,14 @@ from mlxp.errors import InvalidKeyError
 from mlxp_reader.analysis.run_numbers import numbers_of
 from mlxp_reader.analysis.seed_statistics import spread
 from mlxp_reader.analysis.seeds import SeedGroups, seed_groups
+from mlxp_reader.analysis.selection import tell_of_selection
 from mlxp_reader.analysis.settings import rank
 from mlxp_reader.columns.curves import run_labels
 from mlxp_reader.columns.keys import as_names, resolve_columns, short
 from mlxp_reader.columns.missing import ABSENT
 from mlxp_reader.columns.runs import Runs
 from mlxp_reader.evidence.notes import write_note
-from mlxp_reader.notices import notice, some
+from mlxp_reader.notices import some
 from mlxp_reader.presentation import table_formats
 from mlxp_reader.presentation.categories import Categories, Value, Words, categories, words
 from mlxp_reader.presentation.cell_formats import fields_of_format, fitting, format_with, formatted
@@ -32,7 +33,6 @@ from mlxp_reader.presentation.marking import Marking, Measured, choice, marked
 from mlxp_reader.presentation.table_formats import Cell, Grid
 from mlxp_reader.presentation.table_layout import GroupsOfCells, Layout
 from mlxp_reader.presentation.table_summary import with_summary
-from mlxp_reader.query.names import Asked
 
 Numbers = npt.NDArray[np.float64]
 
@@ -207,7 +207,7 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     if not as_names(rows):
         raise InvalidKeyError("a table needs the keys of its rows, such as rows='model'")
     for name in as_names(value):
-        _tell_of_selection(name)
+        tell_of_selection(name)
     row_keys, column_keys = resolve_columns(frame, rows), resolve_columns(frame, columns)
     groups = seed_groups(frame, over, exclude, by=[*row_keys, *column_keys])
     layout = _laid_out(groups, row_keys, column_keys, as_names(value), words(labels, order, frame.columns))
@@ -235,16 +235,6 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
             in_rows=marking.is_along_rows(list(map(short, layout.columns.keys))),
         )
     return Table(_data(numbers, layout, isinstance(value, str)), grid, behind)
-
-
-def _tell_of_selection(name: str) -> None:
-    """Warn that the best value of a test metric is chosen by what it is to measure."""
-    asked = Asked.of(name)
-    if asked.metric.startswith("test") and asked.statistic in {"max", "min"} and asked.at_best_of is None:
-        instead = f"{asked.metric}@val.{asked.metric.rpartition('.')[2]}.{asked.statistic}"
-        notice(
-            f"{name} is the best of a noisy curve, and lies beyond the truth; choose the step by other data: {instead}"
-        )
 
 
 def _laid_out(

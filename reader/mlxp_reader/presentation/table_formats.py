@@ -174,9 +174,13 @@ def _row_names(grid: Grid) -> list[list[tuple[str, int]]]:
 
 
 def _html_row(names: list[tuple[str, int]], cells: list[Cell]) -> str:
-    look = 'style="text-align:left;vertical-align:top"'
-    heads = [f'<th {look} rowspan="{rows}">{html.escape(name)}</th>' for name, rows in names if rows]
+    heads = [_html_name(name, rows) for name, rows in names if rows]
     return f"<tr>{''.join([*heads, *map(_html_cell, cells)])}</tr>"
+
+
+def _html_name(name: str, rows: int) -> str:
+    look = f'style="text-align:left;vertical-align:top" rowspan="{rows}"' if rows > 1 else 'style="text-align:left"'
+    return f"<th {look}>{html.escape(name)}</th>"
 
 
 def _html_cell(cell: Cell) -> str:

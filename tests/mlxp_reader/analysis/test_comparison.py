@@ -14,7 +14,7 @@ from statsmodels.stats.power import TTestPower
 
 from mlxp.errors import InvalidKeyError
 from mlxp_reader import DataFrame
-from mlxp_reader.analysis.mean_tests import holm, needed_pairs, needed_runs, paired_t, welch_t
+from mlxp_reader.analysis.mean_tests import holm, needed_pairs, needed_runs, paired_t, welch_t, wilcoxon
 from mlxp_reader.analysis.resampling import interquartile_mean, interval_of_iqm
 
 LEFT = [0.900, 0.912, 0.921, 0.909, 0.898]
@@ -66,6 +66,18 @@ def test_tests_equal_those_of_scipy(a, b):
         oracle, mine = stats.ttest_ind(first, second, equal_var=False), welch_t(first, second)
         assert mine.p == pytest.approx(oracle.pvalue, rel=1e-9)
         assert (mine.low, mine.high) == pytest.approx(tuple(oracle.confidence_interval()), rel=1e-9, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SAMPLES, SAMPLES)
+def test_what_hangs_on_order_equals_what_scipy_says(a, b):
+    row = compared({"a": a, "b": b}, against="b", paired=(), over="seed").iloc[0]
+    assert row["p_better"] == pytest.approx(stats.mannwhitneyu(a, b).statistic / (len(a) * len(b)))
+    assert interquartile_mean(np.array(a)) == pytest.approx(stats.trim_mean(a, 0.25) if len(a) > 3 else np.mean(a))
+    pairs = min(len(a), len(b))
+    differences = np.array(a[:pairs]) - np.array(b[:pairs])
+    if pairs > 5 and differences.any():
+        assert wilcoxon(differences).p == pytest.approx(stats.wilcoxon(differences).pvalue)
 
 
 @settings(max_examples=60, deadline=None)

@@ -91,7 +91,7 @@ def test_no_runs_have_no_groups():
     assert groups.aggregate(STAT, ["mean", "std", "count"]).columns.tolist() == ["mean", "std", "count"]
     assert (len(groups), repr(groups)) == (0, "0 groups of 0 runs, over seed")
     assert groups.aggregate("test.acc", "mean").empty
-    assert groups.best("test.acc.max").empty
+    assert groups.best(STAT, direction="max").empty
 
 
 def test_curves_of_no_runs_have_no_rows():
@@ -101,9 +101,9 @@ def test_curves_of_no_runs_have_no_rows():
 
 def test_the_best_per_key_that_has_one_value_is_the_best():
     groups = runs_of([1.0, 2.0, 5.0, 3.0], model=["a"] * 4, lr=[0.1, 0.1, 1.0, 1.0], seed=[0, 1] * 2).over("seed")
-    assert groups.best("test.acc.max", per="model")["config.lr"].tolist() == [1.0]
+    assert groups.best(STAT, direction="max", per="model")["config.lr"].tolist() == [1.0]
     with pytest.raises(InvalidKeyError, match="'seed' does not tell the groups apart; the keys that do: lr"):
-        groups.best("test.acc.max", per="seed")
+        groups.best(STAT, direction="max", per="seed")
 
 
 def test_a_bare_name_is_that_of_the_key_though_a_metric_is_called_the_same():
@@ -248,7 +248,10 @@ def test_columns_that_are_no_metrics_can_be_averaged():
         (lambda runs: runs.over("seed").aggregate("model"), "'model' does not hold only numbers"),
         (lambda runs: runs.over("seed").best("test.acc"), "say whether a high or a low mean"),
         (lambda runs: runs.over("seed").best("test.acc", direction="max"), "one of its statistics: test.acc.last"),
-        (lambda runs: runs.over("seed").best("test.acc.max", per="seed"), "'seed' does not tell the groups apart"),
+        (
+            lambda runs: runs.over("seed").best(STAT, direction="max", per="seed"),
+            "'seed' does not tell the groups apart",
+        ),
         (lambda runs: runs.over("seed").runs(2), "there is no group 2; there are 2, from 0"),
         (lambda runs: runs.over("seed").aggregate("test.acc", align="both"), "there is no alignment 'both'"),
     ],
@@ -361,29 +364,36 @@ def test_the_runs_behind_a_row_are_one_call_away():
     assert groups.runs(group)[["config.model", "config.seed"]].to_numpy().tolist() == [["a", 0], ["a", 1]]
 
 
+def test_best_of_a_noisy_curve_is_told_to_be_too_good():
+    with pytest.warns(UserWarning, match=r"test\.acc\.max is the best of a noisy curve"):
+        two_models(*range(6)).over("seed").best("test.acc.max")
+    with pytest.warns(UserWarning, match=r"test\.acc\.max is the best of a noisy curve"):
+        two_models(*range(6)).compare("test.acc.max", "model", "seed")
+
+
 def test_ties_are_stated():
     runs = runs_of([1.0, 3.0, 2.0, 2.0, 0.0, 0.0], lr=[1, 1, 2, 2, 3, 3], seed=[0, 1] * 3)
     with pytest.warns(UserWarning, match="the first of several settings .*: lr=1, lr=2"):
-        found = runs.over("seed").best("test.acc.max")
+        found = runs.over("seed").best(STAT, direction="max")
     assert found[["config.lr", "ties"]].to_numpy().tolist() == [[1, 1]]
 
 
 def test_missing_runs_are_stated():
     with pytest.warns(UserWarning, match="3 runs lack a value and are left out:"):
-        found = two_models(9.0, None, None, 1.0, np.nan, 3.0).over("seed").best("test.acc.max")
+        found = two_models(9.0, None, None, 1.0, np.nan, 3.0).over("seed").best(STAT, direction="max")
     assert found[["config.model", "missing"]].to_numpy().tolist() == [["a", 2]]
 
 
 def test_a_best_setting_that_has_fewer_runs_than_others_is_stated():
     runs = runs_of([0.5, 0.6, 0.7, 0.9], lr=[1, 1, 1, 2], seed=[0, 1, 2, 0])
     with pytest.warns(UserWarning, match="settings have from 1 to 3 runs: column 'missing' tells"):
-        found = runs.over("seed").best("test.acc.max")
+        found = runs.over("seed").best(STAT, direction="max")
     assert found[["config.lr", "missing"]].to_numpy().tolist() == [[2, 2]]
 
 
 def test_a_setting_without_any_value_is_not_the_best():
     with pytest.warns(UserWarning, match="and 1 setting has none at all"):
-        found = two_models(None, None, None, 1.0, 2.0, 3.0).over("seed").best("test.acc.max", per="model")
+        found = two_models(None, None, None, 1.0, 2.0, 3.0).over("seed").best(STAT, direction="max", per="model")
     assert found["config.model"].tolist() == ["b"]
 
 
