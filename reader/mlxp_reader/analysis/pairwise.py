@@ -136,9 +136,11 @@ def _sides(samples: Samples, a: int, b: int, both: Any) -> _Sides:
 def _ranked(samples: Samples, a: int, b: int, question: Question) -> tuple[Numbers, Numbers]:
     """Return all values of both levels; infinitely bad are those that never came, and may be those that diverged."""
     worst = -question.sign * math.inf
-    numbers = np.where(samples.diverged, worst if question.missing == "worst" else math.nan, samples.numbers)
-    numbers = np.where(samples.never, worst, numbers)
-    return numbers[a], numbers[b]
+    both = [a, b]  # not all levels, for each of the pairs of which this would be done
+    left_out = worst if question.missing == "worst" else math.nan
+    numbers = np.where(samples.diverged[both], left_out, samples.numbers[both])
+    numbers = np.where(samples.never[both], worst, numbers)
+    return numbers[0], numbers[1]
 
 
 def _mean_difference(
