@@ -58,7 +58,13 @@ def missing(frame: Runs, values: Mapping[str, Any] | None = None, /, **keys: Any
         raise InvalidKeyError("missing() takes keys and their values, as in runs.missing(lr=[0.1, 1], seed=range(5))")
     there = set(_combinations(frame, list(wanted)))
     rows = [row for row in itertools.product(*wanted.values()) if tuple(map(spelled, map(_plain, row))) not in there]
-    return pd.DataFrame(rows, columns=pd.Index(list(wanted)))
+    table = pd.DataFrame(rows, columns=pd.Index(list(wanted)), dtype=object)
+    # pandas would make NaN of a None among numbers or texts, which is another value here.
+    return table.astype({name: table[name].infer_objects().dtype for name in table if not _holds_none(table[name])})
+
+
+def _holds_none(column: "pd.Series[Any]") -> bool:
+    return any(value is None for value in column)
 
 
 def _listed(values: Any) -> list[Any]:

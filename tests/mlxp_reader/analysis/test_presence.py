@@ -122,3 +122,9 @@ def test_runs_of_mlxp_1(recorded):
     assert len(done) > 0
     assert records(done.missing({"optimizer.lr": sorted(set(done["config.optimizer.lr"]))})) == []
     assert set(runs.duplicates(exclude=["*"])["info.logger.log_id"]) == set(done["info.logger.log_id"])
+
+
+def test_none_that_is_missing_is_told_as_none(log_runs):
+    runs = frame_of(log_runs, ({"dropout": 0.1, "name": "a"},))
+    table = runs.missing({"name": ["a", None]}, dropout=[None, 0.2])
+    assert [tuple(row.values()) for row in records(table)] == [("a", None), ("a", 0.2), (None, None), (None, 0.2)]
