@@ -48,7 +48,7 @@ def _target(name: str, words: Sequence[str]) -> Path:
     if not target.parent.is_dir():
         raise LogDirectoryError(f"there is no directory {target.parent} to write {target.name} into")
     if target.exists() and not is_archive(target):
-        raise LogDirectoryError(f"{target} exists, and is no zip file; choose another name")
+        raise LogDirectoryError(f"{target} exists and is not a zip file; choose another name")
     return target
 
 
@@ -65,7 +65,7 @@ def _refuse_unfinished(states: Sequence[RunState]) -> None:
     if unfinished:
         listed = ", ".join(f"run {state.directory.log_id} is {state.status}" for state in unfinished)
         raise MLXPError(
-            f"{listed}: only runs that have ended can be exported, so nothing was written; "
+            f"{listed}: only runs that have ended can be exported; nothing was written; "
             "leave others out by a query such as \"status in ['COMPLETE', 'FAILED']\""
         )
 

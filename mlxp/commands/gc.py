@@ -22,7 +22,7 @@ def gc(options: argparse.Namespace) -> int:
     verb = "would be removed" if options.dry_run else "removed"
     print(f"{verb}: {listed}; {megabytes(found.copy_bytes + found.object_bytes)}")
     if found.new:
-        print(f"{found.new} that no run needs {'is' if found.new == 1 else 'are'} too new, and may be wanted right now")
+        print(f"{found.new} that no run needs {'is' if found.new == 1 else 'are'} too new to remove, and may be in use")
     print(f"{'there is' if options.dry_run else 'left'}: {size_of(logs / STORE_DIR)}")
     return 0
 

@@ -103,7 +103,7 @@ def cancel(options: argparse.Namespace) -> int:
                 cancelled += [str(one.directory.log_id) for group in jobs.values() for one in group]
     if cancelled or not errors:
         several = "s" * (len(cancelled) != 1)
-        which = f": {' '.join(cancelled)}" if cancelled else "; none of these has one that goes on"
+        which = f": {' '.join(cancelled)}" if cancelled else "; none of these has a job in progress"
         print(f"cancelled the jobs of {len(cancelled)} run{several}{which}")
     return 1 if errors else 0
 

@@ -206,17 +206,19 @@ def _add_plot(verbs: Any) -> None:
         "-o", "--output", type=Path, required=True, metavar="FILE", help="its ending is the format: .pdf, .png, .svg, …"
     )
     plot.add_argument("-q", "--query", metavar="QUERY", help=f"{_QUERY}; default: all")
-    plot.add_argument("--hue", type=_names, metavar="KEYS", help=f"whose values have a colour each: {_KEYS}")
-    plot.add_argument("--style", type=_names, metavar="KEYS", help="whose values have a dash each")
-    plot.add_argument("--col", type=_names, metavar="KEYS", help="whose values have a picture each, side by side")
-    plot.add_argument("--row", type=_names, metavar="KEYS", help="whose values have a row of pictures each")
+    plot.add_argument("--hue", type=_names, metavar="KEYS", help=f"keys that give each value a colour: {_KEYS}")
+    plot.add_argument("--style", type=_names, metavar="KEYS", help="keys that give each value a dash")
+    plot.add_argument("--col", type=_names, metavar="KEYS", help="keys that give each value a panel, side by side")
+    plot.add_argument("--row", type=_names, metavar="KEYS", help="keys that give each value a row of panels")
     plot.add_argument("--over", type=_names, default=[], metavar="KEYS", help="to average over, such as seed")
     plot.add_argument("--exclude", type=_names, metavar="KEYS", help="patterns of keys that do not matter, as paths.*")
     plot.add_argument("--band", choices=_BANDS, default="std", help="what is shown around a mean; default: std")
     plot.add_argument("--x", default="step", metavar="NAME", help="step, time (in seconds) or a metric; default: step")
-    plot.add_argument("--step", metavar="KEY", help="the key that tells the step; default: step, epoch or iteration")
+    plot.add_argument("--step", metavar="KEY", help="the key that holds the step; default: step, epoch or iteration")
     plot.add_argument("--smooth", type=float, default=0.0, metavar="WEIGHT", help="from 0 to less than 1; default: 0")
-    plot.add_argument("--width", choices=("column", "page"), help="that of a paper; default: one for the screen")
+    plot.add_argument(
+        "--width", choices=("column", "page"), help="the width in a paper; default: a width for the screen"
+    )
     plot.add_argument("--logx", action="store_true", help="a logarithmic horizontal axis")
     plot.add_argument("--logy", action="store_true", help="a logarithmic vertical axis")
     _add_plugin(plot, "statistics of your own")
@@ -255,13 +257,13 @@ def _add_preempt(verbs: Any) -> None:
 
 
 def _add_rerun(verbs: Any) -> None:
-    text = "Do runs again, in new runs, with the code and the configuration that they had."
+    text = "Rerun runs, as new runs, with the code and the configuration that they had."
     again = _verb(verbs, "rerun", "rerun", text, "mlxp rerun 12 --check")
     again.add_argument(
         "words",
         nargs="+",
         metavar="WORD",
-        help=f"ids of runs, or {_QUERY}; and overrides, for what is to be different",
+        help=f"ids of runs, or {_QUERY}; then overrides for what should differ",
     )
     again.add_argument("--check", action="store_true", help="compare all metrics; exit code 1 if they are not the same")
     again.add_argument("--rtol", type=float, default=0.0, metavar="R", help="relative tolerance of --check; default: 0")
@@ -269,12 +271,12 @@ def _add_rerun(verbs: Any) -> None:
     again.add_argument(
         "--env",
         choices=["uv"],
-        help="make and use the environment that the run had, with uv; kept for next time",
+        help="recreate and use the environment of the run, with uv; it is kept for next time",
     )
     again.add_argument(
-        "--submit", action="store_true", help="as a job, with the script that the run was submitted with"
+        "--submit", action="store_true", help="submit a job, with the script that the run was submitted with"
     )
-    again.add_argument("--force", action="store_true", help="although Python or packages of the run differ")
+    again.add_argument("--force", action="store_true", help="rerun even if Python or packages differ")
     again.add_argument("--dry-run", action="store_true", help="print the command, and start nothing")
 
 
@@ -308,7 +310,7 @@ def _add_import(verbs: Any) -> None:
 
 
 def _add_verify(verbs: Any) -> None:
-    text = "Recompute the numbers of tables and figures from the runs, and list what does not hold."
+    text = "Recompute the numbers of tables and figures from the runs, and list those that do not hold."
     given = _verb(verbs, "verify", "verify", text, "mlxp verify paper/")
     given.set_defaults(logs=None)  # where the notes say
     given.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="directories, or files with a note")
@@ -329,10 +331,10 @@ def _add_resubmit(verbs: Any) -> None:
         "query", nargs="?", metavar="QUERY", help=f"{_QUERY}; default: those whose job was not submitted or refused"
     )
     again.add_argument(
-        "--accept-changes", action="store_true", help="run the configuration as it is now, where it has changed since"
+        "--accept-changes", action="store_true", help="use the configuration as it is now, if it has changed"
     )
     again.add_argument(
         "--force",
         action="store_true",
-        help="runs that are COMPLETE, too, and those of which the scheduler cannot tell whether they have a job",
+        help="also submit runs that are COMPLETE, and runs for which the scheduler cannot tell whether they have a job",
     )

@@ -50,11 +50,11 @@ def _parser() -> SubmissionParser:
         _own_options(),
         usage="mlxpsub [options] SCRIPT [options of mlxpsub or of the scheduler] [-- overrides]",
         description="Submit a shell script's runs to a job scheduler: one job for each combination of options.",
-        epilog="The scheduler is known from the options in the script: "
+        epilog="MLXP recognises the scheduler by the options in the script: "
         + ", ".join(f"{row.directive} ({row.name})" for row in SCHEDULERS.values())
         + ". Options of the scheduler after the script take precedence over the script's, as in "
         "`mlxpsub script.sh --time=2:00:00 -- seed=3`; so do the overrides after `--`. "
-        "`mlxp status` tells what became of the runs.",
+        "`mlxp status` shows the state of the runs.",
     )
     parser.add_argument("script", type=Path, help="shell script with the scheduler's options and `python main.py ...`")
     return parser
@@ -66,12 +66,12 @@ def _own_options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--frozen",
         action="store_true",
-        help="run the code and configuration of now, uncommitted changes included, whatever is edited meanwhile",
+        help="freeze the code and configuration as they are now, including uncommitted changes",
     )
     parser.add_argument(
         "--only-missing",
         action="store_true",
-        help="leave out the runs that are complete, under way or waiting already",
+        help="leave out runs that are complete, in progress or waiting",
     )
     parser.add_argument(
         "--name",
@@ -79,19 +79,21 @@ def _own_options() -> argparse.ArgumentParser:
         help="name of the batch that the runs belong to; by default the date and the id of its first run",
     )
     parser.add_argument(
-        "--local", metavar="N", type=_count, help="submit nothing, and do the runs on this computer, N at a time"
+        "--local", metavar="N", type=_count, help="submit nothing, and execute the runs on this computer, N at a time"
     )
     parser.add_argument("--scheduler", metavar="NAME", help=f"one of {', '.join(SCHEDULERS)}; by default the script's")
     parser.add_argument(
-        "--array", action="store_true", help="submit job arrays instead of single jobs, where the scheduler has them"
+        "--array", action="store_true", help="submit job arrays instead of single jobs, if the scheduler has them"
     )
     parser.add_argument(
         "--max-parallel", metavar="N", type=_count, help="how many tasks of an array may run at once (with --array)"
     )
     parser.add_argument(
-        "--per-job", metavar="K", type=_count, default=1, help="do K runs after one another in each job"
+        "--per-job", metavar="K", type=_count, default=1, help="execute K runs in each job, one after the other"
     )
-    parser.add_argument("--at-once", action="store_true", help="do the runs of each job all at once (with --per-job)")
+    parser.add_argument(
+        "--at-once", action="store_true", help="execute the runs of each job at the same time (with --per-job)"
+    )
     parser.add_argument(
         "--plugin", metavar="MODULE", action="append", default=[], help="import a module that registers a scheduler"
     )
@@ -143,7 +145,7 @@ def _do_here(script: Script, options: argparse.Namespace) -> int:
     for words in [*([name] for name, value in given.items() if value), options.for_scheduler[:1]]:
         if words:
             raise InvalidSchedulerError(
-                f"{words[0]} is for a scheduler, and --local does the runs on this computer without one; leave it out"
+                f"{words[0]} is for a scheduler, and --local executes the runs here without one; omit it"
             )
     plan = make_plan(script, HERE.name, (), options.overrides)
     submitter = Submitter(plan, HERE, is_frozen=options.frozen, batch=options.name)

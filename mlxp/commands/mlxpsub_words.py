@@ -41,7 +41,7 @@ class SubmissionParser(argparse.ArgumentParser):
                 self._refuse(f"{word}: there is no such option of mlxpsub; {near[0]} is one")
         for word in overrides:
             if word.startswith("-") or not ("=" in word or word.startswith("~")):
-                self._refuse(f"{word!r} is no override: after `--` stand overrides such as seed=3")
+                self._refuse(f"{word!r} is not an override; after `--`, write overrides such as seed=3")
             if word.lstrip("+~").startswith(("hydra.", "hydra/")):
                 self._refuse(f"{word}: write Hydra's own settings into the command in the script")
 

@@ -25,7 +25,9 @@ _OVERRIDE = re.compile(r"(\+{1,2}|~)?[\w.@/-]+=(?!=)|~[\w.@/-]+$")
 def rerun(options: argparse.Namespace) -> int:
     """Repeat each run; return 1 if one could not be done, failed, or did not give the same results."""
     if options.submit and options.check:
-        raise MLXPError("--check compares runs that have ended, and a submitted one has not; leave out one of the two")
+        raise MLXPError(
+            "--check compares runs that have ended, and a submitted run has not ended; leave out --check or --submit"
+        )
     ids, query, overrides = _taken_apart(options.words)
     sources = _sources(options.logs, ids, query)
     if not sources:
@@ -37,7 +39,7 @@ def rerun(options: argparse.Namespace) -> int:
 
 
 _GOOD: Final = ("reproduced", "done again", "submitted", "planned")
-_WORST_FIRST: Final = ("cannot be done again", "not done again", "not submitted", "failed", "not reproduced", *_GOOD)
+_WORST_FIRST: Final = ("cannot be repeated", "not done again", "not submitted", "failed", "not reproduced", *_GOOD)
 
 
 def _summary(outcomes: Mapping[int, str]) -> str:
@@ -90,13 +92,13 @@ def _done_again(source: RunDirectory, overrides: Sequence[str], options: argpars
         if options.env == "uv" and not options.dry_run:
             planned = in_its_environment(planned)
     except MLXPError as error:
-        return _told(source, f"cannot be done again: {error}", "cannot be done again")
+        return _told(source, f"cannot be repeated: {error}", "cannot be repeated")
     for remark in planned.remarks:
         print(f"run {source.log_id}: {remark}", file=sys.stderr)
     if planned.differences and not options.force and not options.env:
         listed = "; ".join(planned.differences)
-        ways = "--env uv makes the one that it had, and --force uses this one all the same"
-        return _told(source, f"is not done again, since the environment differs: {listed}; {ways}", "not done again")
+        ways = "--env uv recreates the one that it had, and --force uses this one anyway"
+        return _told(source, f"is not repeated, because the environment differs: {listed}; {ways}", "not done again")
     if options.dry_run:
         print(f"run {source.log_id}: in {planned.directory}: {shlex.join(planned.words)}")
         return "planned"

@@ -155,7 +155,7 @@ def _facts(about: dict[str, Any], info: dict[str, Any]) -> Iterator[tuple[str, s
 def _problem(about: dict[str, Any], state: RunState, directory: RunDirectory) -> Iterator[str]:
     if state.status is Status.COMPLETE or state.status.is_open:
         return
-    told = about["traceback"] or state.reason or "the run has not written why"
+    told = about["traceback"] or state.reason or "the run did not record why"
     lines = told.splitlines()
     if about["stderr"]:
         lines.append(f"see {about['stderr']}")

@@ -145,7 +145,7 @@ def _check_format(path: Path) -> None:
     known = FigureCanvasAgg.get_supported_filetypes()
     if path.suffix[1:].lower() not in known:
         endings = ", ".join(f".{name}" for name in sorted(known))
-        raise MLXPError(f"the ending of {path} is not a format of pictures; there are {endings}")
+        raise MLXPError(f"the ending of {path} is not a picture format; the formats are {endings}")
 
 
 def _drawn(runs: "DataFrame", options: argparse.Namespace) -> Any:

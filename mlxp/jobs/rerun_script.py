@@ -37,7 +37,7 @@ def submit_rerun(planned: Rerun, overrides: Sequence[str]) -> int:
     """
     name = str(planned.source.submission().get("scheduler"))
     if not planned.source.script.is_file() or name == "None":
-        raise MLXPError(f"run {planned.source.log_id} was not submitted, so that no script says how; use mlxpsub")
+        raise MLXPError(f"run {planned.source.log_id} was not submitted, so there is no script for it; use mlxpsub")
     scheduler = scheduler_named(name)
     problem = problem_with(scheduler)
     if problem is not None:
@@ -91,7 +91,7 @@ def _with_settings(lines: list[str], own: set[int], planned: Rerun) -> list[str]
     """Return the lines of a job's script with the settings of the rerun in place of those of the job."""
     numbers = [number for number, line in enumerate(lines) if _SETTING.match(line)]
     if not numbers or not lines[numbers[0] - 1].startswith("cd "):
-        raise MLXPError(f"{planned.source.script} is no script that mlxpsub wrote")
+        raise MLXPError(f"{planned.source.script} is not a script that mlxpsub wrote")
     variables = {**planned.variables, RERUN_OF: str(planned.source.log_id)}
     settings = [f"cd {quoted(str(planned.directory))} || exit 1"]
     settings += [

@@ -129,7 +129,9 @@ class RunState:
     def obstacle_to_resubmission(self, *, force: bool) -> str | None:
         """Return the reason why the run cannot be submitted again; None if it can."""
         if self.submission is None or self.is_local:
-            no_job = "it has no job: the command `mlxpsub --local` that it came from goes on with what it has not done"
+            no_job = (
+                "it has no job: the command `mlxpsub --local` that it came from continues with the runs that are left"
+            )
             return no_job if self.is_local else "it was not submitted by mlxpsub"
         if self.status.is_open:
             return f"it is {self.status}; cancel it first"
@@ -140,7 +142,7 @@ class RunState:
                 f"its job is not over: {self.scheduler_name} says {self.job.words or self.job.phase}; cancel it first"
             )
         if self.status is Status.COMPLETE and not force:
-            return "it is COMPLETE; --force does it again"
+            return "it is COMPLETE; --force repeats it"
         return None
 
     def to_dict(self) -> dict[str, Any]:
@@ -286,7 +288,7 @@ def _status_with_job(run: RunState, job: JobState) -> tuple[Status, str]:
     if run.says is None:
         return _status_of_unstarted(run, job, scheduler)
     if job.phase is Phase.WAITING or (job.phase is Phase.RUNNING and _has_started_again(run, job)):
-        return Status.SUBMITTED, f"{scheduler} says {job.words}; the run is to be started again"
+        return Status.SUBMITTED, f"{scheduler} says {job.words}; the run will start again"
     return _status_of_started(run, job, scheduler) if run.says.is_under_way else _own_word(run)
 
 

@@ -28,7 +28,7 @@ def checked_options(words: Sequence[str], scheduler: Scheduler) -> tuple[str, ..
     for option, values in _options(words):
         if option is None or len(values) > scheduler.most_option_values or ("=" in option and values):
             raise InvalidSchedulerError(
-                f"{values[-1]!r} is no option of {scheduler.name}; write overrides after ' -- ', as in "
+                f"{values[-1]!r} is not an option of {scheduler.name}; write overrides after ' -- ', as in "
                 "`mlxpsub script.sh -- seed=3`"
             )
         text = " ".join([option, *values, ""])

@@ -130,5 +130,5 @@ def what_jobs_run(runs: Sequence[PlannedRun], advice: str) -> str:
     """Return a sentence that says which code the jobs of some runs execute."""
     copies = list(dict.fromkeys(str(run.code["copy"]) for run in runs if run.code and run.code.get("copy")))
     if not copies:
-        return f"the jobs run whatever code is there when they start; {advice} keeps that of now"
-    return f"the jobs run the code of now, in {names_of(copies)}"
+        return f"the jobs run whatever code is there when they start; {advice} keeps the present code"
+    return f"the jobs run the code as it is now, in {names_of(copies)}"

@@ -77,7 +77,7 @@ def _axes(names: Sequence[str], choices: Sequence[list[str]], together: Sequence
 def _unequal(counts: Mapping[str, int]) -> str:
     said = [f"{name} has {count or 'none'}" for name, count in counts.items()]
     return (
-        f"mlxp.zip=[{','.join(counts)}] lets these keys vary together, so that each needs as many values as the "
+        f"mlxp.zip=[{','.join(counts)}] lets these keys vary together, so each needs as many values as the "
         f"others, but {', '.join(said[:-1])} and {said[-1]}"
     )
 
@@ -120,7 +120,7 @@ def _choices(prefix: str, override: Override) -> list[str]:
         return [f"{prefix}{override.input_line}"]
     if not override.is_discrete_sweep():
         raise CompactHydraException(
-            f"{override.input_line}: a range of real numbers has endlessly many values; "
+            f"{override.input_line}: a range of real numbers has infinitely many values; "
             "give choices, or select a sweeper that samples, such as hydra/sweeper=optuna"
         )
     return [f"{prefix}{override.get_key_element()}={value}" for value in spelled_values(override)]

@@ -199,7 +199,11 @@ def _processes(process_ids: list[int]) -> Iterator[int]:
 def _mark_killed(run: RunRecord, cause: signal.Signals | None) -> None:
     if run.log_dir is None:
         return
-    reason = f"the sweep that it belonged to was ended by {cause.name}" if cause else "its process died without a word"
+    reason = (
+        f"the sweep that it belonged to was ended by {cause.name}"
+        if cause
+        else "its process died without recording its end"
+    )
     end = {"signal": cause.name if cause else None, "code": exit_code(cause) if cause else None}
     file = RunDirectory(Path(run.log_dir)).info_file
     with contextlib.suppress(Exception):  # it may be gone, damaged or out of reach: then nothing can be said there

@@ -117,7 +117,7 @@ def _problem(info: Mapping[str, Any]) -> str | None:
     if not mapping_at(info, "code").get("state"):
         return "its code was not stored"
     if not info.get("command"):
-        return "it was called from Python, so that no command starts it"
+        return "it was called from Python, so no command starts it"
     if not mapping_at(info, "environment").get("packages"):
         return "its packages were not recorded"
     for override in info.get("overrides") or ():

@@ -147,7 +147,7 @@ def _check_places(name: str, planned: Rerun) -> None:
 
 def _absent(top: Path, overrides: Iterable[str], info: dict[str, Any]) -> list[str]:
     """Return what the run may miss here, as sentences."""
-    told = [] if top.is_dir() else [f"{top} is not here, so that what git ignored there, such as data, is missing"]
+    told = [] if top.is_dir() else [f"{top} is not here, so files that git ignored there, such as data, are missing"]
     if top.is_dir():
         return told
     left_out = shortened([str(one) for one in (info.get("code") or {}).get("left_out") or []])

@@ -125,7 +125,7 @@ def _wait_for_silence(
         if not is_restart or (time.monotonic() > deadline if here else has_beaten):
             raise LogDirectoryError(
                 f"run {directory.path} goes on in process {process.get('process_id')} on {process.get('hostname')}, "
-                "which gives signs of life; wait until it has ended, or stop it"
+                "which is alive; wait until it has ended, or stop it"
             )
         time.sleep(_POLL)
 

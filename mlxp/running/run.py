@@ -331,7 +331,7 @@ def _tell_of_change(facts: dict[str, Any]) -> None:
 def _say_what_is_not_from_the_copy(*, is_copied: bool) -> None:
     if is_copied and current_copy() is None:
         show(
-            "The program goes on with what it has read here: its configuration and the modules it has imported.",
+            "The program continues with what it has read here: its configuration and the modules it has imported.",
             "stderr",
         )
 

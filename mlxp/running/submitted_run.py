@@ -67,7 +67,7 @@ def _is_done(directory: RunDirectory, submitted: dict[str, Any]) -> str | None:
     info = directory.info()
     begun, attempt = info.get("attempt") or 1, submitted.get("attempt") or 1
     if info.get("status") == Status.COMPLETE and begun >= attempt:
-        return "it is COMPLETE, and `mlxp resubmit --force` does it again"
+        return "it is COMPLETE, and `mlxp resubmit --force` repeats it"
     return None
 
 

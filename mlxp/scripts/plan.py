@@ -113,7 +113,7 @@ class Plan:
         others = {step.command: step for step in self.steps if step.program is not None and step.runs is None}
         for number, step in sorted(others.items()):
             command = self.script.commands[number]
-            what = f"line {command.line}: {self.script.text_of(command)}: no program of MLXP; "
+            what = f"line {command.line}: {self.script.text_of(command)}: not an MLXP program; "
             if step.left:
                 yield f"{what}it would {step.left}, which a plan does not: it is left to the jobs"
             elif step.exit and self.is_after_all_runs(step):
@@ -131,7 +131,7 @@ class Plan:
         shown |= {one.start: f"line {one.line}: {self._shown(one.start, one.end)}" for one in commands}
         if shown:
             lines = "; ".join(shown[start] for start in sorted(shown))
-            yield f"left to the jobs, since a plan changes nothing that is there: {lines}"
+            yield f"left to the jobs, because a plan changes no existing file: {lines}"
         elsewhere = sorted({shlex.join(left.words) for left in self.left if left.action is left.command is None})
         if elsewhere:
             yield f"left to the jobs, in other files that the script reads: {'; '.join(elsewhere)}"
@@ -341,7 +341,7 @@ def _check(plan: Plan, code: int, *, reached_end: bool) -> None:
     if not reached_end and code != 0 and not _ended_after_last_command(plan):
         raise ScriptError(f"{path} ended with exit code {code} before its last line; nothing was submitted")
     if not plan.runs:
-        raise ScriptError(f"{path} runs no program of MLXP: no function decorated with mlxp.launch was called")
+        raise ScriptError(f"{path} starts no MLXP program: no function decorated with mlxp.launch was called")
 
 
 def _ended_after_last_command(plan: Plan) -> bool:

@@ -86,7 +86,7 @@ def _verified(file: Path, entry: dict[str, Any], readers: _Readers) -> Verified:
     if not file.is_file():
         result.failures.append("the file is gone")
     elif fingerprint(file) != entry.get("sha256"):
-        result.failures.append("the file was changed after it was written, so that its text is not proven")
+        result.failures.append("the file was changed after it was written, so its text is not verified")
     for part in entry["parts"]:
         result.count += len(part["cells"])
         try:

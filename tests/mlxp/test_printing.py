@@ -64,7 +64,7 @@ def run(desk, command, redirection, **env):
 def test_submission_is_finished_whatever_becomes_of_its_output(desk, redirection):
     desk.write("#!/bin/bash\n#SBATCH --time=1\npython main.py optimizer.lr=1,2,3\n")
     result = run(desk, "mlxpsub", redirection, PYTHONUNBUFFERED="1")
-    last_line = "mlxpsub: the jobs run whatever code is there when they start; --frozen keeps that of now\n"
+    last_line = "mlxpsub: the jobs run whatever code is there when they start; --frozen keeps the present code\n"
     assert (result.returncode, result.stderr) == (0, "" if "2>" in redirection else last_line)
     assert [desk.submission(log_id)["status"] for log_id in desk.app.log_ids()] == ["SUBMITTED"] * 3
 

@@ -235,7 +235,7 @@ def test_program_that_is_called_from_python_says_what_is_not_from_the_copy(repos
     code = "import main; print(main.task.run(['mlxp.use_version_manager=true']))"
     result = repository.run(program=("-c", code))
     assert result.returncode == 0, result.stderr
-    said = "The program goes on with what it has read here: its configuration and the modules it has imported.\n"
+    said = "The program continues with what it has read here: its configuration and the modules it has imported.\n"
     assert result.stderr.endswith(said)
     assert ".work_dir" in repository.info()["work_dir"]
 

@@ -257,7 +257,7 @@ def test_run_that_slurm_starts_again_waits(cluster):
     cluster.wait(["RUNNING"])
     job = cluster.app.info()["scheduler"]["scheduler_job_id"]
     subprocess.run(["scontrol", "requeue", job], check=True)
-    assert "the run is to be started again" in cluster.wait(["SUBMITTED"])
+    assert "the run will start again" in cluster.wait(["SUBMITTED"])
     assert cluster.call("cli", "cancel", "number == 1").stdout == "cancelled the jobs of 1 run: 1\n"
     cluster.wait(["KILLED"])
 
@@ -566,7 +566,7 @@ def test_run_whose_node_goes_down_is_told_apart_from_others_that_are_killed(clus
     if not is_requeued:
         until_told(cluster, ("KILLED", "NODE_FAIL"))
         return
-    assert "the run is to be started again" in cluster.wait(["SUBMITTED"])
+    assert "the run will start again" in cluster.wait(["SUBMITTED"])
     assert cluster.call("cli", "resubmit", "number == 1").returncode == 1
     assert cluster.call("cli", "cancel", "number == 1").stdout == "cancelled the jobs of 1 run: 1\n"
     until_told(cluster, ("KILLED", "CANCELLED"))

@@ -133,9 +133,9 @@ def _means(groups: SeedGroups, numbers: Numbers) -> Numbers:
 
 def _check(scores: Numbers, keys: Sequence[str], value: str) -> None:
     if len(scores) < _FEWEST:
-        raise InvalidKeyError(f"{len(scores)} settings tell next to nothing: it takes {_FEWEST}, better {_FEW}")
+        raise InvalidKeyError(f"{len(scores)} settings are too few: importance needs at least {_FEWEST}, better {_FEW}")
     if not keys:
-        raise InvalidKeyError("no key varies, so that none can matter")
+        raise InvalidKeyError("no key varies, so none can matter")
     lost = int(np.count_nonzero(~np.isfinite(scores)))
     if lost:
         told = f"{lost} settings have no finite {value}"
@@ -143,9 +143,9 @@ def _check(scores: Numbers, keys: Sequence[str], value: str) -> None:
             f"{told}: leave them out by a query, or give them a number, since they would count as equal"
         )
     if (scores == scores[0]).all():
-        raise InvalidKeyError(f"{value} is the same in all settings, so that nothing can be told apart")
+        raise InvalidKeyError(f"{value} is the same in all settings, so no key can matter")
     if len(scores) < _FEW:
-        notice(f"{len(scores)} settings are few: look at the intervals, since a key of noise may have a large share")
+        notice(f"{len(scores)} settings are few: look at the intervals, since an irrelevant key may have a large share")
 
 
 def _key(name: str, column: "pd.Series[Any]") -> _Key:

@@ -25,7 +25,7 @@ def tell_keys(groups: "SeedGroups") -> None:
     if len(groups) == len(groups.frame) > 1 and any(key in groups.varying for key in groups.over):
         alone = [short(key) for key in groups.keys if len(groups.by_run.different(key)) == len(groups)]
         hint = f"; leave out what differs in each of them with exclude={alone}" if alone else ""
-        notice(f"no two runs differ in nothing but {over}{hint}")
+        notice(f"no two runs differ only in {over}{hint}")
 
 
 def tell_repeated(groups: "SeedGroups") -> None:

@@ -70,7 +70,7 @@ def tell_of_selection(name: str) -> None:
     if asked.metric.startswith("test") and asked.statistic in {"max", "min"} and asked.at_best_of is None:
         instead = f"{asked.metric}@val.{asked.metric.rpartition('.')[2]}.{asked.statistic}"
         notice(
-            f"{name} is the best of a noisy curve, and lies beyond the truth; choose the step by other data: {instead}"
+            f"{name} is the best value of a noisy curve and too optimistic; choose the step by other data: {instead}"
         )
 
 
@@ -78,7 +78,7 @@ def _check_keys(groups: "SeedGroups", per: list[str]) -> None:
     for key in per:
         if key not in groups.keys and not groups.is_constant(key):
             known = ", ".join(map(short, groups.keys)) or "none"
-            raise InvalidKeyError(f"'{short(key)}' does not tell the groups apart; the keys that do: {known}")
+            raise InvalidKeyError(f"'{short(key)}' does not distinguish the groups; these keys do: {known}")
 
 
 def _kinds(table: pd.DataFrame, per: list[str]) -> "pd.Series[int]":

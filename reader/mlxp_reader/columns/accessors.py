@@ -87,7 +87,7 @@ def _method(name: str, row: Statistic) -> Callable[[MetricAccessor], "pd.Series[
         return self.statistic(name)
 
     of_each_run.__name__, of_each_run.__qualname__ = name, f"{MetricAccessor.__name__}.{name}"
-    of_each_run.__doc__ = f"Return the {row.meaning}, of each run."
+    of_each_run.__doc__ = f"Return the {row.meaning}, for each run."
     return of_each_run
 
 

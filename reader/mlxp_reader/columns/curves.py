@@ -319,7 +319,8 @@ def _steps_at(keys: _Keys, steps: _Flat, log_name: str) -> Array:
         told = np.where(tells_none, keys.record, told)
     left = int(np.count_nonzero(unknown & ~tells_none))
     if left:
-        notice(f"{left} records of {log_name} tell no step, though others of the same run do: theirs is NaN")
+        have = "record has" if left == 1 else "records have"
+        notice(f"{left} {have} no step in {log_name}, although other records of the same run do: NaN stands for it")
     return told
 
 

@@ -64,7 +64,7 @@ def cells_of(frame: Runs, question: Question) -> list[dict[str, Any]]:
 def run_names(frame: Runs) -> list[str]:
     """Return a name for each run that the same runs have in another reading of their directories."""
     if LOG_ID not in frame.columns:
-        raise InvalidKeyError("the frame has no run ids, so that nobody could find its runs again")
+        raise InvalidKeyError("the frame has no run ids, so its runs could not be found again")
     ids = [str(log_id) for log_id in frame[LOG_ID].tolist()]
     if SOURCE not in frame.columns:
         return ids

@@ -81,7 +81,7 @@ def write_note(file: Path, parts: Sequence[dict[str, Any] | None]) -> None:
     empty: dict[str, Any] = {_FORMAT: _VERSION, "files": {}}
     content = _read(note) if note.exists() else empty
     if not isinstance(content, dict):
-        told = content or "is no note of MLXP"
+        told = content or "is not a note of MLXP"
         raise LogDirectoryError(f"{note} {told}: rename it, or {file.name}, whose note has that name")
     parts = [{**part, "logs": [_relative(path, note.parent) for path in part["logs"]]} for part in known]
     files = {**content["files"], file.name: {"sha256": fingerprint(file), "parts": parts}}

@@ -38,7 +38,7 @@ MOST_KEYS = 12
 
 _NO_RUNS = "0 runs"
 _LEFT = 'style="text-align:left;white-space:nowrap"'
-_HINT = "runs.constants has what does not vary; runs.toPandas() shows all columns as pandas does"
+_HINT = "runs.constants holds the keys that do not vary; runs.toPandas() shows all columns as pandas does"
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ def _averaged(frame: Runs, found: list[Curve], request: Request) -> list[Line]:
     groups = seed_groups(frame, request.over, request.exclude, by=request.by or None, may_mix=True)
     if others := list(map(short, groups.mixed)):
         vary = f"var{'y' if len(others) > 1 else 'ies'}"
-        notice(f"{some(others)} {vary} too, so that several lines look alike; name that as hue, style or col")
+        notice(f"{some(others)} {vary} too, so several lines look alike; use hue, style or col for it")
     lines = []
     for group, values in enumerate(groups.values(groups.keys)):
         mine = [found[run] for run in groups.places(group) if len(found[run][0])]

@@ -204,9 +204,9 @@ def _rule(marking: Marking, tested: _Tested, across: Collection[str]) -> str:
     if marking.ties == "ci":
         return "bold: the best mean, and all whose 95 % intervals overlap its own, which is not a test"
     if not tested.names and tested.has_alone:
-        return "bold: the best mean; no other cell has several finite runs, so that nothing was tested"
+        return "bold: the best mean; no other cell has several finite runs, so nothing was tested"
     if not tested.names:
-        return "nothing is bold: it takes two cells with several runs each to test a difference"
+        return "nothing is bold: testing a difference takes two cells with several runs each"
     seeds = f"{min(tested.pairs)} to {max(tested.pairs)}" if len(tested.pairs) > 1 else "".join(map(str, tested.pairs))
     paired = f"a paired t test over {seeds} common seeds" if tested.pairs else ""
     welch = "Welch's t test" if "Welch t" in tested.names else ""

@@ -72,7 +72,7 @@ def value(frame: Any, what: str, query: str = "", *, over: str | Sequence[str] =
     except (KeyError, ValueError, IndexError) as error:
         known = ", ".join(told)
         raise InvalidKeyError(
-            f"{fmt!r} is no format of a value, such as '{{mean:.1f}}': {error}; there are {known}"
+            f"{fmt!r} is not a format of a value, such as '{{mean:.1f}}': {error}; there are {known}"
         ) from error
     shown = Value(text)
     shown.part = part_of(runs, "value", Question([what], [], resolve_columns(runs, names)), fmt=fmt, where=query)

@@ -122,7 +122,7 @@ class _OfField(Expression):
             return replace(self, name=resolve(self.name, fields))
         except InvalidKeyError as error:
             if is_of_no_run(self.name, fields):
-                notice(f"no run here has the key {self.name}: what a query says of it is true of none")
+                notice(f"no run here has the key {self.name}: every condition on it is false")
                 return Nothing(self.name)
             place: QueryPlace | None = getattr(self, "place", None)
             if place is None:

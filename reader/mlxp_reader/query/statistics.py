@@ -107,12 +107,12 @@ def _place_of(extreme: Callable[[_Array, _Lengths], _Array]) -> Callable[[_Array
 STATISTICS = {
     "last": Statistic("last value that the run logged", _last),
     "first": Statistic("first value that the run logged", _first),
-    "min": Statistic("lowest value, NaN passed over", _min),
-    "max": Statistic("highest value, NaN passed over", _max),
-    "mean": Statistic("mean of the values, NaN passed over", _mean),
-    "median": Statistic("median of the values, NaN passed over", _of_each(np.median, 1)),
+    "min": Statistic("lowest value, ignoring NaN", _min),
+    "max": Statistic("highest value, ignoring NaN", _max),
+    "mean": Statistic("mean of the values, ignoring NaN", _mean),
+    "median": Statistic("median of the values, ignoring NaN", _of_each(np.median, 1)),
     "std": Statistic(
-        "standard deviation of the values (of the sample, ddof=1, as pandas computes it), NaN passed over",
+        "standard deviation of the values (of the sample, ddof=1, as pandas computes it), ignoring NaN",
         _of_each(_std, 2),
     ),
     "count": Statistic("number of values that the run logged, NaN included", _count, of_nothing=0),
@@ -168,7 +168,7 @@ def _quantile(share: float) -> Statistic:
     if not 0 <= share <= 1:
         raise ValueError(f"quantile({share:g}) takes a share from 0 to 1, such as quantile(0.9)")
     return Statistic(
-        f"{share:g} quantile of the values, NaN passed over", _of_each(lambda run: np.quantile(run, share), 1)
+        f"{share:g} quantile of the values, ignoring NaN", _of_each(lambda run: np.quantile(run, share), 1)
     )
 
 
@@ -182,7 +182,7 @@ def _first_step(bound: float, *, rising: bool) -> Statistic:
 
 
 STATISTICS["auc"] = Statistic(
-    "area under the curve over its steps, NaN passed over", _of_each_curve(_area), takes_steps=True
+    "area under the curve over its steps, ignoring NaN", _of_each_curve(_area), takes_steps=True
 )
 
 WITH_NUMBER: dict[str, Callable[[float], Statistic]] = {

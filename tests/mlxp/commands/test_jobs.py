@@ -56,7 +56,7 @@ def test_output_of_a_run_that_is_not_there_is_told(call):
 
 
 def test_runs_without_jobs_have_none_to_cancel(call):
-    assert call("cancel", "seed > 0")[:2] == (0, "cancelled the jobs of 0 runs; none of these has one that goes on\n")
+    assert call("cancel", "seed > 0")[:2] == (0, "cancelled the jobs of 0 runs; none of these has a job in progress\n")
 
 
 def test_runs_without_jobs_are_not_submitted_again(call):

@@ -162,7 +162,7 @@ def test_table_of_mlxp_1_has_no_key_where_a_run_has_nothing(answer, old):
         (["plot", "val.loss", "-o", "a.png", "--hue", "lr"], "did you mean config.optimizer.lr?"),
         (["plot", "val.loss", "-o", "a.png", "--hue", "optimizer"], "did you mean config.optimizer.lr?"),
         (["plot", "val.loss", "-o", "a.png", "--smooth", "2"], "smooth is a number from 0"),
-        (["plot", "val.loss", "-o", "a.xls"], "the ending of a.xls is not a format of pictures; there are .avif, "),
+        (["plot", "val.loss", "-o", "a.xls"], "the ending of a.xls is not a picture format; the formats are .avif, "),
         (["plot", "val.loss", "-o", "no/where/a.png"], "cannot write no/where/a.png: "),
     ],
 )
@@ -218,7 +218,7 @@ def test_show_tells_why_a_run_failed_and_where_its_errors_are(answer):
 
 def test_show_tells_how_to_keep_errors_where_there_are_none(answer, old):
     shown = answer("show", "9", "--logs", old)
-    assert "the run has not written why" in shown
+    assert "the run did not record why" in shown
     assert "log.stderr: mlxp.logger.log_streams_to_file=true writes it" in shown
 
 
@@ -304,7 +304,7 @@ def test_plot_gives_each_combination_of_several_keys_a_colour(answer, training):
 def test_plot_says_what_it_has_noticed_in_one_line(program):
     result = program("plot", "val.loss", "--hue", "optimizer.lr", "--over", "seed", "-o", "a.png")
     assert (result.returncode, result.stdout) == (0, "a.png: val.loss of 7 runs\n")
-    assert result.stderr.startswith("mlxp: fail varies too, so that several lines look alike")
+    assert result.stderr.startswith("mlxp: fail varies too, so several lines look alike")
     assert result.stderr.count("\n") == 1
 
 

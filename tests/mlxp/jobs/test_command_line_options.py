@@ -106,8 +106,8 @@ def test_refused_run_is_submitted_again_with_the_options_of_the_command_line(des
         (["--time=2"], "required: script"),
         (["script.sh", "--dry"], "--dry: there is no such option of mlxpsub; --dry-run is one"),
         (["script.sh", "--dry-rum"], "--dry-run is one"),
-        (["script.sh", "--", "--time=2"], "'--time=2' is no override"),
-        (["script.sh", "--", "seed"], "'seed' is no override"),
+        (["script.sh", "--", "--time=2"], "'--time=2' is not an override"),
+        (["script.sh", "--", "seed"], "'seed' is not an override"),
         (["script.sh", "--", "hydra.job.chdir=true"], "Hydra's own settings"),
         (["--per-job"], "expected one argument"),
     ],
@@ -120,7 +120,7 @@ def test_wrong_words_are_wrong_usage(capsys, words, says):
 
 @pytest.mark.parametrize("words", [["seed=3"], ["--time=2", "seed=3"], ["--time", "2", "seed=3"]])
 def test_override_without_the_two_dashes_is_refused(words):
-    with pytest.raises(InvalidSchedulerError, match="'seed=3' is no option of SLURM; write overrides after ' -- '"):
+    with pytest.raises(InvalidSchedulerError, match="'seed=3' is not an option of SLURM; write overrides after ' -- '"):
         checked_options(words, SCHEDULERS["SLURM"])
 
 

@@ -71,7 +71,7 @@ def test_frozen_jobs_run_the_code_and_configuration_of_their_submission(reposito
     repository.write("x = 1\n", "lib/new.py")
     result = repository.submit(SCRIPT, "--frozen")
     (copy,) = copies(repository)
-    assert result.stderr.splitlines()[-1] == f"mlxpsub: the jobs run the code of now, in {copy}"
+    assert result.stderr.splitlines()[-1] == f"mlxpsub: the jobs run the code as it is now, in {copy}"
     edit_everything(repository)
     for log_id in (1, 2):
         job = repository.run_job(log_id)
@@ -89,7 +89,7 @@ def test_frozen_jobs_run_the_code_and_configuration_of_their_submission(reposito
 def test_jobs_that_are_not_frozen_say_that_the_code_has_changed(repository):
     result = repository.submit(SCRIPT)
     assert result.stderr.splitlines()[-1] == (
-        "mlxpsub: the jobs run whatever code is there when they start; --frozen keeps that of now"
+        "mlxpsub: the jobs run whatever code is there when they start; --frozen keeps the present code"
     )
     repository.write("0.5\n", "results.csv")  # of a run, which is no code
     assert repository.run_job(1).returncode == 0
@@ -187,7 +187,7 @@ def test_fifty_runs_cost_one_copy(repository):
     result = repository.submit(
         "#!/bin/bash\n#SBATCH --time=1\npython main.py 'seed=range(50)'\n", "--frozen", "--array"
     )
-    assert result.stderr.splitlines()[-1].startswith("mlxpsub: the jobs run the code of now, in ")
+    assert result.stderr.splitlines()[-1].startswith("mlxpsub: the jobs run the code as it is now, in ")
     assert len(repository.app.log_ids()) == 50
     assert len(copies(repository)) == 1
     assert len(list((repository.directory / "logs/.store/trees").iterdir())) == 1

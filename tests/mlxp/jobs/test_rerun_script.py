@@ -52,8 +52,8 @@ def test_what_no_script_can_submit_is_said(desk):
     assert desk.app.run("seed=1").returncode == 0
     result = desk.mlxp("rerun", "1", "--submit")
     assert (result.returncode, desk.app.log_ids()) == (1, [1])
-    assert "run 1 is not submitted: run 1 was not submitted, so that no script says how; use mlxpsub" in result.stderr
-    assert "leave out one of the two" in desk.mlxp("rerun", "1", "--submit", "--check").stderr
+    assert "run 1 is not submitted: run 1 was not submitted, so there is no script for it; use mlxpsub" in result.stderr
+    assert "leave out --check or --submit" in desk.mlxp("rerun", "1", "--submit", "--check").stderr
 
 
 def test_job_uses_the_environment_that_was_made_for_it():

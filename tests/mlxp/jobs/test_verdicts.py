@@ -129,7 +129,7 @@ def test_complete_run_whose_job_goes_on_can_be_cancelled_and_not_resubmitted(sch
     assert "its job is not over" in state.obstacle_to_resubmission(force=True)
     scheduler["7"] = JobState(Phase.DONE, "COMPLETED")
     (state,) = run_states(run.path.parent, ask_all=True)
-    assert state.obstacle_to_resubmission(force=False) == "it is COMPLETE; --force does it again"
+    assert state.obstacle_to_resubmission(force=False) == "it is COMPLETE; --force repeats it"
     assert state.obstacle_to_resubmission(force=True) is None
 
 

@@ -110,7 +110,7 @@ def test_what_is_new_stays(capsys):
     copy("a" * 20 + "-00000001")
     main(["gc"])
     assert "removed: nothing" in (told := capsys.readouterr().out)
-    assert "2 that no run needs are too new, and may be wanted right now" in told
+    assert "2 that no run needs are too new to remove, and may be in use" in told
 
 
 def test_state_that_is_wanted_again_counts_as_new():

@@ -169,7 +169,7 @@ def test_query_chooses_the_runs(project):
     project.change_info(2, code=None)
     result = project.mlxp("rerun", "lr <= 3", "--check")
     assert result.returncode == 1
-    assert result.stdout.splitlines()[-1] == "3 runs: 1 cannot be done again (2), 2 reproduced"
+    assert result.stdout.splitlines()[-1] == "3 runs: 1 cannot be repeated (2), 2 reproduced"
     assert [project.info(log_id)["rerun_of"] for log_id in (4, 5)] == [1, 3]
     assert project.mlxp("rerun", "1", "3", "--check").returncode == 0
 
@@ -268,7 +268,7 @@ def test_code_that_is_gone_is_said(project):
     shutil.rmtree(project.top / "logs/.store/objects")
     result = project.mlxp("rerun", "1")
     assert result.returncode == 1
-    assert "run 1 cannot be done again: the code of state" in result.stderr
+    assert "run 1 cannot be repeated: the code of state" in result.stderr
 
 
 def test_secret_that_is_given_again_is_enough(project):
@@ -312,7 +312,7 @@ def test_package_that_is_missing_is_listed_by_the_name_under_which_it_was_instal
     project.change_info(1, environment=info["environment"] | {"packages": "0" * 20}, packages=packages)
     result = project.mlxp("rerun", "1")
     assert result.returncode == 1
-    assert "the environment differs: scikit-absent was 1.5 and is not installed; --env uv makes" in result.stderr
+    assert "the environment differs: scikit-absent was 1.5 and is not installed; --env uv recreates" in result.stderr
 
 
 UV = """\
@@ -360,7 +360,7 @@ def test_logs_on_another_computer_are_enough_and_what_is_missing_is_said(reposit
     moved.top = repository.top.parent / "elsewhere"
     shutil.copytree(repository.top.parent / "gone/logs", moved.top / "logs", symlinks=True)
     result = moved.mlxp("rerun", "1", "--check")
-    assert "my project is not here, so that what git ignored there, such as data, is missing" in result.stderr
+    assert "my project is not here, so files that git ignored there, such as data, are missing" in result.stderr
     assert "run 1: /nowhere/data is not here" in result.stderr
     assert "data.data: missing" in result.stdout  # which the program passes over
     assert moved.records(2) == moved.records(1)

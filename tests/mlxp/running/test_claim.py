@@ -109,7 +109,7 @@ def test_run_that_is_complete_is_not_done_again_by_its_job_nor_by_hand(run, star
     write_info(run, "COMPLETE")
     assert not start("17")
     assert not start(None)
-    assert "it is COMPLETE, and `mlxp resubmit --force` does it again" in capsys.readouterr().err
+    assert "it is COMPLETE, and `mlxp resubmit --force` repeats it" in capsys.readouterr().err
     write(run.submission_file, **{**SUBMISSION, "attempt": 2, "scheduler_job_id": "21"})
     assert start("21")
 

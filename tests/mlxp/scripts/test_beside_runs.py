@@ -54,7 +54,7 @@ def test_program_that_would_change_files_is_left_to_the_jobs(words):
     words.write("old", "results.csv")
     words.write("open('results.csv', 'a').write(' and new')\n", "read.py")
     result = words.submit(script("python main.py a=1,2\npython read.py"))
-    assert "python read.py: no program of MLXP; it would overwrite results.csv, which a plan does not" in result.stderr
+    assert "python read.py: not an MLXP program; it would overwrite results.csv, which a plan does not" in result.stderr
     assert (words.directory / "results.csv").read_text(encoding="utf-8") == "old"
     facts(words, 1)
     assert (words.directory / "results.csv").read_text(encoding="utf-8") == "old and new"

@@ -109,7 +109,7 @@ def test_jobs_do_what_the_plan_left_out(precious):
     body = f"{SCRATCH}\necho x > $WORK/x\nls $WORK\npython main.py a=1,2\nrm -rf $WORK; rm $P/old"
     result = precious.submit(script(body))
     assert "line 3: mkdir" not in result.stderr
-    assert "that is there: line 7: rm -rf $WORK; line 7: rm $P/old\n" in result.stderr
+    assert "no existing file: line 7: rm -rf $WORK; line 7: rm $P/old\n" in result.stderr
     job = precious.run_job(2, SLURM_JOB_ID="77")
     assert (job.returncode, job.stdout) == (0, "x\n")
     assert set(os.listdir(precious.env["P"])) == {"dir", "work", "scratch", "link"}

@@ -71,7 +71,7 @@ def test_name_of_a_script_may_have_spaces(words):
 
 def test_windows_line_ends_and_byte_order_mark_do_no_harm(words):
     result = words.submit("\ufeff" + script("python main.py a=1").replace("\n", "\r\n"))
-    note = "the jobs run whatever code is there when they start; --frozen keeps that of now"
+    note = "the jobs run whatever code is there when they start; --frozen keeps the present code"
     assert result.stderr == f"mlxpsub: {note}\n"
     assert ran(words, 1)["words"] == ["a=1"]
 
@@ -235,7 +235,7 @@ def test_module_with_python_in_its_name_is_loaded_in_the_jobs(words):
 
 def test_other_python_program_runs_once_and_is_told_about(words):
     result = words.submit(script("python prep.py x\npython main.py a=1,2"))
-    assert "line 3: python prep.py x: no program of MLXP" in result.stderr
+    assert "line 3: python prep.py x: not an MLXP program" in result.stderr
     ran(words, 1)
     assert (words.directory / "prepared").read_text(encoding="utf-8") == "once\n"
 
@@ -354,7 +354,7 @@ def test_unknown_launcher_is_said(words):
 
 def test_script_without_a_program_of_mlxp_is_said(words):
     result = words.mlxpsub(words.write(script("python prep.py")).name)
-    assert "runs no program of MLXP" in result.stderr
+    assert "starts no MLXP program" in result.stderr
 
 
 def test_own_program_named_like_a_word_in_a_note_is_no_run(words):

@@ -114,7 +114,7 @@ def test_runs_without_steps_among_others_are_told(log_runs):
 
 def test_a_record_without_its_step_among_others_is_told_and_has_none(log_runs):
     runs = log_runs(({}, {"train": [{"loss": 1.0, "step": 10}, {"loss": 0.5}]}))
-    with pytest.warns(UserWarning, match="1 records of train tell no step"):
+    with pytest.warns(UserWarning, match="1 record has no step in train"):
         found = runs.history("train.loss")
     np.testing.assert_array_equal(found["step"], [10.0, np.nan])
 

@@ -69,7 +69,7 @@ def change(runs, at, value):
 @pytest.mark.parametrize(
     ("runs", "options", "told"),
     [
-        (searched(0, 49), {}, "49 settings tell next to nothing: it takes 50"),
+        (searched(0, 49), {}, "49 settings are too few: importance needs at least 50"),
         (change(searched(0, 60), 3, math.nan), {}, "1 settings have no finite score"),
         (change(searched(0, 60), 3, math.inf), {}, "1 settings have no finite score"),
         (searched(0, 60).assign(score=1.0), {}, "score is the same in all settings"),

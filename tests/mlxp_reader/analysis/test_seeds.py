@@ -102,7 +102,7 @@ def test_curves_of_no_runs_have_no_rows():
 def test_the_best_per_key_that_has_one_value_is_the_best():
     groups = runs_of([1.0, 2.0, 5.0, 3.0], model=["a"] * 4, lr=[0.1, 0.1, 1.0, 1.0], seed=[0, 1] * 2).over("seed")
     assert groups.best(STAT, direction="max", per="model")["config.lr"].tolist() == [1.0]
-    with pytest.raises(InvalidKeyError, match="'seed' does not tell the groups apart; the keys that do: lr"):
+    with pytest.raises(InvalidKeyError, match="'seed' does not distinguish the groups; these keys do: lr"):
         groups.best(STAT, direction="max", per="seed")
 
 
@@ -156,7 +156,7 @@ def test_several_keys_are_spoken_of_in_the_plural():
 
 def test_a_text_that_varies_by_itself_makes_groups_though_it_contains_the_seed():
     runs = runs_of(range(4), name=["net1", "net2", "mlp1", "mlp2"], seed=[1, 2, 1, 2])
-    with pytest.warns(UserWarning, match=r"no two runs differ in nothing but seed; .*exclude=\['name'\]"):
+    with pytest.warns(UserWarning, match=r"no two runs differ only in seed; .*exclude=\['name'\]"):
         assert runs.over("seed").keys == ["config.name"]
 
 
@@ -250,7 +250,7 @@ def test_columns_that_are_no_metrics_can_be_averaged():
         (lambda runs: runs.over("seed").best("test.acc", direction="max"), "one of its statistics: test.acc.last"),
         (
             lambda runs: runs.over("seed").best(STAT, direction="max", per="seed"),
-            "'seed' does not tell the groups apart",
+            "'seed' does not distinguish the groups",
         ),
         (lambda runs: runs.over("seed").runs(2), "there is no group 2; there are 2, from 0"),
         (lambda runs: runs.over("seed").aggregate("test.acc", align="both"), "there is no alignment 'both'"),
@@ -365,9 +365,9 @@ def test_the_runs_behind_a_row_are_one_call_away():
 
 
 def test_best_of_a_noisy_curve_is_told_to_be_too_good():
-    with pytest.warns(UserWarning, match=r"test\.acc\.max is the best of a noisy curve"):
+    with pytest.warns(UserWarning, match=r"test\.acc\.max is the best value of a noisy curve"):
         two_models(*range(6)).over("seed").best("test.acc.max")
-    with pytest.warns(UserWarning, match=r"test\.acc\.max is the best of a noisy curve"):
+    with pytest.warns(UserWarning, match=r"test\.acc\.max is the best value of a noisy curve"):
         two_models(*range(6)).compare("test.acc.max", "model", "seed")
 
 

@@ -199,7 +199,7 @@ def test_several_directories_have_notes_too(project):
 def test_what_cannot_be_noted_is_one_sentence_or_nothing(project):
     (project / "paper/other.json").write_text("{}")
     table = Reader(project / "logs").filter(QUERY).table("model", value="test.acc.last", over="seed")
-    with pytest.raises(LogDirectoryError, match=r"other.json is no note of MLXP: rename it, or other.tex"):
+    with pytest.raises(LogDirectoryError, match=r"other.json is not a note of MLXP: rename it, or other.tex"):
         table.to_latex(project / "paper/other.tex")
     plain = DataFrame({"config.model": ["a", "b"], "acc": [1.0, 2.0]}).table("model", value="acc")
     plain.to_latex(project / "paper/plain.tex")
@@ -214,7 +214,7 @@ def test_number_of_a_text_is_that_of_one_setting():
         runs.value("acc")
     with pytest.raises(InvalidKeyError, match="no run matches"):
         runs.value("acc", "model == 'c'")
-    with pytest.raises(InvalidKeyError, match="is no format of a value"):
+    with pytest.raises(InvalidKeyError, match="is not a format of a value"):
         runs.value("acc", "seed == 1", fmt="{mode}")
     assert runs.value("acc", "seed == 1", fmt="{mean} ({count})") == "0.5 (1)"
 

@@ -160,14 +160,14 @@ def test_a_cell_whose_spread_is_not_known_is_never_bold_alone(wild):
 def test_a_single_run_that_is_not_the_best_is_not_bold_and_alone_none_is():
     assert bold({**FIVE, ("w", "A"): [0.1]})[0] == ["b"]
     names, rule = bold({("a", "A"): [0.1], ("b", "A"): [0.2]})
-    assert (names, rule) == ([], "nothing is bold: it takes two cells with several runs each to test a difference")
+    assert (names, rule) == ([], "nothing is bold: testing a difference takes two cells with several runs each")
     assert bold({("a", "A"): FIVE["a", "A"]}) == ([], rule)
 
 
 def test_best_that_nothing_was_tested_against_is_told():
     names, rule = bold({("a", "A"): [0.1, 0.2, 0.3], ("b", "A"): [0.9, np.inf, np.inf]})
     assert names == ["a"]
-    assert rule == "bold: the best mean; no other cell has several finite runs, so that nothing was tested"
+    assert rule == "bold: the best mean; no other cell has several finite runs, so nothing was tested"
 
 
 def test_numbers_that_would_be_long_have_an_exponent():
@@ -484,5 +484,5 @@ def test_rule_of_the_simulations_is_that_of_tables(monkeypatch):
 
 
 def test_best_test_value_is_told_to_be_too_good():
-    with pytest.warns(UserWarning, match=r"test\.acc\.max is the best of a noisy curve, .*: test\.acc@val\.acc\.max"):
+    with pytest.warns(UserWarning, match=r"the best value of a noisy curve .*: test\.acc@val\.acc\.max"):
         results(METHODS).table("model", "data", "test.acc.max", "seed")

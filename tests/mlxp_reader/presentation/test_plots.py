@@ -177,7 +177,7 @@ def test_a_picture_goes_into_the_cell_of_a_grid():
 
 
 def test_a_key_that_varies_but_is_not_drawn_is_told():
-    with pytest.warns(UserWarning, match="model varies too, so that several lines look alike"):
+    with pytest.warns(UserWarning, match="model varies too, so several lines look alike"):
         grid().plot_metric("val.loss", hue="lr", over="seed")
 
 
