@@ -204,6 +204,10 @@ def table(  # noqa: PLR0913 - each is one choice of how a table looks
     """
     if not value:
         raise InvalidKeyError("a table needs a value, such as value='test.acc.last'")
+    for option, chosen in (("best", best), ("fmt", fmt)):
+        unknown = [name for name in chosen if name not in as_names(value)] if isinstance(chosen, Mapping) else []
+        if unknown:
+            raise InvalidKeyError(f"{option} names {unknown[0]!r}, and the values are {', '.join(as_names(value))}")
     if not as_names(rows):
         raise InvalidKeyError("a table needs the keys of its rows, such as rows='model'")
     for name in as_names(value):

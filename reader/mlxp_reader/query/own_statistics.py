@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlxp.errors import LogDirectoryError
+from mlxp.errors import InvalidKeyError, LogDirectoryError
 from mlxp.run_directory.files import write_atomically
 
 _Array = npt.NDArray[Any]
@@ -45,12 +45,22 @@ def of_each_run(function: Callable[[_Array], Any]) -> Callable[[_Array, npt.NDAr
         found = {name: known[name] for name in names if name in known}
         for name, run in zip(names, runs, strict=True):
             if name not in found:
-                found[name] = float(function(run)) if len(run) else np.nan
+                found[name] = _number(function, run) if len(run) else np.nan
         if file and not found.keys() <= known.keys():
             _write(file, found if len(known) > _MOST else known | found)
         return np.array([found[name] for name in names], dtype=np.float64)
 
     return compute
+
+
+def _number(function: Callable[[_Array], Any], run: _Array) -> float:
+    result = function(run)
+    try:
+        return float(result)
+    except (TypeError, ValueError) as error:
+        name = getattr(function, "__name__", repr(function))
+        told = f"a statistic returns one number per run, and {name} returned a {type(result).__name__}"
+        raise InvalidKeyError(f"{told}: {result!r:.60}") from error
 
 
 def _folder() -> Path:

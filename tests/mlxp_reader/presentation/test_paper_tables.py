@@ -236,6 +236,8 @@ def test_runs_without_the_metric_make_a_table_of_dashes():
     [
         ({"fmt": "{mode}"}, "'{mode}' is not a field of a cell's format; there are mean, std, sem, ci95, median, "),
         ({"best": "highest"}, "best is 'max' or 'min', not 'highest'"),
+        ({"best": {"acc": "max"}}, "best names 'acc', and the values are test.acc.last"),
+        ({"fmt": {"acc": "{mean}"}}, "fmt names 'acc', and the values are test.acc.last"),
         ({"ties": "t"}, "ties is 'test', 'ci' or None, not 't'"),
     ],
 )

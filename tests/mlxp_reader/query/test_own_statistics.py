@@ -10,6 +10,7 @@ import platformdirs
 import pytest
 
 from mlxp.commands.main import main
+from mlxp.errors import InvalidKeyError
 from mlxp_reader import DataFrame, Reader, statistic
 from mlxp_reader.query.own_statistics import fingerprint
 from mlxp_reader.query.statistics import STATISTICS
@@ -86,6 +87,12 @@ def test_function_that_could_return_something_else_is_another_one(one, other):
     assert None not in {mine, others}
     assert mine != others
     assert mine == again
+
+
+def test_result_that_is_no_number_is_one_sentence():
+    told = "a statistic returns one number per run, and f returned a NoneType: None"
+    with pytest.raises(InvalidKeyError, match=told):
+        results(function_of("def f(run):\n    pass"), [1.0])
 
 
 class Model:
