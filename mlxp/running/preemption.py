@@ -54,6 +54,11 @@ def was_told_to_stop() -> int | None:
     return _state.warning if _state.warning is not None else signal.SIGTERM
 
 
+def warned_by() -> int | None:
+    """Return the signal that has warned the task, told or not; None if there was none."""
+    return _state.warning
+
+
 def take_warning(number: int) -> bool:
     """Take note of a signal; return whether the task will ask for it, so that it need not be interrupted."""
     if not _state.is_asked or _state.warning is not None or signal.Signals(number).name not in _WARNINGS:

@@ -42,14 +42,14 @@ from mlxp.running.environment import late_facts
 from mlxp.running.info_file import InfoFile
 from mlxp.running.missing_runs import Once, in_any_case
 from mlxp.running.plug_ins import created
-from mlxp.running.preemption import ask_for_queue, forget_warnings, was_told_to_stop, with_wish
+from mlxp.running.preemption import ask_for_queue, forget_warnings, with_wish
 from mlxp.running.provenance import made_from, packages, process_info, taken_rerun_of
 from mlxp.running.rank import rank, ranks
 from mlxp.running.recorded_configuration import CHANGED, ChangedConfigurationError, check_unchanged
 from mlxp.running.resources import Resources
 from mlxp.running.secrets import masked, without_secrets
 from mlxp.running.settings import LoggerSettings, Settings
-from mlxp.running.signals import Preempted, signals_held, signals_raised
+from mlxp.running.signals import preempted_if_told, signals_held, signals_raised
 from mlxp.running.storable import storable
 from mlxp.running.submitted_run import is_another_rank, scheduler_info, submission
 from mlxp.version import __version__
@@ -263,11 +263,8 @@ class StartedRun:
         self.info.update(status=Status.RUNNING.value)
         self.info.write()
         forget_warnings()
-        value = self.program.task(self.context)
-        warning = was_told_to_stop()
-        if warning is not None:  # the task is not done
-            raise Preempted(warning)
-        return value
+        with preempted_if_told():
+            return self.program.task(self.context)
 
     def _end(self, error: BaseException | None) -> None:
         """Record how the run ended: first what is certain, then the text of the exception."""

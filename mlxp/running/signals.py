@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from types import FrameType
 
-from mlxp.running.preemption import take_warning
+from mlxp.running.preemption import take_warning, warned_by, was_told_to_stop
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 """The signals that end a run; those that the system does not know are left out."""
@@ -33,6 +33,24 @@ class Terminated(BaseException):
 
 class Preempted(Terminated):
     """A task has stopped because it was told to: by its scheduler's warning, or by the time limit."""
+
+
+@contextlib.contextmanager
+def preempted_if_told() -> Iterator[None]:
+    """Within this context, a task that ends because it was told to stop, and so is not done, raises `Preempted`.
+
+    Lightning hears SIGTERM, too, and exits as if all was well.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        number = warned_by()
+        if error.code or number is None:
+            raise
+        raise Preempted(number) from None
+    number = was_told_to_stop()
+    if number is not None:
+        raise Preempted(number)
 
 
 def signal_of(error: Terminated | KeyboardInterrupt) -> signal.Signals:

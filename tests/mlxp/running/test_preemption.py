@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from mlxp.run_directory.layout import RunDirectory
+from mlxp.running.preemption import forget_warnings, should_stop, take_warning
+from mlxp.running.signals import Preempted, preempted_if_told
 from mlxp_reader import Reader
 
 PROGRAM = """
@@ -78,6 +80,19 @@ def test_warned_task_returns_and_is_resumed_as_one_curve(project, name):
     runs = Reader(project / "logs").filter()
     assert runs["train.epoch"][0].tolist() == list(range(len(logged) + 5))
     assert runs["train.loss"][0].tolist() == [1] * len(logged) + [2] * 5
+
+
+@pytest.mark.parametrize(("code", "is_preempted"), [(None, True), (0, True), (3, False)])
+def test_warned_task_that_exits_as_if_all_was_well_is_not_complete(code, is_preempted):
+    forget_warnings()
+    assert not should_stop()
+    assert take_warning(signal.SIGTERM)
+    with pytest.raises((Preempted, SystemExit)) as raised, preempted_if_told():
+        raise SystemExit(code)
+    assert isinstance(raised.value, Preempted) == is_preempted
+    forget_warnings()
+    with pytest.raises(SystemExit), preempted_if_told():
+        raise SystemExit
 
 
 def test_second_warning_interrupts(project):
