@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -37,6 +38,7 @@ _NO_LOGS = ("config", "info", "artifact", "mlxp")  # what columns of other kinds
 _MOST_KEYS = 2**15  # in a configuration; each key is a column
 _LONGEST_SECTION = 2**12  # characters; the name of each key in a section holds that of the section
 _RACY = 2.0  # seconds; a file changed again within one tick of the file system's clock keeps its stamp
+_CHANGED = itemgetter(FileState._fields.index("changed_ns"))
 _YOUNG = 60.0  # seconds that a run may take to write its first files
 
 GLANCED_AT = (_INFO, _METADATA, _METRICS)
@@ -57,6 +59,8 @@ class Record:
         The names of the artifacts, by type and folder.
     states
         The files that show whether the record is still right, each with its state from before it was read.
+    changed_ns
+        When any of these files was changed last.
     settled
         Whether unchanged `states` prove that the record is still right.
     """
@@ -66,6 +70,7 @@ class Record:
     metrics: dict[str, list[str]] = field(default_factory=dict)
     artifacts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     states: dict[str, FileState] = field(default_factory=dict)
+    changed_ns: int = -1
     settled: bool = False
     problems: list[FileProblem] = field(default_factory=list)
 
@@ -100,7 +105,8 @@ def crawl(path: str | os.PathLike[str]) -> Record:
             files.report(file, "there is no such file, though its keys are listed")
     record.problems = files.problems
     record.states = files.states
-    is_old = max(state.changed_ns for state in files.states.values()) < (started - _RACY) * 1e9
+    record.changed_ns = max(map(_CHANGED, files.states.values()))
+    is_old = record.changed_ns < (started - _RACY) * 1e9
     record.settled = is_final and is_old and not record.problems
     return record
 

@@ -61,7 +61,7 @@ def encoded(name: str, values: Sequence[Any]) -> EncodedColumn:
         else:
             array = _with_dictionary(array) if kind is str else array
             return _field(name, array.type, b"plain", null), pa.chunked_array([array])
-    texts = [None if value is MISSING else to_text(value) for value in values]
+    texts = [None if value is MISSING else "null" if value is None else to_text(value) for value in values]
     array = pa.array(texts, type=_SHARED.value_type).dictionary_encode()
     return _field(name, _SHARED, b"json", b"absent"), pa.chunked_array([array])
 

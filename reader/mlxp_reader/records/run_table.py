@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Collection, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,7 +67,7 @@ def table_of(records: Sequence[Record]) -> pa.Table:
         "files": [_json(list(record.states)) for record in records],
         "stamp": _stamps(records),
         "glance": _fingerprints([[record.states[name] for name in GLANCED_AT] for record in records]),
-        "changed_ns": [max(state.changed_ns for state in record.states.values()) for record in records],
+        "changed_ns": [record.changed_ns for record in records],
         "settled": [record.settled for record in records],
         "glanced": [False] * len(records),
         "metric_states": [_metric_states(record) for record in records],
@@ -79,7 +79,8 @@ def table_of(records: Sequence[Record]) -> pa.Table:
     names: dict[str, Any] = {}
     for record in records:
         names.update(record.values)
-    columns += [encoding.encoded(name, [record.values.get(name, MISSING) for record in records]) for name in names]
+    values = [record.values for record in records]
+    columns += [encoding.encoded(name, list(map(dict.get, values, repeat(name), repeat(MISSING)))) for name in names]
     return _table(columns)
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from mlxp.run_directory import yaml_lines
 from mlxp_reader.records.run_table import crawled
 
-_AT_ONCE = 250
+_AT_ONCE = 500
 """The number of directories in one unit of work, and of rows in the table that it becomes."""
 
 _MANY = 1000
@@ -26,7 +26,7 @@ _PATIENCE = 5.0
 
 
 def crawl_all(source: str, log_ids: Sequence[int], executor: Executor | None = None) -> Iterator[pa.Table]:
-    """Yield the records of the runs `log_ids` in the directory `source`, in order, in tables of some hundred each.
+    """Yield the records of the runs `log_ids` in the directory `source`, in order, in tables of some hundreds.
 
     Parameters
     ----------
@@ -111,6 +111,8 @@ class _Worker:
 
 def _serve() -> None:
     """Crawl the directories that arrive on standard input, until it ends."""
+    # Arrow looks for pandas when it makes its first array: importing that costs as much as some thousand directories.
+    sys.modules["pandas"] = None  # type: ignore[assignment] # which stands for a module that is not there
     gc.disable()  # it would take a quarter of the time, and find nothing
     while True:
         try:
