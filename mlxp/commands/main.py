@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
         _add_show,
         _add_diff,
         _add_plot,
+        _add_sql,
         _add_status,
         _add_output,
         _add_cancel,
@@ -307,6 +308,16 @@ def _add_import(verbs: Any) -> None:
     taken.set_defaults(verb="import_runs:import_runs")
     taken.add_argument("source", type=Path, metavar="SOURCE", help="a zip file, or a folder of another tool")
     taken.add_argument("target", type=Path, nargs="?", metavar="DIR", help="the log directory; default: that of --logs")
+
+
+def _add_sql(verbs: Any) -> None:
+    text = "Ask about the runs in SQL; the tables are runs and metrics. Needs mlxp[duckdb]."
+    asked = _verb(verbs, "sql", "sql", text, 'mlxp sql "select model.name, avg(test.acc.last) from runs group by 1"')
+    asked.add_argument("question", metavar="SQL", help='such as "select log_id, test.loss.min from runs"')
+    asked.add_argument(
+        "-f", "--format", type=_table_format, default="simple", metavar="FORMAT", help="as of mlxp table"
+    )
+    asked.add_argument("--json", action="store_const", const="json", dest="format", help="the same as -f json")
 
 
 def _add_verify(verbs: Any) -> None:

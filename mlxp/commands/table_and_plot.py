@@ -94,7 +94,7 @@ def _default_columns(runs: "DataFrame", order: dict[str, str]) -> dict[str, str]
 def _print_table(runs: "DataFrame", names: dict[str, str], form: str) -> None:
     if form in {"csv", "json"}:
         columns = map(exact_values, (runs[name] for name in names.values()))
-        _print_values(list(names), list(zip(*columns, strict=True)), form)
+        print_values(list(names), list(zip(*columns, strict=True)), form)
         return
     text = runs.to_table(list(names.values()), form, headers=list(names))
     print(_A_STATUS.sub(lambda found: coloured(found[0]), text) if form == "simple" and has_colours() else text)
@@ -103,7 +103,8 @@ def _print_table(runs: "DataFrame", names: dict[str, str], form: str) -> None:
 _A_STATUS = re.compile(rf"(?<!\S)(?:{'|'.join(Status)})(?!\S)")
 
 
-def _print_values(heads: list[str], rows: Sequence[Sequence[Any]], form: str) -> None:
+def print_values(heads: list[str], rows: Sequence[Sequence[Any]], form: str) -> None:
+    """Print a table as ``json`` or ``csv``, with all digits."""
     if form == "json":
         print(as_json([dict(zip(heads, row, strict=True)) for row in rows]))
         return

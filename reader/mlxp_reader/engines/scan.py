@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from mlxp.errors import MLXPError
 from mlxp_reader.engines import duckdb_engine, polars_engine
+from mlxp_reader.engines.extras import imported
 from mlxp_reader.engines.pieces import Piece, batches, schema_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Scan:
 
     def to_polars(self) -> "pl.LazyFrame":
         """Return a `polars.LazyFrame`, which reads only the columns and rows that are collected."""
-        engine = _imported("polars")
+        engine = imported("polars")
         pieces = self._pieces()
         frame: pl.LazyFrame = polars_engine.lazy_frame(engine, pieces, schema_of(pieces, self.names))
         return frame
@@ -54,7 +54,7 @@ class Scan:
             The query. Names with dots are written in double quotes: ``select avg("train.loss") from metrics``. The
             table ``runs`` has the configuration and info of the runs, under their full names.
         """
-        connection = _imported("duckdb").connect()
+        connection = imported("duckdb").connect()
         pieces = self._pieces()
         connection.register("runs", self._runs())
         duckdb_engine.define_metrics(connection, pieces, schema_of(pieces, self.names))
@@ -74,7 +74,7 @@ class Scan:
 
     def to_dask(self) -> "dask.dataframe.DataFrame":
         """Return a Dask dataframe with a partition for each reading of the cache."""
-        engine = _imported("dask.dataframe", "dask")
+        engine = imported("dask.dataframe", "dask")
         pieces = self._pieces()
         schema = schema_of(pieces, self.names)
         meta = schema.empty_table().to_pandas()
@@ -89,13 +89,3 @@ class Scan:
 def _partition(piece: Piece, schema: pa.Schema) -> "pd.DataFrame":
     frame: pd.DataFrame = pa.Table.from_batches(batches(piece, schema), schema=schema).to_pandas()
     return frame
-
-
-def _imported(module: str, extra: str | None = None) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        name = extra or module
-        raise MLXPError(f"{name} is not installed: pip install 'mlxp[{name}]'") from error

@@ -6,6 +6,7 @@ Each method is a function in a file of its own, which documents its parameters. 
 from typing import Any
 
 from mlxp_reader.analysis import compute, history, importance, presence, seeds
+from mlxp_reader.engines import sql
 from mlxp_reader.presentation import (
     comparison_plots,
     display,
@@ -39,6 +40,7 @@ class Analysis:
     compute = compute.compute
     over = seeds.over
     importance = importance.importance
+    sql = sql.sql
     value = running_text.value
     table = paper_tables.table
     plot_metric = plots.plot_metric
