@@ -254,6 +254,8 @@ class RunStarter:
             name = f"run {run.directory.log_id}" if run and run.directory else "run"
             show(f"{name} failed: {' '.join(overrides)}\n{traceback_text(error)}", "stderr")
         if isinstance(error, SystemExit):
+            if self.is_single and not self.is_of_sweep:  # no sweeper waits for the run, so the program ends with it
+                raise error
             raise RunExitedError(error.code) from None
         is_ours = self._is_launching_process and (self.is_single or isinstance(error, Exception))
         if not is_ours and not _is_picklable(error):

@@ -47,6 +47,12 @@ def test_exit_code_of_a_single_run_is_kept(actions, number, status):
     assert (actions.info()["status"], actions.info()["exit"]["code"]) == (status, number)
 
 
+def test_exit_code_of_a_run_without_a_sweeper_is_kept_as_in_a_job(actions):
+    result = actions.run("action=exit", "number=7", "hydra.mode=RUN")
+    assert (result.returncode, result.stderr) == (7, "")
+    assert (actions.info()["status"], actions.info()["exit"]["code"]) == ("FAILED", 7)
+
+
 def test_exit_with_words_is_a_failure_that_says_them(actions):
     result = actions.run("action=exit-with-words")
     assert (result.returncode, result.stderr) == (1, "out of luck\n")
