@@ -80,7 +80,7 @@ class RunDirectory:
         return self.metadata / "mlxp.yaml"
 
     def rank_file(self, rank: int) -> Path:
-        """How one of several processes of the run ended, if it failed; the first process says so in `info_file`."""
+        """Where one of several processes of the run says that it has not finished; the first one has `info_file`."""
         return self.metadata / RANKS / f"{rank}.yaml"
 
     @property

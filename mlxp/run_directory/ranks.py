@@ -1,12 +1,13 @@
 """What the processes say that a launcher (``torchrun``, ``srun``, ``mpirun``) started beside a run's first process.
 
-Each file has one owner. The first process owns info.yaml; each of the others writes its own file, and only if it did
-not finish. Whoever reads the status combines them here.
+Each file has one owner. The first process owns info.yaml; each of the others writes its own file when it begins, and
+removes it when it has finished. So what a process leaves says that it failed, that it goes on, or that it was killed so
+that it could not say so. Whoever reads the status combines them here.
 """
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ RANKS = "ranks"
 
 
 def with_ranks(info: dict[Any, Any], metadata: str | os.PathLike[str]) -> dict[Any, Any]:
-    """Return what info.yaml says, and the failure of another process if the first one did not fail itself.
+    """Return what info.yaml says, with what another process says that the first one did not know.
+
+    That is the failure of another process, if the first one did not fail itself. A run whose first process has returned
+    while others have not is under way.
 
     Parameters
     ----------
@@ -29,20 +33,42 @@ def with_ranks(info: dict[Any, Any], metadata: str | os.PathLike[str]) -> dict[A
     metadata
         The folder of the files that describe the run.
     """
-    count, status = info.get(RANKS), Status.of(info.get("status"))
-    if type(count) is not int or count < 2 or status not in {Status.COMPLETE, Status.KILLED}:
-        return info
-    for number, said in _words_in(Path(metadata, RANKS)):
-        if number < count and _counts(said, info, status):
+    others = _others(info, Path(metadata, RANKS))
+    known = _with_failure(info, others)
+    goes_on = any(_status(said) is Status.RUNNING for _, said in others)
+    return {**info, "status": Status.RUNNING.value, "exit": None} if known is info and goes_on else known
+
+
+def with_failed_rank(info: dict[Any, Any], metadata: str | os.PathLike[str]) -> dict[Any, Any]:
+    """Return what info.yaml says, and the failure of another process if the first one did not fail itself."""
+    return _with_failure(info, _others(info, Path(metadata, RANKS)))
+
+
+def _others(info: Mapping[Any, Any], folder: Path) -> list[tuple[int, dict[Any, Any]]]:
+    """Return what the other processes of a run say, by number, where that may change what the first one says."""
+    count = info.get(RANKS)
+    if type(count) is not int or count < 2 or _status(info) not in {Status.COMPLETE, Status.KILLED}:
+        return []
+    words = [(number, said) for number, said in _words_in(folder) if number < count]
+    return words if _status(info) is Status.COMPLETE else [one for one in words if _status(one[1]) is Status.FAILED]
+
+
+def _with_failure(info: dict[Any, Any], others: Sequence[tuple[int, Mapping[Any, Any]]]) -> dict[Any, Any]:
+    for number, said in others:
+        if _counts(said, info):
             end = said.get("exit") or {}
             return {**info, "status": said["status"], "exit": {**end, "reason": f"rank {number}: {end.get('reason')}"}}
     return info
 
 
+def _status(said: Mapping[Any, Any]) -> Status | None:
+    return Status.of(said.get("status"))
+
+
 def forget_earlier(metadata: Path, ended_at: Any) -> None:
     """Remove what processes said in the attempt that info.yaml says ended at `ended_at`; done as the next begins."""
     for number, said in _words_in(metadata / RANKS):
-        if not _is_after(said.get("ended_at"), ended_at):
+        if not _is_after(said.get("ended_at") or said.get("started_at"), ended_at):
             with contextlib.suppress(OSError):
                 (metadata / RANKS / f"{number}.yaml").unlink()
 
@@ -66,10 +92,9 @@ def _is_after(one: Any, other: Any) -> bool:
         return True
 
 
-def _counts(said: Mapping[str, Any], info: Mapping[str, Any], status: Status) -> bool:
+def _counts(said: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
     """Whether what another process said explains more than what the first one said."""
-    other = Status.of(said.get("status"))
-    if status is Status.COMPLETE:
-        return other in {Status.FAILED, Status.KILLED}
+    if _status(info) is Status.COMPLETE:
+        return _status(said) in {Status.FAILED, Status.KILLED}
     # A launcher ends the others when one fails; but when all are ended, some may fail of that.
-    return other is Status.FAILED and not _is_after(said.get("ended_at"), info.get("ended_at"))
+    return _status(said) is Status.FAILED and not _is_after(said.get("ended_at"), info.get("ended_at"))

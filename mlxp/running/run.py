@@ -24,7 +24,7 @@ from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import LAYOUT_VERSION, RunDirectory
 from mlxp.run_directory.lineage import loaded_runs, seen_from
 from mlxp.run_directory.liveness import heartbeat, process_start
-from mlxp.run_directory.ranks import RANKS, forget_earlier, with_ranks
+from mlxp.run_directory.ranks import RANKS, forget_earlier, with_failed_rank
 from mlxp.run_directory.status import Status
 from mlxp.running.attempts import remember_attempt
 from mlxp.running.claim import goes_on
@@ -262,6 +262,9 @@ class StartedRun:
         check_is_from_copy()
         self.info.update(status=Status.RUNNING.value)
         self.info.write()
+        if self.directory is not None and self.written is None:
+            with contextlib.suppress(OSError):  # it is for the case that this process dies without a word
+                _write_word_of_rank(self.directory, self.info.facts)
         forget_warnings()
         with preempted_if_told():
             return self.program.task(self.context)
@@ -298,11 +301,11 @@ class StartedRun:
             exit=said,
         )
         if self.written is not None:
-            known = with_ranks(self.info.facts, self.written.metadata)
+            known = with_failed_rank(self.info.facts, self.written.metadata)
             self.info.update(status=known["status"], exit=known["exit"])
             self.info.write()
-        elif self.directory is not None and end["status"] != Status.COMPLETE:
-            _write_failure_of_rank(self.directory, self.info.facts)
+        elif self.directory is not None:
+            _write_word_of_rank(self.directory, self.info.facts)
 
     def _close_logger(self) -> None:
         if self.logger is not None:
@@ -333,10 +336,14 @@ def _say_what_is_not_from_the_copy(*, is_copied: bool) -> None:
         )
 
 
-def _write_failure_of_rank(directory: RunDirectory, facts: Mapping[str, Any]) -> None:
+def _write_word_of_rank(directory: RunDirectory, facts: Mapping[str, Any]) -> None:
+    """Write that a process goes on, or failed; a process that has finished leaves no file."""
     file = directory.rank_file(rank())
-    file.parent.mkdir(exist_ok=True)
-    write_yaml(file, without_secrets({name: facts[name] for name in RANK}))
+    if facts["status"] == Status.COMPLETE:
+        file.unlink(missing_ok=True)
+    else:
+        file.parent.mkdir(exist_ok=True)
+        write_yaml(file, without_secrets({name: facts[name] for name in RANK}))
     with contextlib.suppress(OSError):
         os.utime(directory.info_file)  # so that whoever has read it looks again
 

@@ -8,6 +8,7 @@ import yaml
 
 import mlxp
 from mlxp.run_directory.layout import RunDirectory
+from mlxp.run_directory.outcome import outcome
 
 LAUNCHERS = {
     "torchrun": ("RANK", "WORLD_SIZE"),
@@ -22,8 +23,8 @@ class Ranks:
         self.run = RunDirectory(program.directory / "logs/1")
         self.run.metadata.mkdir(parents=True)
         # Here, what a process does is in its configuration.
-        submission = {"scheduler": "SLURM", "status": "SUBMITTED", "attempt": 1, "accept_changes": True}
-        self.run.submission_file.write_text(yaml.safe_dump(submission), encoding="utf-8")
+        self.submission = {"scheduler": "SLURM", "status": "SUBMITTED", "attempt": 1, "accept_changes": True}
+        self.run.submission_file.write_text(yaml.safe_dump(self.submission), encoding="utf-8")
 
     def start(self, rank, *arguments):
         variables = dict(zip(self.names, (str(rank), "3"), strict=True))
@@ -41,6 +42,13 @@ class Ranks:
         process = self.start(rank, *arguments)
         process.communicate(timeout=60)
         return process.returncode
+
+    def own_word(self):
+        """What the reader, and whoever asks the scheduler, say of a run that has no exit."""
+        frame = mlxp.Reader(self.run.path.parent).filter()
+        known, _ = outcome(self.run.info(), self.run.submission())
+        assert list(frame["info.status"]) == [known]
+        return str(known)
 
     def status(self):
         """What the run itself, and the reader, say; they must agree."""
@@ -61,6 +69,7 @@ def ranks(app):
     return Ranks(app("actions"), "srun")
 
 
+FAILED_JOB = {"phase": "FAILED", "words": "FAILED (exit code 137)", "begun": 1}
 FAILED = ("FAILED", "rank 2: ZeroDivisionError: division by zero")
 
 
@@ -94,6 +103,20 @@ def test_process_that_a_signal_ended_is_no_completion(ranks):
     ranks.finish(0)
     assert ranks.finish(1, "action=signal", "signal=SIGTERM") == 143
     assert ranks.status() == ("KILLED", "rank 1: SIGTERM")
+
+
+def test_run_is_under_way_until_all_processes_have_returned(ranks):
+    other = ranks.start(2, "action=sleep")
+    ranks.program.wait_for("started-0")
+    assert ranks.finish(0) == 0
+    assert ranks.own_word() == "RUNNING"
+    other.kill()
+    other.communicate(timeout=60)
+    assert ranks.own_word() == "RUNNING"
+    ranks.run.submission_file.write_text(yaml.safe_dump(ranks.submission | {"verdict": FAILED_JOB}), encoding="utf-8")
+    assert ranks.own_word() == "FAILED"
+    assert ranks.finish(2) == 0
+    assert ranks.status() == ("COMPLETE", "returned")
 
 
 def test_first_failure_explains_why_the_launcher_ended_the_others(ranks):
