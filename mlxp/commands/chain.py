@@ -1,12 +1,13 @@
 """The chain of a run, for ``mlxp show``: what it was made from, directly or not, and what was made from it."""
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlxp.run_directory.layout import RunDirectory
+from mlxp.run_directory.layout import RunDirectory, log_id_of
 from mlxp.run_directory.printable import printable
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _sources(run: RunDirectory) -> list[tuple[RunDirectory, str]]:
     if isinstance(info.get("rerun_of"), int):
         paths.append((run.path.parent / str(info["rerun_of"]), _AGAIN))
     found = [(RunDirectory(Path(os.path.normpath(path))), how) for path, how in paths]
-    return [(directory, how) for directory, how in found if directory.path.name.isdigit()]
+    return [(directory, how) for directory, how in found if log_id_of(directory.path.name) is not None]
 
 
 def _status(run: RunDirectory) -> str | None:
@@ -97,13 +98,13 @@ _COLUMNS = ("info.origin.tool", "info.status", "info.parents", "info.rerun_of", 
 def _links_of(fact: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     parents = fact["info.parents"] if isinstance(fact["info.parents"], list | tuple) else []
     for parent in parents:
-        name = str(parent).removeprefix("../")
-        if name.isdigit():
-            yield int(name), _HELD if isinstance(fact["info.origin.tool"], str) else f"{_LOADED} of it"
-    source, holds = fact["info.rerun_of"], fact["info.reproduces"]
-    if isinstance(source, int | float) and source == source:  # noqa: PLR0124 - not NaN
+        source = log_id_of(str(parent).removeprefix("../"))
+        if source is not None:
+            yield source, _HELD if isinstance(fact["info.origin.tool"], str) else f"{_LOADED} of it"
+    again, holds = fact["info.rerun_of"], fact["info.reproduces"]
+    if isinstance(again, int | float) and math.isfinite(again):
         verdict = {True: ", and reproduces it", False: ", and does not reproduce it"}
-        yield int(source), f"does it again{verdict.get(holds, '') if isinstance(holds, bool) else ''}"
+        yield int(again), f"does it again{verdict.get(holds, '') if isinstance(holds, bool) else ''}"
 
 
 def _below(

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from mlxp.reproduction.names import Names
 from mlxp.run_directory.files import read_mapping
-from mlxp.run_directory.layout import STORE_DIR, RunDirectory
+from mlxp.run_directory.layout import STORE_DIR, RunDirectory, log_id_of
 
 PROJECT: Final = "project"
 LOGS: Final = "<logs>"
@@ -122,7 +122,7 @@ def made_from(run: RunDirectory, info: Mapping[str, Any]) -> list[RunDirectory]:
     again = info.get("rerun_of")
     paths += [run.path.parent / str(again)] if isinstance(again, int) else []
     found = [RunDirectory(Path(os.path.normpath(path))) for path in paths]
-    return [one for one in found if one.path.name.isdigit() and one.metadata.is_dir()]
+    return [one for one in found if log_id_of(one.path.name) is not None and one.metadata.is_dir()]
 
 
 def with_those_made_from(runs: Sequence[RunDirectory]) -> list[RunDirectory]:

@@ -115,10 +115,14 @@ INFO: Kinds = {
     "ranks": _is_count,
     "identity": _is_mapping,
     "batch": _is_text,
+    "rerun_of": _is_count,
+    "reproduces": _is_truth,
+    "parents": _is_list_of_texts,
+    "origin": _is_mapping,
 }
 """What the keys of info.yaml may hold besides null; other keys, such as a user's own logger's, may hold anything."""
 
-RANK: Kinds = {name: INFO[name] for name in ("status", "exit", "hostname", "process_id", "ended_at")}
+RANK: Kinds = {name: INFO[name] for name in ("status", "exit", "hostname", "process_id", "started_at", "ended_at")}
 """The same for the file that one of several processes of a run writes."""
 
 SUBMISSION: Kinds = {

@@ -69,9 +69,10 @@ def test_runs_that_name_each_other_are_a_chain_with_an_end(capsys):
     assert printed(capsys, "show", "1").count("run 2  COMPLETE") == 2
 
 
-@pytest.mark.parametrize("parents", [None, "../1", 5, [5], ["nowhere"], ["../x\x1b[2J"]])
+@pytest.mark.parametrize("parents", [None, "../1", 5, [5], ["nowhere"], ["../x\x1b[2J"], ["../²", f"../{'9' * 5000}"]])
 def test_strange_parents_are_no_error(capsys, parents):
     run(1, parents=parents)
+    run(2, parents=parents, rerun_of=float("inf"))
     assert "\x1b" not in printed(capsys, "show", "1")
 
 
