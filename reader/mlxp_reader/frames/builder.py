@@ -65,7 +65,8 @@ class FrameBuilder:
         self._directories = directories
         self._load = load
         # A field of the info keeps its name even if a log is called info.
-        metrics = _runs_by_metric(index.shared(table, "metrics")).items()
+        with index.no_garbage_collection():
+            metrics = _runs_by_metric(index.shared(table, "metrics")).items()
         self._metrics = {name: sources for name, sources in metrics if name not in table.schema.names}
         self._artifacts = _runs_by_folder(index.shared(table, "artifacts"))
         metadata = [name for name in table.schema.names if is_metadata(name)]
@@ -86,7 +87,8 @@ class FrameBuilder:
 
     def frame(self, rows: Mask | None, origin: dict[str, Any] | None = None) -> DataFrame:
         """Return the runs at `rows`, all by default, as a frame of its own, which may know where it is from."""
-        frame = self._runs_at(rows)
+        with index.no_garbage_collection():
+            frame = self._runs_at(rows)
         if origin is not None:
             frame.attrs[ORIGIN] = {**origin, "count": len(frame)}
         return frame

@@ -126,13 +126,13 @@ def refreshed(
         log_ids = run_ids(source)
     except OSError as error:
         raise LogDirectoryError(f"cannot read the directory {source}: {error.strerror or error}") from error
-    with _no_garbage_collection():
+    with no_garbage_collection():
         return _brought_up_to_date(source, cache, known, log_ids, executor, is_full=is_full)
 
 
 @contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Keep Python from searching for cycles: records have none, and the search would take a quarter of the time."""
+def no_garbage_collection() -> Iterator[None]:
+    """Keep Python from searching for cycles among many new objects without any, which takes longer than making them."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
