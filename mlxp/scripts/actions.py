@@ -25,6 +25,8 @@ class ActionKind(Enum):
     """A statement that is left running and starts no Python."""
     SOURCE = "source"
     """The name of a file whose commands are executed."""
+    EVAL = "eval"
+    """The words of a text that is executed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ _INSIDE_THE_SHELL = frozenset(
     """
     : . source cd eval exit return set shift unset export readonly local declare typeset read echo printf test [ true
     false pwd umask ulimit getopts hash type times wait jobs fg bg let shopt enable alias unalias pushd popd dirs
-    mapfile readarray break continue disown suspend logout complete compgen bind help history caller print
+    mapfile readarray break continue disown suspend logout complete compgen bind help caller print
     """.split()  # noqa: SIM905 - a table of words
 )
 """Commands that change only the shell that executes them."""
@@ -119,7 +121,10 @@ def _command(node: "Node", others: set[int], own: frozenset[str]) -> Action | No
     if names[0] in {".", "source"} and len(words) > 1:
         start, end = words[1].start_byte, words[1].end_byte
         return Action(ActionKind.SOURCE, start, end, node.start_point.row + 1, (start, end))
-    if names[0] in own | _INSIDE_THE_SHELL or names == ["exec"]:
+    if names[0] == "eval" and len(words) > 1:
+        start, end = words[1].start_byte, words[-1].end_byte
+        return Action(ActionKind.EVAL, start, end, node.start_point.row + 1, (start, end))
+    if names[0] in own | _INSIDE_THE_SHELL or (names[0] == "exec" and all(map(_is_file_variable, words[1:]))):
         return None
     start = words[0].start_byte
     pipeline = next((one for one in (node, *ancestors(node)) if one.parent and one.parent.type == "pipeline"), None)
@@ -134,6 +139,11 @@ def _command(node: "Node", others: set[int], own: frozenset[str]) -> Action | No
         is_substituted=substituted,
         takes_input=pipeline is not None and pipeline.prev_sibling is not None,
     )
+
+
+def _is_file_variable(word: "Node") -> bool:
+    """Tell whether a word is part of a redirection: ``exec {name}> file`` executes no program."""
+    return re.fullmatch(r"\{\w+\}", text_of(word)) is not None
 
 
 def _whole(node: "Node") -> tuple[int, int]:

@@ -1,13 +1,13 @@
 """Which commands a plan executes: those that can only read, and those that can only create what is new.
 
 A plan leaves every existing file as it was. So it executes a command that is known to be harmless, an unknown command
-only where the script needs its answer, and no others. This module is also imported, by its path, into the Python
-programs that a plan starts, which may be of any version: it needs only the standard library.
+only where the script needs its answer, and no others. A program that can also do harm is harmless only with options
+that are listed here: options have abbreviations, and new versions have new ones. This module is also imported, by its
+path, into the Python programs that a plan starts, which may be of any version: it needs only the standard library.
 """
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from enum import Enum
 from itertools import pairwise
@@ -40,17 +40,25 @@ READING = _names(
     lsload lshosts showq showstart checkjob gawk mawk nawk xxd lsblk lstopo numastat module ml curl-config
     """
 )
-"""Programs that only read and print, except with the options that `_CHECKS` looks at."""
+"""Programs that only read and print, except with the arguments that `_CHECKS` looks at."""
 
-CHANGING = _names(
+STARTING = _names(
+    """
+    sudo doas su runuser ssh oarsh docker podman busybox toybox chroot fakeroot unshare nsenter setarch flock script
+    watch parallel strace ltrace gdb systemd-run xargs
+    """
+)
+"""Programs that start others where a plan cannot look at them, or for which it cannot answer."""
+
+CHANGING = STARTING | _names(
     """
     rm rmdir unlink shred mv cp ln install dd truncate tee rsync scp sftp tar unzip zip gzip gunzip bzip2 bunzip2 xz
-    unxz zstd unzstd 7z patch touch chmod chown chgrp setfacl mkfifo split csplit rename mkdir sbatch salloc srun
-    scancel qsub qdel qalter qhold qrls qmod qresub qrerun oarsub oardel oarhold oarresume oarwalltime bsub bkill
-    bstop bresume brequeue msub canceljob mjobctl mlxpsub kill pkill trap killall skill shutdown reboot halt crontab
-    at batch mount umount sudo su ssh pip pip3 conda mamba micromamba make ninja cmake docker podman npm git-lfs dvc
-    wandb huggingface-cli ed ex vi vim nano emacs xargs scontrol sacctmgr mail sendmail git find sed sort uniq awk
-    gawk
+    unxz zstd unzstd 7z patch touch chmod chown chgrp setfacl mkfifo mknod fallocate split csplit rename mkdir sbatch
+    salloc srun scancel qsub qdel qalter qhold qrls qmod qresub qrerun oarsub oardel oarhold oarresume oarwalltime bsub
+    bkill bstop bresume brequeue msub canceljob mjobctl mlxpsub kill pkill trap killall skill shutdown reboot halt
+    crontab at batch mount umount pip pip3 conda mamba micromamba make ninja cmake npm git-lfs dvc wandb
+    huggingface-cli ed ex vi vim nano emacs scontrol sacctmgr mail sendmail git find sed sort uniq awk gawk perl iconv
+    sdiff
     """
 )
 """Programs that may change what is there; the plan checks every use of them, however they are started."""
@@ -62,13 +70,90 @@ _READING_OF_GIT = _names(
     """
 )
 
-_STARTERS = _names(
+
+def _options(
+    arguments: Sequence[str], letters: str = "", valued: str = "", attached: str = "", names: str = ""
+) -> list[str] | None:
+    """Return the operands among `arguments`; None if there is an option that is not listed.
+
+    Parameters
+    ----------
+    letters, valued, attached
+        Options of one letter: without a value, with one, and with one that is never the next word.
+    names
+        Long options; those whose values may be the next word end with ``=``.
     """
-    env nice ionice nohup time timeout stdbuf setsid chrt taskset numactl command exec builtin unbuffer prlimit xargs
-    catchsegv
-    """
-)
-"""Programs that start the program named in their arguments, on this computer."""
+    operands: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            return operands + rest
+        if not word.startswith("-") or word == "-":
+            operands.append(word)
+            continue
+        is_long = word.startswith("--")
+        takes_next = _long(word[2:], names.split()) if is_long else _short(word[1:], letters, valued, attached)
+        if takes_next is None:
+            return None
+        rest = rest[1:] if takes_next else rest
+    return operands
+
+
+def _long(option: str, names: Sequence[str]) -> bool | None:
+    """Return whether the next word is an option's value; None if the option is not listed."""
+    name, given, _ = option.partition("=")
+    if name in names:
+        return False
+    return not given if f"{name}=" in names else None
+
+
+def _short(option: str, letters: str, valued: str, attached: str) -> bool | None:
+    for number, letter in enumerate(option, 1):
+        if letter in valued:
+            return number == len(option)
+        if letter in attached:
+            return False
+        if letter not in letters:
+            return None
+    return False
+
+
+_STARTERS: dict[str, tuple[dict[str, str], int]] = {
+    "env": ({"letters": "i0v", "valued": "uC", "names": "ignore-environment null unset= chdir= debug"}, 0),
+    "nice": ({"letters": "0123456789", "valued": "n", "names": "adjustment="}, 0),
+    "ionice": ({"letters": "t", "valued": "cn", "names": "class= classdata= ignore"}, 0),
+    "time": ({"letters": "pvaq", "valued": "f", "names": "portability verbose format="}, 0),
+    "timeout": (
+        {"letters": "fpv", "valued": "ks", "names": "kill-after= signal= foreground preserve-status verbose"},
+        1,
+    ),
+    "stdbuf": ({"valued": "ioe", "names": "input= output= error="}, 0),
+    "setsid": ({"letters": "cfw", "names": "ctty fork wait"}, 0),
+    "chrt": ({"letters": "bfioR", "names": "batch fifo idle other reset-on-fork"}, 1),
+    "taskset": ({"letters": "c", "names": "cpu-list"}, 1),
+    "numactl": (
+        {"letters": "al", "valued": "iNmCp", "names": "interleave= cpunodebind= membind= physcpubind= localalloc all"},
+        0,
+    ),
+    "command": ({"letters": "p"}, 0),
+    "exec": ({"letters": "cl", "valued": "a"}, 0),
+    "builtin": ({}, 0),
+    "unbuffer": ({"letters": "p"}, 0),
+    "prlimit": ({"attached": "cdefilmnqrstuvxy", "names": "core data fsize memlock nofile nproc stack cpu as"}, 0),
+    "catchsegv": ({}, 0),
+    "xargs": (
+        {
+            "letters": "0rtx",
+            "valued": "adEILnPs",
+            "attached": "eil",
+            "names": "arg-file= delimiter= eof max-args= max-chars= max-lines max-procs= no-run-if-empty null replace "
+            "verbose exit",
+        },
+        0,
+    ),
+}
+"""Programs that start the program named in their arguments: their options, and how many words follow these."""
 
 
 def treatment(words: Sequence[str]) -> Treatment:
@@ -82,12 +167,11 @@ def treatment(words: Sequence[str]) -> Treatment:
     ['run', 'leave', 'run', 'leave']
     """
     name = PurePath(words[0]).name if words else ""
-    if name == "env" and any(one.startswith(("-S", "--split-string")) for one in words[1:]):
-        return Treatment.LEAVE
-    if name in _STARTERS and not _is_question(words):
-        return treatment(started(words))
     if not words or _is_question(words):
         return Treatment.RUN
+    if name in _STARTERS:
+        inner = started(words)
+        return Treatment.LEAVE if inner is None else treatment(inner)
     if name in _CHECKS:
         return Treatment.RUN if _CHECKS[name](list(words[1:])) else Treatment.LEAVE
     if name in CHANGING:
@@ -95,49 +179,65 @@ def treatment(words: Sequence[str]) -> Treatment:
     return Treatment.RUN if name in READING else Treatment.UNKNOWN
 
 
+def is_starter(words: Sequence[str]) -> bool:
+    """Tell whether a command's program starts another one, which may start Python."""
+    return PurePath(words[0]).name in {*STARTING, *_STARTERS, "nohup"}
+
+
 def _is_question(words: Sequence[str]) -> bool:
     """Tell whether a command only asks about a program."""
     return (words[0] == "command" and words[1:2] in (["-v"], ["-V"])) or (
-        len(words) == 2 and words[1] in {"--version", "--help", "-V"}
+        len(words) == 2 and words[1] in {"--version", "--help"}
     )
 
 
-def started(words: Sequence[str]) -> list[str]:
-    """Return the words of the command that a starter starts, from the first word that names a program.
+def started(words: Sequence[str]) -> list[str] | None:
+    """Return the words of the command that a starter starts; None if it has an option that is not known.
 
     Examples
     --------
     >>> started("timeout -k 5 60 rm x".split()), started("xargs -n 1 -I {} mv {} old".split()), started(["env"])
     (['rm', 'x'], ['mv', '{}', 'old'], [])
     """
-    rest = list(words[1:])
-    while rest:
-        name = PurePath(rest[0]).name
-        is_word = not rest[0].startswith("-") and "=" not in rest[0] and not re.fullmatch(r"[\d.,]+[smhdkKMG]?", name)
-        if is_word and (name in READING | CHANGING | _STARTERS or "/" in rest[0] or shutil.which(rest[0])):
-            return rest
-        rest = rest[1:]
+    name = PurePath(words[0]).name
+    options, operands = _STARTERS[name]
+    for end in range(1, len(words) + 1):
+        # The options end before the first word that is none; which word that is depends on those that take values.
+        found = _options(words[1 : end + 1], **options)
+        if found is None:
+            return None
+        is_assignment = name == "env" and found and ("=" in found[-1] or found[-1] == "-")
+        if len(found) > operands and not is_assignment:
+            return list(words[end:])
+        if is_assignment:
+            return started([words[0], *words[end + 1 :]])
     return []
 
 
-def _has_no(*options: str, letters: str = "") -> Callable[[list[str]], bool]:
-    """Return a check that none of these options is given: long ones match by their start, others by their letter."""
+Check = Callable[[list[str]], bool]
+
+
+def _only(most: int | None = None, **options: str) -> Check:
+    """Return a check that all options are listed, and that there are at most so many operands."""
 
     def check(arguments: list[str]) -> bool:
-        longs = [one for one in arguments if one.startswith("--")]
-        shorts = [one for one in arguments if re.fullmatch(r"-[A-Za-z].*", one)]
-        return not any(one.partition("=")[0] == option for one in longs for option in options) and not any(
-            letter in one[1:] for one in shorts for letter in letters
-        )
+        operands = _options(arguments, **options)
+        return operands is not None and (most is None or len(operands) <= most)
 
     return check
 
 
-def _is_one_of(*subcommands: str) -> Callable[[list[str]], bool]:
+def _is_one_of(*subcommands: str) -> Check:
     def check(arguments: list[str]) -> bool:
-        return next((one for one in arguments if not one.startswith("-")), "--") in {*subcommands, "--"}
+        is_logging = any(one.startswith("--log") for one in arguments)
+        return not is_logging and next((one for one in arguments if not one.startswith("-")), "--") in subcommands
 
     return check
+
+
+def _has_none_of(text: str) -> Check:
+    words = set(text.split())
+    return lambda arguments: not words.intersection(arguments)
 
 
 def _operands(arguments: Sequence[str]) -> list[str]:
@@ -162,26 +262,64 @@ def _copies_to_new(arguments: list[str]) -> bool:
     *sources, target = operands
     if not Path(target).is_dir():
         return not os.path.lexists(target) and len(sources) == 1
-    return not any(os.path.lexists(Path(target, PurePath(one).name)) for one in sources)
+    # What `cp -r source/. target` copies is the content of the source.
+    is_content = any(one.rstrip("/").endswith(("/.", "/..")) or set(one) <= {".", "/"} for one in sources)
+    return not is_content and not any(os.path.lexists(Path(target, PurePath(one).name)) for one in sources)
 
 
 def _awk(arguments: list[str]) -> bool:
-    text = " ".join(arguments)
-    return not re.search(r"print[^;}]*>|system\s*\(|\|", text) and _has_no("--file", "--include", letters="fi")(
-        arguments
-    )
+    operands = _options(arguments, valued="Fv", names="field-separator= assign=")
+    program = operands[0].replace("||", "") if operands else ""
+    return operands is not None and not re.search(r"(?s)print.*>|\bsystem\b|\||@", program)
 
 
 def _sed(arguments: list[str]) -> bool:
-    writes = any(re.search(r"(^|[/;}\d\s])[wW]\s+\S|/[a-zA-Z]*e[a-zA-Z]*$|(^|;)\s*e\b", one) for one in arguments)
-    return not writes and _has_no("--in-place", letters="i")(arguments)
+    given = "expression= quiet silent regexp-extended separate null-data unbuffered line-length= posix"
+    operands = _options(arguments, letters="nErsuz", valued="el", names=given)
+    pairs = [*pairwise(arguments), ("", "")]
+    scripts = [after for one, after in pairs if one == "--expression" or re.fullmatch(r"-[nErsuz]*e", one)]
+    scripts += [one.partition("=")[2] for one in arguments if one.startswith("--expression=")]
+    scripts += [one.partition("e")[2] for one in arguments if re.match(r"-[nErsuz]*e.", one)]
+    if operands is None or not (scripts or operands):
+        return False
+    return _edits_only(re.sub(r"\\\n", "  ", "\n".join(scripts or operands[:1])))
+
+
+_ADDRESS = (
+    r"(?:[\d$][\d~+]*|~?\+?\d+|/(?:\\.|\[\^?\]?[^]\n]*\]|[^/\\\n[])*/[IM]*"
+    r"|\\(?P<{0}>[^\\\n])(?:\\.|(?!(?P={0}))[^\\\n])*(?P={0})[IM]*)"
+)
+_EDIT = re.compile(
+    rf"[\s;{{}}]*(?:{_ADDRESS.format('one')}(?:\s*,\s*{_ADDRESS.format('two')})?)?[\s!{{]*"
+    r"(?:s(?P<of>[^\\\n])(?:\\.|\[\^?\]?[^]\n]*\]|(?!(?P=of))[^\\[])*(?P=of)(?:\\.|(?!(?P=of))[^\\])*(?P=of)[gpiIM\d]*(?=[\s;}]|$)"
+    r"|y(?P<to>[^\\\n])(?:\\.|(?!(?P=to))[^\\])*(?P=to)(?:\\.|(?!(?P=to))[^\\])*(?P=to)"
+    r"|[pPdDgGhHnNxqQl=zF]\s*\d*(?=[\s;}]|$)|[:btT]\s*[^\s;}]*|[aic#rR][^\n]*|(?=[;}]|$))",
+    re.DOTALL,
+)
+
+
+def _edits_only(script: str) -> bool:
+    """Tell whether a script of sed has only commands that write no file and start no program."""
+    at = 0
+    while script[at:].strip(" \t\n;}"):
+        found = _EDIT.match(script, at)
+        if found is None or found.end() == at:
+            return False
+        at = found.end()
+    return True
 
 
 def _perl(arguments: list[str]) -> bool:
-    changing = r"\b(unlink|rename|open|system|exec|rmdir|truncate|mkdir)\b|`"
-    texts = [text for option, text in pairwise(arguments) if re.fullmatch(r"-[a-z]*[eE]", option)]
-    switches = [one for one in arguments if re.match(r"-[a-z]", one)]
-    return bool(texts) and not any("i" in one for one in switches) and not re.search(changing, " ".join(texts))
+    changing = (
+        r"\b(unlink|rename|(sys|dbm)?open|system|exec|rmdir|truncate|mkdir|symlink|link|chmod|chown|utime|kill|eval|do|"
+        r"require|use|syscall|qx|fork|socket|pipe|tie)\b|`|::|->|\^I|<[^>]*\|"
+    )
+    texts = [text for option, text in pairwise(arguments) if re.fullmatch(r"-[a-z0-9]*[eE]", option)]
+    switches = [one for one in arguments if one.startswith("-") and one not in texts]
+    is_plain = all(re.fullmatch(r"-[alnpsw0-7]*[eE]?|-F.*", one) for one in switches)
+    # It takes the name of a file with `|` or `>` for a command, or for a file to write.
+    are_files = not any(re.search(r"\||^\s*>", one) for one in arguments if one not in texts)
+    return bool(texts) and is_plain and are_files and not re.search(changing, " ".join(texts))
 
 
 def _find(arguments: list[str]) -> bool:
@@ -191,24 +329,40 @@ def _find(arguments: list[str]) -> bool:
     return all(treatment(arguments[number + 1 :]) is Treatment.RUN for number in starts)
 
 
+_GIT_SETTING = re.compile(r"(core\.(pager|quotepath)|pager\.\w+)=(cat|less|false|off|)|(color|advice|safe)\.[\w.]+=.*")
+
+
 def _git(arguments: list[str]) -> bool:
     rest = list(arguments)
     while rest and rest[0].startswith("-"):
+        if rest[0] == "-c" and not _GIT_SETTING.fullmatch("".join(rest[1:2])):
+            return False
+        if rest[0].startswith(("--config-env", "--exec-path=")):
+            return False
         rest = rest[2:] if rest[0] in {"-C", "-c"} else rest[1:]
     command, operands = (rest or ["--"])[0], rest[1:]
     if command in {"branch", "tag", "remote"}:
-        changing = r"-[dDmMcCfu]|--(delete|move|copy|set)"
-        return not _operands(operands) and not any(re.match(changing, one) for one in operands)
+        return _options(operands, "arvlq", names="list all remotes verbose show-current sort= format=") == []
     if command == "config":
         return bool(operands) and operands[0] in {"--get", "--get-all", "--list", "-l", "--get-regexp"}
     if command == "symbolic-ref":
-        return len(_operands(operands)) == 1
-    return command in _READING_OF_GIT and not any(one.startswith("--output") for one in operands)
+        return len(_operands(operands)) == len(operands) == 1
+    harmful = (
+        "--ou",
+        "-O",
+        "--op",
+        "--up",
+        "--ex",
+    )  # --output, --open-files-in-pager, --upload-pack, --exec, --ext-diff
+    return command in _READING_OF_GIT and not any(one.startswith(harmful) for one in operands)
 
 
 def _tar(arguments: list[str]) -> bool:
-    first = arguments[0] if arguments else ""
-    return re.fullmatch(r"-?[tvzjJf]*t[tvzjJf]*|--list", first) is not None
+    first, *rest = arguments or [""]
+    is_listing = re.fullmatch(r"-?[tvzjJfa]*t[tvzjJfa]*|--list", first) is not None
+    return is_listing and all(
+        re.fullmatch(r"[^-].*|-|-[tvzjJfaC]+|--(file|wildcards|verbose)(=.*)?", one) for one in rest
+    )
 
 
 def _kill(arguments: list[str]) -> bool:
@@ -216,62 +370,88 @@ def _kill(arguments: list[str]) -> bool:
 
 
 def _tee(arguments: list[str]) -> bool:
-    return _creates([one for one in arguments if not one.startswith("/dev/")])
+    streams = {"/dev/null", "/dev/tty", "/dev/stdout", "/dev/stderr"}
+    return _creates([one for one in arguments if one not in streams and not one.startswith("/dev/fd/")])
 
 
-_CHECKS: dict[str, Callable[[list[str]], bool]] = {
+def _date(arguments: list[str]) -> bool:
+    names = "utc universal iso-8601 rfc-email rfc-3339= date= file= reference="
+    operands = _options(arguments, letters="uR", valued="dfr", attached="I", names=names)
+    return operands is not None and all(one.startswith("+") for one in operands)  # it sets the clock otherwise
+
+
+def _wget(arguments: list[str]) -> bool:
+    is_printed = any(re.fullmatch(r"-[qnv]*O-|--output-document=-", one) for one in arguments) or any(
+        re.fullmatch(r"-[qnv]*O", one) and after == "-" for one, after in pairwise(arguments)
+    )
+    names = "quiet no-verbose output-document= timeout= tries= header= no-check-certificate"
+    return is_printed and _options(arguments, letters="qvnS46", valued="OTtU", names=names) is not None
+
+
+_CURL = "silent show-error location fail head include header= max-time= connect-timeout= retry= compressed user-agent= "
+_NVIDIA = "query-gpu= query-compute-apps= format= list-gpus id= query loop="
+_MODULE = "save saverm savereset disable edit config refresh cachebuild cacheclear"
+_CHECKS: dict[str, Check] = {
     **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), _awk),
     "cp": _copies_to_new,
     "ln": _copies_to_new,
-    "curl": _has_no(
-        "--output",
-        "--remote-name",
-        "--upload-file",
-        "--request",
-        "--data",
-        "--form",
-        "--dump-header",
-        "--cookie-jar",
-        letters="oOTXdFDc",
+    "curl": _only(
+        None, letters="sSfLIivkg46N#", valued="HmAu", names=f"{_CURL}insecure no-progress-meter retry-delay="
     ),
-    "wget": lambda arguments: (
-        any(re.fullmatch(r"-q?O-?|--output-document=-", one) for one in arguments)
-        and (any(one.endswith("O-") for one in arguments) or "-" in arguments or "--output-document=-" in arguments)
-    ),
+    "wget": _wget,
     "perl": _perl,
-    "date": _has_no("--set", letters="s"),
+    "date": _date,
     "dd": lambda arguments: not any(one.startswith("of=") for one in arguments),
+    "file": _only(None, letters="bhikLNnprsvzZ0", valued="efF", names="brief mime mime-type mime-encoding dereference"),
     "find": _find,
     "git": _git,
-    "hostname": lambda arguments: not _operands(arguments) and _has_no("--file", letters="F")(arguments),
+    "history": _only(None, letters="r"),
+    "hostname": _only(0, letters="sfidAIay", names="short fqdn long ip-address all-ip-addresses domain"),
+    "iconv": _only(None, letters="lcs", valued="ft", names="from-code= to-code= list silent"),
     "kill": _kill,
-    "less": _has_no("--log-file", letters="oO"),
+    "less": _only(None, letters="RSNFXEeiMnqsr"),
+    "lstopo": _only(0, valued="", names="no-graphics only= no-io"),
     "mkdir": lambda _: True,  # which never changes what is there
-    "module": lambda arguments: not {"save", "saverm", "disable"} & set(arguments),
-    "ml": lambda arguments: not {"save", "saverm", "disable"} & set(arguments),
-    "mlxp": _is_one_of("status", "table", "show", "diff", "output"),
+    **dict.fromkeys(
+        ("module", "ml"),
+        lambda arguments: _has_none_of(_MODULE)(arguments) and not any(one.startswith("init") for one in arguments),
+    ),
+    "mlxp": _is_one_of("table", "show", "diff", "output"),
+    "nohup": lambda arguments: not os.path.lexists("nohup.out") and treatment(arguments) is Treatment.RUN,
+    "rocm-smi": lambda arguments: all(
+        re.fullmatch(r"--show\w+|--json|--csv|-[aitTupPdg]+|\d+", one) for one in arguments
+    ),
     "scontrol": _is_one_of("show", "ping"),
+    "sdiff": _only(2, letters="abBEiltWsd", valued="wI", names="width= ignore-case suppress-common-lines left-column"),
     "sed": _sed,
-    "shuf": _has_no("--output", letters="o"),
-    "sort": _has_no("--output", letters="o"),
+    "shuf": _only(None, letters="ezr", valued="in", names="echo input-range= head-count= random-source= repeat"),
+    "sort": _only(
+        None,
+        letters="bdfgiMhnRrVcCmsuz",
+        valued="ktST",
+        names="key= field-separator= reverse unique numeric-sort version-sort general-numeric-sort human-numeric-sort "
+        "ignore-case stable check zero-terminated random-sort parallel= buffer-size= merge ignore-leading-blanks",
+    ),
     "tar": _tar,
     "tee": _tee,
     "touch": _creates,
-    "tree": _has_no(letters="oR"),
-    "uniq": lambda arguments: len(_operands(arguments)) < 2,
+    "tree": _only(None, letters="adfilxpsugDFqNQrtcUChnv", valued="LPI", names="dirsfirst noreport du prune"),
+    "uniq": _only(
+        1, letters="cdDiuz", valued="fsw", names="count repeated unique ignore-case skip-fields= skip-chars="
+    ),
     "unzip": lambda arguments: bool({"-l", "-t", "-v", "-Z", "-p"} & set(arguments[:1])),
-    "xxd": lambda arguments: len(_operands(arguments)) < 2,
-    "nvidia-smi": _has_no("--gpu-reset", "--persistence-mode", "--power-limit", "--filename", letters="rfpmc"),
+    "xxd": _only(1, letters="abeEipruC", valued="clgos", names=""),
+    "nvidia-smi": _only(0, letters="Lqx", valued="idl", names=_NVIDIA),
     **dict.fromkeys(
         ("conda", "mamba", "micromamba"),
         _is_one_of(
-            "activate", "deactivate", "reactivate", "info", "list", "shell", "shell.bash", "shell.posix", "search"
+            "activate", "deactivate", "reactivate", "info", "list", "shell", "shell.bash", "shell.posix", "search", "--"
         ),
     ),
-    **dict.fromkeys(("pip", "pip3"), _is_one_of("list", "show", "freeze", "check")),
-    "spack": _is_one_of("load", "unload", "find", "location", "arch"),
+    **dict.fromkeys(("pip", "pip3"), _is_one_of("list", "show", "freeze", "check", "--")),
+    "spack": _is_one_of("load", "unload", "find", "location", "arch", "--"),
 }
 """Checks, by program, that tell whether its arguments make it only read, or only create what is new."""
 
-DECIDED = frozenset(_CHECKS)
+DECIDED = frozenset({*_CHECKS, *_STARTERS})
 """The programs whose arguments are checked."""

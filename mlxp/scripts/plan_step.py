@@ -42,7 +42,12 @@ def main(arguments: list[str]) -> int:
     """Do what the first argument says, and return the exit code."""
     # This runs isolated from the user's own modules and PYTHONPATH, which concern only the user's program.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    modes = {"run": _run_step, "ask": _ask, "side": _run_beside, "source": _guarded_copy}
+    if arguments[0] in {"source", "eval", "answer"}:
+        from mlxp.scripts import plan_shell  # it needs the grammar, which takes longer to import than all the others
+
+        modes = {"source": plan_shell.guarded_copy, "eval": plan_shell.guarded_words, "answer": plan_shell.become}
+    else:
+        modes = {"run": _run_step, "ask": _ask, "side": _run_beside}
     return modes[arguments[0]](arguments[1:])
 
 
@@ -127,7 +132,7 @@ def _become(part: str, block: str, words: list[str]) -> int:
 
 def _ask(arguments: list[str]) -> int:
     """Return whether the shell must execute a command; note commands that are left to the jobs."""
-    from mlxp.scripts.effects import Treatment, treatment
+    from mlxp.scripts.effects import Treatment, is_starter, treatment
 
     flagged, block, kind, *words = arguments
     number, flags = _number_and_flags(flagged)
@@ -139,7 +144,7 @@ def _ask(arguments: list[str]) -> int:
         if os.path.basename(words[0]) == "mkdir":  # noqa: PTH119
             _note("made.jsonl", paths=[os.path.abspath(word) for word in words[1:]])  # noqa: PTH100
         return RUN
-    if found is Treatment.UNKNOWN or _starts_several(words[:1]):
+    if found is Treatment.UNKNOWN or is_starter(words) or _starts_several(words[:1]):
         reason = _why_refused(words)
         if reason is not None:
             return _refuse(words, reason)
@@ -220,17 +225,6 @@ def _run_beside(arguments: list[str]) -> int:
             print(LEFT_OUT)  # noqa: T201 - in the place of what it would print
         return 0
     return code
-
-
-def _guarded_copy(arguments: list[str]) -> int:
-    """Print the name of a copy of a file, in which the plan checks every command."""
-    from mlxp.scripts.plan_text import guarded_text
-
-    file = Path(arguments[0])
-    copy = _directory() / f"source-{time.monotonic_ns()}.sh"
-    copy.write_bytes(guarded_text(file.read_bytes(), file))
-    print(copy)  # noqa: T201 - for the shell
-    return 0
 
 
 def _changed_environment(before: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ The shell functions at the top, and plan_step.py, which they start, define what 
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mlxp.scripts import plan_step
@@ -20,6 +20,7 @@ _UNTRACED = "{ case $- in *x*) local - || :; set +x;; esac; } 2> /dev/null"
 
 _FUNCTIONS = """
 OWN_PATH
+MLXP_PLAN=${MLXP_PLAN:-DIRECTORY/unknown.jsonl}; export MLXP_PLAN
 set -C
 __mlxp_enter() { UNTRACED; __mlxp_block=$1; __mlxp_place=$PWD; env -0 >| DIRECTORY/"block-$1.env"; }
 __mlxp_leave() {
@@ -52,37 +53,56 @@ __mlxp_do() {
     case ${1##*/} in
         READING) "$@" CLOSED; return;;
         python|python[0-9]*) HELPER side "$__mlxp_part" "${__mlxp_block:-}" "$@"; return;;
+        command|builtin|exec) case ${2:--} in -*) ;; *) __mlxp_kind=$(command -v "$2" || :);; esac;;
         CHANGING) ;;
         *) __mlxp_kind=$(command -v "$1" || :);;
     esac
     if HELPER ask "$__mlxp_part" "${__mlxp_block:-}" "$__mlxp_kind" "$@"; then return 0; else __mlxp_status=$?; fi
     case $__mlxp_status in
         RUN) ;;
-        GUARDED) BASH_ENV=DIRECTORY/functions.sh "$@" CLOSED; return;;
+        GUARDED) BASH_ENV=DIRECTORY/functions.sh HELPER_WITH_GRAMMAR answer "$@" CLOSED; return;;
         STOP) exit 0;;
         *) exit "$__mlxp_status";;
     esac
+    case $1 in command) ITSELF "$@"; return;; esac
     case $__mlxp_kind${1##*/} in
-        OURS) command "$@" CLOSED;;
+        OURS) ITSELF "$@" CLOSED;;
         *) "$@";;
     esac
 }
 __mlxp_file() {
     if [ ! -e "$2" ] && [ ! -h "$2" ]; then
         case $2 in /*) echo "$2";; *) echo "$PWD/$2";; esac >> DIRECTORY/created
-    elif [ -f "$2" ]; then
-        case $2 in /*) __mlxp_name=$2;; *) __mlxp_name=$PWD/$2;; esac
-        grep -qxF -e "$__mlxp_name" DIRECTORY/created || { echo "$1" >> DIRECTORY/kept; echo /dev/null; return 0; }
+    elif [ ! -d "$2" ]; then
+        case $2 in
+            /dev/null|/dev/tty|/dev/std*|/dev/fd/*|/proc/self/fd/*) __mlxp_name=;;
+            /*) __mlxp_name=$2;;
+            *) __mlxp_name=$PWD/$2;;
+        esac
+        [ -z "$__mlxp_name" ] || grep -qxF -e "$__mlxp_name" DIRECTORY/created ||
+            { echo "$1" >> DIRECTORY/kept; echo /dev/null; return 0; }
     fi
     case $2 in "") echo /dev/null;; *) printf '%s\\n' "$2";; esac
 }
-__mlxp_source() { HELPER_WITH_GRAMMAR source "$1" || printf '%s\n' "$1"; }
+__mlxp_names() { alias; declare -F 2> /dev/null || :; }
+__mlxp_source() { HELPER_WITH_GRAMMAR source "$1" "$(__mlxp_names)" || printf '%s\n' "$1"; }
+__mlxp_eval() { HELPER_WITH_GRAMMAR eval "$*" "$(__mlxp_names)" || printf '%s\n' "$*"; }
 __mlxp_background() { echo "$1" >> DIRECTORY/background; }
 python() { __mlxp_do - python "$@"; }
 python3() { __mlxp_do - python3 "$@"; }
 """
 
-_STARTS = {ActionKind.BACKGROUND: 0, ActionKind.COMMAND: 2, ActionKind.FILE: 3, ActionKind.SOURCE: 3}
+_COMMAND_OF_BASH = """\
+command() { case ${1:--} in -*) builtin command "$@";; *) __mlxp_do - command "$@";; esac; }
+"""
+
+_STARTS = {
+    ActionKind.BACKGROUND: 0,
+    ActionKind.COMMAND: 2,
+    ActionKind.FILE: 3,
+    ActionKind.SOURCE: 3,
+    ActionKind.EVAL: 3,
+}
 
 
 def functions(script: Script, directory: Path, life_line: int) -> str:
@@ -109,18 +129,21 @@ def functions(script: Script, directory: Path, life_line: int) -> str:
         "READING": "|".join(shlex.quote(name) for name in quick),
         "CHANGING": "|".join(sorted(CHANGING | DECIDED)),
         "OURS": "|".join(ours),
+        "ITSELF": "builtin command" if shell == "bash" else "command",
         "CLOSED": f"{life_line}>&-",
         "RUN": str(plan_step.RUN),
         "GUARDED": str(plan_step.RUN_GUARDED),
         "STOP": str(plan_step.STOP),
     }
     text = re.sub(r"\b(" + "|".join(values) + r")\b", lambda match: values[match.group()], _FUNCTIONS)
+    text += _COMMAND_OF_BASH if shell == "bash" else ""
     return text + "".join(_guard(name, is_bash=shell == "bash") for name in ours)
 
 
 def _guarded(shell: str) -> set[str]:
     """Return the programs that are checked even where the text of the command is in another file."""
-    names = CHANGING - {"trap", "conda", "mamba", "micromamba", "module", "ml", "spack", "mlxp", "kill"}
+    of_shells = {"command", "builtin", "exec", "time", "trap", "kill", "conda", "mamba", "micromamba", "module", "ml"}
+    names = (CHANGING | DECIDED) - of_shells - {"spack", "mlxp"}
     return {name for name in names if shell == "bash" or name.isidentifier()}
 
 
@@ -146,11 +169,22 @@ def planned_text(script: Script, functions_file: Path, directory: Path) -> bytes
     return text + f"\n{{ __mlxp_status=$?; set +x; }} 2> /dev/null; : >| {end}; exit $__mlxp_status\n".encode()
 
 
-def guarded_text(text: bytes, file: Path) -> bytes:
-    """Return the text of a file that a script reads, with the plan's words before its commands."""
-    script = parsed(text, file)
+def guarded_text(text: bytes, file: Path, own_paths: Mapping[bytes, str], names: frozenset[str]) -> bytes:
+    """Return a text that a script executes, with the plan's words before its commands.
+
+    Parameters
+    ----------
+    file
+        Where the text comes from, for messages.
+    own_paths
+        The variables that name this file, and what is to replace them.
+    names
+        The names of the functions and aliases that there are already.
+    """
+    script = parsed(text, file, own_paths, names)
     edits = [(*edit[:2], re.sub(r"(__mlxp_(?:do|file)) \d+", r"\1 -", edit[2])) for edit in _edits_of_actions(script)]
-    return _edited(script, [edit for edit in edits if "__mlxp_background" not in edit[2] and edit[1] != -1])
+    python = [(command.words[0].start, 2, "__mlxp_do - ") for command in script.commands]
+    return _edited(script, [*python, *(edit for edit in edits if "__mlxp_background" not in edit[2] and edit[1] != -1)])
 
 
 def _edits_of_commands(script: Script) -> Iterator[tuple[int, int, str]]:
@@ -168,16 +202,16 @@ def _edits_of_actions(script: Script) -> Iterator[tuple[int, int, str]]:
         rank = _STARTS[action.kind]
         if action.kind is ActionKind.COMMAND:
             yield action.start, rank, f"__mlxp_do {number}{_flags(action)} "
-        elif action.kind is ActionKind.SOURCE:
-            if shell_name(script) not in {"bash", "ksh"}:  # other shells' functions cannot stand for /bin/rm
-                yield action.start, rank, '"$(__mlxp_source '
-                yield action.end, -4, ')"'
+        elif action.kind in {ActionKind.SOURCE, ActionKind.EVAL}:
+            yield action.start, rank, f'"$(__mlxp_{action.kind.value} '
+            yield action.end, -4, ')"'
         elif action.kind is ActionKind.BACKGROUND:
             yield action.start, rank, f"{{ __mlxp_background {number}; exit 0; "
             yield action.end, -1, _closing(script, action.start, action.end) + "}"
         else:
             operator = script.text[action.whole[0] : action.start].strip()
-            if re.fullmatch(rb"\d*>", operator):
+            is_for_both = script.text[: action.whole[0]].endswith(b"<")  # `<>`, whose start the grammar leaves out
+            if re.fullmatch(rb"\d*>", operator) and not is_for_both:
                 yield action.whole[0] + len(operator), -5, "|"  # what the plan created itself, it may replace
             yield action.start, rank, f'"$(__mlxp_file {number} '
             yield action.end, -4, ')"'

@@ -6,6 +6,7 @@ A real grammar of bash parses the text. Nothing is run here; plan.py finds out w
 import codecs
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ _STATEMENTS = _STRAIGHT | {
     "variable_assignments",
     "while_statement",
 }
-_OWN_PATHS = {b"0", b"BASH_SOURCE"}
+_OWN_PATHS = {b"0": OWN_PATH, b"BASH_SOURCE": OWN_PATH}
 _SHELLS = ("bash", "sh", "dash", "ksh")
 
 
@@ -174,11 +175,21 @@ def read_script(path: Path) -> Script:
     return parsed(text.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n"), path)
 
 
-def parsed(text: bytes, path: Path) -> Script:
-    """Return a script that has been read from `path`, parsed; see `read_script`."""
+def parsed(
+    text: bytes, path: Path, own_paths: Mapping[bytes, str] = _OWN_PATHS, names: frozenset[str] = frozenset()
+) -> Script:
+    """Return a script that has been read from `path`, parsed; see `read_script`.
+
+    Parameters
+    ----------
+    own_paths
+        The variables that name the script, and what is to replace them.
+    names
+        The names of functions and aliases that exist before it begins.
+    """
     shebang, interpreter, body_start = _shebang(text, path)
     _check_syntax(text, interpreter, path)
-    text = _with_own_path(text)
+    text = _with_own_path(_with_subshells(text), own_paths)
     root = syntax_tree(text)
     _check_understood(root, path)
     functions = _python_functions(root)
@@ -198,7 +209,7 @@ def parsed(text: bytes, path: Path) -> Script:
                 root,
                 [node for node, _ in found if _may_run(node)],
                 [node for node, _ in found],
-                functions_and_aliases(root),
+                functions_and_aliases(root) | names,
             )
         ),
         assignments=tuple(assignments_of(root)),
@@ -246,12 +257,29 @@ def _check_syntax(text: bytes, interpreter: tuple[str, ...], path: Path) -> None
         raise ScriptError(f"{path} is not valid shell: {answer.errors.strip()}")
 
 
-def _with_own_path(text: bytes) -> bytes:
-    names = [node for node in walk(syntax_tree(text)) if node.type == "variable_name" and node.text in _OWN_PATHS]
+def _with_subshells(text: bytes) -> bytes:
+    """Return a script in which ``$((cd x; ls) | wc)`` is ``$( (cd x; ls) | wc)``: the grammar sees sums."""
+    errors = _number_of_errors(text)
+    for found in reversed(list(re.finditer(rb"\$\(\(", text))) if errors else ():
+        spaced = text[: found.start() + 2] + b" " + text[found.start() + 2 :]
+        left = _number_of_errors(spaced)
+        if left < errors:
+            text, errors = spaced, left
+    return text
+
+
+def _number_of_errors(text: bytes) -> int:
+    root = syntax_tree(text)
+    return sum(node.type == "ERROR" or node.is_missing for node in walk(root)) if root.has_error else 0
+
+
+def _with_own_path(text: bytes, own_paths: Mapping[bytes, str]) -> bytes:
+    names = [node for node in walk(syntax_tree(text)) if node.type == "variable_name" and node.text in own_paths]
     for node in reversed(names):
         around = node.parent.type if node.parent is not None else ""
         if around in {"simple_expansion", "expansion", "subscript"}:
-            new = f"{{{OWN_PATH}}}" if around == "simple_expansion" else OWN_PATH
+            name = own_paths[node.text or b""]
+            new = f"{{{name}}}" if around == "simple_expansion" else name
             text = text[: node.start_byte] + new.encode() + text[node.end_byte :]
     return text
 

@@ -81,6 +81,19 @@ HARMFUL = {
     "python - <<END\nimport os; os.remove(os.environ['P'] + '/old')\nEND\n[[ -d $P ]] > $P/old\nA=1 > $P/old\n"
     "exec {fd}> $P/old\necho x | tee -a $P/old\ncp -t $P/work $P/old $P/dir/a\nwget -O $P/old localhost:1\n"
     "python main.py a=1,2\nexec rm -rf $P",
+    "spelled otherwise": "sed -n 's|.|x|gw '$P/old $P/dir/a\nsed -n \"w$P/old\" $P/dir/a\nsed '1e rm '$P/old $P/dir/a\n"
+    "sed --in-pl s/p/q/ $P/old\nsort --outp=$P/old $P/dir/a\niconv -f utf8 $P/dir/a -o $P/old\nhistory -w $P/old\n"
+    'awk \'BEGIN { print "a}" > ENVIRON["P"] "/old" }\'\nperl -MFile::Path -e \'rmtree($ENV{P})\'\n'
+    'perl -e \'use File::Copy; move("$ENV{P}/old", "x")\'\n/usr/bin/time -o $P/old ls\nenv -C $P rm old\n'
+    "timeout -s KILL 5 rm $P/old\ncp -r $P/dir/. $P/work\ncd $P/work; echo $P/old > sort; xargs -a sort rm; cd - \n"
+    "python3.11 -c 'open(\"'$P/old'\", \"w\")'\nX=$((rm $P/old; : >> $P/old) | cat)\ncommand ./wipe.sh\n"
+    "tar tf x.tar --to-command='rm '$P/old\necho 1 1<> $P/old\nexec {both}<> $P/old\n"
+    "python main.py a=1,2\nexec ./wipe.sh",
+    "in a text that is executed": "eval 'command rm $P/old; env rm $P/old; : > $P/old; echo x >> $P/old; ./wipe.sh'\n"
+    "eval \"eval 'unlink $P/old'\"\nshopt -s expand_aliases\nalias go='command rm -f' gone='env rm -f'\ngo $P/old\n"
+    "gone $P/old\neval 'go $P/old'\nX=$(sh -c 'rm $P/old; : > $P/old')\nX=$(bash -c 'env rm $P/old; echo >> $P/old')\n"
+    "X=$(env -i P=$P bash -c 'command rm $P/old')\nX=$(bash <<< 'command rm $P/old; : >| $P/old')\nX=$(./wipe3.sh)\n"
+    "source ./read.sh\nX=$(. ./read.sh)\npython main.py a=1,2",
     "around runs": "for a in 1 2; do rm -rf $P/work; python main.py a=$a; rm -f $P/old; done",
     "shell of the system": "clean() { rm -rf $P/work; }\nclean\ncommand rm $P/old\necho x > $P/old\n"
     ". ./environment.sh\npython main.py a=1,2",
@@ -96,6 +109,8 @@ def test_plan_leaves_every_file_as_it_was(precious, name):
     precious.write("#!/bin/sh\nrm -rf $P/*\n", "wipe.sh").chmod(0o755)
     precious.write("#!/bin/bash\nrm -rf $P/work\n/bin/rm -f $P/old\n", "wipe2.sh")
     precious.write("all:\n\trm -rf $P/*\n", "wipe.mk")
+    precious.write("#!/bin/sh\ncommand rm -f $P/old\n: >> $P/old\n", "wipe3.sh").chmod(0o755)
+    precious.write("env rm -f $P/old\necho x >> $P/old\n: >| $P/old\n./wipe.sh\nexec 5<> $P/old\n", "read.sh")
     precious.write("rm -rf $P/work\n/bin/rm -f $P/old\necho x > $P/old || true\nexport READ=yes\n", "environment.sh")
     before = precious.state()
     result = precious.submit(script(HARMFUL[name], shebang))
@@ -269,6 +284,58 @@ os.remove("out/renamed")
         ("perl -ne print file", True),
         ("perl -i -pe s/a/b/ file", False),
         ("perl -e unlink('x')", False),
+        ("perl -MFile::Path -e rmtree('x')", False),
+        ("perl -e $^I=''", False),
+        ("perl -ne print rm|", False),
+        ("sed -n w/x", False),
+        ("sed s|a|b|w/x", False),
+        ("sed s,a,b,gw/x file", False),
+        ("sed 1e file", False),
+        ("sed -f script file", False),
+        ("sed --in file", False),
+        ("sed -e b;w/x file", False),
+        ("sed -E s/(a)[/]/\\1/g;/^#/,+2d;$!N;y/a/b/ file", True),
+        ("sed 5q file", True),
+        ("sed :a;N;$!ba file", True),
+        ("sed -ne /a/,/b/{p} file", True),
+        ("awk {print} file", True),
+        ("awk -F: $3>0.5{print$1} file", True),
+        ("awk {print>$1} file", False),
+        ("awk -f script file", False),
+        ("gawk -o file", False),
+        ("sort -k2,2n -t, -u file", True),
+        ("sort --outp=file file", False),
+        ("sort --compress-program=rm file", False),
+        ("date -Iseconds", True),
+        ("date -dyesterday +%s", True),
+        ("date --date=now +%F", True),
+        ("date 01010000", False),
+        ("iconv -f utf8 -t latin1 file", True),
+        ("iconv -o file file", False),
+        ("sdiff -o out a b", False),
+        ("xargs -a sort rm", False),
+        ("xargs -a sort cat", True),
+        ("xargs --frob cat", False),
+        ("env -C /tmp rm x", False),
+        ("env -C /tmp ls", True),
+        ("timeout -s KILL 5 ls", True),
+        ("timeout 5 rm x", False),
+        ("/usr/bin/time -o file ls", False),
+        ("nice ls", True),
+        ("git -c alias.x=!rm x", False),
+        ("git grep -Orm x", False),
+        ("git diff --outp=x", False),
+        ("git branch --unset-upstream", False),
+        ("nvidia-smi --query-gpu=name --format=csv", True),
+        ("nvidia-smi mig -dgi", False),
+        ("module initadd x", False),
+        ("curl --json x https://x", False),
+        ("curl -K file", False),
+        ("wget -qO- -o log https://x", False),
+        ("tar tf a --to-command=rm", False),
+        ("history", True),
+        ("history -w file", False),
+        ("mlxp status", False),
     ],
 )
 def test_commands_are_known_by_what_they_can_do(line, is_executed):
