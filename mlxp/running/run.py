@@ -263,8 +263,7 @@ class StartedRun:
         self.info.update(status=Status.RUNNING.value)
         self.info.write()
         if self.directory is not None and self.written is None:
-            with contextlib.suppress(OSError):  # it is for the case that this process dies without a word
-                _write_word_of_rank(self.directory, self.info.facts)
+            _write_word_of_rank(self.directory, self.info.facts)
         forget_warnings()
         with preempted_if_told():
             return self.program.task(self.context)
@@ -342,8 +341,10 @@ def _write_word_of_rank(directory: RunDirectory, facts: Mapping[str, Any]) -> No
     if facts["status"] == Status.COMPLETE:
         file.unlink(missing_ok=True)
     else:
-        file.parent.mkdir(exist_ok=True)
-        write_yaml(file, without_secrets({name: facts[name] for name in RANK}))
+        # While it goes on, the word is for the case that it dies without another one.
+        with contextlib.suppress(*([OSError] if facts["status"] == Status.RUNNING else [])):
+            file.parent.mkdir(exist_ok=True)
+            write_yaml(file, without_secrets({name: facts[name] for name in RANK}))
     with contextlib.suppress(OSError):
         os.utime(directory.info_file)  # so that whoever has read it looks again
 

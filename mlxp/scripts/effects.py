@@ -124,16 +124,13 @@ _STARTERS: dict[str, tuple[dict[str, str], int]] = {
     "nice": ({"letters": "0123456789", "valued": "n", "names": "adjustment="}, 0),
     "ionice": ({"letters": "t", "valued": "cn", "names": "class= classdata= ignore"}, 0),
     "time": ({"letters": "pvaq", "valued": "f", "names": "portability verbose format="}, 0),
-    "timeout": (
-        {"letters": "fpv", "valued": "ks", "names": "kill-after= signal= foreground preserve-status verbose"},
-        1,
-    ),
+    "timeout": ({"letters": "fpv", "valued": "ks", "names": "kill-after= signal= foreground preserve-status"}, 1),
     "stdbuf": ({"valued": "ioe", "names": "input= output= error="}, 0),
     "setsid": ({"letters": "cfw", "names": "ctty fork wait"}, 0),
     "chrt": ({"letters": "bfioR", "names": "batch fifo idle other reset-on-fork"}, 1),
     "taskset": ({"letters": "c", "names": "cpu-list"}, 1),
     "numactl": (
-        {"letters": "al", "valued": "iNmCp", "names": "interleave= cpunodebind= membind= physcpubind= localalloc all"},
+        {"letters": "l", "valued": "iNmC", "names": "interleave= cpunodebind= membind= physcpubind= localalloc"},
         0,
     ),
     "command": ({"letters": "p"}, 0),
@@ -235,9 +232,9 @@ def _is_one_of(*subcommands: str) -> Check:
     return check
 
 
-def _has_none_of(text: str) -> Check:
-    words = set(text.split())
-    return lambda arguments: not words.intersection(arguments)
+def _module(arguments: list[str]) -> bool:
+    changing = "(save|saverm|savereset|disable|edit|config|refresh|cachebuild|cacheclear|init.*)"
+    return not any(re.fullmatch(changing, one) for one in arguments)
 
 
 def _operands(arguments: Sequence[str]) -> list[str]:
@@ -390,7 +387,6 @@ def _wget(arguments: list[str]) -> bool:
 
 _CURL = "silent show-error location fail head include header= max-time= connect-timeout= retry= compressed user-agent= "
 _NVIDIA = "query-gpu= query-compute-apps= format= list-gpus id= query loop="
-_MODULE = "save saverm savereset disable edit config refresh cachebuild cacheclear"
 _CHECKS: dict[str, Check] = {
     **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), _awk),
     "cp": _copies_to_new,
@@ -412,17 +408,13 @@ _CHECKS: dict[str, Check] = {
     "less": _only(None, letters="RSNFXEeiMnqsr"),
     "lstopo": _only(0, valued="", names="no-graphics only= no-io"),
     "mkdir": lambda _: True,  # which never changes what is there
-    **dict.fromkeys(
-        ("module", "ml"),
-        lambda arguments: _has_none_of(_MODULE)(arguments) and not any(one.startswith("init") for one in arguments),
-    ),
+    **dict.fromkeys(("module", "ml"), _module),
     "mlxp": _is_one_of("table", "show", "diff", "output"),
     "nohup": lambda arguments: not os.path.lexists("nohup.out") and treatment(arguments) is Treatment.RUN,
     "rocm-smi": lambda arguments: all(
         re.fullmatch(r"--show\w+|--json|--csv|-[aitTupPdg]+|\d+", one) for one in arguments
     ),
     "scontrol": _is_one_of("show", "ping"),
-    "sdiff": _only(2, letters="abBEiltWsd", valued="wI", names="width= ignore-case suppress-common-lines left-column"),
     "sed": _sed,
     "shuf": _only(None, letters="ezr", valued="in", names="echo input-range= head-count= random-source= repeat"),
     "sort": _only(
@@ -444,9 +436,7 @@ _CHECKS: dict[str, Check] = {
     "nvidia-smi": _only(0, letters="Lqx", valued="idl", names=_NVIDIA),
     **dict.fromkeys(
         ("conda", "mamba", "micromamba"),
-        _is_one_of(
-            "activate", "deactivate", "reactivate", "info", "list", "shell", "shell.bash", "shell.posix", "search", "--"
-        ),
+        _is_one_of(*_names("activate deactivate reactivate info list shell shell.bash shell.posix search --")),
     ),
     **dict.fromkeys(("pip", "pip3"), _is_one_of("list", "show", "freeze", "check", "--")),
     "spack": _is_one_of("load", "unload", "find", "location", "arch", "--"),
