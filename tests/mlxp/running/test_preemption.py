@@ -112,3 +112,9 @@ def test_time_limit_that_is_near_stops_the_task(project):
     assert ending(project)[:2] == ("KILLED", "PREEMPTED")
     assert start(project, "mlxp.logger.forced_log_id=1", "epochs=3", SLURM_JOB_END_TIME=far).wait(timeout=60) == 0
     assert start(project, "epochs=3", "pause=0", SLURM_JOB_END_TIME="soon").wait(timeout=60) == 0
+
+
+def test_run_that_is_killed_and_started_again_at_any_moment_is_one_curve():
+    script = Path(__file__).parents[2] / "benchmarks/requeues.py"
+    result = subprocess.run([sys.executable, script, "6"], capture_output=True, text=True, timeout=600, check=False)
+    assert (result.returncode, ", each once; COMPLETE" in result.stdout) == (0, True), result.stdout + result.stderr
