@@ -94,7 +94,7 @@ def fingerprint(function: Callable[..., Any]) -> str | None:
     Examples
     --------
     >>> one, two = fingerprint(lambda run: run.max()), fingerprint(lambda run: run.min())
-    >>> one != two, fingerprint(open("README.md").readline) is None
+    >>> one != two, fingerprint([].append) is None  # what a list holds may change
     (True, True)
     """
     digest = hashlib.sha256(f"{sys.version} {np.__version__}".encode())
