@@ -6,9 +6,11 @@ over other lines. Each such character is shown as Python escapes it, such as ``\
 
 import re
 
-# Control characters but for tab and newline, halves of surrogate pairs, separators of lines, and marks that turn the
-# direction of the text around them.
-_COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Control characters but for tab and newline, halves of surrogate pairs, separators of lines, marks that turn the
+# direction of the text around them, and characters without width, but for those that join the parts of others.
+_COMMANDS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]"
+)
 
 
 def printable(text: str) -> str:

@@ -85,5 +85,10 @@ def test_text_that_commands_nothing_is_left_alone(text):
     assert printable(text) == text
 
 
+@pytest.mark.parametrize("text", ["\u200b", "\u2060", "\ufeff"])
+def test_what_cannot_be_seen_is_shown(text):
+    assert printable(f"a{text}b") == f"a\\u{ord(text):04x}b"
+
+
 def test_half_a_character_can_be_printed():
     assert printable("a\udce9").encode() == b"a\\udce9"
