@@ -1,5 +1,6 @@
 """How DuckDB reads the pieces of a scan: files by itself where it can, else as Arrow."""
 
+import glob
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ def _selected(piece: Piece, schema: pa.Schema, ids: str | None) -> str:
         _cast(own[field.name], field) if field.name in own else _column(columns.get(field.name), field)
         for field in schema
     ]
-    file = _text(str(piece.reading.paths[0]))
+    file = _text(glob.escape(str(piece.reading.paths[0])))  # DuckDB takes a path for a pattern
     where = f" where log_id in (from {ids})" if ids else ""
     return f"select {', '.join(chosen)} from read_parquet({file}){where}"  # noqa: S608 - all names are quoted
 

@@ -64,6 +64,12 @@ def test_each_engine_gets_the_records_of_the_runs_asked_for(three, engine):
     assert rows(reader.scan("train.loss", query="lr == 1"), engine)[1] == [row[:-1] for row in found[2:]]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_path_is_no_pattern(three, engine, tmp_path):
+    strange = three.rename(tmp_path / "it's [1] of *?")
+    assert len(rows(Reader(strange).scan("train.loss"), engine)[1]) == 4
+
+
 @pytest.mark.parametrize("engine", ["polars", "duckdb", "arrow"])
 def test_nan_and_nothing_are_told_apart(write_run, logs, engine):
     write_run(1, metrics={"train": [{"x": float("nan")}, {"x": None}, {"y": 1}, {"x": float("inf")}]})
