@@ -16,6 +16,7 @@ from mlxp_reader import Reader
 
 PROGRAM = """
 import time
+from pathlib import Path
 
 import mlxp
 
@@ -27,8 +28,10 @@ def task(ctx):
     except FileNotFoundError:
         epoch = 0
     while epoch < ctx.config.epochs:
-        if ctx.should_stop() and not ctx.config.ignores:
-            return
+        if ctx.should_stop():
+            if not ctx.config.ignores:
+                return
+            Path("told").write_text("to stop")
         ctx.logger.log_metrics({"epoch": epoch, "loss": ctx.info.attempt}, log_name="train")
         epoch += 1
         ctx.logger.log_checkpoint(epoch, "last")
@@ -53,12 +56,15 @@ def start(project, *overrides, **environment):
     return subprocess.Popen(command, cwd=project, env=os.environ | environment)
 
 
-def wait_for_records(project):
-    file = RunDirectory(project / "logs/1").metrics_file("train")
+def wait_for_file(file, size=0):
     end = time.monotonic() + 60
-    while not (file.exists() and file.stat().st_size > 40):
-        assert time.monotonic() < end, "the task has logged nothing"
+    while not (file.exists() and file.stat().st_size > size):
+        assert time.monotonic() < end, f"the task has not written {file}"
         time.sleep(0.05)
+
+
+def wait_for_records(project):
+    wait_for_file(RunDirectory(project / "logs/1").metrics_file("train"), size=40)
 
 
 def ending(project):
@@ -99,7 +105,7 @@ def test_second_warning_interrupts(project):
     process = start(project, "ignores=true")
     wait_for_records(project)
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
+    wait_for_file(project / "told")
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 128 + signal.SIGTERM
