@@ -53,7 +53,7 @@ def states(desk):
 def test_runs_of_a_job_are_done_at_once_and_one_that_fails_leaves_the_others(job):
     desk, start = job
     assert desk.submission(1)["packing"]["side_by_side"] is True
-    assert start(CUDA_VISIBLE_DEVICES="4,5").wait(timeout=100) == 1
+    assert start(CUDA_VISIBLE_DEVICES="4,5").wait(timeout=100) == 7
     logs = [(desk.directory / f"logs/{one}/log.stdout").read_text() for one in (1, 2, 3)]
     assert logs == ["device 4\n", "device 5\n", "device 4\n"]
     assert states(desk) == ["COMPLETE", "FAILED", "COMPLETE"]

@@ -150,5 +150,5 @@ def test_plan_is_shown_and_options_of_schedulers_are_refused(here):
     assert not (here.directory / "logs").exists()
     for words in (["--array"], ["--per-job", "2"], ["--scheduler", "SLURM"], ["script.sh", "--time=2:00:00"]):
         refused = here.mlxpsub("--local", "2", *words, *([] if "script.sh" in words else ["script.sh"]))
-        assert (refused.returncode, "without one; leave it out" in refused.stderr) == (1, True), refused.stderr
+        assert (refused.returncode, "without one; omit it" in refused.stderr) == (1, True), refused.stderr
     assert os.listdir(here.directory / "configs")

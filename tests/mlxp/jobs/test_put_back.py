@@ -66,11 +66,11 @@ class Queue:
             assert time.monotonic() < deadline, "the task has logged nothing"
             time.sleep(0.05)
 
-    def preempted(self, number=signal.SIGUSR1, **variables):
+    def preempted(self, name="SIGUSR1", **variables):
         """Start the job, warn it, and return its exit code and how the run says that it ended."""
         job = self.start(**variables)
         self.wait_for_records()
-        job.send_signal(number)
+        job.send_signal(getattr(signal, name))
         code = job.wait(timeout=100)
         end = self.run.info()["exit"]
         return code, end["reason"], end.get("put_back")
@@ -90,7 +90,7 @@ def test_preempted_run_is_put_back_as_often_as_it_says(queue):
     queue.desk.submit(SLURM)
     assert "--requeue" in queue.desk.calls()[-1]
     assert queue.desk.submission(1)["requeue"] == 2
-    assert queue.preempted(signal.SIGTERM)[1:] == ("PREEMPTED", 1)
+    assert queue.preempted("SIGTERM")[1:] == ("PREEMPTED", 1)
     assert queue.commands() == ["requeue 101"]
     (queue.desk.home / "queue").write_text("101|PENDING|BeginTime\n")
     queue.fake("squeue", f'cat "{queue.desk.home}/queue"')
@@ -169,7 +169,7 @@ def test_job_that_may_have_been_deleted_submits_no_other(make_desk):
     queue.desk.write(TASK, "main.py")
     queue.desk.submit(f"#!/bin/bash\n#PBS -q gpu\n{COMMAND}\n")
     first = queue.desk.submission(1)
-    assert queue.preempted(signal.SIGTERM, PBS_JOBID=first["scheduler_job_id"])[1:] == ("PREEMPTED", None)
+    assert queue.preempted("SIGTERM", PBS_JOBID=first["scheduler_job_id"])[1:] == ("PREEMPTED", None)
     assert queue.desk.submission(1) == first
 
 
