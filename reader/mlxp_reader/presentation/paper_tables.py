@@ -86,8 +86,8 @@ class Table:
             The caption and label of a floating ``table``, given as LaTeX; if both are missing, only the ``tabular`` is
             returned.
         siunitx
-            Whether numbers are aligned at the decimal point and written as ``92.05(8)`` by the package ``siunitx``. The
-            first lines, which are comments, say what the preamble needs.
+            Whether the package ``siunitx``, version 3, aligns the numbers at the decimal point. The first lines, which
+            are comments, say what the preamble needs.
         """
         return self._written(table_formats.to_latex(self._grid, caption, label, siunitx=siunitx), path)
 

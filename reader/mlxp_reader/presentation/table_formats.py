@@ -190,11 +190,9 @@ def _html_cell(cell: Cell) -> str:
     return f'<td style="white-space:nowrap"{tip}>{text}{"<sup>†</sup>" * cell.has_fewer}</td>'
 
 
-_PREAMBLE = r"""% In the preamble:
-% \usepackage{booktabs,siunitx}
-% \sisetup{uncertainty-mode=separate,mode=text,reset-text-series=false}
-"""
-"""What a table with numbers of siunitx needs; without ``mode=text``, the spaces around ± are wrong."""
+_PREAMBLE = "% In the preamble:\n% \\usepackage{booktabs,siunitx}\n"
+_LOOK = "uncertainty-mode=separate,mode=text,reset-text-series=false"
+"""How siunitx writes the numbers of a column: ± instead of brackets, and bold where it is asked for."""
 
 
 def to_latex(grid: Grid, caption: str | None, label: str | None, *, siunitx: bool = False) -> str:
@@ -237,7 +235,7 @@ def _numeric_columns(grid: Grid) -> str:
         whole, rest = (max((len(part[which]) for part in parts), default=1) for which in (0, 2))
         spread = max((len(_in_last_digits(std)) for _, std in found if std), default=0)
         sign = "-" if any(mean.startswith("-") for mean, _ in found) else ""
-        columns.append(f"S[table-format={sign}{whole}.{rest}{f'({spread})' if spread else ''}]")
+        columns.append(f"S[table-format={sign}{whole}.{rest}{f'({spread})' if spread else ''},{_LOOK}]")
     return "".join(columns)
 
 

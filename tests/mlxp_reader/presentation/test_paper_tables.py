@@ -308,6 +308,31 @@ def test_of_a_large_table_the_first_and_the_last_rows_and_columns_are_shown():
 NASTY = [r"a_b & 50% $x$ #1 {c} ~ ^ \d", "[t] <x> | y -1", "Grüße, naïve – 1, λ ≤ −Δ"]
 
 
+def compiled(folder, packages, body):
+    document = rf"\documentclass{{article}}{packages}\begin{{document}}{body}\end{{document}}"
+    (folder / "main.tex").write_text(document, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, errors="replace")
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def has_siunitx():
+    asked = shutil.which("kpsewhich")
+    return asked and subprocess.run([asked, "siunitx.sty"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not has_siunitx(), reason="no siunitx: its tables are NOT compiled here")
+@pytest.mark.skipif(shutil.which("pdffonts") is None, reason="no pdffonts: what is bold is NOT looked at here")
+def test_siunitx_shows_what_is_bold(tmp_path):
+    bold = []
+    for best in ("max", None):
+        tabulated(METHODS, best=best).to_latex(tmp_path / "tab.tex", siunitx=True)
+        compiled(tmp_path, r"\usepackage{booktabs,siunitx}", r"\input{tab}")
+        fonts = subprocess.run(["pdffonts", "main.pdf"], cwd=tmp_path, capture_output=True, text=True, check=True)
+        bold.append("CMBX" in fonts.stdout)
+    assert bold == [True, False]
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex: the LaTeX tables are NOT compiled here")
 @pytest.mark.parametrize("values", [STAT, [STAT, "info.negative"]])
 def test_latex_compiles_and_shows_what_is_in_the_runs(tmp_path, values):
@@ -317,11 +342,7 @@ def test_latex_compiles_and_shows_what_is_in_the_runs(tmp_path, values):
     table.to_latex(tmp_path / "tab.tex", caption=r"Accuracy, $n=2$.", label="tab:acc")
     packages = r"\usepackage[T1]{fontenc}\usepackage{booktabs}\pdfpagewidth=2000pt\textwidth=1900pt"
     body = r"\input{tab}Table~\ref{tab:acc}"
-    document = rf"\documentclass{{article}}{packages}\begin{{document}}{body}\end{{document}}"
-    (tmp_path / "main.tex").write_text(document, encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, errors="replace")
-    assert done.returncode == 0, done.stdout[-2000:]
+    compiled(tmp_path, packages, body)
     if shutil.which("pdftotext"):
         text = subprocess.run(
             ["pdftotext", "-layout", "main.pdf", "-"], cwd=tmp_path, capture_output=True, text=True, check=True
@@ -469,7 +490,8 @@ def test_numbers_may_be_those_of_siunitx():
     scores = {**METHODS, ("c", "A"): [0.95], ("d", "B"): [-10.1, -12.2]}
     latex = tabulated(scores, best="max", second=True).to_latex(siunitx=True)
     assert latex.startswith("% In the preamble:\n% \\usepackage{booktabs,siunitx}")
-    assert r"\begin{tabular}{lS[table-format=1.3(2)]S[table-format=-2.3(4)]}" in latex
+    look = "uncertainty-mode=separate,mode=text,reset-text-series=false"
+    assert rf"\begin{{tabular}}{{lS[table-format=1.3(2),{look}]S[table-format=-2.3(4),{look}]}}" in latex
     rows = {line.split(" & ")[0]: line for line in latex.splitlines() if " & " in line}
     assert "{--}" in rows["c"]
     assert r"\bfseries 0.605(7)" in rows["b"]
