@@ -35,7 +35,7 @@ def quoted(name: str) -> str:
 
 
 def _selected(piece: Piece, schema: pa.Schema, ids: str | None) -> str:
-    columns = piece.columns()
+    columns = piece.columns(schema)
     own = {"log_id": "log_id", "record": "record", "attempt": "1", "source": _text(piece.source)}
     if piece.steps:
         own["step"] = f"coalesce({', '.join(quoted(one.column) for one in piece.steps)})"

@@ -76,20 +76,38 @@ class Piece:
 
     @property
     def steps(self) -> list[StoredKey]:
-        """The columns that tell the step; the first one that a record has counts."""
-        return [self.reading.keys[key] for key in STEP_KEYS if key in self.reading.keys]
+        """The columns that tell the step, as a number; the first one that a record has counts."""
+        found = [self.reading.keys[key] for key in STEP_KEYS if key in self.reading.keys]
+        return [one for one in found if one.type == "double"]
 
-    def columns(self) -> dict[str, StoredKey]:
-        """Return the stored column of each metric that is there."""
+    @property
+    def stored(self) -> dict[str, StoredKey]:
+        """The stored column of each metric that is there."""
         keys = self.reading.keys
         return {one.name: keys[one.key] for one in self.wanted if one.key in keys}
 
+    def columns(self, schema: pa.Schema) -> dict[str, StoredKey]:
+        """Return the stored column of each metric of `schema` that has its type; in another directory, it may not."""
+        numbers = (pa.int64(), pa.float64())
+        return {
+            name: one
+            for name, one in self.stored.items()
+            if (
+                schema.field(name).type in numbers
+                if one.type == "double"
+                else _TYPES[one.type] == schema.field(name).type
+            )
+        }
+
 
 def schema_of(pieces: Sequence[Piece], names: Sequence[str]) -> pa.Schema:
-    """Return the columns of a scan: integers where all values of a metric are, else the type of the stored column."""
+    """Return the columns of a scan: integers where all values of a metric are, else the type of the stored column.
+
+    Where directories disagree, numbers count, and else texts.
+    """
     stored: dict[str, list[StoredKey]] = {name: [] for name in names}
     for piece in pieces:
-        for name, key in piece.columns().items():
+        for name, key in piece.stored.items():
             stored[name].append(key)
     steps = [key for piece in pieces for key in piece.steps]
     own = OWN | {"step": _type_of(steps)}
@@ -100,12 +118,12 @@ def _type_of(keys: Sequence[StoredKey]) -> pa.DataType:
     types = {key.type for key in keys}
     if types == {"double"} and {kind for key in keys for kind in key.kinds} == {"int"}:
         return pa.int64()
-    return _TYPES[types.pop()] if len(types) == 1 else pa.float64()
+    return pa.float64() if "double" in types or not types else _TYPES[max(types)]
 
 
 def batches(piece: Piece, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the records of a piece, a batch of rows at a time."""
-    wanted = [*piece.columns().values(), *piece.steps]
+    wanted = [*piece.columns(schema).values(), *piece.steps]
     names: list[list[str]] = [["log_id", "record"], *([] for _ in piece.reading.paths[1:])]
     for one in wanted:
         names[one.file].append(one.column)
@@ -128,7 +146,7 @@ def _converted(piece: Piece, files: Sequence[pa.RecordBatch], schema: pa.Schema)
     found["source"] = pa.repeat(pa.scalar(piece.source), len(log_id))
     if piece.steps:
         found["step"] = pc.coalesce(*(files[one.file][one.column] for one in piece.steps))
-    found |= {name: files[one.file][one.column] for name, one in piece.columns().items()}
+    found |= {name: files[one.file][one.column] for name, one in piece.columns(schema).items()}
     arrays = [
         found[field.name].cast(field.type) if field.name in found else pa.nulls(len(log_id), field.type)
         for field in schema

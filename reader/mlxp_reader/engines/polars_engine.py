@@ -19,7 +19,7 @@ def _selected(pl: Any, piece: Piece, schema: pa.Schema) -> Any:
     if not piece.is_plain:
         return pl.from_arrow(pa.Table.from_batches(batches(piece, schema), schema=schema)).lazy()
     types = {pa.int64(): pl.Int64, pa.float64(): pl.Float64, pa.bool_(): pl.Boolean, pa.string(): pl.String}
-    columns = piece.columns()
+    columns = piece.columns(schema)
     own = {"log_id": pl.col("log_id"), "record": pl.col("record"), "attempt": pl.lit(1), "source": pl.lit(piece.source)}
     if piece.steps:
         own["step"] = pl.coalesce(*(pl.col(one.column) for one in piece.steps))

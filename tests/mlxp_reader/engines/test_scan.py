@@ -7,6 +7,7 @@ import sys
 import pandas as pd
 import pytest
 
+from mlxp import DefaultLogger
 from mlxp.errors import InvalidKeyError, MLXPError
 from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import RunDirectory
@@ -68,6 +69,19 @@ def test_each_engine_gets_the_records_of_the_runs_asked_for(three, engine):
 def test_a_path_is_no_pattern(three, engine, tmp_path):
     strange = three.rename(tmp_path / "it's [1] of *?")
     assert len(rows(Reader(strange).scan("train.loss"), engine)[1]) == 4
+
+
+@pytest.mark.parametrize("engine", ["polars", "duckdb", "arrow"])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [((1.5, "text", True), [1.5, None, None]), (("text", True), ["text", None]), ((1, "text"), [1, None])],
+)
+def test_directories_may_disagree_on_the_type_of_a_metric(tmp_path, engine, values, expected):
+    for number, value in enumerate(values):
+        DefaultLogger(str(tmp_path / str(number)), -1).log_metrics({"x": value, "step": value}, "train")
+    found = rows(Reader([tmp_path / str(number) for number in range(len(values))]).scan("train.x"), engine)[1]
+    assert [row[-1] for row in found] == expected
+    assert [row[3] for row in found] == [one if not isinstance(one, str) else None for one in expected]
 
 
 @pytest.mark.parametrize("engine", ["polars", "duckdb", "arrow"])
