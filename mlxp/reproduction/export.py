@@ -27,11 +27,12 @@ from mlxp.reproduction.exported_run import (
 )
 from mlxp.reproduction.exported_text import readme, requirements
 from mlxp.reproduction.names import Names, names_in
-from mlxp.reproduction.store import TREES, missing_states, packed, reading_git
+from mlxp.reproduction.store import missing_states, packed, reading_git
 from mlxp.run_directory.files import read_mapping, to_yaml
 from mlxp.run_directory.layout import STORE_DIR
 from mlxp.running.environment import ENVIRONMENTS
 from mlxp.running.private_git import ANY, GitError
+from mlxp.running.state_store import TREES
 
 _TIME: Final = (1980, 1, 1, 0, 0, 0)  # the first that a zip file can have
 _COMPRESSED_UP_TO: Final = 1_000_000

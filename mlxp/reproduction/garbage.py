@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from mlxp.errors import LogDirectoryError, MLXPError
-from mlxp.reproduction.store import TREES, bytes_in, is_state, reading_git
+from mlxp.reproduction.store import bytes_in, is_state, reading_git
 from mlxp.run_directory.layout import STORE_DIR, SWEEPS_DIR, RunDirectory, run_directories
 from mlxp.run_directory.locks import server_time
 from mlxp.running.copies import COPIES
 from mlxp.running.environment import ENVIRONMENTS
 from mlxp.running.private_git import Git, GitError
+from mlxp.running.state_store import TREES, held_with, name_held
 from mlxp.running.store_use import removing_from
 
 _NEW: Final = 30.0
@@ -183,6 +184,7 @@ def _collect_objects(store: Path, kept: list[str], named: set[str], found: Garba
             return
         found.object_bytes = unused
         if not dry_run:
+            _forget_others([store / TREES / one for one in kept], needed)
             _repack(git, store, needed & sizes.keys())
 
 
@@ -200,6 +202,16 @@ def _needed(git: Git, states: Iterable[str], named: set[str]) -> set[str]:
     wanted = "".join(f"{one}\n" for one in [*states, *(f"{commit}^{{tree}}" for commit in commits)])
     words = ("--objects", "--no-object-names", "--missing=allow-any", "--stdin")
     return {*git("rev-list", *words, given=wanted).split(), *commits} if wanted else set()
+
+
+def _forget_others(marks: Iterable[Path], needed: set[str]) -> None:
+    """Make states that stay no longer name what is about to be removed; they are as old as they were."""
+    for mark in marks:
+        named = held_with(mark)
+        if not needed.issuperset(named):
+            known = mark.stat()
+            name_held(mark, needed.intersection(named))
+            os.utime(mark, ns=(known.st_atime_ns, known.st_mtime_ns))
 
 
 def _repack(git: Git, store: Path, needed: set[str]) -> None:

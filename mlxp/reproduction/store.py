@@ -15,9 +15,7 @@ from pathlib import Path
 from mlxp.running.copies import COPIES, has_object
 from mlxp.running.environment import ENVIRONMENTS
 from mlxp.running.private_git import Git, GitError
-
-TREES = "trees"
-"""The folder inside the store with an empty file for each state, named like it."""
+from mlxp.running.state_store import TREES
 
 
 def is_state(name: str) -> bool:

@@ -2,8 +2,8 @@
 
 git keeps each object in a file of its own, until it packs many into one. A file is taken over by a link, which copies
 nothing: neither of the two repositories ever changes an object. All other objects are packed, as git sends them to
-another repository. A file in ``trees`` says of each state that all its objects are there, and those of the tree that it
-names, which is that of the commit.
+another repository. A file in ``trees`` says of each state that all its objects are there. It names what else is there
+whole: the commits that were checked out with this state, and their trees.
 """
 
 import contextlib
@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mlxp.running.private_git import Git, text, write
+from mlxp.run_directory.files import write_atomically
+from mlxp.running.private_git import Git, text
+
+TREES: Final = "trees"
+"""The folder of the store with a file for each state, named like it."""
 
 _COMPARED: Final = 20  # earlier states, whose objects need not be looked for again
 
@@ -61,17 +65,18 @@ def keep(git: Git, tree: str, commit: str | None, head_tree: str | None, new: se
     new
         The objects of the state that are not in `head_tree`; None if they are not known.
     """
-    kept = git.store / "trees"
+    mark = git.store / TREES / tree
     with contextlib.suppress(FileNotFoundError, PermissionError):
-        os.utime(kept / tree)  # so that it counts as new: nobody removes it before the run has named it
-    if (kept / tree).exists():
+        os.utime(mark)  # so that it counts as new: nobody removes it before the run has named it
+    head = [name for name in (commit, head_tree) if name]
+    if mark.exists() and set(head) <= set(held_with(mark)):
         return
-    kept.mkdir(exist_ok=True)
-    earlier = sorted(kept.iterdir(), key=lambda file: file.stat().st_mtime)[-_COMPARED:]
-    holds_head = any(head_tree in (file.name, text(file).strip()) for file in reversed(earlier))
-    listed = new if new is not None and holds_head else _objects_of(git, [tree, head_tree or ""], earlier)
+    mark.parent.mkdir(exist_ok=True)
+    earlier = sorted(mark.parent.glob("[!.]*"), key=lambda file: file.stat().st_mtime)[-_COMPARED:]
+    whole = {name for file in earlier for name in (file.name, *held_with(file))}
+    listed = new if new is not None and head_tree in whole else _objects_of(git, [tree, head_tree or ""], earlier)
     objects = git.store / "objects"
-    lacking = {*listed, *filter(None, [commit])}
+    lacking = {*listed, *head[:1]} - whole
     lacking -= _in_own_file(objects, lacking)
     for other in git.alternates:
         lacking -= _linked(other, objects, _in_own_file(other, lacking))
@@ -79,7 +84,17 @@ def keep(git: Git, tree: str, commit: str | None, head_tree: str | None, new: se
         options = ("-q", "--threads=1", "--window=0")
         given = "".join(f"{name}\n" for name in sorted(lacking))
         git("-c", "pack.compression=1", "pack-objects", *options, str(objects / "pack" / "pack"), given=given)
-    write(kept / tree, head_tree or "")
+    name_held(mark, {*held_with(mark), *head})
+
+
+def held_with(mark: Path) -> list[str]:
+    """Return the commits and trees that the store holds whole beside a state."""
+    return text(mark).split()
+
+
+def name_held(mark: Path, names: Iterable[str]) -> None:
+    """Say which commits and trees the store holds whole beside a state."""
+    write_atomically(mark, "".join(f"{name}\n" for name in sorted(names)))
 
 
 def _objects_of(git: Git, trees: Iterable[str], earlier: Iterable[Path]) -> list[str]:

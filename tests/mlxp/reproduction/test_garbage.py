@@ -1,6 +1,7 @@
 """``mlxp gc``: what no run needs goes, and nothing else, whatever starts meanwhile."""
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -147,25 +148,66 @@ def test_state_stays_whole_when_those_that_it_was_compared_with_go():
     assert missing_states(STORE, [first]) == [first]
 
 
+def git_in_code(*words):
+    git = ["git", "-c", "user.name=me", "-c", "user.email=me@example.org", *words]
+    return subprocess.run(git, cwd="code", check=True, capture_output=True, text=True).stdout.strip()
+
+
+def committed(text):
+    Path("code").mkdir(exist_ok=True)
+    Path("code/main.py").write_text(text, encoding="utf-8")
+    git_in_code("init", "-q")
+    git_in_code("add", ".")
+    git_in_code("commit", "-q", "-m", "a step")
+    return git_in_code("rev-parse", "HEAD")
+
+
+def kind_in_store(name):
+    subprocess.run(["git", "init", "-q", "--bare", "reading"], check=True)
+    Path("reading/objects/info/alternates").write_text(f"{STORE.absolute()}/objects\n", encoding="utf-8")
+    read = ["git", "--git-dir", "reading", "cat-file", "-t", name]
+    return subprocess.run(read, check=False, capture_output=True, text=True).stdout.strip()
+
+
 def test_commit_of_a_run_stays():
-    git = ["git", "-c", "user.name=me", "-c", "user.email=me@example.org"]
-    Path("code").mkdir()
-    subprocess.run([*git, "init", "-q"], cwd="code", check=True)
-    Path("code/main.py").write_text("1\n", encoding="utf-8")
-    subprocess.run([*git, "add", "."], cwd="code", check=True)
-    subprocess.run([*git, "commit", "-q", "-m", "start"], cwd="code", check=True)
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], cwd="code", check=True, capture_output=True, text=True).stdout
+    commit = committed("1\n")
     other, state = state_of("2\n"), state_of("3\n")
-    run(1, code={"state": state}, git={"commit": commit.strip()})
+    run(1, code={"state": state}, git={"commit": commit})
     age()
     shutil.rmtree("code")
     collect(Path("logs"))
     assert states() == [state]
     assert other not in states()
-    read = ["git", "--git-dir", "reading", "cat-file", "-t", commit.strip()]
-    subprocess.run(["git", "init", "-q", "--bare", "reading"], check=True)
-    Path("reading/objects/info/alternates").write_text(f"{STORE.absolute()}/objects\n", encoding="utf-8")
-    assert subprocess.run(read, check=True, capture_output=True, text=True).stdout == "commit\n"
+    assert kind_in_store(commit) == "commit"
+
+
+def test_state_that_was_committed_later_is_kept_with_that_commit():
+    committed("1\n")
+    edited = state_of("2\n")
+    commit = committed("2\n")
+    assert state_of("2\n") == edited
+    assert kind_in_store(commit) == "commit"
+
+
+def test_what_is_removed_is_stored_again_with_the_next_state_that_needs_it():
+    """A state remembers that the files of its commit are stored; they may go while it stays."""
+    Path("code").mkdir()
+    Path("code/large.bin").write_bytes(random.Random(0).randbytes(1_500_000))
+    first = committed("1\n")
+    Path("code/large.bin").unlink()
+    edited = state_of("1\n")
+    last = committed("1\n")
+    assert state_of("1\n") == edited
+    run(1, code={"state": edited}, git={"commit": last})
+    age()
+    before = STORE / "trees" / edited
+    assert first in before.read_text(encoding="utf-8")
+    assert collect(Path("logs")).object_bytes > 0
+    assert (before.read_text(encoding="utf-8").split(), before.stat().st_mtime) == (sorted([last, edited]), OLD)
+    git_in_code("checkout", "-q", first)
+    state = state_of("new\n")
+    shutil.rmtree("code")
+    assert missing_states(STORE, [state, edited]) == []
 
 
 def test_who_adds_and_who_removes_wait_for_each_other():
