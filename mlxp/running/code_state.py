@@ -254,10 +254,11 @@ def _state(
     may_hide = was_hidden or extent is not Extent.ALL or any((git.top / name).is_symlink() for name in sizes)
     _stage(git, files.edited, small, may_hide=may_hide)
     tree = git("write-tree", "--missing-ok").strip()
-    changed, new = set(map(name_in, files.known)), None
     if head_tree:
         found = difference(git, head_tree, tree)
         changed, new = (found.edited | (found.added - set(small))) - unchanged, found.objects
+    else:
+        changed, new = set(map(name_in, files.known)), None
     if extent is Extent.COMMITTED and head_tree:
         _set_back(git, changed, head_tree)
     nested = {name: _take_in(git, name, excluded, extent) for name in files.nested()}

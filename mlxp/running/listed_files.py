@@ -4,13 +4,15 @@ from typing import Final
 
 from mlxp.running.private_git import Git
 
+_PLAIN: Final = "H 100"  # the tag of a file that git looks at, and the mode of one that is no link
 _SUBMODULE: Final = "160000"
 
 
 class ListedFiles:
     """The files of a work tree, as git lists them.
 
-    The lines of files that git tracks stay texts: there may be 50,000 of them, of which few are looked at.
+    The lines of files that git tracks stay texts: there may be 50,000 of them, of which few are looked at. Those of
+    plain files, which are nearly all, are set apart at once.
 
     Parameters
     ----------
@@ -29,18 +31,19 @@ class ListedFiles:
 
     def __init__(self, answer: str) -> None:
         lines = answer.split("\0")
-        self.known = [line for line in lines if line and line[0] not in "?CcRr"]
-        self.edited = {name_in(line) for line in lines if line[:2] in ("C ", "c ", "R ", "r ")}
-        self.edited.update(name_in(line) for line in self.known if line[0] == "M")  # not merged
-        self.others = [line[2:] for line in lines if line[:2] == "? "]
+        special = [line for line in lines if line and not line.startswith(_PLAIN)]
+        self._special = [line for line in special if line[0] not in "?CcRr"]
+        self.known = [line for line in lines if line.startswith(_PLAIN)] + self._special
+        self.edited = {name_in(line) for line in special if line[0] in "CcRrM"}  # M: not merged
+        self.others = [line[2:] for line in special if line[0] == "?"]
 
     def tagged(self, tags: str) -> list[str]:
         """Return the names of the tracked files that have one of these tags."""
-        return [name_in(line) for line in self.known if line[0] in tags]
+        return [name_in(line) for line in self._special if line[0] in tags]
 
     def submodules(self) -> list[str]:
         """Return the names of the submodules."""
-        return [name_in(line) for line in self.known if line.startswith(_SUBMODULE, 2)]
+        return [name_in(line) for line in self._special if line.startswith(_SUBMODULE, 2)]
 
     def nested(self) -> list[str]:
         """Return the names of the repositories inside: submodules, and those that the outer one does not know."""
