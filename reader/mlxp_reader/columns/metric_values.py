@@ -26,20 +26,20 @@ class MetricColumn:
     Parameters
     ----------
     load
-        A function that returns the values for an ascending array of rows.
+        A function that returns the values of a metric for an ascending array of rows.
     times
-        A function that returns when each record of a row was logged, in seconds, or None.
+        A function that returns when each record of a metric was logged in a row, in seconds, or None.
     """
 
     def __init__(
         self,
         name: str,
         rows: int,
-        load: Callable[[npt.NDArray[np.intp]], Sequence[RunValues]],
-        times: Callable[[int], Times | None] = lambda _: None,
+        load: Callable[[str, npt.NDArray[np.intp]], Sequence[RunValues]],
+        times: Callable[[str, int], Times | None] = lambda _, __: None,
     ) -> None:
         self.name = name
-        self.times = times
+        self._times = times
         self.records: dict[int, npt.NDArray[np.int64]] = {}
         """The number of each value's record, for each loaded row where these are not simply 0, 1, 2, ..."""
         self._load = load
@@ -67,6 +67,10 @@ class MetricColumn:
         values: RunValues = self._values[row]
         return values
 
+    def times(self, row: int) -> Times | None:
+        """Return when each record of `row` was logged, in seconds since the run started, or None."""
+        return self._times(self.name, row)
+
     def record_numbers(self, row: int) -> npt.NDArray[np.int64] | None:
         """Return the number of the record that holds each value of a loaded `row`; None stands for 0, 1, 2, ..."""
         return self.records.get(row)
@@ -77,7 +81,7 @@ class MetricColumn:
             wanted = np.unique(np.asarray(rows, dtype=np.intp))
             missing = wanted[np.frombuffer(self._loaded, dtype=np.bool_)[wanted] == 0]
             if len(missing):
-                for row, values in zip(missing, self._load(missing), strict=True):
+                for row, values in zip(missing, self._load(self.name, missing), strict=True):
                     # The run lists the metric but has no value of it: nothing was logged yet, or the file is lost.
                     self._values[row] = _NOTHING if values is None else values
                     self._loaded[row] = True

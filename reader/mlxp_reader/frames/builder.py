@@ -1,12 +1,13 @@
 """Frames built from an index: which columns they have, of which types, and what a query compares."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
 from mlxp.run_directory.layout import RunDirectory
@@ -64,10 +65,11 @@ class FrameBuilder:
         self._table = table
         self._directories = directories
         self._load = load
-        # A field of the info keeps its name even if a log is called info.
+        self._stored = set(table.schema.names)  # which the schema makes anew whenever it is asked
         with index.no_garbage_collection():
-            metrics = _runs_by_metric(index.shared(table, "metrics")).items()
-        self._metrics = {name: sources for name, sources in metrics if name not in table.schema.names}
+            self._metrics = _runs_by_metric(index.shared(table, "metrics"))
+        for name in self._stored & self._metrics.keys():
+            del self._metrics[name]  # a field of the info keeps its name even if a log is called info
         self._artifacts = _runs_by_folder(index.shared(table, "artifacts"))
         metadata = [name for name in table.schema.names if is_metadata(name)]
         self.fields: dict[str, FieldKind] = {
@@ -95,13 +97,12 @@ class FrameBuilder:
 
     def _runs_at(self, rows: Mask | None) -> DataFrame:
         if rows is None:
-            return DataFrame({name: self._array(name) for name in self.fields}, copy=True)
+            return _frame({name: self._copied(name) for name in self.fields})
         places = np.flatnonzero(rows)
-        frame = DataFrame({name: self._taken(name, places) for name in self.fields}, copy=False)
-        if not self._mixed:
-            return frame
+        taken: dict[int, Rows] = {}
+        arrays = {name: self._taken(name, places, taken) for name in self.fields}
         # The remaining values of a column with texts and numbers may all be numbers.
-        return frame.assign(**{name: _tightest(*_numbered(frame[name].array)) for name in self._mixed})
+        return _frame(arrays | {name: _tightest(*_numbered(arrays[name])) for name in self._mixed})
 
     @cached_property
     def _mixed(self) -> list[str]:
@@ -169,14 +170,17 @@ class FrameBuilder:
             self._arrays[name] = self._made(name)
         return self._arrays[name]
 
-    def _taken(self, name: str, rows: Rows) -> Any:
-        if name in self._table.schema.names and not encoding.holds_text(field := self._table.schema.field(name)):
+    def _copied(self, name: str) -> Any:
+        return self._metric_array(name) if name in self._metrics else self._array(name).copy()
+
+    def _taken(self, name: str, rows: Rows, taken: dict[int, Rows]) -> Any:
+        if name in self._metrics:
+            return self._metric_array(name, rows, taken)
+        if name in self._stored and not encoding.holds_text(field := self._table.schema.field(name)):
             return _plain(field, self._table[name].take(pa.array(rows)))  # of texts, only those of the runs are copied
         return self._array(name).take(rows)
 
     def _made(self, name: str) -> Any:
-        if name in self._metrics:
-            return self._metric_array(name)
         if name in self._artifacts:
             return self._artifact_array(name)
         field = self._table.schema.field(name)
@@ -185,7 +189,8 @@ class FrameBuilder:
             return _tightest(*encoding.distinct(column))
         return _plain(field, column)
 
-    def _metric_array(self, name: str) -> MetricArray:
+    def _metric_array(self, name: str, places: Rows | None = None, taken: dict[int, Rows] | None = None) -> MetricArray:
+        """Return a new column of a metric, which costs little; `taken` are the `places` of what several of them share."""
         sources = self._metrics[name]
         shared = tuple(id(source.rows) for source in sources)  # of all metrics of a file, unless runs differ in them
         if shared not in self._cells:
@@ -193,12 +198,16 @@ class FrameBuilder:
             for source in sources:
                 rows[source.rows] = source.rows
             self._cells[shared] = rows
-        return MetricArray.of_rows(self._column(name), self._cells[shared])
+        rows = self._cells[shared]
+        if places is not None and taken is not None:
+            if id(rows) not in taken:
+                taken[id(rows)] = rows[places]
+            rows = taken[id(rows)]
+        return MetricArray.of_rows(self._column(name), rows)
 
     def _column(self, name: str) -> MetricColumn:
         if name not in self._loaded:
-            load, times = partial(self._values_at, name), partial(self._times_at, name)
-            self._loaded[name] = MetricColumn(name, len(self._table), load, times)
+            self._loaded[name] = MetricColumn(name, len(self._table), self._values_at, self._times_at)
         return self._loaded[name]
 
     def _values_at(self, name: str, rows: Rows) -> list[Any]:
@@ -235,6 +244,15 @@ class FrameBuilder:
         for row in rows.tolist():
             runs[row] = column.values(row)
         return statistic(name, runs)
+
+
+def _frame(arrays: dict[str, Any]) -> DataFrame:
+    """Return a frame of arrays that are new; pandas' constructor takes three times as long to look at each of them."""
+    index = pd.RangeIndex(len(next(iter(arrays.values()), ())))
+    frame: DataFrame = DataFrame._from_arrays(  # type: ignore[attr-defined]  # what pandas' own readers use
+        list(arrays.values()), columns=pd.Index(list(arrays)), index=index, verify_integrity=False
+    )
+    return frame
 
 
 def _runs_by_metric(metrics: index.Shared) -> dict[str, list[_Source]]:

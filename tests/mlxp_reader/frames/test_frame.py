@@ -417,7 +417,7 @@ def test_groups_of_groups_are_shown_as_one_frame(runs):
 
 def test_curves_of_selected_groups_are_read_in_one_step():
     calls = []
-    column = MetricColumn("loss", 100, lambda rows: calls.append(rows) or [np.arange(3.0)] * len(rows))
+    column = MetricColumn("loss", 100, lambda _, rows: calls.append(rows) or [np.arange(3.0)] * len(rows))
     runs = DataFrame({"config.lr": np.arange(100), "loss": MetricArray.of_rows(column, np.arange(100))})
     chosen = runs.groupby("config.lr").select([(lr,) for lr in range(50)])
     chosen.aggregate((mean, "loss"))

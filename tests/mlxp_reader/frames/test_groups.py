@@ -232,7 +232,7 @@ def test_a_run_is_shown_from_top_to_bottom(runs):
 
 
 def test_a_run_is_shown_without_loading_its_metrics():
-    def load(rows):
+    def load(name, rows):
         raise AssertionError
 
     column = MetricArray.of_rows(MetricColumn("loss", 2, load), np.arange(2))

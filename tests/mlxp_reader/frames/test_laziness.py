@@ -15,7 +15,7 @@ T, E = "train.loss", "train.epoch"
 
 
 def metric_column(rows=8, missing=()):
-    column = MetricColumn("metric", rows, lambda rows: [np.arange(row + 1) / 2 for row in rows])
+    column = MetricColumn("metric", rows, lambda _, rows: [np.arange(row + 1) / 2 for row in rows])
     return column, MetricArray.of_rows(column, np.array([-1 if row in missing else row for row in range(rows)]))
 
 
@@ -229,7 +229,7 @@ def test_only_what_is_touched_is_read(operation, cells):
 
 def test_curves_of_many_small_groups_are_read_in_few_steps():
     calls = []
-    column = MetricColumn("loss", 1000, lambda rows: calls.append(rows) or [np.arange(3.0)] * len(rows))
+    column = MetricColumn("loss", 1000, lambda _, rows: calls.append(rows) or [np.arange(3.0)] * len(rows))
     frame = pd.DataFrame({"lr": np.arange(1000) // 2, T: MetricArray.of_rows(column, np.arange(1000))})
     frame.groupby("lr")[T].agg(lambda curves: np.mean([curve[-1] for curve in curves]))
     assert len(calls) <= 5
