@@ -251,7 +251,7 @@ class Reader:
         >>> import tempfile
         >>> reader = Reader("tests/data/mlxp-1.0.5-logs/logs", dst_dir=tempfile.mkdtemp())
         >>> reader.scan("train.loss", query="optimizer.lr < 1").to_arrow().schema.names
-        ['log_id', 'source', 'attempt', 'step', 'record', 'train.loss']
+        ['log_id', 'source', 'attempt', 'step', 'time', 'record', 'train.loss']
         """
         from mlxp_reader.frames.scanning import scan_of
 

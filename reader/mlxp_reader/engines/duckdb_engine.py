@@ -21,7 +21,12 @@ def define_metrics(connection: Any, pieces: Sequence[Piece], schema: pa.Schema) 
             if piece.reading.has_others:
                 ids = f"mlxp_runs_{number}"
                 connection.register(ids, pa.table({"log_id": pa.array(piece.reading.log_ids)}))
-            tables.append(_selected(piece, schema, ids))
+            # A function is called only if a question asks for its values.
+            times = f"mlxp_times_{number}"
+            connection.create_function(
+                times, piece.times(), ["BIGINT", "BIGINT"], "DOUBLE", type="arrow", null_handling="special"
+            )
+            tables.append(_selected(piece, schema, ids, times))
         else:
             connection.register(f"mlxp_piece_{number}", pa.Table.from_batches(batches(piece, schema), schema=schema))
             tables.append(f"from mlxp_piece_{number}")
@@ -34,9 +39,10 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _selected(piece: Piece, schema: pa.Schema, ids: str | None) -> str:
+def _selected(piece: Piece, schema: pa.Schema, ids: str | None, times: str) -> str:
     columns = piece.columns(schema)
     own = {"log_id": "log_id", "record": "record", "attempt": "1", "source": _text(piece.source)}
+    own["time"] = f"{times}(log_id, record)"
     if piece.steps:
         own["step"] = f"coalesce({', '.join(quoted(one.column) for one in piece.steps)})"
     chosen = [

@@ -1,7 +1,8 @@
 """The records of runs as pieces, each of them files of the cache and how their columns become those of a scan."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mlxp.run_directory.layout import STEP_KEYS
+from mlxp.run_directory.layout import STEP_KEYS, RunDirectory
+from mlxp_reader.store.record_times import Numbers, times_of_records
 from mlxp_reader.store.stored_rows import StoredKey, StoredReading
 
 OWN = {
@@ -19,6 +21,7 @@ OWN = {
     "source": pa.string(),
     "attempt": pa.int64(),
     "step": pa.float64(),
+    "time": pa.float64(),
     "record": pa.int64(),
 }
 """The columns of a scan beside the metrics."""
@@ -58,14 +61,22 @@ class Piece:
 
     Attributes
     ----------
+    source
+        What the user calls the directory of the runs.
+    logs
+        Where it is.
+    log_name
+        The name of the metrics files.
     wanted
-        The metrics that are in files of this name.
+        The metrics that are in these files.
     resumed
         What the resumed runs among them say, by id.
     """
 
     reading: StoredReading
     source: str
+    logs: Path
+    log_name: str
     wanted: tuple[Wanted, ...]
     resumed: dict[int, Resumed]
 
@@ -88,16 +99,40 @@ class Piece:
 
     def columns(self, schema: pa.Schema) -> dict[str, StoredKey]:
         """Return the stored column of each metric of `schema` that has its type; in another directory, it may not."""
-        numbers = (pa.int64(), pa.float64())
+        stored = self.stored
         return {
-            name: one
-            for name, one in self.stored.items()
-            if (
-                schema.field(name).type in numbers
-                if one.type == "double"
-                else _TYPES[one.type] == schema.field(name).type
-            )
+            field.name: stored[field.name]
+            for field in schema
+            if field.name in stored and _fits(stored[field.name], field.type)
         }
+
+    def times(self) -> Callable[[pa.Array, pa.Array], pa.Array]:
+        """Return a function that tells when some records of some runs were logged, which are given by their numbers.
+
+        It reads where the lines of a metrics file end, so it is called only for who asks for the time. It remembers a
+        few runs, since records of one come together.
+        """
+        of_run = lru_cache(maxsize=16)(self._times_of_run)
+
+        def times(log_id: pa.Array, record: pa.Array) -> pa.Array:
+            runs, records = log_id.to_numpy(zero_copy_only=False), record.to_numpy(zero_copy_only=False)
+            found = np.full(len(runs), np.nan)
+            for run in np.unique(runs).tolist():
+                mine = np.flatnonzero(runs == run)
+                known = of_run(run)
+                mine = mine[records[mine] < len(known)]
+                found[mine] = known[records[mine]]
+            return pa.array(found, mask=np.isnan(found))
+
+        return times
+
+    def _times_of_run(self, run: int) -> Numbers:
+        found = times_of_records(RunDirectory(self.logs / str(run)), self.log_name)
+        return np.empty(0) if found is None else found
+
+
+def _fits(stored: StoredKey, kind: pa.DataType) -> bool:
+    return kind in {pa.int64(), pa.float64()} if stored.type == "double" else bool(_TYPES[stored.type] == kind)
 
 
 def schema_of(pieces: Sequence[Piece], names: Sequence[str]) -> pa.Schema:
@@ -122,16 +157,17 @@ def _type_of(keys: Sequence[StoredKey]) -> pa.DataType:
 
 
 def batches(piece: Piece, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield the records of a piece, a batch of rows at a time."""
-    wanted = [*piece.columns(schema).values(), *piece.steps]
+    """Yield the records of a piece, a batch of rows at a time; of its columns, those of `schema`."""
+    steps = piece.steps if "step" in schema.names else []
     names: list[list[str]] = [["log_id", "record"], *([] for _ in piece.reading.paths[1:])]
-    for one in wanted:
+    for one in [*piece.columns(schema).values(), *steps]:
         names[one.file].append(one.column)
     files = [
         _rows(path, list(dict.fromkeys(of_file))) for path, of_file in zip(piece.reading.paths, names, strict=True)
     ]
+    times = piece.times()
     for together in zip(*files, strict=True):
-        yield _converted(piece, together, schema)
+        yield _converted(piece, together, schema, times)
 
 
 def _rows(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -139,12 +175,16 @@ def _rows(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(batch_size=_ROWS, columns=columns, use_threads=False)
 
 
-def _converted(piece: Piece, files: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+def _converted(
+    piece: Piece, files: Sequence[pa.RecordBatch], schema: pa.Schema, times: Callable[[pa.Array, pa.Array], pa.Array]
+) -> pa.RecordBatch:
     log_id, record = files[0]["log_id"], files[0]["record"]
     attempt, counts = _attempts(piece, log_id, record)
     found: dict[str, Any] = {"log_id": log_id, "record": record, "attempt": attempt}
     found["source"] = pa.repeat(pa.scalar(piece.source), len(log_id))
-    if piece.steps:
+    if "time" in schema.names:
+        found["time"] = times(log_id, record)
+    if piece.steps and "step" in schema.names:
         found["step"] = pc.coalesce(*(files[one.file][one.column] for one in piece.steps))
     found |= {name: files[one.file][one.column] for name, one in piece.columns(schema).items()}
     arrays = [

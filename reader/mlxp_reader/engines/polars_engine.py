@@ -1,18 +1,62 @@
-"""How Polars reads the pieces of a scan: files by itself where it can, else as Arrow."""
+"""How Polars reads the pieces of a scan when it collects: files by itself where it can, else as Arrow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from mlxp_reader.engines.pieces import Piece, batches
+from mlxp_reader.engines.extras import imported
+from mlxp_reader.engines.pieces import Piece, batches, schema_of
 from mlxp_reader.store.stored_rows import StoredKey
 
 
-def lazy_frame(pl: Any, pieces: Sequence[Piece], schema: pa.Schema) -> Any:
-    """Return the records of all pieces as a lazy frame of `schema`; `pl` is the module of Polars."""
-    frames = [_selected(pl, piece, schema) for piece in pieces]
-    return pl.concat(frames) if frames else pl.from_arrow(schema.empty_table()).lazy()
+def lazy_frame(pl: Any, names: Sequence[str], find: Callable[[], list[Piece]]) -> Any:
+    """Return the records as a lazy frame, for which the pieces are found when it is collected.
+
+    Parameters
+    ----------
+    pl
+        The module of Polars.
+    names
+        The metrics.
+    find
+        Brings the cache up to date, and returns the pieces.
+    """
+    source = _Source(pl, names, find)
+    return imported("polars.io.plugins", "polars").register_io_source(source.read, schema=source.schema)
+
+
+class _Source:
+    """What Polars asks for its schema, and then for the columns and rows that it needs."""
+
+    def __init__(self, pl: Any, names: Sequence[str], find: Callable[[], list[Piece]]) -> None:
+        self._pl = pl
+        self._names = names
+        self._find = find
+        self._pieces: list[Piece] = []
+        self._schema = schema_of([], names)
+
+    def schema(self) -> Any:
+        """Return the columns, each time that a frame is collected."""
+        self._pieces = self._find()
+        self._schema = schema_of(self._pieces, self._names)
+        return self._pl.from_arrow(self._schema.empty_table()).schema
+
+    def read(
+        self, with_columns: list[str] | None, predicate: Any, n_rows: int | None, batch_size: int | None
+    ) -> Iterator[Any]:
+        """Yield the rows that fulfil `predicate`, with some columns, in frames of about `batch_size` rows."""
+        frames = [self._frame(piece, with_columns, predicate) for piece in self._pieces]
+        empty = self._pl.from_arrow(self._schema.empty_table())
+        frame = self._pl.concat(frames or [empty.lazy() if with_columns is None else empty.lazy().select(with_columns)])
+        yield from (frame if n_rows is None else frame.head(n_rows)).collect_batches(chunk_size=batch_size)
+
+    def _frame(self, piece: Piece, columns: list[str] | None, predicate: Any) -> Any:
+        chosen = self._schema.names if columns is None else columns
+        asked = {*chosen, *(() if predicate is None else predicate.meta.root_names())}
+        schema = pa.schema([field for field in self._schema if field.name in asked])
+        frame = _selected(self._pl, piece, schema)
+        return (frame if predicate is None else frame.filter(predicate)).select(chosen)
 
 
 def _selected(pl: Any, piece: Piece, schema: pa.Schema) -> Any:
@@ -23,6 +67,10 @@ def _selected(pl: Any, piece: Piece, schema: pa.Schema) -> Any:
     own = {"log_id": pl.col("log_id"), "record": pl.col("record"), "attempt": pl.lit(1), "source": pl.lit(piece.source)}
     if piece.steps:
         own["step"] = pl.coalesce(*(pl.col(one.column) for one in piece.steps))
+    if "time" in schema.names:
+        own["time"] = pl.struct("log_id", "record").map_batches(
+            _times(pl, piece), return_dtype=pl.Float64, is_elementwise=True
+        )
     chosen = [
         (own[field.name] if field.name in own else _column(pl, columns.get(field.name)))
         .cast(types[field.type])
@@ -33,6 +81,11 @@ def _selected(pl: Any, piece: Piece, schema: pa.Schema) -> Any:
     if piece.reading.has_others:
         frame = frame.filter(pl.col("log_id").is_in(piece.reading.log_ids.tolist()))
     return frame.select(chosen)
+
+
+def _times(pl: Any, piece: Piece) -> Callable[[Any], Any]:
+    times = piece.times()
+    return lambda of: pl.Series(times(of.struct["log_id"].to_arrow(), of.struct["record"].to_arrow()))
 
 
 def _column(pl: Any, stored: StoredKey | None) -> Any:

@@ -22,11 +22,12 @@ class Scan:
     """Metrics of runs, one row per record, which are read when an engine is asked for them; `Reader.scan` makes it.
 
     The columns are ``log_id``; ``source``, the directory of the run; ``attempt``, which of the run's attempts logged
-    the record; ``step``, the record's step, epoch or iteration, the first one that it has; ``record``, its number in
-    the metrics file; and the metrics under their names. A record without a metric has null there; NaN is a NaN.
+    the record; ``step``, the record's step, epoch or iteration, the first one that it has; ``time``, when it was
+    logged, in seconds since its run started, or null if the run has not noted that; ``record``, its number in the
+    metrics file; and the metrics under their names. A record without a metric has null there; NaN is a NaN.
 
-    Each method brings the cache up to date first. The engine then reads the files of the cache when it is asked, so ask
-    soon: another process may merge them.
+    Polars brings the cache up to date when it collects; the other methods do so when they are called. The engine then
+    reads the files of the cache when it is asked, so ask soon: another process may merge them.
 
     Attributes
     ----------
@@ -39,10 +40,8 @@ class Scan:
     _runs: Callable[[], pa.Table]
 
     def to_polars(self) -> "pl.LazyFrame":
-        """Return a `polars.LazyFrame`, which reads only the columns and rows that are collected."""
-        engine = imported("polars")
-        pieces = self._pieces()
-        frame: pl.LazyFrame = polars_engine.lazy_frame(engine, pieces, schema_of(pieces, self.names))
+        """Return a `polars.LazyFrame`, which reads only the columns and rows that are collected, when they are."""
+        frame: pl.LazyFrame = polars_engine.lazy_frame(imported("polars"), self.names, self._pieces)
         return frame
 
     def to_duckdb(self, sql: str = "select * from metrics") -> "duckdb.DuckDBPyRelation":
@@ -79,13 +78,14 @@ class Scan:
         schema = schema_of(pieces, self.names)
         meta = schema.empty_table().to_pandas()
         frame: dask.dataframe.DataFrame = (
-            engine.from_map(_partition, pieces, schema=schema, meta=meta)
+            engine.from_map(_partition, pieces, schema=schema, meta=meta)  # which passes `columns`
             if pieces
             else engine.from_pandas(meta, npartitions=1)
         )
         return frame
 
 
-def _partition(piece: Piece, schema: pa.Schema) -> "pd.DataFrame":
-    frame: pd.DataFrame = pa.Table.from_batches(batches(piece, schema), schema=schema).to_pandas()
+def _partition(piece: Piece, schema: pa.Schema, columns: list[str] | None = None) -> "pd.DataFrame":
+    chosen = schema if columns is None else pa.schema([schema.field(name) for name in columns])
+    frame: pd.DataFrame = pa.Table.from_batches(batches(piece, chosen), schema=chosen).to_pandas()
     return frame

@@ -58,7 +58,7 @@ def _pieces(builder: FrameBuilder, logs: LogDirectories, names: Sequence[str], r
                     for run in reading.log_ids.tolist()
                     if (run, directory.name) in resumed
                 }
-                pieces.append(Piece(reading, directory.name, tuple(of_log), told))
+                pieces.append(Piece(reading, directory.name, directory.path, log_name, tuple(of_log), told))
     return pieces
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlxp.run_directory.layout import RunDirectory
-from mlxp_reader.store.json_lines import parse
+from mlxp_reader.store.json_lines import BOM, is_complete
+from mlxp_reader.store.long_text import CHUNK, LongText
 
 Numbers = npt.NDArray[np.float64]
 
@@ -33,7 +34,7 @@ def times_of_records(run: RunDirectory, log_name: str) -> Numbers | None:
     # Another file may have been the first that the run wrote.
     start = min(float(_noted(file)[1].min(initial=times[0])) for file in sorted(run.record_times.glob("*.txt")))
     try:
-        ends = _ends_of_records(run.metrics_file(log_name).read_bytes())
+        ends = _ends_of_records(run.metrics_file(log_name))
     except OSError:
         return None
     if len(ends) and ends[-1] > sizes[-1]:
@@ -59,17 +60,33 @@ def _is_number(text: bytes) -> bool:
     return text.replace(b".", b"", 1).isdigit()
 
 
-def _ends_of_records(text: bytes) -> npt.NDArray[np.int64]:
-    """Return for each record where its line ends."""
-    ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n")) + 1
-    parsed = parse([text])
-    if parsed.records[0] == len(ends):
+def _ends_of_records(file: Path) -> npt.NDArray[np.int64]:
+    """Return for each record where its line ends; the text of a long file is not in memory at once."""
+    found, done, rest = [np.empty(0, dtype=np.int64)], 0, b""
+    with file.open("rb") as opened:
+        while chunk := opened.read(CHUNK):
+            lines, newline, rest = (rest + chunk).rpartition(b"\n")
+            found.append(done + _ends_in(lines + newline, is_start=done == 0))
+            done += len(lines + newline)
+    if rest and is_complete(rest):
+        found.append(done + np.array([len(rest)])[: _records_in(rest + b"\n")])
+    return np.concatenate(found)
+
+
+def _ends_in(lines: bytes, *, is_start: bool) -> npt.NDArray[np.int64]:
+    ends = np.flatnonzero(np.frombuffer(lines, dtype=np.uint8) == ord("\n")) + 1
+    starts = np.r_[len(BOM) if is_start and lines.startswith(BOM) else 0, ends[:-1]]
+    if not len(ends) or _records_in(lines[starts[0] :]) == len(ends):
         return ends
-    ends = np.r_[ends, len(text)]  # there may be a last line without its end, and lines that are no records
-    starts = np.r_[0, ends[:-1]]
-    lines = zip(starts.tolist(), ends.tolist(), strict=True)
-    is_record = np.array([sum(parse([text[start:end]]).records) > 0 for start, end in lines], dtype=np.bool_)
-    return np.asarray(ends[is_record])
+    is_record = [_records_in(lines[start:end]) > 0 for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    return np.asarray(ends[np.array(is_record, dtype=np.bool_)])
+
+
+def _records_in(lines: bytes) -> int:
+    text = LongText(only="")
+    if lines:
+        text.add(lines)
+    return text.parsed(len(lines)).records[0]
 
 
 def _at(ends: npt.NDArray[np.int64], sizes: Numbers, times: Numbers) -> Numbers:

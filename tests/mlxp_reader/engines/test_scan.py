@@ -12,6 +12,7 @@ from mlxp.errors import InvalidKeyError, MLXPError
 from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp_reader import Reader
+from mlxp_reader.engines import pieces
 from mlxp_reader.store import metric_files, shard_file
 
 ENGINES = ["polars", "duckdb", "arrow", "pandas", "dask"]
@@ -54,13 +55,13 @@ def three(write_run, logs):
 def test_each_engine_gets_the_records_of_the_runs_asked_for(three, engine):
     reader = Reader(three)
     names, found = rows(reader.scan("train.loss", "train.acc", query="lr < 5"), engine)
-    assert names == ["log_id", "source", "attempt", "step", "record", "train.loss", "train.acc"]
+    assert names == ["log_id", "source", "attempt", "step", "time", "record", "train.loss", "train.acc"]
     where = str(three)
     assert found == [
-        [1, where, 1, 0, 0, 1.0, None],
-        [1, where, 1, 10, 1, 0.5, None],
-        [2, where, 1, 3, 0, 2.0, 1],
-        [2, where, 1, None, 1, None, 2],
+        [1, where, 1, 0, None, 0, 1.0, None],
+        [1, where, 1, 10, None, 1, 0.5, None],
+        [2, where, 1, 3, None, 0, 2.0, 1],
+        [2, where, 1, None, None, 1, None, 2],
     ]
     assert rows(reader.scan("train.loss", query="lr == 1"), engine)[1] == [row[:-1] for row in found[2:]]
 
@@ -135,7 +136,7 @@ def test_what_changed_meanwhile_is_there_once(three, monkeypatch):
         assert list(Reader(three).filter()["train.loss"][0]) == expected
     file.write_text('{"loss": 7.0}\n')
     for names in (["train.loss"], ["train.loss", "train.acc"]):
-        assert [row[5] for row in rows(Reader(three).scan(*names), "arrow")[1]] == [7.0, 2.0, None]
+        assert [row[6] for row in rows(Reader(three).scan(*names), "arrow")[1]] == [7.0, 2.0, None]
     tables = [shard_file.pq.read_table(path) for path in three.rglob("*.parquet") if "metrics-" in str(path)]
     assert sum(table["log_id"].to_pylist().count(1) for table in tables) == 1, "no file has rows that do not count"
 
@@ -160,8 +161,50 @@ def test_queries_of_duckdb_know_the_runs(three):
 
 
 def test_nothing_is_read_before_an_engine_is_asked(three):
-    Reader(three).scan("train.loss")
+    pl = pytest.importorskip("polars")
+    frame = Reader(three).scan("train.loss").to_polars().filter(pl.col("train.loss") > 1).select("log_id")
     assert not list((three / ".mlxp").glob("metrics-*"))
+    assert frame.collect()["log_id"].to_list() == [2]
+    with RunDirectory(three / "1").metrics_file("train").open("a") as file:
+        file.write('{"loss": 3.0, "step": 20}\n')
+    assert Reader(three).scan("train.loss").to_polars().head(9).collect().height == 5
+
+
+@pytest.fixture
+def timed(three):
+    """Three runs, of which the first one has noted when its records were logged."""
+    run = RunDirectory(three / "1")
+    end = run.metrics_file("train").read_bytes().index(b"\n") + 1
+    run.record_times.mkdir()
+    run.record_times_file("train").write_text(
+        f"0 1000.0\n{end} 1002.5\n{run.metrics_file('train').stat().st_size} 1007\n"
+    )
+    return three
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_time_is_in_seconds_since_the_run_started_where_that_was_noted(timed, engine):
+    names, found = rows(Reader(timed).scan("train.loss"), engine)
+    assert [row[names.index("time")] for row in found] == [2.5, 7.0, None, None]
+
+
+def test_engines_ask_for_times_in_expressions(timed):
+    pl = pytest.importorskip("polars")
+    pytest.importorskip("duckdb")
+    scan = Reader(timed).scan("train.loss")
+    assert scan.to_polars().filter(pl.col("time") > 3).select("train.loss").collect().rows() == [(0.5,)]
+    assert scan.to_duckdb('select "train.loss" from metrics where time > 3').fetchall() == [(0.5,)]
+
+
+def test_times_are_looked_up_only_for_who_asks(timed, monkeypatch):
+    pytest.importorskip("polars")
+    pytest.importorskip("duckdb")
+    pytest.importorskip("dask.dataframe")
+    monkeypatch.setattr(pieces, "times_of_records", lambda *_: pytest.fail("the time is not asked for"))
+    scan = Reader(timed).scan("train.loss")
+    assert scan.to_polars().select("step", "train.loss").collect().height == 4
+    assert scan.to_duckdb('select avg("train.loss"), max(step) from metrics').fetchall() == [(3.5 / 3, 10.0)]
+    assert scan.to_dask()["train.loss"].count().compute() == 3
 
 
 def test_no_runs_are_no_records(three):
