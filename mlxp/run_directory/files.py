@@ -102,6 +102,21 @@ def _named(own: Path, path: Path) -> bool:
     return True
 
 
+def is_writable_text(text: str) -> bool:
+    r"""Tell whether UTF-8 can hold `text`; it cannot hold halves of surrogate pairs, as in names of files in Latin-1.
+
+    Examples
+    --------
+    >>> is_writable_text("café"), is_writable_text("caf\udce9")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def overwrite(path: Path, text: str) -> bool:
     """Write `text` over the file's content, unless it is longer than that; return whether it was written.
 

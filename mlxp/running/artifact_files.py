@@ -22,7 +22,7 @@ from mlxp.run_directory.artifact_places import (
     target_of,
 )
 from mlxp.run_directory.artifact_types import ArtifactType, prepare
-from mlxp.run_directory.files import read_mapping, sync_folder, write_yaml
+from mlxp.run_directory.files import is_writable_text, read_mapping, sync_folder, write_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.liveness import process_exists
 from mlxp.running.forks import Locked, no_fork
@@ -185,6 +185,8 @@ def checked_artifact_name(name: str) -> PurePosixPath:
         raise InvalidKeyError(
             f"the name of an artifact is a relative path inside its folder, without hidden parts, not {name!r}"
         )
+    if not is_writable_text(name):
+        raise InvalidKeyError(f"the name of an artifact is a text that UTF-8 can hold, not {name!r}")
     return PurePosixPath(*parts)
 
 

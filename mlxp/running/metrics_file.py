@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from mlxp.errors import InvalidKeyError, LogDirectoryError
+from mlxp.run_directory.files import is_writable_text
 from mlxp.run_directory.layout import RESERVED_LOG_NAMES, RunDirectory
 from mlxp.running.forks import Locked
 from mlxp.running.keys_file import KeysFile
@@ -321,6 +322,8 @@ def _encoded_slowly(metrics: Mapping[str, Any]) -> bytes:
         if not isinstance(key, str):
             hint = f"write '{key}': " if isinstance(key, int) else ""
             raise TypeError(f"{hint}the name of a metric is a str, not {key!r}")
+        if not is_writable_text(key):
+            raise InvalidKeyError(f"the name of a metric is a text that UTF-8 can hold, not {key!r}")
         plain[key] = _plain_value(value, key)
     return (_to_json(plain) + "\n").encode("ascii")
 
@@ -363,5 +366,7 @@ def check_log_name(name: object) -> None:
         raise InvalidKeyError(f"a log name is a str, not {name!r}")
     if name in RESERVED_LOG_NAMES:
         raise InvalidKeyError(f"the log name '{name}' is reserved; the reserved names are {sorted(RESERVED_LOG_NAMES)}")
+    if not is_writable_text(name):
+        raise InvalidKeyError(f"a log name is a text that UTF-8 can hold, not {name!r}")
     if not name or name.startswith(".") or re.search(r"[/\\\0]", name):
         raise InvalidKeyError(f"a log name is a plain file name that does not start with a dot, not {name!r}")

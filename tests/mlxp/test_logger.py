@@ -196,12 +196,21 @@ def test_what_is_no_mapping_is_refused(logger):
 
 
 @pytest.mark.parametrize(
-    "name", ["info", "config", "mlxp", "artifacts", "../x", "a/b", "a\\b", "", ".", ".x", "x\0y", 3]
+    "name", ["info", "config", "mlxp", "artifacts", "../x", "a/b", "a\\b", "", ".", ".x", "x\0y", 3, "caf\udce9"]
 )
 def test_reserved_and_path_like_log_names_are_refused(logger, name):
     with pytest.raises(InvalidKeyError):
         logger.log_metrics({"x": 1}, name)
     assert os.listdir(logger.metrics_dir) == []
+
+
+def test_names_that_no_file_can_list_are_refused_and_leave_the_others_readable(logger):
+    logger.log_metrics({"x": 1}, "train")
+    with pytest.raises(InvalidKeyError, match="the name of a metric is a text that UTF-8 can hold"):
+        logger.log_metrics({"x": 2, "caf\udce9": 1}, "train")
+    with pytest.raises(InvalidKeyError, match="the name of an artifact is a text that UTF-8 can hold"):
+        logger.log_artifacts(1, "caf\udce9", "pickle")
+    assert (keys(logger), records(logger)) == ({"train": ["x"]}, [{"x": 1}])
 
 
 def test_unusual_log_names_are_file_names(logger):

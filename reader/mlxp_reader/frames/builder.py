@@ -190,7 +190,7 @@ class FrameBuilder:
         return _plain(field, column)
 
     def _metric_array(self, name: str, places: Rows | None = None, taken: dict[int, Rows] | None = None) -> MetricArray:
-        """Return a new column of a metric, which costs little; `taken` are the `places` of what several of them share."""
+        """Return a new column of a metric; `taken` are the `places` of what several metrics share."""
         sources = self._metrics[name]
         shared = tuple(id(source.rows) for source in sources)  # of all metrics of a file, unless runs differ in them
         if shared not in self._cells:
@@ -249,7 +249,7 @@ class FrameBuilder:
 def _frame(arrays: dict[str, Any]) -> DataFrame:
     """Return a frame of arrays that are new; pandas' constructor takes three times as long to look at each of them."""
     index = pd.RangeIndex(len(next(iter(arrays.values()), ())))
-    frame: DataFrame = DataFrame._from_arrays(  # type: ignore[attr-defined]  # what pandas' own readers use
+    frame: DataFrame = DataFrame._from_arrays(  # type: ignore[attr-defined]  # what pandas' own readers use  # noqa: SLF001
         list(arrays.values()), columns=pd.Index(list(arrays)), index=index, verify_integrity=False
     )
     return frame

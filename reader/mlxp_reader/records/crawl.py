@@ -17,6 +17,7 @@ from typing import Any
 
 from mlxp.run_directory.batches import batch_of
 from mlxp.run_directory.checked import INFO, SUBMISSION, Kinds, checked
+from mlxp.run_directory.files import is_writable_text
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.liveness import is_gone, is_silent
 from mlxp.run_directory.outcome import outcome
@@ -245,13 +246,15 @@ def _add_metrics(files: RunFiles, record: Record, file: str, log_name: str, keys
     if not all(map(_is_name, keys)):
         files.report(file, f"among the keys of {log_name} are some that are no names")
         keys = [key for key in keys if _is_name(key)]
-    names = [log_name, *map(str, keys)]
-    if log_name in _NO_LOGS or "/" in log_name or "\0" in log_name:
-        files.report(file, f"no metrics file can be called {log_name!r}")
-    elif not (all(map(str.isascii, names)) or all(map(_is_text, names))):
-        files.report(ascii(file), f"{names!a} are no names of text")
+    names = list(map(str, keys))
+    if not all(map(str.isascii, names)) and not all(map(is_writable_text, names)):
+        unwritable = [name for name in names if not is_writable_text(name)]
+        files.report(ascii(file)[1:-1], f"{unwritable!a} are no names of text")
+        names = [name for name in names if is_writable_text(name)]
+    if log_name in _NO_LOGS or "/" in log_name or "\0" in log_name or not is_writable_text(log_name):
+        files.report(ascii(file)[1:-1], f"no metrics file can be called {log_name!a}")
     else:
-        record.metrics.setdefault(log_name, []).extend(names[1:])
+        record.metrics.setdefault(log_name, []).extend(names)
 
 
 _NOT_NAMES = (list, dict, set, tuple)
@@ -259,14 +262,6 @@ _NOT_NAMES = (list, dict, set, tuple)
 
 def _is_name(key: Any) -> bool:
     return type(key) is str or not isinstance(key, _NOT_NAMES)
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _recover_metric_keys(files: RunFiles, record: Record) -> None:

@@ -113,3 +113,15 @@ def test_no_pipe_and_no_folder_in_the_place_of_a_file_blocks(write_run, logs, fi
     write_run(3, {"lr": 3}, metrics={"train": [{"loss": 3.0}]})
     runs = Reader(logs).filter()
     assert [list(cell) for cell in runs["train.loss"].dropna()][-1] == [3.0]
+
+
+def test_a_name_that_is_no_text_hides_no_other(tmp_path):
+    run = RunDirectory(tmp_path / "1")
+    run.metadata.mkdir(parents=True)
+    run.config_file.write_text("seed: 1\n")
+    run.metrics_keys_file.parent.mkdir(parents=True)
+    run.metrics_keys_file.write_text('train:\n- loss\n- "caf\\uDCE9"\n')
+    run.metrics_file("train").write_text('{"loss": 0.5, "caf\\udce9": 1}\n')
+    reader = Reader(tmp_path)
+    assert list(reader.filter()["train.loss"].iloc[0]) == [0.5]
+    assert any("['caf\\udce9'] are no names of text" in error for error in reader.problems["error"])
