@@ -53,7 +53,8 @@ class Reader:
         Whether to check for changes. If false, an existing index is used as it is. With ``"full"``, the reader checks
         every file of every run, even of runs that ended long ago.
     executor
-        Any `concurrent.futures.Executor`, which crawls the directories; by default, all cores of this computer do.
+        Any `concurrent.futures.Executor` whose workers see the directories. It crawls, and reads more than 64 MB of
+        metrics. By default, all cores of this computer crawl.
     attempts
         ``"joined"`` returns one curve for a resumed run: from the step at which an attempt continued, it ignores the
         records of earlier attempts. ``"all"`` returns all records.
@@ -102,10 +103,10 @@ class Reader:
         started = time.perf_counter()
         self.parser = parser or query.DefaultParser()
         if isinstance(src_dir, str | os.PathLike):
-            members = [LogDirectory.at(src_dir, Path(dst_dir).expanduser().absolute() if dst_dir else None)]
+            members = [LogDirectory.at(src_dir, Path(dst_dir).expanduser().absolute() if dst_dir else None, executor)]
             self._is_of_several = False
         else:
-            members, self._is_of_several = directories(list(src_dir), dst_dir), True
+            members, self._is_of_several = directories(list(src_dir), dst_dir, executor), True
         self.src_dirs = [os.fspath(one.path) for one in members]
         self.dst_dirs = [os.fspath(one.cache.parent) for one in members]
         names = [one.name for one in members]
@@ -120,9 +121,8 @@ class Reader:
 
     def _warn(self, count: int) -> None:
         if count:
-            several = "s" if count > 1 else ""
-            where = " and ".join(self.src_dirs)
-            _log.warning("%d problem%s in the runs of %s: Reader.problems lists them", count, several, where)
+            told = f"{count} problem{'s' * (count > 1)}"
+            _log.warning("%s in the runs of %s: Reader.problems lists them", told, " and ".join(self.src_dirs))
 
     @property
     def src_dir(self) -> str:

@@ -1,19 +1,26 @@
 """Crawls many run directories: in this process, on all cores if that takes long, or with the user's executor."""
 
 import gc
+import logging
 import os
 import pickle
+import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from mlxp.errors import LogDirectoryError
 from mlxp.run_directory import yaml_lines
 from mlxp_reader.records.run_table import crawled
+
+_log = logging.getLogger("mlxp")
+
+Result = TypeVar("Result")
 
 _AT_ONCE = 500
 """The number of directories in one unit of work, and of rows in the table that it becomes."""
@@ -38,10 +45,59 @@ def crawl_all(source: str, log_ids: Sequence[int], executor: Executor | None = N
     if executor is None:
         results = _crawl_here_first(source, chunks)
     else:
-        results = executor.map(crawled, [source] * len(chunks), chunks)
+        results = done_by(executor, source, crawled, [(source, chunk) for chunk in chunks])
     yield from _with_progress(results, list(map(len, chunks)))
     if len(log_ids) > _MANY:
         yaml_lines.forget()
+
+
+def done_by(
+    executor: Executor, directory: str, function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]]
+) -> Iterator[Result]:
+    """Yield what a function returns for each of some arguments, in order, as the workers of an executor find out.
+
+    What they cannot do, or do not see the directory for, this process does, and says so once. What is meant for an
+    executor that is shut down, it just does.
+    """
+    futures = [_submitted(executor, _done_there, directory, function, *one) for one in arguments]
+    has_warned = False
+    try:
+        for future, one in zip(futures, arguments, strict=True):
+            if future is None:
+                yield function(*one)
+                continue
+            try:
+                result = future.result()
+            except Exception as error:  # noqa: BLE001 - executors have their own, and this process may do better
+                if not has_warned:
+                    _log.warning("a worker of the executor failed, so this process does its work: %s", _words(error))
+                has_warned = True
+                result = function(*one)
+            yield result
+    finally:
+        for future in futures:
+            if future is not None:
+                future.cancel()
+
+
+def _submitted(executor: Executor, function: Callable[..., Result], *arguments: Any) -> "Future[Result] | None":
+    try:
+        return executor.submit(function, *arguments)
+    except BrokenExecutor as error:
+        _log.warning("the executor is broken, so this process does its work: %s", _words(error))
+    except RuntimeError:  # it was shut down
+        pass
+    return None
+
+
+def _words(error: Exception) -> str:
+    return str(error).strip() or type(error).__name__
+
+
+def _done_there(directory: str, function: Callable[..., Result], *arguments: Any) -> Result:
+    if not os.path.isdir(directory):  # noqa: PTH112 - a text, as it was sent
+        raise LogDirectoryError(f"{platform.node()} does not see the directory {directory}")
+    return function(*arguments)
 
 
 def _crawl_here_first(source: str, chunks: Sequence[Sequence[int]]) -> Iterator[pa.Table]:

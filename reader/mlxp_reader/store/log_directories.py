@@ -33,8 +33,12 @@ class LogDirectory:
     store: MetricStore
 
     @classmethod
-    def at(cls, name: str | os.PathLike[str], destination: Path | None) -> "LogDirectory":
+    def at(
+        cls, name: str | os.PathLike[str], destination: Path | None, executor: Executor | None = None
+    ) -> "LogDirectory":
         """Return the directory, or the archive, of that name; its index is kept in `destination` if that is given.
+
+        What there is much of is read by `executor`.
 
         Raises
         ------
@@ -45,7 +49,7 @@ class LogDirectory:
         if path.is_file():
             path = unpacked(path)
         cache = index.cache_directory(path, destination)
-        return cls(os.fspath(name), path, cache, MetricStore(path, cache))
+        return cls(os.fspath(name), path, cache, MetricStore(path, cache, executor))
 
     def indexed(self, *, refresh: Refresh, executor: Executor | None) -> tuple[pa.Table, index.Changes]:
         """Return the index of its runs, brought up to date unless `refresh` is False and there is an index."""
@@ -56,7 +60,9 @@ class LogDirectory:
 
 
 def directories(
-    names: Sequence[str | os.PathLike[str]], destination: str | os.PathLike[str] | None
+    names: Sequence[str | os.PathLike[str]],
+    destination: str | os.PathLike[str] | None,
+    executor: Executor | None = None,
 ) -> list[LogDirectory]:
     """Return several directories; each has its own folder in `destination` for what is kept of it.
 
@@ -71,7 +77,7 @@ def directories(
     for at, path in enumerate(paths):
         if path in paths[:at]:
             raise LogDirectoryError(f"the directory {path} is given twice, and each of its runs would count twice")
-    return [LogDirectory.at(name, _own(destination, path)) for name, path in zip(names, paths, strict=True)]
+    return [LogDirectory.at(name, _own(destination, path), executor) for name, path in zip(names, paths, strict=True)]
 
 
 def _own(destination: str | os.PathLike[str] | None, path: str) -> Path | None:

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -25,6 +26,7 @@ from mlxp_reader.store.lists import Cell, Lists, MetricOfRuns, RunProblem, flat
 from mlxp_reader.store.metric_files import LONG, Job, Unreadable, read_files
 from mlxp_reader.store.parts import Found, find
 from mlxp_reader.store.shards import Shard, ShardFolder
+from mlxp_reader.store.shared_reading import is_much, read_by
 from mlxp_reader.store.stored_rows import StoredReading, outdated, stored_rows, tells_of_all
 
 Ids = npt.NDArray[np.int64]
@@ -40,6 +42,8 @@ class MetricStore:
     cache_dir
         Where to keep what was read, for this and later processes; with None, or a folder that cannot be written, it is
         kept in a temporary folder for as long as this object lives.
+    executor
+        What reads many or long files; by default, this process does.
 
     Examples
     --------
@@ -51,14 +55,15 @@ class MetricStore:
     [array([0.5 , 0.25])]
     """
 
-    def __init__(self, logs: Path, cache_dir: Path | None) -> None:
+    def __init__(self, logs: Path, cache_dir: Path | None, executor: Executor | None = None) -> None:
         self._logs = logs
+        self._executor = executor
         self._cache_dir = cache_dir
         self._folders: dict[str, ShardFolder] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:
-        return MetricStore, (self._logs, self._cache_dir)
+        return MetricStore, (self._logs, self._cache_dir)  # another process does not have the executor
 
     def read(self, log_ids: Sequence[int] | Ids, log_name: str, key: str, states: States | None = None) -> MetricOfRuns:
         """Return the values of the metric `key` of the file `log_name` in each of some runs, in their order.
@@ -76,12 +81,11 @@ class MetricStore:
         ids = np.asarray(log_ids, dtype=np.int64)
         states = np.full((len(ids), len(UNKNOWN)), UNKNOWN) if states is None else states
         with self._lock:
-            folder = self._folders.get(log_name) or self._folders.setdefault(log_name, self._folder(log_name))
             while True:
                 try:
-                    column = _Reading(self._logs, ids, log_name, key, folder).column(states)
+                    column = self._reading(ids, log_name, key).column(states)
                 except _LostShardError as error:  # damaged, or merged by another process into a new one
-                    folder.drop(error.shard)
+                    self._folder(log_name).drop(error.shard)
                 else:
                     break
         give_memory_back()
@@ -96,14 +100,17 @@ class MetricStore:
         """
         ids = np.asarray(log_ids, dtype=np.int64)
         with self._lock:
-            folder = self._folders.get(log_name) or self._folders.setdefault(log_name, self._folder(log_name))
-            reading = _Reading(self._logs, ids, log_name, keys[0], folder)
-            return reading.stored(keys, states)
+            return self._reading(ids, log_name, keys[0]).stored(keys, states)
+
+    def _reading(self, ids: Ids, log_name: str, key: str) -> "_Reading":
+        return _Reading(self._logs, ids, log_name, key, self._folder(log_name), self._executor)
 
     def _folder(self, log_name: str) -> ShardFolder:
-        # Quoted, since a name that is fine as the beginning of a file's name may mean something as a folder's: '..'
-        name = f"metrics-{quote(log_name, safe='')}"
-        return ShardFolder(self._cache_dir / name if self._cache_dir else None)
+        if log_name not in self._folders:
+            # Quoted, since a name that is fine as the beginning of a file's name may mean something as a folder's: '..'
+            name = f"metrics-{quote(log_name, safe='')}"
+            self._folders[log_name] = ShardFolder(self._cache_dir / name if self._cache_dir else None)
+        return self._folders[log_name]
 
 
 def give_memory_back() -> None:
@@ -121,7 +128,10 @@ class _LostShardError(Exception):
 class _Reading:
     """One call of `MetricStore.read`."""
 
-    def __init__(self, logs: Path, log_ids: Ids, log_name: str, key: str, folder: ShardFolder) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what is read, from where, and by whom
+        self, logs: Path, log_ids: Ids, log_name: str, key: str, folder: ShardFolder, executor: Executor | None
+    ) -> None:
+        self._executor = executor
         self._logs = logs
         self._log_ids = log_ids
         self._file = str(RunDirectory(Path()).metrics_file(log_name))
@@ -131,22 +141,44 @@ class _Reading:
 
     def column(self, states: States) -> MetricOfRuns:
         states = self._looked_up(states)
-        all_shards = self._folder.shards()
-        shards = [shard for shard in all_shards if shard.tells_of(self._key)]
-        found = find([shard.parts for shard in shards], self._log_ids, states)
+        shards, found, missing = self._missing(states)
+        if self._is_shared([job for jobs in missing.values() for job in jobs]):
+            for only, jobs in missing.items():
+                self._share(jobs, only)
+            shards, found, missing = self._missing(states)
         column = _ColumnBuilder(self._key, _is_chained(found))
         for number in np.unique(found.shard).tolist():
             here = found.shard == number
             self._add(column, shards[number], found.run[here], found.row[here])
+        for only, jobs in missing.items():
+            self._read(column, jobs, only)
+        return column.build(self._sorted_problems())
+
+    def _missing(self, states: States) -> tuple[list[Shard], Found, dict[str | None, list[Job]]]:
+        """Return the shards that tell of the key, what was found there, and what is to be read, by the only key."""
+        all_shards = self._folder.shards()
+        shards = [shard for shard in all_shards if shard.tells_of(self._key)]
+        found = find([shard.parts for shard in shards], self._log_ids, states)
         jobs = list(self._jobs(states, found))
         of_key = self._first_touched(jobs, states, [shard for shard in all_shards if not shard.tells_of(self._key)])
-        self._read(column, [job for job in jobs if job.run not in of_key], None)
-        self._read(column, [job for job in jobs if job.run in of_key], self._key)
-        return column.build(self._sorted_problems())
+        missing: dict[str | None, list[Job]] = {
+            None: [job for job in jobs if job.run not in of_key],
+            self._key: [job for job in jobs if job.run in of_key],
+        }
+        return shards, found, missing
+
+    def _is_shared(self, jobs: list[Job]) -> bool:
+        return self._executor is not None and is_much(jobs)
+
+    def _share(self, jobs: list[Job], only: str | None) -> None:
+        """Have files read by the executor, once: what its workers cannot read, this process looks at."""
+        if self._executor is not None and jobs:
+            read_by(self._executor, self._folder, jobs, only)
 
     def stored(self, keys: Sequence[str], states: States) -> tuple[list[StoredReading], list[RunProblem]]:
         states = self._looked_up(states)
         tries = 2  # a run may go on meanwhile; what it logs then is not waited for
+        may_share = True
         while True:
             readings = [one for one in self._folder.readings() if tells_of_all(one, keys)]
             found = find([reading[0].parts for reading in readings], self._log_ids, states)
@@ -158,11 +190,15 @@ class _Reading:
                 for run, number, row in zip(found.run.tolist(), found.shard.tolist(), found.row.tolist(), strict=True):
                     self._report_lines(run, readings[number][0], row)
                 return stored_rows(readings, found, self._log_ids, keys), self._sorted_problems()
+            only = keys[0] if len(keys) == 1 and all(job.size > LONG for job in jobs) else None
+            if may_share and self._is_shared(jobs):
+                may_share = False
+                self._share(jobs, only)
+                continue
             tries -= 1
-            self._store(jobs, keys)
+            self._store(jobs, only)
 
-    def _store(self, jobs: list[Job], keys: Sequence[str]) -> None:
-        only = keys[0] if len(keys) == 1 and all(job.size > LONG for job in jobs) else None
+    def _store(self, jobs: list[Job], only: str | None) -> None:
         for result in read_files(jobs, only):
             if isinstance(result, Unreadable):
                 self._report(result.job.run, None, result.error)

@@ -28,6 +28,7 @@ from mlxp_reader.store.json_lines import BadLine, Kind, Parsed, Segment
 from mlxp_reader.store.lists import Lists
 from mlxp_reader.store.parts import PART, SMALL_PIECE, Parts
 from mlxp_reader.store.shard_file import KindsOfKey, ListsOf, ShardFile, kinds_of_key
+from mlxp_reader.store.wide_columns import Type
 
 SMALL = 8 * 2**20
 """A reading of fewer bytes than this is merged with others once there are many."""
@@ -216,6 +217,40 @@ class ShardFolder:
             if not self._is_temporary:
                 self.write(shard)
 
+    def made(self) -> Path | None:
+        """Return the folder, which is there then; None if there is none that lasts.
+
+        Raises
+        ------
+        OSError
+            If it cannot be made.
+        """
+        if self._path is None or self._is_temporary:
+            return None
+        self._path.mkdir(parents=True, exist_ok=True)
+        return self._path
+
+    def tidy(self) -> None:
+        """Put small shards together that others have written, and those in order that do not agree on a key's type."""
+        if self._path is None:
+            return
+        with contextlib.suppress(OSError):
+            self._agree(self._path)
+            self._merge_small_shards(self._path)
+
+    def _agree(self, folder: Path) -> None:
+        shards = self.shards()
+        types = _agreed_types(shards)
+        for reading in _readings(shards):
+            keys = [(key, one.type) for shard in reading if shard.file for key, one in shard.file.keys.items()]
+            if any(types[key] != kind for key, kind in keys):
+                shard, lists = self._loaded(reading)
+                only = reading[0].file.only if reading[0].file is not None else None
+                if len(shard.parts):
+                    shard_file.write(folder, shard.parts, shard.problems, lists, only, types)
+                for one in reading:
+                    self.drop(one)
+
     def _temporary_folder(self) -> Path:
         self._is_temporary = True
         path = Path(tempfile.mkdtemp(prefix="mlxp-metrics-"))
@@ -243,9 +278,12 @@ class ShardFolder:
         for one in reading:
             self.drop(one)
 
+    def types(self) -> dict[str, Type]:
+        """Return the type of each key."""
+        return {key: stored.type for one in self.shards() if one.file for key, stored in one.file.keys.items()}
+
     def _write(self, folder: Path, shard: Shard) -> None:
-        types = {key: stored.type for one in self.shards() if one.file for key, stored in one.file.keys.items()}
-        shard_file.write(folder, shard.parts, shard.problems, shard.all_lists(), shard.only, types)
+        shard_file.write(folder, shard.parts, shard.problems, shard.all_lists(), shard.only, self.types())
 
     def _merge_small_shards(self, folder: Path) -> None:
         shards = self.shards()
@@ -275,6 +313,15 @@ def _readings(shards: Iterable[Shard]) -> list[list[Shard]]:
         if shard.file is not None:
             found.setdefault(shard.file.reading, []).append(shard)
     return list(found.values())
+
+
+def _agreed_types(shards: Iterable[Shard]) -> dict[str, Type]:
+    """Return one type for each key: numbers, if any of the shards has numbers."""
+    types: dict[str, Type] = {}
+    for shard in shards:
+        for key, stored in shard.file.keys.items() if shard.file is not None else ():
+            types[key] = stored.type if types.get(key) != "double" else "double"
+    return types
 
 
 def _small_readings(shards: Iterable[Shard]) -> dict[str | None, list[list[Shard]]]:
