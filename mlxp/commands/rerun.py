@@ -126,6 +126,9 @@ def _executed(planned: Rerun, options: argparse.Namespace) -> str:
     code = subprocess.run(
         planned.words, cwd=planned.directory, env=planned.environment_in(again), check=False
     ).returncode
+    if not any(again.path.iterdir()):
+        again.path.rmdir()
+        return _told(source, f"was not done again: its program ended with exit code {code} before the run", "failed")
     if code:
         print(f"run {again.log_id} ended with exit code {code}", file=sys.stderr)
     if not options.check:

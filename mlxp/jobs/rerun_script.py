@@ -13,7 +13,7 @@ from mlxp.jobs.packing import Packing
 from mlxp.jobs.submitter import Submitter, directives_of
 from mlxp.jobs.submitting import submit_all
 from mlxp.reproduction.rerun import Rerun
-from mlxp.running.provenance import RERUN_OF
+from mlxp.running.repeated_run import RERUN_OF
 from mlxp.running.submitted_run import RUN_VARIABLE
 from mlxp.scheduler import Scheduler, problem_with, scheduler_named
 from mlxp.scripts.job_script import quoted
@@ -92,7 +92,7 @@ def _with_settings(lines: list[str], own: set[int], planned: Rerun) -> list[str]
     numbers = [number for number, line in enumerate(lines) if _SETTING.match(line)]
     if not numbers or not lines[numbers[0] - 1].startswith("cd "):
         raise MLXPError(f"{planned.source.script} is not a script that mlxpsub wrote")
-    variables = {**planned.variables, RERUN_OF: str(planned.source.log_id)}
+    variables = {**planned.variables, RERUN_OF: str(planned.source.path)}
     settings = [f"cd {quoted(str(planned.directory))} || exit 1"]
     settings += [
         f"export {name}={quoted(value)}" for name, value in variables.items() if value and name not in _OF_HERE

@@ -13,6 +13,7 @@ from mlxp.running.configuration import Program, WorkDir, recorded, resolved_conf
 from mlxp.running.copies import python_path_inside
 from mlxp.running.plan_report import PLAN_VARIABLE, PlannedRun, is_planning
 from mlxp.running.recorded_configuration import keys_of_the_process
+from mlxp.running.repeated_run import repeated_run
 from mlxp.running.settings import SchedulerSettings, Settings
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def _planned_run(program: Program, overrides: list[str], composed: "DictConfig")
 
     from mlxp.launching.run_composer import as_in_a_run
 
-    config, settings, written = resolved_configuration(program, as_in_a_run(composed), in_place=True)
+    repeated = repeated_run(overrides)
+    composed = as_in_a_run(composed) if repeated is None else repeated.composed(as_in_a_run(composed))
+    config, settings, written = resolved_configuration(program, composed, in_place=True)
     _check_has_directory(settings)
     where = _work_dir(settings, program)
     resolved: Any = OmegaConf.to_container(config, resolve=True)

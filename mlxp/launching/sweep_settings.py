@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlxp.errors import InvalidConfigFileError
-from mlxp.running.provenance import RERUN_OF
+from mlxp.running.repeated_run import RERUN_OF
 from mlxp.running.settings import DEFAULTS, check
 
 _NAMES = ("only_missing", "dry_run", "zip", "skip")

@@ -16,7 +16,7 @@ from mlxp.running.code_state import CodeState
 from mlxp.running.copies import Copy, copy_of, python_path_inside
 from mlxp.running.environment import environment, modules_of, packages_of
 from mlxp.running.installed import same_name
-from mlxp.running.provenance import RERUN_OF
+from mlxp.running.repeated_run import RERUN_OF
 from mlxp.running.secrets import MASK
 from mlxp.running.submitted_run import RUN_VARIABLE
 
@@ -65,7 +65,7 @@ class Rerun:
         return {
             **os.environ,
             **self.variables,
-            RERUN_OF: str(self.source.log_id),
+            RERUN_OF: str(self.source.path),
             RUN_VARIABLE: str(directory.path),
         }
 

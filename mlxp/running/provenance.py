@@ -18,8 +18,6 @@ from mlxp.running.copies import current_copy
 from mlxp.running.environment import environment
 from mlxp.running.private_git import GitError
 
-RERUN_OF: Final = "MLXP_RERUN_OF"
-"""Environment variable that holds the id of the run that is rerun; the new run is beside it."""
 _CODE: Final = re.compile(
     r"\.(py|pyi|pyx|pxd|so|pyd|ya?ml|toml|cfg|ini|conf|sh|bash|c|cc|cpp|cxx|h|hpp|cu|cuh|jl|r|lua|sql|j2|jinja2?)$"
     r"|(^|/)(makefile|dockerfile)$",
@@ -29,12 +27,6 @@ _CODE: Final = re.compile(
 
 _MOST_CHANGED: Final = 100
 """The largest number of changed files that is recorded."""
-
-
-def taken_rerun_of() -> int | None:
-    """Return the id of the run that this one reruns, but only once: what the program starts in turn is not a rerun."""
-    log_id = os.environ.pop(RERUN_OF, "")
-    return int(log_id) if log_id.isdigit() else None
 
 
 def process_info() -> dict[str, Any]:

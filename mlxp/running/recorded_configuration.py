@@ -110,19 +110,30 @@ def check_unchanged(directory: RunDirectory, config: Any) -> None:
     if not submission or submission.get("accept_changes") or not directory.config_file.exists():
         return
     late = [str(key) for key in submission.get("late") or []]
-    recorded = fixed_values(directory.config(), late)
-    now = fixed_values(yaml.safe_load(to_yaml(config)), late)
-    both = {key: (recorded.get(key), now.get(key)) for key in {*recorded, *now}}
-    # Which values are secret depends on the variables of the process; what is masked cannot be compared.
-    changed = sorted(key for key, values in both.items() if values[0] != values[1] and MASK not in f"{values}")
-    if changed:
-        changes = _shown(changed, recorded, now)
+    changes = changes_in(directory.config(), yaml.safe_load(to_yaml(config)), late)
+    if changes:
         raise ChangedConfigurationError(
             f"the configuration of run {directory.log_id} has changed since it was submitted: {changes}. It was not "
             "run. Change it back and resubmit the run, or take the new values with `mlxp resubmit --accept-changes`; "
             "with mlxpsub --frozen, or mlxp.use_version_manager=true, jobs use a copy of the code that nobody changes",
             changes,
         )
+
+
+def changes_in(recorded: Any, now: Any, late: Iterable[str]) -> str:
+    """Return which values of a configuration differ from the recorded ones, as a text; empty if none does.
+
+    Examples
+    --------
+    >>> changes_in({"lr": 1, "day": 3}, {"lr": 2, "day": 4}, late=["day"])
+    'lr was 1, is 2'
+    """
+    late = tuple(late)
+    then, current = fixed_values(recorded, late), fixed_values(now, late)
+    both = {key: (then.get(key), current.get(key)) for key in {*then, *current}}
+    # Which values are secret depends on the variables of the process; what is masked cannot be compared.
+    changed = sorted(key for key, values in both.items() if values[0] != values[1] and MASK not in f"{values}")
+    return _shown(changed, then, current)
 
 
 def _shown(keys: list[str], recorded: dict[str, str], now: dict[str, str]) -> str:

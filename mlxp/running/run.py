@@ -43,9 +43,10 @@ from mlxp.running.info_file import InfoFile
 from mlxp.running.missing_runs import Once, in_any_case
 from mlxp.running.plug_ins import created
 from mlxp.running.preemption import ask_for_queue, forget_warnings, with_wish
-from mlxp.running.provenance import made_from, packages, process_info, taken_rerun_of
+from mlxp.running.provenance import made_from, packages, process_info
 from mlxp.running.rank import rank, ranks
 from mlxp.running.recorded_configuration import CHANGED, ChangedConfigurationError, check_unchanged
+from mlxp.running.repeated_run import repeated_run, taken_rerun_of
 from mlxp.running.resources import Resources
 from mlxp.running.secrets import masked, without_secrets
 from mlxp.running.settings import LoggerSettings, Settings
@@ -97,6 +98,9 @@ class StartedRun:
     ) -> None:
         self.program = program
         self.process_id = os.getpid()
+        self.repeated = repeated_run(overrides)
+        if self.repeated is not None:
+            composed = self.repeated.composed(composed)
         config, self.settings, written = resolved_configuration(program, composed, in_place=in_place)
         _refuse_to_submit(self.settings)
         as_set, plain = task_and_plain_configuration(config, self.settings)
@@ -122,7 +126,10 @@ class StartedRun:
         self.info = InfoFile(facts, self.written.info_file if self.written is not None else None)
         self.context = Context(as_set, ConfigDict(self.settings.to_dict()), self.info.shown, self.logger)
         try:
-            self._write_first_files(recorded(written, plain))
+            kept = recorded(written, plain)
+            if self.repeated is not None:
+                self.repeated.check_same(kept, written)
+            self._write_first_files(kept)
         except BaseException as error:
             self._give_up(error)
             raise

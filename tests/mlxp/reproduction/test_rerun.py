@@ -390,3 +390,75 @@ def test_unclear_words_are_refused(project, words):
 def test_run_that_is_not_there_is_said(project):
     project.run()
     assert "there is no run 7 in " in project.mlxp("rerun", "7").stderr
+
+
+RESOLVERS = """\
+import os
+os.environ["PROJECT_ROOT"] = os.path.dirname(os.path.abspath(__file__))
+from omegaconf import OmegaConf
+OmegaConf.register_new_resolver("scaled", lambda value: float(os.environ.get("FACTOR", "1")) * value)
+"""
+
+RESOLVED = """\
+lr: 0.5
+seed: 0
+data: ${oc.env:DATA_ROOT,/tmp}
+file: ${data}/${seed}.npz
+folders: [{first: "${oc.env:DATA_ROOT,/tmp}"}]
+rate: ${scaled:${lr}}
+root: ${oc.env:PROJECT_ROOT}/data
+now: ${now:%H%M%S%f}
+hf_token: ${oc.env:HF_TOKEN,none}
+"""
+
+
+def config_of(project, log_id):
+    return yaml.safe_load((project.top / f"logs/{log_id}/metadata/config.yaml").read_text(encoding="utf-8"))
+
+
+def test_rerun_has_the_values_that_the_environment_and_resolvers_gave_to_the_run(project):
+    project.write("main.py", RESOLVERS + MAIN)
+    project.write("configs/config.yaml", RESOLVED)
+    project.run(DATA_ROOT="/a", FACTOR="3", HF_TOKEN="hf_" + "x7" * 17)
+    first = config_of(project, 1)
+    assert (first["data"], first["rate"], first["root"]) == ("/a", 1.5, f"{project.top}/data")
+    again = project.mlxp("rerun", "1", "--check")
+    assert again.returncode == 0, again.stderr
+    copy = project.info(2)["code"]["copy"]
+    own = {"now": config_of(project, 2)["now"], "root": f"{copy}/data", "hf_token": "none"}
+    assert own["now"] != first["now"]
+    assert config_of(project, 2) == first | own
+
+
+def test_override_of_a_rerun_also_changes_what_follows_from_it(project):
+    project.write("main.py", RESOLVERS + MAIN)
+    project.write("configs/config.yaml", RESOLVED)
+    project.run(DATA_ROOT="/a", FACTOR="3")
+    for override in ("lr=2", "data=/b"):
+        assert project.mlxp("rerun", "1", override).returncode == 0
+    kept = {"data": "/a", "file": "/a/0.npz", "folders": [{"first": "/a"}]}
+    assert {key: config_of(project, 2)[key] for key in kept} == kept
+    assert config_of(project, 2)["rate"] == 2.0  # it may depend on what was changed
+    assert (config_of(project, 3)["data"], config_of(project, 3)["file"]) == ("/b", "/b/0.npz")
+
+
+def test_rerun_whose_configuration_comes_out_differently_is_refused(project, tmp_path):
+    (tmp_path / "others/model").mkdir(parents=True)
+    group = tmp_path / "others/model/deep.yaml"
+    group.write_text("layers: 3\n", encoding="utf-8")
+    project.run("--config-dir", str(tmp_path / "others"), "+model=deep")
+    group.write_text("layers: 5\n", encoding="utf-8")
+    again = project.mlxp("rerun", "1")
+    assert again.returncode == 1
+    assert "the configuration is not that of run 1: model.layers was 3, is 5. Nothing was run." in again.stderr
+    assert project.info(2)["status"] == "REFUSED"
+    assert not list((project.top / "logs/2/metrics").glob("*.json"))
+    assert project.mlxp("rerun", "1", "seed=3").returncode == 0
+
+
+def test_number_of_a_rerun_that_never_began_is_not_taken(project):
+    project.run()
+    again = project.mlxp("rerun", "1", "unknown=3")
+    assert again.returncode == 1
+    assert "run 1 was not done again: its program ended with exit code 1 before the run" in again.stderr
+    assert not (project.top / "logs/2").exists()
