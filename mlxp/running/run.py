@@ -134,11 +134,6 @@ class StartedRun:
             self._give_up(error)
             raise
 
-    def _name_of_batch(self) -> str | None:
-        ask = self.program.name_of_batch
-        given = self.settings.batch or None
-        return given or (ask(self.directory.log_id) if ask is not None and self.directory is not None else None)
-
     def _first_facts(self, overrides: list[str], version_manager: Any) -> dict[str, Any]:
         earlier, submitted = _earlier_info(self.directory), submission(self.directory)
         self.ended_before, self.earlier = earlier.get("ended_at"), earlier
@@ -155,7 +150,7 @@ class StartedRun:
             "logger": None,
             "scheduler": scheduler_info(self.directory) or earlier.get("scheduler"),
             "version_manager": version_manager or submitted.get("version_manager"),
-            "batch": batch_of(earlier, submitted) or self._name_of_batch(),
+            "batch": batch_of(earlier, submitted) or self.settings.batch or _own_batch(self.program, self.directory),
             "mlxp_version": __version__,
             "layout": LAYOUT_VERSION,
             "started_at": now.isoformat(timespec="milliseconds"),
@@ -316,6 +311,12 @@ class StartedRun:
     def _close_logger(self) -> None:
         if self.logger is not None:
             self.logger.close()
+
+
+def _own_batch(program: Program, directory: RunDirectory | None) -> str | None:
+    """Return the name of the batch that a run belongs to without having been told; None if it belongs to none."""
+    ask = program.name_of_batch
+    return ask(directory.log_id) if ask is not None and directory is not None else None
 
 
 def _append_traceback(file: Path, error: BaseException) -> None:

@@ -67,7 +67,8 @@ def test_job_uses_the_environment_that_was_made_for_it():
     )
     job = rerun_script(text.encode(), planned, SCHEDULERS["SLURM"], ["lr=2"]).decode()
     assert job == (
-        "#!/bin/bash\n#SBATCH --time=1:00\n\ncd /copy || exit 1\nexport MLXP_COPY=/copy\nexport MLXP_RERUN_OF=1\n"
+        "#!/bin/bash\n#SBATCH --time=1:00\n\ncd /copy || exit 1\nexport MLXP_COPY=/copy\n"
+        "export MLXP_RERUN_OF=/project/logs/1\n"
         "source env/bin/activate\n"
         """srun /made/bin/python /copy/main.py seed=1 lr=2 "mlxp.logger.parent_log_dir='/project/logs'"\n"""
     )
