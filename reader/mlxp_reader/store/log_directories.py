@@ -15,6 +15,7 @@ import pyarrow as pa
 from mlxp.errors import LogDirectoryError
 from mlxp.run_directory.archive import unpacked
 from mlxp_reader.records import index
+from mlxp_reader.records.file_states import States
 from mlxp_reader.store.lists import MetricOfRuns, RunProblem
 from mlxp_reader.store.metric_store import MetricStore
 from mlxp_reader.store.stored_rows import StoredReading
@@ -115,6 +116,7 @@ class LogDirectories:
         self.members = list(members)
         tables, changes = zip(*(one.indexed(refresh=refresh, executor=executor) for one in members), strict=True)
         self._starts = np.cumsum([0, *(table.num_rows for table in tables)])
+        self._states: dict[str, States] = {}  # of the log asked for last
         self.table: pa.Table = index.stacked(tables, [one.name for one in members]) if are_named else tables[0]
         self.changes = index.Changes(
             *(sum(getattr(one, name) for one in changes) for name in ("cached", "changed", "new"))
@@ -132,11 +134,16 @@ class LogDirectories:
     def _numbers(self, rows: Rows) -> Rows:
         return np.searchsorted(self._starts, rows, side="right") - 1
 
+    def _states_of(self, log_name: str) -> States:
+        # A finished run is as it was when the index was brought up to date; one still running, as it is now.
+        if log_name not in self._states:
+            self._states = {log_name: index.metric_states(self.table, log_name, np.arange(self.table.num_rows))}
+        return self._states[log_name]
+
     def load(self, log_name: str, key: str, rows: Rows) -> tuple[MetricOfRuns, list[str]]:
         """Return the values of a metric in the runs at `rows`, and for each problem the name of its directory."""
         ids = self.table["log_id"].to_numpy()[rows]
-        # A finished run is as it was when the index was brought up to date; one still running, as it is now.
-        states = index.metric_states(self.table, log_name, rows)
+        states = self._states_of(log_name)[rows]
         if len(self.members) == 1:
             found = self.members[0].store.read(ids, log_name, key, states)
             return found, [self.members[0].name] * len(found.problems)
@@ -155,7 +162,7 @@ class LogDirectories:
     ) -> Iterator[tuple[LogDirectory, list[StoredReading], list[RunProblem]]]:
         """Yield for each directory which files hold the values of some keys in the runs at `rows`."""
         ids = self.table["log_id"].to_numpy()[rows]
-        states = index.metric_states(self.table, log_name, rows)
+        states = self._states_of(log_name)[rows]
         number_of = self._numbers(rows)
         for number in np.unique(number_of).tolist():
             mine = np.flatnonzero(number_of == number)

@@ -82,13 +82,15 @@ class MetricStore:
         states = np.full((len(ids), len(UNKNOWN)), UNKNOWN) if states is None else states
         with self._lock:
             while True:
+                reading = self._reading(ids, log_name, key)
                 try:
-                    column = self._reading(ids, log_name, key).column(states)
+                    column = reading.column(states)
                 except _LostShardError as error:  # damaged, or merged by another process into a new one
                     self._folder(log_name).drop(error.shard)
                 else:
                     break
-        give_memory_back()
+        if reading.has_parsed or sum(len(lists.values) for lists in column.parts) > _MANY:
+            give_memory_back()
         return column
 
     def stored(
@@ -111,6 +113,10 @@ class MetricStore:
             name = f"metrics-{quote(log_name, safe='')}"
             self._folders[log_name] = ShardFolder(self._cache_dir / name if self._cache_dir else None)
         return self._folders[log_name]
+
+
+_MANY = 2**16
+"""So many values are worth to look for memory that reading them has needed."""
 
 
 def give_memory_back() -> None:
@@ -138,6 +144,7 @@ class _Reading:
         self._folder = folder
         self._key = key
         self._problems: dict[int, list[RunProblem]] = {}
+        self.has_parsed = False
 
     def column(self, states: States) -> MetricOfRuns:
         states = self._looked_up(states)
@@ -158,8 +165,11 @@ class _Reading:
         """Return the shards that tell of the key, what was found there, and what is to be read, by the only key."""
         all_shards = self._folder.shards()
         shards = [shard for shard in all_shards if shard.tells_of(self._key)]
-        found = find([shard.parts for shard in shards], self._log_ids, states)
+        found = self._folder.found(shards, self._log_ids, states)
         jobs = list(self._jobs(states, found))
+        if not jobs:
+            return shards, found, {}
+        self.has_parsed = True
         of_key = self._first_touched(jobs, states, [shard for shard in all_shards if not shard.tells_of(self._key)])
         missing: dict[str | None, list[Job]] = {
             None: [job for job in jobs if job.run not in of_key],

@@ -8,7 +8,7 @@ import base64
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -30,6 +30,12 @@ MOST_KEYS = 256
 """The maximum number of keys in a file: opening one takes as long as its footer is."""
 
 _METADATA = b"mlxp.metrics"
+
+_MOST_IN_BLOCK = 2**22
+"""A file of more bytes is always read key by key."""
+
+_MOST_IN_BLOCKS = 2**24
+"""The columns of files of so many bytes are kept for keys that may be asked for next."""
 
 
 class ListsOf(NamedTuple):
@@ -239,8 +245,44 @@ def opened(path: Path) -> ShardFile | None:
         return None
 
 
-def read(shard: ShardFile, keys: Sequence[str]) -> dict[str, KindsOfKey]:
-    """Return the values of some keys of a file.
+class Blocks:
+    """Reads columns of files, and keeps those of small files that are likely to be asked for next.
+
+    Of a file, the first key is read alone. With the second one, all others are read, up to 256: opening the file and
+    looking for a column takes as long as reading a hundred.
+    """
+
+    def __init__(self) -> None:
+        self._met: set[Path] = set()
+        self._tables: dict[Path, tuple[pa.Table, int]] = {}  # with the sizes of their files; the latest one last
+
+    def table(self, shard: ShardFile, keys: Iterable[str]) -> pa.Table:
+        """Return a table with the columns of some keys of a file, and perhaps more.
+
+        Raises
+        ------
+        OSError, pa.ArrowException
+            If they are damaged, or the file is gone.
+        """
+        kept = self._tables.pop(shard.path, None)
+        if kept is None and (shard.path not in self._met or shard.size > _MOST_IN_BLOCK):
+            self._met.add(shard.path)
+            return _columns(shard, keys)
+        table = _columns(shard, shard.keys) if kept is None else kept[0]
+        self._tables[shard.path] = table, shard.size
+        while sum(size for _, size in self._tables.values()) > _MOST_IN_BLOCKS:
+            self._tables.pop(next(iter(self._tables)))
+        return table
+
+
+def _columns(shard: ShardFile, keys: Iterable[str]) -> pa.Table:
+    exact = [wide_columns.EXACT] if shard.check_of_exact else []
+    with pq.ParquetFile(shard.path, metadata=shard.footer, page_checksum_verification=True) as file:
+        return file.read(columns=[*(shard.keys[key].column for key in keys), *exact], use_threads=False)
+
+
+def read(shard: ShardFile, keys: Iterable[str], blocks: Blocks | None = None) -> dict[str, KindsOfKey]:
+    """Return the values of some keys of a file, by way of `blocks` if these are given.
 
     Raises
     ------
@@ -250,9 +292,7 @@ def read(shard: ShardFile, keys: Sequence[str]) -> dict[str, KindsOfKey]:
     stored = {key: shard.keys[key] for key in keys if key in shard.keys}
     if not stored:
         return {}
-    names = [*(one.column for one in stored.values()), *([wide_columns.EXACT] if shard.check_of_exact else [])]
-    with pq.ParquetFile(shard.path, metadata=shard.footer, page_checksum_verification=True) as file:
-        table = file.read(columns=names, use_threads=False)
+    table = _columns(shard, stored) if blocks is None else blocks.table(shard, stored)
     exact: dict[int, dict[str, Any]] = {}
     if shard.check_of_exact:
         texts = _checked(table[wide_columns.EXACT], "string", shard.check_of_exact, shard.path)

@@ -23,11 +23,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mlxp_reader.records.file_states import NO_FILE, FileState, States, state_of
 from mlxp_reader.store import shard_file
 from mlxp_reader.store.json_lines import BadLine, Kind, Parsed, Segment
 from mlxp_reader.store.lists import Lists
-from mlxp_reader.store.parts import PART, SMALL_PIECE, Parts
-from mlxp_reader.store.shard_file import KindsOfKey, ListsOf, ShardFile, kinds_of_key
+from mlxp_reader.store.parts import PART, SMALL_PIECE, Found, Parts, find
+from mlxp_reader.store.shard_file import Blocks, KindsOfKey, ListsOf, ShardFile, kinds_of_key
 from mlxp_reader.store.wide_columns import Type
 
 SMALL = 8 * 2**20
@@ -37,6 +38,8 @@ MAX_SMALL_SHARDS = 16
 
 MAX_TAILS = 64
 """How many shards that are not worth a file are kept in memory."""
+
+_SETTLED_NS = 10**9
 
 _logger = logging.getLogger("mlxp")
 
@@ -52,22 +55,24 @@ class Shard:
         The lists, for a shard that is in memory.
     only
         The only key that was read of the files, of a shard that is in memory; None for all keys.
-    file
-        The file, for a shard that is on disk; its lists are read on demand.
+    file, blocks
+        The file, for a shard that is on disk; its lists are read on demand, by way of the blocks.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - as in `shard_file.write`
         self,
         parts: Parts,
         problems: dict[int, list[BadLine]],
         memory: dict[ListsOf, Lists] | None = None,
         only: str | None = None,
         file: ShardFile | None = None,
+        blocks: Blocks | None = None,
     ) -> None:
         self.parts = parts
         self.problems = problems
         self.only = only
         self.file = file
+        self._blocks = blocks
         self._memory = memory or {}
         self._kept: dict[str, KindsOfKey] = {}  # what was read last
 
@@ -88,22 +93,19 @@ class Shard:
         if self.file is None:
             return list(kinds_of_key(key, self._memory).values())
         if key not in self._kept:
-            self._kept = self._read([key])
+            self._kept = shard_file.read(self.file, [key], self._blocks)
         return list(self._kept.get(key, {}).values())
 
     def forget(self) -> None:
         """Drop from memory what `lists` has read."""
         self._kept = {}
 
-    def _read(self, keys: list[str]) -> dict[str, KindsOfKey]:
-        return {} if self.file is None else shard_file.read(self.file, keys)
-
     def all_lists(self) -> Mapping[ListsOf, Lists]:
         """Return all lists; see `lists` for what is raised."""
         if self.file is None:
             return self._memory
         found: dict[ListsOf, Lists] = {}
-        for key, kinds in self._read(list(self.file.keys)).items():
+        for key, kinds in shard_file.read(self.file, self.file.keys).items():
             for kind, (lists, records) in kinds.items():
                 found[ListsOf(key, kind)] = lists
                 if records is not None:
@@ -173,16 +175,34 @@ class ShardFolder:
         self._path = path
         self._is_temporary = False
         self._tails: list[Shard] = []
+        self._blocks = Blocks()
+        self._state = NO_FILE  # of the folder, when the shards were looked for
+        self._found: tuple[Any, Found] | None = None  # what was looked for last, and found
         self._shards: dict[str, Shard | None] = {}  # by file name; None for one that cannot be read
 
     def shards(self) -> list[Shard]:
         """Return all shards that can be read, after looking for new ones."""
+        state = NO_FILE if self._path is None else state_of(str(self._path))
+        if state != self._state or state == NO_FILE:
+            self._look(state)
+        return [shard for shard in self._shards.values() if shard is not None] + self._tails
+
+    def _look(self, state: FileState) -> None:
+        # Of a folder that was changed just now, the time may not show what follows.
+        self._state = state if time.time_ns() - state.changed_ns > _SETTLED_NS else NO_FILE
         names = self._names()
         for name in self._shards.keys() - names:
             del self._shards[name]
         for name in sorted(names - self._shards.keys()):
-            self._shards[name] = _opened(self._path / name) if self._path else None
-        return [shard for shard in self._shards.values() if shard is not None] + self._tails
+            self._shards[name] = _opened(self._path / name, self._blocks) if self._path else None
+
+    def found(self, shards: list[Shard], log_ids: npt.NDArray[np.int64], states: States) -> Found:
+        """Return what `parts.find` finds in `shards`; asked for one key after the other, it looks once."""
+        readings = tuple(shard if shard.file is None else shard.file.reading for shard in shards)
+        asked = readings, log_ids.tobytes(), states.tobytes()
+        if self._found is None or self._found[0] != asked:
+            self._found = asked, find([shard.parts for shard in shards], log_ids, states)
+        return self._found[1]
 
     def _names(self) -> set[str]:
         if self._path is None:
@@ -377,9 +397,9 @@ def _segments(key: str, kind: Kind, lists: Lists, records: Lists | None, rows: l
             yield Segment(key, kind, position, counts, lists[row], numbers)
 
 
-def _opened(path: Path) -> Shard | None:
+def _opened(path: Path, blocks: Blocks) -> Shard | None:
     file = shard_file.opened(path)
-    return None if file is None else Shard(file.parts, file.problems, file=file)
+    return None if file is None else Shard(file.parts, file.problems, file=file, blocks=blocks)
 
 
 def _remove(path: Path) -> None:

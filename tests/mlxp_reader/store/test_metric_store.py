@@ -55,6 +55,14 @@ def files_read(monkeypatch):
     return sizes
 
 
+def columns_read(monkeypatch):
+    """Return a list that each reading of a file of the cache adds to: the keys that were read of it."""
+    columns = []
+    real = shard_file._columns
+    monkeypatch.setattr(shard_file, "_columns", lambda file, keys: columns.extend(keys) or real(file, keys))
+    return columns
+
+
 KINDS = {
     "int": [1, 2],
     "float": [1.0, float("inf")],
@@ -130,14 +138,12 @@ def test_runs_that_are_looked_into_one_by_one_are_read_from_a_shard_once(tmp_pat
     for run in runs:
         append(run, {"x": run.log_id, "y": 0})
     read(MetricStore(tmp_path, cache), *runs)
-    columns = []
-    real = shards.Shard._read
-    monkeypatch.setattr(shards.Shard, "_read", lambda shard, keys: columns.extend(keys) or real(shard, keys))
+    columns = columns_read(monkeypatch)
     store = MetricStore(tmp_path, cache)
     assert [read(store, run) for run in (*runs[:3], runs[0])] == [[[1]], [[2]], [[3]], [[1]]]
     assert columns == ["x"]
     assert read(store, runs[4], key="y") == [[0]]
-    assert columns == ["x", "y"]
+    assert columns == ["x", "x", "y"]
 
 
 def test_a_file_that_has_grown_is_read_from_where_reading_stopped(run, cache, monkeypatch):
@@ -208,16 +214,42 @@ def test_a_file_that_was_changed_in_place_and_has_grown_is_read_anew(run, cache,
         assert read(MetricStore(cache.parent, cache), run) == [expected]
 
 
-def test_of_very_many_keys_each_is_read_alone_and_each_footer_once(run, cache, monkeypatch):
+def test_of_many_keys_each_is_read_with_its_neighbours_and_each_footer_once(run, cache, monkeypatch):
     keys = 2000
     append(run, {f"k{number}": number for number in range(keys)})
     read(MetricStore(cache.parent, cache), run, key="k0")
     footers = []
     real = shard_file.pq.read_metadata
     monkeypatch.setattr(shard_file.pq, "read_metadata", lambda path: footers.append(path) or real(path))
+    columns = columns_read(monkeypatch)
     store = MetricStore(cache.parent, cache)
     assert [read(store, run, key=f"k{number}") for number in range(keys)] == [[[number]] for number in range(keys)]
     assert len(footers) == len(set(footers)) == 8
+    assert len(columns) == 8 + keys
+
+
+def test_no_more_columns_are_kept_than_there_is_memory_for(tmp_path, cache, monkeypatch):
+    names = ["one", "two", "three"]
+    run = make_run(tmp_path, 1)
+    for name in names:
+        append(run, {"x": 1, "y": 2, "z": 3}, log_name=name)
+    blocks, files = shard_file.Blocks(), []
+    for name in names:
+        MetricStore(tmp_path, cache).read([1], name, "x")
+        [path] = (cache / f"metrics-{name}").glob("*.parquet")
+        files.append(shard_file.opened(path))
+    monkeypatch.setattr(shard_file, "_MOST_IN_BLOCKS", 2 * max(file.size for file in files))
+    columns = columns_read(monkeypatch)
+    for file in (*files, *files):
+        assert shard_file.read(file, ["x"], blocks).keys() == {"x"}
+    assert len(columns) == 3 + 3 * 3
+    shard_file.read(files[2], ["y"], blocks)
+    assert len(columns) == 3 + 3 * 3
+    shard_file.read(files[0], ["y"], blocks)
+    assert len(columns) == 3 + 3 * 3 + 3
+    monkeypatch.setattr(shard_file, "_MOST_IN_BLOCK", 0)
+    shard_file.read(files[1], ["y"], blocks)
+    assert len(columns) == 3 + 3 * 3 + 3 + 1
 
 
 def test_bad_lines_are_told_by_the_cache_too(run, cache):
@@ -245,13 +277,13 @@ def test_a_file_that_cannot_be_read_is_a_problem_of_its_run_only(tmp_path, cache
 
 def test_what_is_added_while_a_file_is_looked_at_is_read_once(tmp_path, run, cache, monkeypatch):
     append(run, {"x": 1})
-    real = metrics.find
+    real = shards.find
 
     def find(*arguments):
         append(run, {"x": 2})
         return real(*arguments)
 
-    monkeypatch.setattr(metrics, "find", find)
+    monkeypatch.setattr(shards, "find", find)
     assert read(MetricStore(tmp_path, cache), run) == [[1, 2]]
     monkeypatch.undo()
     assert read(MetricStore(tmp_path, cache), run) == [[1, 2]]
