@@ -1,4 +1,4 @@
-"""Workers of Dask that are jobs of a real scheduler crawl and read metrics; started by the script `run` in this folder."""
+"""Jobs of a real scheduler are workers of Dask, which crawl and read metrics; the script `run` starts this."""
 
 import os
 import sys

@@ -1,45 +1,43 @@
 """How Polars reads the pieces of a scan when it collects: files by itself where it can, else as Arrow."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
 
 from mlxp_reader.engines.extras import imported
-from mlxp_reader.engines.pieces import Piece, batches, schema_of
+from mlxp_reader.engines.pieces import Piece, batches
 from mlxp_reader.store.stored_rows import StoredKey
 
+Find = Callable[[], tuple[list[Piece], pa.Schema]]
 
-def lazy_frame(pl: Any, names: Sequence[str], find: Callable[[], list[Piece]]) -> Any:
+
+def lazy_frame(pl: Any, find: Find) -> Any:
     """Return the records as a lazy frame, for which the pieces are found when it is collected.
 
     Parameters
     ----------
     pl
         The module of Polars.
-    names
-        The metrics.
     find
-        Brings the cache up to date, and returns the pieces.
+        Brings the cache up to date, and returns the pieces and the columns.
     """
-    source = _Source(pl, names, find)
+    source = _Source(pl, find)
     return imported("polars.io.plugins", "polars").register_io_source(source.read, schema=source.schema)
 
 
 class _Source:
     """What Polars asks for its schema, and then for the columns and rows that it needs."""
 
-    def __init__(self, pl: Any, names: Sequence[str], find: Callable[[], list[Piece]]) -> None:
+    def __init__(self, pl: Any, find: Find) -> None:
         self._pl = pl
-        self._names = names
         self._find = find
         self._pieces: list[Piece] = []
-        self._schema = schema_of([], names)
+        self._schema = pa.schema([])
 
     def schema(self) -> Any:
         """Return the columns, each time that a frame is collected."""
-        self._pieces = self._find()
-        self._schema = schema_of(self._pieces, self._names)
+        self._pieces, self._schema = self._find()
         return self._pl.from_arrow(self._schema.empty_table()).schema
 
     def read(

@@ -9,6 +9,7 @@ import pyarrow as pa
 from mlxp_reader.engines import duckdb_engine, polars_engine
 from mlxp_reader.engines.extras import imported
 from mlxp_reader.engines.pieces import Piece, batches, schema_of
+from mlxp_reader.engines.unheld import warn_of_unheld
 
 if TYPE_CHECKING:
     import dask.dataframe
@@ -41,7 +42,7 @@ class Scan:
 
     def to_polars(self) -> "pl.LazyFrame":
         """Return a `polars.LazyFrame`, which reads only the columns and rows that are collected, when they are."""
-        frame: pl.LazyFrame = polars_engine.lazy_frame(imported("polars"), self.names, self._pieces)
+        frame: pl.LazyFrame = polars_engine.lazy_frame(imported("polars"), self._found)
         return frame
 
     def to_duckdb(self, sql: str = "select * from metrics") -> "duckdb.DuckDBPyRelation":
@@ -54,16 +55,14 @@ class Scan:
             table ``runs`` has the configuration and info of the runs, under their full names.
         """
         connection = imported("duckdb").connect()
-        pieces = self._pieces()
         connection.register("runs", self._runs())
-        duckdb_engine.define_metrics(connection, pieces, schema_of(pieces, self.names))
+        duckdb_engine.define_metrics(connection, *self._found())
         answer: duckdb.DuckDBPyRelation = connection.sql(sql)
         return answer
 
     def to_arrow(self) -> pa.RecordBatchReader:
         """Return a `pyarrow.RecordBatchReader`, which reads some rows at a time; ``.read_all()`` makes a table."""
-        pieces = self._pieces()
-        schema = schema_of(pieces, self.names)
+        pieces, schema = self._found()
         return pa.RecordBatchReader.from_batches(schema, (one for piece in pieces for one in batches(piece, schema)))
 
     def to_pandas(self) -> "pd.DataFrame":
@@ -74,8 +73,7 @@ class Scan:
     def to_dask(self) -> "dask.dataframe.DataFrame":
         """Return a Dask dataframe with a partition for each reading of the cache."""
         engine = imported("dask.dataframe", "dask")
-        pieces = self._pieces()
-        schema = schema_of(pieces, self.names)
+        pieces, schema = self._found()
         meta = schema.empty_table().to_pandas()
         frame: dask.dataframe.DataFrame = (
             engine.from_map(_partition, pieces, schema=schema, meta=meta)  # which passes `columns`
@@ -83,6 +81,13 @@ class Scan:
             else engine.from_pandas(meta, npartitions=1)
         )
         return frame
+
+    def _found(self) -> tuple[list[Piece], pa.Schema]:
+        """Bring the cache up to date; return where the records are, and the columns."""
+        pieces = self._pieces()
+        schema = schema_of(pieces, self.names)
+        warn_of_unheld(pieces, schema)
+        return pieces, schema
 
 
 def _partition(piece: Piece, schema: pa.Schema, columns: list[str] | None = None) -> "pd.DataFrame":

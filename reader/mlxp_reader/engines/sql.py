@@ -25,6 +25,12 @@ _WORD = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|[^\W\
 
 _TABLES = ("runs", "metrics")
 
+_FURTHER = ("step", *_TABLES)
+"""What a name without a dot means in any question."""
+
+_GIVEN = re.compile(r"\bas\s+([^\W\d]\w*)|([^\W\d]\w*)\s+as\s*\(", re.IGNORECASE)
+"""A name that a question gives to a column or a table."""
+
 
 def sql(frame: Runs, query: str) -> "duckdb.DuckDBPyRelation":
     """Return DuckDB's answer to a question in SQL about the runs; ``.df()`` makes it a `pandas.DataFrame`.
@@ -32,7 +38,8 @@ def sql(frame: Runs, query: str) -> "duckdb.DuckDBPyRelation":
     The table ``runs`` has ``log_id``, the configuration and info of the runs, and every statistic of a metric that the
     question names. The table ``metrics`` has ``log_id``, ``step`` and the metrics that it names, or all if it names
     none, joined by run and step. A name with a dot, such as ``model.name`` or ``test.acc.last``, means what it means in
-    a query; in double quotes, it must be a full name. What is NaN in the frame is null.
+    a query; in double quotes, it must be a full name. A name without a dot, such as ``seed`` or ``status``, does, too,
+    as a further column of ``runs``, unless the question gives that name to something. What is NaN in the frame is null.
 
     Parameters
     ----------
@@ -53,6 +60,10 @@ def sql(frame: Runs, query: str) -> "duckdb.DuckDBPyRelation":
     asked = {name: named_column(frame, name) for name in names if name not in frame.columns}
     runs = pd.DataFrame(frame[values]).assign(**asked)
     table = portable_table(runs, index=False)
+    taken = {"log_id", *(table.column_names), *_FURTHER}
+    for word, full in _short_names(query, frame).items():
+        if word.casefold() not in taken and full in table.column_names:
+            table = table.append_column(word, table[full])
     connection.register("runs", table.add_column(0, "log_id", pa.array(run_ids(frame))))
     if re.search(r"\bmetrics\b", text):
         metrics = [name for name in names if kinds.get(name) == "metric"]
@@ -85,6 +96,15 @@ def _with_full_names(query: str, frame: Runs) -> tuple[str, list[str]]:
 
     text = _WORD.sub(replaced, query)
     return text, [name for name in names if _full_name(name, frame) == name]
+
+
+def _short_names(query: str, frame: Runs) -> dict[str, str]:
+    """Return the names without a dot in a question that mean a value of the runs, and their full names."""
+    given = {word.casefold() for pair in _GIVEN.findall(query) for word in pair}
+    words = [found[0] for found in _WORD.finditer(query) if found[0][0] not in "'\"-/"]
+    last = dict.fromkeys(word.rpartition(".")[2] for word in words if word.count(".") < 2)
+    full = {word: _full_name(word, frame) for word in last if word.casefold() not in given}
+    return {word: name for word, name in full.items() if name is not None and name != word}
 
 
 def _full_name(name: str, frame: Runs) -> str | None:

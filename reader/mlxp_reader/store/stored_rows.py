@@ -36,12 +36,15 @@ class StoredReading:
         The asked runs whose records are there; the files may have those of other runs, too.
     has_others
         Whether they have.
+    exact
+        The number of each of the `paths` whose file has values that their columns do not hold as they are.
     """
 
     paths: tuple[Path, ...]
     keys: dict[str, StoredKey]
     log_ids: Ids
     has_others: bool
+    exact: tuple[int, ...]
 
 
 def tells_of_all(reading: Sequence[Shard], keys: Sequence[str]) -> bool:
@@ -70,7 +73,8 @@ def _reading(files: Sequence[ShardFile], keys: Sequence[str], log_ids: Ids) -> S
         if (of_key := file.keys.get(key)) is not None
     }
     has_others = not np.isin(files[0].parts["run"], log_ids).all()
-    return StoredReading(tuple(file.path for file in with_keys), found, log_ids, has_others)
+    exact = tuple(number for number, file in enumerate(with_keys) if file.check_of_exact)
+    return StoredReading(tuple(file.path for file in with_keys), found, log_ids, has_others, exact)
 
 
 def outdated(

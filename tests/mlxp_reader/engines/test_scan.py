@@ -77,6 +77,7 @@ def test_a_path_is_no_pattern(three, engine, tmp_path):
     ("values", "expected"),
     [((1.5, "text", True), [1.5, None, None]), (("text", True), ["text", None]), ((1, "text"), [1, None])],
 )
+@pytest.mark.filterwarnings("ignore:values that the column of a scan cannot hold")
 def test_directories_may_disagree_on_the_type_of_a_metric(tmp_path, engine, values, expected):
     for number, value in enumerate(values):
         DefaultLogger(str(tmp_path / str(number)), -1).log_metrics({"x": value, "step": value}, "train")
@@ -90,6 +91,27 @@ def test_nan_and_nothing_are_told_apart(write_run, logs, engine):
     write_run(1, metrics={"train": [{"x": float("nan")}, {"x": None}, {"y": 1}, {"x": float("inf")}]})
     found = rows(Reader(logs).scan("train.x"), engine)[1]
     assert [str(row[-1]) for row in found] == ["nan", "None", "None", "inf"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_values_that_a_column_cannot_hold_are_told_once(write_run, logs, engine):
+    write_run(1, metrics={"train": [{"x": 1.5, "n": 2**60 + 1}, {"x": "text", "n": 1}, {"x": [1], "n": 2}]})
+    write_run(2, metrics={"train": [{"x": None, "n": 1}, {"x": 2, "y": True}, {"x": False, "y": 10**400}]})
+    write_run(3, metrics={"train": [{"x": "of no run that is asked for"}]})
+    with pytest.warns(UserWarning, match="cannot hold") as told:
+        rows(Reader(logs).scan("train.x", "train.n", query="log_id < 3"), engine)
+    [message] = [str(one.message) for one in told]
+    assert message == (
+        "values that the column of a scan cannot hold are null: 3 of train.x in 2 runs; integers beyond 2**53 are"
+        " rounded: 1 of train.n in 1 run; the frame of reader.filter() has them as they were logged"
+    )
+
+
+def test_values_of_another_directory_s_type_are_told(tmp_path):
+    for number, value in enumerate((1.5, "text")):
+        DefaultLogger(str(tmp_path / str(number)), -1).log_metrics({"x": value}, "train")
+    with pytest.warns(UserWarning, match=r"null: 1 of train\.x in 1 run; the frame"):
+        Reader([tmp_path / "0", tmp_path / "1"]).scan("train.x").to_arrow()
 
 
 @pytest.mark.parametrize("engine", ENGINES)

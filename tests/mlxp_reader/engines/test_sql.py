@@ -16,7 +16,11 @@ def three(write_run, logs):
     """Three runs, the last one of which has no metrics."""
     for log_id, (name, last) in enumerate([("mlp", 0.5), ("mlp", 0.7), ("cnn", 0.9)], start=1):
         metrics = {"test": [{"acc": 0.1, "step": 0}, {"acc": last, "step": 5}]} if log_id < 3 else {}
-        write_run(log_id, {"model": {"name": name}, "size": "it's, 'model.name'"}, metrics=metrics)
+        write_run(
+            log_id,
+            {"model": {"name": name}, "depth": 1 + (log_id == 3), "step": 0, "size": "it's, 'model.name'"},
+            metrics=metrics,
+        )
     return Reader(logs).filter()
 
 
@@ -33,6 +37,11 @@ def three(write_run, logs):
         ),
         ("select max(test.acc) from metrics join runs using (log_id) where model.name = 'mlp'", [(0.7,)]),
         ("select count(*) from metrics", [(4,)]),
+        ("select depth, count(*) from runs where status = 'COMPLETE' group by depth order by depth", [(1, 2), (2, 1)]),
+        ("select r.depth from runs r where R.LOG_ID = 3", [(2,)]),
+        ("select model.name as depth, count(*) from runs group by depth order by depth", [("cnn", 1), ("mlp", 2)]),
+        ("with depth as (select 7 as x) select x from depth", [(7,)]),
+        ("select max(step) from metrics join runs using (log_id)", [(5,)]),
         (
             "with best as (select log_id, max(test.acc) as m from metrics group by 1) select sum(best.m) from best",
             [(1.2,)],
