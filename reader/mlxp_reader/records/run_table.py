@@ -57,7 +57,12 @@ def crawled(source: str, log_ids: Sequence[int]) -> pa.Table:
     """
     paths = [f"{source}{os.sep}{log_id}" for log_id in log_ids]
     records = zip(paths, map(crawl, paths), strict=True)
-    return table_of([one for path, one in records if "info.status" in one.values or os.path.isdir(path)])  # noqa: PTH112
+    return table_of([one for path, one in records if _is_whole(one) or os.path.isdir(path)])  # noqa: PTH112
+
+
+def _is_whole(record: Record) -> bool:
+    """Tell whether nothing is missing, as it is in a run that was removed or renamed while it was read."""
+    return "info.status" in record.values and not record.problems
 
 
 def table_of(records: Sequence[Record]) -> pa.Table:

@@ -107,11 +107,16 @@ SCENARIOS = {
 
 def die_before(number):
     """End this process, as a kill does, before its effect of that number on the disk."""
-    left = iter(range(number))
+    before_effect(number, lambda: os._exit(77))
+
+
+def before_effect(number, stop):
+    """Call a function before the effect of that number of this process on the disk."""
+    left = iter(range(number + 1))
 
     def count():
-        if next(left, None) is None:
-            os._exit(77)
+        if next(left, None) == number:
+            stop()
 
     def hook(event, arguments):
         if event in EVENTS or (event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
