@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from mlxp.scripts.shell_tree import ancestors, literal, text_of, walk, words_of
+from mlxp.scripts.shell_tree import ancestors, begins_a_word, literal, text_of, walk, words_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -81,19 +81,14 @@ def actions_of(root: "Node", python: Iterable["Node"], starting: Iterable["Node"
     """
     others = {node.start_byte for node in python}
     positions = [node.start_byte for node in starting]
+    text = root.text or b""
     found = [
         action
         for node in walk(root)
         for action in (_command(node, others, own), _file(node), _background(node, positions))
-        if action is not None and _begins_a_word(root, action)
+        if action is not None and begins_a_word(text, action.start - root.start_byte)
     ]
     return sorted(found, key=lambda action: action.start)
-
-
-def _begins_a_word(root: "Node", action: Action) -> bool:
-    # The grammar takes the end of `A=/x/$1` for a command, for example.
-    before = (root.text or b"")[max(0, action.start - root.start_byte - 1) : action.start - root.start_byte]
-    return before in b" \t\n;&|(){}`!<>=" or action.start == root.start_byte
 
 
 def functions_and_aliases(root: "Node") -> frozenset[str]:

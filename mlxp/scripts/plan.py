@@ -5,26 +5,22 @@ The rest is executed as far as it changes nothing that was there; see effects.py
 job_script.py, which writes the jobs' scripts.
 """
 
-import contextlib
 import dataclasses
 import functools
 import json
-import os
 import shlex
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlxp.running.plan_report import OVERRIDES_VARIABLE, PLAN_VARIABLE, PlannedRun, read_reports
+from mlxp.running.plan_report import PlannedRun, read_reports
 from mlxp.scripts import plan_step
+from mlxp.scripts.execution import execute
 from mlxp.scripts.job_variables import JobVariables, job_variables
 from mlxp.scripts.job_words import override_texts, recorded
-from mlxp.scripts.plan_text import functions, planned_text, shell_name
 from mlxp.scripts.script import Script, ScriptError
 
 
@@ -189,12 +185,13 @@ def make_plan(script: Script, scheduler: str = "", options: Sequence[str] = (), 
     Raises
     ------
     ScriptError
-        If the script or one of its programs fails, if it would run nothing, or if only a job knows what it would run.
+        If the script or one of its programs fails or does not end, if it would run nothing, or if only a job knows what
+        it would run.
     """
     with tempfile.TemporaryDirectory(prefix="mlxpsub-") as name:
         directory = Path(name).resolve()
         variables = job_variables(scheduler, options, str(Path.cwd()), directory)
-        code = _execute(script, directory, variables, overrides)
+        code = execute(script, directory, variables, overrides)
         _remove_stand_ins(_lines(directory / "made.jsonl"), variables)
         steps = [_step(json.loads(file.read_text(encoding="utf-8"))) for file in directory.glob("step-*.json")]
         plan = Plan(
@@ -252,47 +249,6 @@ def _left_out(record: dict[str, Any]) -> LeftOut:
     number = int(part.lstrip("c")) if part != "-" else None
     is_command = part.startswith("c")
     return LeftOut(action=None if is_command else number, command=number if is_command else None, **record)
-
-
-def _execute(script: Script, directory: Path, variables: JobVariables, overrides: Sequence[str]) -> int:
-    """Execute the script, wait for everything that it leaves running, and return its exit code."""
-    import fcntl  # it does not exist on Windows, where this module is imported all the same
-
-    reading, writing = os.pipe()
-    # A shell other than bash knows only file descriptors with one digit.
-    life_line = fcntl.fcntl(writing, fcntl.F_DUPFD, 200 if shell_name(script) == "bash" else 5)
-    os.close(writing)
-    (directory / "created").touch()
-    file = directory / "functions.sh"
-    file.write_text(functions(script, directory, life_line), encoding="utf-8", errors="surrogateescape")
-    text = planned_text(script, file, directory)
-    plan_variables = {PLAN_VARIABLE: str(directory / "unknown.jsonl"), OVERRIDES_VARIABLE: json.dumps(list(overrides))}
-    environment = {**os.environ, **plan_variables} | dict(variables.values)
-    # The script is given by -c and not as a file, so that messages name the user's script.
-    command: list[str | bytes] = [*script.interpreter, "-c", text, str(script.path)]
-    sys.stderr.flush()
-    try:
-        code = subprocess.run(
-            command,
-            env={name: value for name, value in environment.items() if value is not None},
-            stdout=_descriptor_of_errors(),
-            pass_fds=(life_line,),
-            check=False,
-        ).returncode
-        os.close(life_line)
-        while os.read(reading, 1):  # until the last shell that the script left in the background has ended
-            pass
-    except OSError as error:
-        raise ScriptError(f"cannot execute {script.path}: {error.strerror}") from error
-    finally:
-        os.close(reading)
-    return code
-
-
-def _descriptor_of_errors() -> int:
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        return sys.stderr.fileno()
-    return 2  # where it leads nowhere, there is no stream of Python's
 
 
 def _remove_stand_ins(made: list[dict[str, Any]], variables: JobVariables) -> None:

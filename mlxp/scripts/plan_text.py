@@ -3,6 +3,7 @@
 The shell functions at the top, and plan_step.py, which they start, define what the words do.
 """
 
+import os
 import re
 import shlex
 import sys
@@ -33,6 +34,7 @@ __mlxp_leave() {
 __mlxp_run() {
     UNTRACED
     __mlxp_command=$1; shift
+    __mlxp_at "c$__mlxp_command"
     __mlxp_first=; __mlxp_python=
     for __mlxp_word do
         [ "$__mlxp_word" = SEPARATOR ] || [ -n "$__mlxp_first" ] || __mlxp_first=${__mlxp_word##*/}
@@ -46,10 +48,18 @@ __mlxp_run() {
     for __mlxp_word do shift; [ "$__mlxp_word" = SEPARATOR ] || set -- "$@" "$__mlxp_word"; done
     __mlxp_do "c$__mlxp_command" "$@"
 }
+__mlxp_turn() {
+    UNTRACED
+    __mlxp_turns=$((${__mlxp_turns:-0} + 1))
+    echo "$__mlxp_turns" >| DIRECTORY/turns
+    __mlxp_at "$1"
+    ITSELF kill -0 PARENT 2> /dev/null || exit 1
+}
 __mlxp_do() {
     UNTRACED
     __mlxp_part=$1; shift
     __mlxp_kind=
+    __mlxp_at "$__mlxp_part"
     case ${1##*/} in
         READING) "$@" CLOSED; return;;
         python|python[0-9]*) HELPER side "$__mlxp_part" "${__mlxp_block:-}" "$@"; return;;
@@ -85,8 +95,14 @@ __mlxp_file() {
     case $2 in "") echo /dev/null;; *) printf '%s\\n' "$2";; esac
 }
 __mlxp_names() { alias; declare -F 2> /dev/null || :; }
-__mlxp_source() { HELPER_WITH_GRAMMAR source "$1" "$(__mlxp_names)" || printf '%s\n' "$1"; }
-__mlxp_eval() { HELPER_WITH_GRAMMAR eval "$*" "$(__mlxp_names)" || printf '%s\n' "$*"; }
+__mlxp_at() {
+    case $1 in "${__mlxp_placed:-}"|-) ;; *) __mlxp_placed=$1; echo "$1" >| DIRECTORY/place;; esac
+}
+__mlxp_source() { __mlxp_at "$1"; HELPER_WITH_GRAMMAR source "$2" "$(__mlxp_names)" || printf '%s\n' "$2"; }
+__mlxp_eval() {
+    __mlxp_at "$1"; shift
+    HELPER_WITH_GRAMMAR eval "$*" "$(__mlxp_names)" || printf '%s\n' "$*"
+}
 __mlxp_background() { echo "$1" >> DIRECTORY/background; }
 python() { __mlxp_do - python "$@"; }
 python3() { __mlxp_do - python3 "$@"; }
@@ -131,6 +147,7 @@ def functions(script: Script, directory: Path, life_line: int) -> str:
         "OURS": "|".join(ours),
         "ITSELF": "builtin command" if shell == "bash" else "command",
         "CLOSED": f"{life_line}>&-",
+        "PARENT": str(os.getpid()),
         "RUN": str(plan_step.RUN),
         "GUARDED": str(plan_step.RUN_GUARDED),
         "STOP": str(plan_step.STOP),
@@ -159,7 +176,7 @@ def shell_name(script: Script) -> str:
 
 def planned_text(script: Script, functions_file: Path, directory: Path) -> bytes:
     """Return the text of a script with the plan's words in it."""
-    edits = [*_edits_of_commands(script), *_edits_of_actions(script)]
+    edits = [*_edits_of_commands(script), *_edits_of_actions(script), *_edits_of_loops(script)]
     text = _edited(script, edits)
     shift = sum(len(insertion.encode()) for position, _, insertion in edits if position < script.body_start)
     # They replace the first line, so that the shell's messages count lines as the user does.
@@ -182,7 +199,9 @@ def guarded_text(text: bytes, file: Path, own_paths: Mapping[bytes, str], names:
         The names of the functions and aliases that there are already.
     """
     script = parsed(text, file, own_paths, names)
-    edits = [(*edit[:2], re.sub(r"(__mlxp_(?:do|file)) \d+", r"\1 -", edit[2])) for edit in _edits_of_actions(script)]
+    numbered = re.compile(r"(__mlxp_(?:do|file|turn|source|eval)) l?\d+")
+    of_script = [*_edits_of_actions(script), *_edits_of_loops(script)]
+    edits = [(*edit[:2], numbered.sub(r"\1 -", edit[2])) for edit in of_script]
     python = [(command.words[0].start, 2, "__mlxp_do - ") for command in script.commands]
     return _edited(script, [*python, *(edit for edit in edits if "__mlxp_background" not in edit[2] and edit[1] != -1)])
 
@@ -197,13 +216,18 @@ def _edits_of_commands(script: Script) -> Iterator[tuple[int, int, str]]:
         yield block.end, -2, _closing(script, block.start, block.end) + "__mlxp_leave; }"
 
 
+def _edits_of_loops(script: Script) -> Iterator[tuple[int, int, str]]:
+    for position in script.loops:
+        yield position, 0, f" __mlxp_turn l{script.line_of(position)};"
+
+
 def _edits_of_actions(script: Script) -> Iterator[tuple[int, int, str]]:
     for number, action in enumerate(script.actions):
         rank = _STARTS[action.kind]
         if action.kind is ActionKind.COMMAND:
             yield action.start, rank, f"__mlxp_do {number}{_flags(action)} "
         elif action.kind in {ActionKind.SOURCE, ActionKind.EVAL}:
-            yield action.start, rank, f'"$(__mlxp_{action.kind.value} '
+            yield action.start, rank, f'"$(__mlxp_{action.kind.value} {number} '
             yield action.end, -4, ')"'
         elif action.kind is ActionKind.BACKGROUND:
             yield action.start, rank, f"{{ __mlxp_background {number}; exit 0; "

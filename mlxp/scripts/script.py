@@ -16,7 +16,16 @@ from mlxp.programs import ProgramError, run_program
 from mlxp.scripts.actions import Action, actions_of, functions_and_aliases, is_tested
 from mlxp.scripts.assignments import Assignment, assignments_of, is_derived
 from mlxp.scripts.python_command import LAUNCHERS, is_interpreter, is_script
-from mlxp.scripts.shell_tree import ancestors, literal, syntax_tree, text_of, variables_in, walk, words_of
+from mlxp.scripts.shell_tree import (
+    ancestors,
+    begins_a_word,
+    literal,
+    syntax_tree,
+    text_of,
+    variables_in,
+    walk,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -148,6 +157,8 @@ class Script:
     """The comments that are whole lines, with the numbers of their lines."""
     first_statement: int
     """The number of the first line that is neither empty nor a comment."""
+    loops: tuple[int, ...] = ()
+    """Where the conditions of loops begin that may go on for ever; in those of C's kind, the body."""
 
     def text_of(self, part: Command | Block | Word) -> str:
         """Return a part as written in the script."""
@@ -193,9 +204,11 @@ def parsed(
     root = syntax_tree(text)
     _check_understood(root, path)
     functions = _python_functions(root)
-    found = [(node, _outermost_block(node, functions)) for node in walk(root) if _is_candidate(node, functions)]
+    candidates = [node for node in walk(root) if _is_candidate(node, functions)]
+    found = [(node, _outermost_block(node, functions)) for node in candidates if begins_a_word(text, node.start_byte)]
     nodes = {(node.start_byte, node.end_byte): node for _, node in found if node is not None}
     blocks = {key: number for number, key in enumerate(sorted(nodes))}
+    of_functions = _assigned_in_functions(root)
     return Script(
         path,
         text,
@@ -203,7 +216,7 @@ def parsed(
         shebang,
         body_start,
         commands=tuple(_command(node, block, blocks) for node, block in found if _may_run(node)),
-        blocks=tuple(_block(nodes[key], root) for key in sorted(nodes)),
+        blocks=tuple(_block(nodes[key], of_functions) for key in sorted(nodes)),
         actions=tuple(
             actions_of(
                 root,
@@ -219,6 +232,7 @@ def parsed(
             if node.type == "comment" and node.start_point.column == 0
         ),
         first_statement=next((node.start_point.row + 1 for node in root.children if node.type != "comment"), 1 << 30),
+        loops=tuple(end for node in walk(root) if (end := _start_of_turns(node)) is not None),
     )
 
 
@@ -259,13 +273,24 @@ def _check_syntax(text: bytes, interpreter: tuple[str, ...], path: Path) -> None
 
 def _with_subshells(text: bytes) -> bytes:
     """Return a script in which ``$((cd x; ls) | wc)`` is ``$( (cd x; ls) | wc)``: the grammar sees sums."""
-    errors = _number_of_errors(text)
-    for found in reversed(list(re.finditer(rb"\$\(\(", text))) if errors else ():
-        spaced = text[: found.start() + 2] + b" " + text[found.start() + 2 :]
-        left = _number_of_errors(spaced)
-        if left < errors:
-            text, errors = spaced, left
-    return text
+    starts = [found.end() for found in re.finditer(rb"\$\(\(", text)] if b"$((" in text else []
+    spaced = text
+    for start in reversed(starts):
+        end = _closing_parenthesis(text, start)
+        if end is not None and text[end : end + 1] != b")":
+            spaced = spaced[: start - 1] + b" " + spaced[start - 1 :]
+    is_better = spaced != text and _number_of_errors(spaced) < _number_of_errors(text)
+    return spaced if is_better else text
+
+
+def _closing_parenthesis(text: bytes, start: int) -> int | None:
+    """Return the position after the parenthesis that closes one just before `start`."""
+    depth = 1
+    for found in re.compile(rb"(?s)\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"|[()]").finditer(text, start):
+        depth += {b"(": 1, b")": -1}.get(found.group(), 0)
+        if depth == 0:
+            return found.end()
+    return None
 
 
 def _number_of_errors(text: bytes) -> int:
@@ -349,11 +374,27 @@ def _outermost_block(node: "Node", functions: frozenset[str]) -> "Node | None":
     return next(parent for parent in chain[chain.index(branching[-1]) :] if parent.type in _STATEMENTS)
 
 
-def _block(node: "Node", root: "Node") -> Block:
-    # A function's own arguments and variables mean nothing outside its call.
+def _start_of_turns(node: "Node") -> int | None:
+    if node.type == "while_statement":
+        return node.children[0].end_byte
+    body = node.child_by_field_name("body") if node.type == "c_style_for_statement" else None
+    return body.children[0].end_byte if body is not None else None
+
+
+def _block(node: "Node", of_functions: frozenset[str]) -> Block:
+    return Block(
+        node.start_byte,
+        node.end_byte,
+        node.start_point.row + 1,
+        _place(node),
+        of_functions | _assigned(node),
+    )
+
+
+def _assigned_in_functions(root: "Node") -> frozenset[str]:
+    """Return the variables that mean nothing outside a function's call: its arguments and those that it assigns."""
     functions = [inner for inner in walk(root) if inner.type == "function_definition"]
-    assigned = frozenset("@*#123456789").union(*(_assigned(inner) for inner in [node, *functions]))
-    return Block(node.start_byte, node.end_byte, node.start_point.row + 1, _place(node), assigned)
+    return frozenset("@*#123456789").union(*map(_assigned, functions))
 
 
 def _assigned(node: "Node") -> set[str]:

@@ -73,3 +73,9 @@ def variables_in(word: "Node") -> frozenset[str]:
     """Return the names of the variables that a node mentions."""
     kinds = {"variable_name", "special_variable_name"}
     return frozenset(text_of(inner) for inner in walk(word) if inner.type in kinds)
+
+
+def begins_a_word(text: bytes, position: int) -> bool:
+    """Tell whether a word of a command can begin at a position: the grammar takes the end of ``A=/x/$1`` for one."""
+    before = text[max(0, position - 2) : position]
+    return not before or (before[-1:] in b" \t\n;&|(){}`!<>=" and (before[-1:].isspace() or before[:-1] != b"\\"))
