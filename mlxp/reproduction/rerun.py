@@ -13,7 +13,7 @@ from mlxp.reproduction.made_environment import made_environment
 from mlxp.reproduction.names import HIDDEN
 from mlxp.run_directory.layout import STORE_DIR, RunDirectory
 from mlxp.running.code_state import CodeState
-from mlxp.running.copies import Copy, copy_of, python_path_inside
+from mlxp.running.copies import Copy, copy_of, not_stored_since, python_path_inside
 from mlxp.running.environment import environment, modules_of, packages_of
 from mlxp.running.installed import same_name
 from mlxp.running.repeated_run import RERUN_OF
@@ -110,7 +110,7 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
         differences=differences,
         remarks=[*_absent(state.top, [*given, *overrides], info), *remarks],
     )
-    _check_places(name, planned)
+    _check_places(name, planned, [path / one for one in (info.get("code") or {}).get("left_out") or []])
     return planned
 
 
@@ -136,13 +136,15 @@ def in_its_environment(planned: Rerun) -> Rerun:
     return replace(planned, words=words, variables=variables, differences=[], remarks=remarks)
 
 
-def _check_places(name: str, planned: Rerun) -> None:
+def _check_places(name: str, planned: Rerun, left_out: Sequence[Path]) -> None:
     """Refuse what cannot start, since a file or a folder is not here: the runs may come from another computer."""
     if not planned.directory.is_dir():
         raise MLXPError(f"{name} was started in {planned.directory}, which is not here")
     for word in planned.words[1:]:
         if word.endswith(".py") and os.path.isabs(word) and not Path(word).exists():  # noqa: PTH117 - any text
             raise MLXPError(f"{name} executed {word}, which is neither in its code nor here")
+        if Path(os.path.normpath(planned.directory / word)) in left_out:
+            raise MLXPError(f"{name} executed {not_stored_since([word])}")
 
 
 def _absent(top: Path, overrides: Iterable[str], info: dict[str, Any]) -> list[str]:

@@ -345,7 +345,7 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def is_written_by_runs(path: Path) -> bool:
-    """Tell whether a folder is a directory of runs, one run's, or what is beside them: nothing that a user wrote."""
+    """Tell whether MLXP wrote a folder: a directory of runs, one run's, what is beside them, or a copy of the code."""
     if path.name in _BESIDE_RUNS:
         return True
     if log_id_of(path.name) is not None:
@@ -354,7 +354,18 @@ def is_written_by_runs(path: Path) -> bool:
         names = os.listdir(path)  # noqa: PTH208 - names are wanted
     except OSError:
         return False
+    if ".git" in names:
+        return _is_copy_of_code(path)
     if not all(log_id_of(name) is not None or name in _BESIDE_RUNS for name in names):
         inner = [path / name for name in names]  # it may hold directories of runs, and nothing else
         return all(one.is_dir() and not one.is_symlink() and is_written_by_runs(one) for one in inner)
     return bool(_BESIDE_RUNS & set(names)) or any((path / name / "metadata").is_dir() for name in names)
+
+
+def _is_copy_of_code(path: Path) -> bool:
+    """Tell whether a git repository takes its objects from a store beside runs."""
+    try:
+        objects = (path / ".git" / "objects" / "info" / "alternates").read_bytes()
+    except OSError:
+        return False
+    return objects.rstrip().endswith(f"{STORE_DIR}/objects".encode())

@@ -20,7 +20,7 @@ from mlxp.running.listed_files import ListedFiles, listed_files, name_in
 from mlxp.running.private_git import ANY, Git, GitError, text, write
 from mlxp.running.state_store import difference, keep
 from mlxp.running.store_use import adding_to
-from mlxp.running.stored_files import LARGEST_FILE, size_of, stored_of
+from mlxp.running.stored_files import LARGEST_FILE, size_of, stored_of, written_by_runs
 
 _MOST_FILES: Final = 2_000
 """The largest number of files beside a program that is in no git repository."""
@@ -219,10 +219,13 @@ def _not_stored(top: Path, store: Path, excluded: Sequence[Path], private: Path)
     listed = git("ls-files", "-z", "-o", "-i", "--exclude-standard", "--directory").split("\0")
     found = listed_files(git)
     ignored = [name.rstrip("/") for name in listed if name]
+    outputs = written_by_runs(top, found.others)
+    found.others = [name for name in found.others if not name.startswith(tuple(outputs))]
     inside = [name for name in found.others if any((top / name).is_relative_to(path) for path in excluded)]
     files = [name for name in found.others if not name.endswith("/") and name not in inside]
     kept = set(stored_of(top, {name: size_of(top / name) for name in files}))
-    names = [*(name for name in ignored if not _is_cache(name)), *(name for name in files if name not in kept)]
+    names = [name for name in ignored if not _is_cache(name)] + [name for name in files if name not in kept]
+    names += sorted(name.rstrip("/") for name in outputs)
     for inner in found.nested():
         repository = _repository_of(top / inner)
         if repository is not None and repository.top == top / inner:
@@ -241,8 +244,8 @@ def _state(
 ) -> tuple[CodeState, set[str] | None]:
     """Return the state, and the objects of it that the commit has not; None if they are not known."""
     files = listed_files(git)
-    if extent is not Extent.ALL:
-        files.others.clear()
+    outputs = tuple(written_by_runs(git.top, files.others))
+    files.others = [name for name in files.others if extent is Extent.ALL and not name.startswith(outputs)]
     if repository is None and len(files.others) > _MOST_FILES:
         raise GitError(f"more than {_MOST_FILES} files lie in {git.top}, which is in no git repository")
     sizes = {name: size_of(git.top / name) for name in files.others if not name.endswith("/")}

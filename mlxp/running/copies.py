@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -132,26 +132,73 @@ def original_of(directory: Path) -> Path:
     return copy.original(directory) if copy is not None else directory
 
 
-def check_is_from_copy() -> None:
-    """Refuse to run in a copy of the code if a part of the code comes from elsewhere."""
+def check_is_from_copy(left_out: Collection[str]) -> list[str]:
+    """Check that the code of a run in a copy comes from there, and return the modules that cannot: git ignores them.
+
+    Parameters
+    ----------
+    left_out
+        The files that git does not track and that the copy lacks, since they are large or look like secrets.
+
+    Returns
+    -------
+    list of str
+        The imported files that are generated, such as ``_version.py``, and are reached by a link.
+
+    Raises
+    ------
+    MLXPError
+        If another part of the code comes from elsewhere.
+    """
     copy = current_copy()
-    beside = _modules_beside(copy) if copy is not None else []
-    if copy is not None and beside:
+    if copy is None:
+        return []
+    found = _modules_beside(copy)
+    linked = {module: name for module, file in found.items() if (name := _name_in(copy, file)) is not None}
+    beside = sorted(found.keys() - linked.keys())
+    if beside:
         raise MLXPError(
             f"these modules come from {copy.of} instead of the copy of the code in {copy.path}: "
             f"{', '.join(beside)}; install the project in another way, or start Python without -I and -E"
         )
+    refused = sorted(set(left_out).intersection(linked.values()))
+    if refused:
+        raise MLXPError(f"the run needs {not_stored_since(refused)}")
+    return sorted(linked.values())
 
 
-def _modules_beside(copy: Copy) -> list[str]:
-    """Return the imported modules that come from the original of a copy.
+def not_stored_since(files: Sequence[str]) -> str:
+    """Return why files with code are not part of its state, and what to do about it; for messages.
+
+    Examples
+    --------
+    >>> not_stored_since(["keys.py"])[:50]
+    'files that are not stored with the code: keys.py; '
+    """
+    return (
+        f"files that are not stored with the code: {names_of(files)}; git does not track them, and they are large or "
+        "look like they hold a secret: `git add` them, or take the secret out"
+    )
+
+
+def _name_in(copy: Copy, file: Path) -> str | None:
+    """Return the name of a file inside a copy, where links are not followed; None if it is not inside."""
+    for top in (copy.path, Path(os.path.realpath(copy.path))):
+        if file.is_relative_to(top):
+            return file.relative_to(top).as_posix()
+    return None
+
+
+def _modules_beside(copy: Copy) -> dict[str, Path]:
+    """Return the imported modules that come from the original of a copy, and their files as they were found.
 
     Python was told to look in the copy first. Some installations, and ``python -I``, ignore that.
     """
     files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
-    found = {name: Path(os.path.realpath(file)) for name, file in files.items() if isinstance(file, str)}
+    found = {name: Path(os.path.abspath(file)) for name, file in files.items() if isinstance(file, str)}  # noqa: PTH100
     top, path = os.path.realpath(copy.of), os.path.realpath(copy.path)
-    return sorted(name for name, file in found.items() if _is_of(file, top) and not file.is_relative_to(path))
+    real = {name: Path(os.path.realpath(file)) for name, file in found.items()}
+    return {name: found[name] for name, file in real.items() if _is_of(file, top) and not file.is_relative_to(path)}
 
 
 def _is_of(file: Path, top: str) -> bool:

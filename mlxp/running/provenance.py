@@ -114,10 +114,15 @@ def _state(directory: Path, store: Path | None, submitted: str) -> tuple[CodeSta
         return state, None if names is None else tuple(name for name in names if _counts(name, state))
 
 
+def is_code(name: str) -> bool:
+    """Tell whether a file is code or configuration, by its name."""
+    return _CODE.search(name) is not None
+
+
 def _counts(name: str, state: CodeState) -> bool:
     """Tell whether another content of a file makes the code another one; what else runs write beside it does not."""
     is_tracked = name in state.changed or (os.path.lexists(state.top / name) and name not in state.untracked)
-    return is_tracked or _CODE.search(name) is not None
+    return is_tracked or is_code(name)
 
 
 def packages() -> list[str]:

@@ -41,12 +41,18 @@ class RepeatedRun:
         Its directory.
     overrides
         The overrides of the rerun; those that the run did not have are meant to change the configuration.
+
+    Attributes
+    ----------
+    code
+        What else the rerun has to know about the code: which files its state lacks.
     """
 
     def __init__(self, directory: RunDirectory, overrides: Sequence[str]) -> None:
         info = directory.info()
         given = info.get("overrides") or []
         self.directory = directory
+        self.code = {"left_out": (info.get("code") or {}).get("left_out") or []}
         self._new = {_key(one) for one in overrides if one not in given and not _key(one).startswith("mlxp.")}
         self._is_exported = not os.path.isabs(str((info.get("code") or {}).get("top") or "/"))  # noqa: PTH117
 

@@ -28,6 +28,7 @@ from mlxp.run_directory.ranks import RANKS, forget_earlier, with_failed_rank
 from mlxp.run_directory.status import Status
 from mlxp.running.attempts import remember_attempt
 from mlxp.running.claim import goes_on
+from mlxp.running.code_remarks import checked_code, tell_of_code, tell_of_copy
 from mlxp.running.configuration import (
     Context,
     Program,
@@ -36,7 +37,7 @@ from mlxp.running.configuration import (
     task_and_plain_configuration,
     work_dir_of,
 )
-from mlxp.running.copies import check_is_from_copy, current_copy, names_of
+from mlxp.running.copies import current_copy
 from mlxp.running.endings import described, ending, from_user_code, traceback_text, with_words
 from mlxp.running.environment import late_facts
 from mlxp.running.info_file import InfoFile
@@ -112,7 +113,7 @@ class StartedRun:
     def _prepare(self, overrides: list[str], written: Any, as_set: Any, plain: Any) -> None:
         where = work_dir_of(self.settings, self.program)
         self.work_dir, self.code = where.path, where.code
-        _say_what_is_not_from_the_copy(is_copied=where.code is not None)
+        tell_of_copy(is_copied=where.code is not None)
         self.logger: Logger | None = None
         self.directory: RunDirectory | None = None
         self.written: RunDirectory | None = None  # the same, or None where another process writes it
@@ -175,9 +176,10 @@ class StartedRun:
 
     def _made_from(self) -> dict[str, Any]:
         parent = self.written.path.parent if self.written is not None else None
-        known = submission(self.directory).get("code") or (self.code if current_copy() is not None else None)
+        own = self.repeated.code if self.repeated is not None else self.code if current_copy() is not None else None
+        known = submission(self.directory).get("code") or own
         facts = made_from(self.program.directory, parent, capture=self.settings.capture, submitted=known)
-        _tell_of_change(facts)
+        tell_of_code(facts)
         return facts
 
     def _attempt(self, earlier: dict[str, Any]) -> int:
@@ -261,8 +263,7 @@ class StartedRun:
     def _call_task(self) -> Any:
         if self.program.seeding_function is not None:
             self.program.seeding_function(self.context.config["seed"])
-        check_is_from_copy()
-        self.info.update(status=Status.RUNNING.value)
+        self.info.update(status=Status.RUNNING.value, **checked_code(self.info.facts))
         self.info.write()
         if self.directory is not None and self.written is None:
             _write_word_of_rank(self.directory, self.info.facts)
@@ -326,21 +327,6 @@ def _append_traceback(file: Path, error: BaseException) -> None:
     if not goes_to("stderr", file):
         with file.open("a", encoding="utf-8", errors="backslashreplace") as opened:
             opened.write(masked(traceback_text(error)))
-
-
-def _tell_of_change(facts: dict[str, Any]) -> None:
-    if facts["code_changed"]:
-        names = facts["code"].get("changed") or ["unknown files"]
-        show(f"mlxp: the code has changed since the submission: {names_of(names)}", "stderr")
-
-
-@functools.cache  # said once per program
-def _say_what_is_not_from_the_copy(*, is_copied: bool) -> None:
-    if is_copied and current_copy() is None:
-        show(
-            "The program continues with what it has read here: its configuration and the modules it has imported.",
-            "stderr",
-        )
 
 
 def _write_word_of_rank(directory: RunDirectory, facts: Mapping[str, Any]) -> None:

@@ -1,12 +1,13 @@
-"""Chooses which files that git does not track are part of a state of the code: neither data nor secrets."""
+"""Chooses which files that git does not track are part of a state of the code: no data, no secrets, no runs."""
 
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from mlxp.run_directory.layout import is_written_by_runs
 from mlxp.running.secrets import has_shape_of_secret
 
 LARGEST_FILE: Final = 5_000_000
@@ -31,6 +32,30 @@ def stored_of(top: Path, sizes: Mapping[str, int | None]) -> list[str]:
             total += size
             stored += [name] if total <= _MOST_BYTES else []
     return stored
+
+
+def written_by_runs(top: Path, names: Iterable[str]) -> set[str]:
+    """Return the outermost folders that MLXP wrote, among those that hold untracked files; each ends with a slash.
+
+    Parameters
+    ----------
+    top
+        The directory that all names start at.
+    names
+        The untracked files; the name of a whole repository ends with a slash.
+    """
+    known: dict[str, bool] = {}
+    found = set()
+    for name in names:
+        folders = name.split("/")[:-1]
+        for depth in range(1, len(folders) + 1):
+            folder = "/".join(folders[:depth])
+            if folder not in known:
+                known[folder] = is_written_by_runs(top / folder)
+            if known[folder]:
+                found.add(f"{folder}/")
+                break
+    return found
 
 
 def _holds_secret(path: Path, size: int) -> bool:

@@ -462,3 +462,34 @@ def test_number_of_a_rerun_that_never_began_is_not_taken(project):
     assert again.returncode == 1
     assert "run 1 was not done again: its program ended with exit code 1 before the run" in again.stderr
     assert not (project.top / "logs/2").exists()
+
+
+def test_generated_module_that_git_ignores_is_used_as_it_is_and_named(repository):
+    repository.write(".gitignore", "data/\nlib/_version.py\n")
+    repository.write("lib/_version.py", "VERSION = 1\n")
+    repository.write("main.py", MAIN.replace("import mlxp\n", "import mlxp\nimport lib._version\n"))
+    repository.run()
+    again = repository.mlxp("rerun", "1", "--check")
+    assert again.returncode == 0, again.stderr
+    assert "mlxp: not from the copy of the code, since git ignores them: lib/_version.py" in again.stderr
+    assert repository.info(2)["code"]["linked"] == ["lib/_version.py"]
+    repository.run("mlxp.use_version_manager=true")
+    assert repository.info(3)["code"]["linked"] == ["lib/_version.py"]
+
+
+@pytest.mark.parametrize("name", ["main.py", "lib/keys.py"])
+def test_code_that_was_left_out_is_told_at_once_and_refused_in_a_rerun(repository, name):
+    secret = f"KEY = 'ghp_{'a1B2' * 9}'\n"
+    if name == "main.py":
+        git(repository.top, "rm", "-q", "--cached", "main.py")
+        repository.write("main.py", secret + MAIN)
+    else:
+        repository.write("lib/keys.py", secret)
+        repository.write("main.py", MAIN.replace("import mlxp\n", "import mlxp\nimport lib.keys\n"))
+    reason = (
+        f"files that are not stored with the code: {name}; git does not track them, and they are large or look like"
+    )
+    assert f"mlxp: there are {reason}" in repository.run().stderr
+    again = repository.mlxp("rerun", "1")
+    assert again.returncode == 1
+    assert reason in again.stderr

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mlxp.running.code_state import LARGEST_FILE, capture
+from mlxp.running.code_state import LARGEST_FILE, capture, not_stored
+from mlxp.running.copies import copy_of
 from mlxp.running.private_git import GitError
 
 WHO = ("-c", "user.name=me", "-c", "user.email=me@example.org", "-c", "protocol.file.allow=always")
@@ -372,3 +373,20 @@ def test_without_git_the_error_says_so(repo, store, monkeypatch):
     monkeypatch.setenv("PATH", str(Path(store)))
     with pytest.raises(GitError, match=r"cannot run .git .*No such file"):
         capture(repo, store)
+
+
+def test_what_runs_have_written_is_no_code_wherever_it_lies(repo, store):
+    """Other directories of runs, of MLXP 1, too, and copies of the code, which hold the code once more."""
+    before = capture(repo, store)
+    for name in ("old/3/metadata/info.yaml", "old/3/metrics/train.json", "deep/er/logs/.ids/3", "7/metadata/info.yaml"):
+        (repo / name).parent.mkdir(parents=True)
+        (repo / name).write_text("x\n", encoding="utf-8")
+    copy = copy_of(
+        repo / ".work_dir/.store", capture(repo, repo / ".work_dir/.store"), [], repo / ".work_dir/repo/c0ffee"
+    )
+    assert (copy / "main.py").exists()
+    assert capture(repo, store) == before
+    assert not_stored(repo, store) == [".work_dir", "7", "deep", "old"]
+    (repo / "old/notes.py").write_text("x = 1\n", encoding="utf-8")
+    (repo / "4.py").write_text("x = 1\n", encoding="utf-8")
+    assert capture(repo, store).untracked == ("4.py", "old/notes.py")
