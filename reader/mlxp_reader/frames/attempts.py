@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlxp.run_directory.layout import STEP_KEYS
+from mlxp.run_directory.superseded import beginnings, superseded
 from mlxp_reader.columns.lazy_cells import Rows
-from mlxp_reader.store.attempts import beginnings, superseded
 from mlxp_reader.store.lists import MetricOfRuns
 
 Records = npt.NDArray[np.int64]

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mlxp.run_directory.layout import RunDirectory
+from mlxp.run_directory.superseded import beginnings
 from mlxp_reader.columns.artifacts import ArtifactArray, ArtifactColumn, Recorded
 from mlxp_reader.columns.asked_values import asked_values
 from mlxp_reader.columns.cells import is_missing
@@ -27,7 +28,6 @@ from mlxp_reader.frames.attempts import Attempts
 from mlxp_reader.frames.frame import DataFrame
 from mlxp_reader.query.names import Asked, FieldKind, is_metadata
 from mlxp_reader.records import encoding, index
-from mlxp_reader.store.attempts import beginnings
 from mlxp_reader.store.lists import MetricOfRuns
 from mlxp_reader.store.record_times import times_of_records
 

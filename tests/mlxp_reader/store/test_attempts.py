@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from mlxp.errors import InvalidKeyError
 from mlxp.run_directory.layout import RunDirectory
+from mlxp.run_directory.superseded import superseded
 from mlxp.running.attempts import remember_attempt
 from mlxp_reader import Reader
-from mlxp_reader.store.attempts import superseded
 
 
 def resume(run, attempt):
