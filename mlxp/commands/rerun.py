@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mlxp.commands.logs_directory import check_directory
 from mlxp.errors import LogDirectoryError, MLXPError
@@ -39,7 +39,15 @@ def rerun(options: argparse.Namespace) -> int:
 
 
 _GOOD: Final = ("reproduced", "done again", "submitted", "planned")
-_WORST_FIRST: Final = ("cannot be repeated", "not done again", "not submitted", "failed", "not reproduced", *_GOOD)
+_WORST_FIRST: Final = (
+    "cannot be repeated",
+    "not done again",
+    "not submitted",
+    "failed",
+    "not reproduced",
+    "not compared",
+    *_GOOD,
+)
 
 
 def _summary(outcomes: Mapping[int, str]) -> str:
@@ -134,6 +142,8 @@ def _executed(planned: Rerun, options: argparse.Namespace) -> str:
     if not options.check:
         return "failed" if code else "done again"
     verdicts = compared(source, again, Tolerance(options.rtol, options.atol))
+    if not verdicts and (_status(source) == Status.COMPLETE or _reason(source) != _reason(again)):
+        return _told(source, "has logged no metrics that could be compared", "not compared")
     holds = all(verdict.holds for verdict in verdicts) and _status(source) == _status(again)
     _print_verdicts(source, again, verdicts, holds)
     if any(verdict.outcome != "identical" for verdict in verdicts):
@@ -150,6 +160,11 @@ def _print_differing_environment(source: RunDirectory, again: RunDirectory) -> N
 
 def _status(run: RunDirectory) -> Status | None:
     return Status.of(run.info().get("status"))
+
+
+def _reason(run: RunDirectory) -> Any:
+    """Return how a run ended."""
+    return (run.info().get("exit") or {}).get("reason")
 
 
 def _print_verdicts(source: RunDirectory, again: RunDirectory, verdicts: Sequence[Verdict], holds: bool) -> None:

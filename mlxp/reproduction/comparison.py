@@ -3,12 +3,15 @@
 import contextlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
+
 from mlxp.run_directory.layout import STEP_KEYS, RunDirectory
+from mlxp.run_directory.superseded import beginnings, superseded
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Tolerance:
 def compared(first: RunDirectory, second: RunDirectory, tolerance: Tolerance | None = None) -> list[Verdict]:
     """Compare everything that two runs logged, record by record.
 
+    Of a run that was resumed, the records count that a reader shows.
+
     Parameters
     ----------
     first, second
@@ -85,7 +90,7 @@ def _of_file(name: str, first: RunDirectory, second: RunDirectory, tolerance: To
 
 
 def _records(run: RunDirectory, name: str) -> list[dict[str, Any]]:
-    """Return the records of a file; skip what is not a record, such as a last line that was cut off."""
+    """Return the records of a file that count; skip what is not a record, such as a last line that was cut off."""
     found: list[dict[str, Any]] = []
     with (
         contextlib.suppress(FileNotFoundError),
@@ -95,7 +100,19 @@ def _records(run: RunDirectory, name: str) -> list[dict[str, Any]]:
             with contextlib.suppress(ValueError, RecursionError):
                 record = json.loads(line)
                 found += [record] if isinstance(record, dict) else []
-    return found
+    begins = beginnings(run.path, name)
+    return _counting(found, begins) if begins else found
+
+
+def _counting(records: list[dict[str, Any]], begins: Sequence[int]) -> list[dict[str, Any]]:
+    """Leave out the records that a later attempt of the run supersedes."""
+    key = next((key for key in STEP_KEYS if any(key in record for record in records)), None)
+    numbers = [number for number, record in enumerate(records) if key in record]
+    steps = np.array([records[number][key] for number in numbers]) if key is not None else np.array([])
+    if steps.dtype.kind not in "iuf":
+        return records
+    lost = set(superseded(begins, steps, np.array(numbers, dtype=np.int64)).tolist())
+    return [record for number, record in enumerate(records) if number not in lost]
 
 
 _ABSENT: Any = object()

@@ -4,6 +4,7 @@ import pytest
 
 from mlxp import Logger
 from mlxp.reproduction.comparison import Tolerance, compared
+from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import RunDirectory
 
 
@@ -92,3 +93,14 @@ def test_torn_last_line_is_passed_over(log):
     with second.metrics_file("train").open("a") as file:
         file.write('{"x": 2')
     assert outcomes(first, second) == {"train.x": ("identical", None)}
+
+
+def test_records_that_a_later_attempt_superseded_are_passed_over(log):
+    """A run that was killed and resumed gives the same curve as one that ran through."""
+    values = [{"step": step, "loss": 1 / (step + 1)} for step in range(6)]
+    resumed = log(*values[:4], {"note": "no step"}, *values[2:])
+    size = sum(len(line) for line in resumed.metrics_file("train").read_bytes().splitlines(keepends=True)[:5])
+    write_yaml(resumed.attempts_file, {"attempts": [{"attempt": 1}, {"attempt": 2, "begins": {"train": size}}]})
+    through = log(*values[:2], {"note": "no step"}, *values[2:])
+    same = ("identical", None)
+    assert outcomes(resumed, through) == {"train.loss": same, "train.note": same, "train.step": same}

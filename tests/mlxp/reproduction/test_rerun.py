@@ -493,3 +493,12 @@ def test_code_that_was_left_out_is_told_at_once_and_refused_in_a_rerun(repositor
     again = repository.mlxp("rerun", "1")
     assert again.returncode == 1
     assert reason in again.stderr
+
+
+def test_run_without_metrics_is_not_said_to_reproduce(project):
+    project.write("main.py", MAIN.replace("range(3)", "range(0)").replace("data/numbers.txt", "data/none"))
+    project.run()
+    again = project.mlxp("rerun", "1", "--check")
+    assert (again.returncode, project.info(2)["status"]) == (1, "COMPLETE")
+    assert "run 1 has logged no metrics that could be compared" in again.stderr
+    assert "reproduces" not in project.info(2)
