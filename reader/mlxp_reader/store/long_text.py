@@ -198,6 +198,8 @@ def _may_have_slot(key: str) -> bool:
     return key.isprintable() and '"' not in key and "\\" not in key
 
 
+_LINE_BREAK = ord("\n")
+
 _CANNOT = (msgspec.DecodeError, RecursionError, ValueError)
 
 
@@ -207,9 +209,15 @@ def _decoded(slots: _Slots, chunk: bytes) -> list[Any] | None:
         records = slots.decode(chunk)
     except _CANNOT:
         return None
-    # For the decoder, a record may also be followed by another one in its line, or go over several lines. But what is
-    # counted here can only be between two records.
-    is_one_in_each = chunk.startswith(b"{") and chunk.endswith(b"}\n") and chunk.count(b"}\n{") == len(records) - 1
+    # For the decoder, a record may also be followed by another one in its line, or go over several lines.
+    chars = np.frombuffer(chunk, np.uint8)
+    ends = np.flatnonzero(chars == _LINE_BREAK)  # in half the time of chunk.count(b"}\n{")
+    is_one_in_each = (
+        len(ends) == len(records)
+        and chars[0] == ord("{")
+        and bool((chars[ends - 1] == ord("}")).all())
+        and bool((chars[ends[:-1] + 1] == ord("{")).all())
+    )
     return records if is_one_in_each else None
 
 
