@@ -29,7 +29,7 @@ from mlxp_reader.store.json_lines import BadLine, Kind, Parsed, Segment
 from mlxp_reader.store.lists import Lists
 from mlxp_reader.store.parts import PART, SMALL_PIECE, Found, Parts, find
 from mlxp_reader.store.shard_file import Blocks, KindsOfKey, ListsOf, ShardFile, kinds_of_key
-from mlxp_reader.store.wide_columns import Type
+from mlxp_reader.store.wide_columns import Type, first_of
 
 SMALL = 8 * 2**20
 """A reading of fewer bytes than this is merged with others once there are many."""
@@ -230,6 +230,7 @@ class ShardFolder:
                 self._path = self._temporary_folder()
             self._path.mkdir(parents=True, exist_ok=True)
             self._write(self._path, shard)
+            self._agree(self._path)  # another process may have written a key for the first time meanwhile
             self._merge_small_shards(self._path)
         except OSError as error:
             _logger.info("metrics are not cached in %s: %s", self._path, error)
@@ -259,9 +260,9 @@ class ShardFolder:
             self._merge_small_shards(self._path)
 
     def _agree(self, folder: Path) -> None:
-        shards = self.shards()
-        types = _agreed_types(shards)
-        for reading in _readings(shards):
+        readings = self.readings()  # of what another process is writing, not all may be there yet
+        types = _agreed_types(chain.from_iterable(readings))
+        for reading in readings:
             keys = [(key, one.type) for shard in reading if shard.file for key, one in shard.file.keys.items()]
             if any(types[key] != kind for key, kind in keys):
                 shard, lists = self._loaded(reading)
@@ -336,12 +337,12 @@ def _readings(shards: Iterable[Shard]) -> list[list[Shard]]:
 
 
 def _agreed_types(shards: Iterable[Shard]) -> dict[str, Type]:
-    """Return one type for each key: numbers, if any of the shards has numbers."""
-    types: dict[str, Type] = {}
+    """Return one type for each key: numbers, if any of the shards has numbers, else texts, if any has."""
+    found: dict[str, set[Type]] = {}
     for shard in shards:
         for key, stored in shard.file.keys.items() if shard.file is not None else ():
-            types[key] = stored.type if types.get(key) != "double" else "double"
-    return types
+            found.setdefault(key, set()).add(stored.type)
+    return {key: first_of(types) for key, types in found.items()}
 
 
 def _small_readings(shards: Iterable[Shard]) -> dict[str | None, list[list[Shard]]]:

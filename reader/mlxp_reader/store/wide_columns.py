@@ -6,9 +6,9 @@ number, or nothing, and the record's text in the column `EXACT` has the value it
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ EXACT = "exact"
 OWN = ("log_id", "record", EXACT)
 """The columns of a file beside those of keys."""
 
-Type = Literal["double", "bool", "string"]
+Type = Literal["double", "string", "bool"]
 
 _TYPE_OF: dict[Kind, Type] = {"float": "double", "int": "double", "json": "double", "bool": "bool", "string": "string"}
 
@@ -147,8 +147,12 @@ def written(
 
 def type_of(kinds: Mapping[Kind, Any]) -> Type:
     """Return the type of a key whose values are of some kinds: numbers, if there may be any."""
-    types = {_TYPE_OF[kind] for kind in kinds}
-    return next(one for one in ("double", "string", "bool") if one in types)
+    return first_of({_TYPE_OF[kind] for kind in kinds})
+
+
+def first_of(types: Collection[Type]) -> Type:
+    """Return the type of a key that has several: numbers, if there may be any, else texts."""
+    return next(one for one in get_args(Type) if one in types)
 
 
 def _positions(lists: Lists, records: Lists | None, counts: Counts) -> Counts:

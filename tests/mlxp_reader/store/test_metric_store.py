@@ -464,6 +464,37 @@ def test_many_processes_read_while_runs_write(tmp_path):
         assert reader.returncode == 0
 
 
+READ_AND_WRITE_TOGETHER = """
+import sys, time
+from pathlib import Path
+from mlxp_reader.store import shard_file
+from mlxp_reader.store.metric_store import MetricStore
+logs, log_id = Path(sys.argv[1]), int(sys.argv[2])
+write = shard_file.write
+def write_together(*arguments):  # both know of no other's type then
+    (logs / f"ready-{log_id}").touch()
+    while len(list(logs.glob("ready-*"))) < 2:
+        time.sleep(0.01)
+    write(*arguments)
+shard_file.write = write_together
+print(MetricStore(logs, logs / ".mlxp").read([log_id], "train", "x").cells())
+"""
+
+
+def test_two_processes_that_store_a_new_key_at_once_give_it_one_type(tmp_path, cache):
+    runs = [make_run(tmp_path, log_id) for log_id in (1, 2)]
+    append(runs[0], {"x": 0.5, "y": 1})
+    append(runs[1], {"x": "text", "y": True})
+    command = [sys.executable, "-c", READ_AND_WRITE_TOGETHER, str(tmp_path)]
+    readers = [subprocess.Popen([*command, str(run.log_id)], stdout=subprocess.PIPE, text=True) for run in runs]
+    assert [reader.communicate(timeout=60)[0] for reader in readers] == ["[array([0.5])]\n", "[['text']]\n"]
+    files = [shard_file.opened(path) for path in cache.rglob("*.parquet")]
+    for key in "xy":
+        assert {file.keys[key].type for file in files} == {"double"}
+    assert read(MetricStore(tmp_path, cache), *runs) == [[0.5], ["text"]]
+    assert read(MetricStore(tmp_path, cache), *runs, key="y") == [[1], [True]]
+
+
 def test_reading_metrics_does_not_import_pandas(run, cache):
     append(run, {"x": 1, "y": "a"})
     program = (
