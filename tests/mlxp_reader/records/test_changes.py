@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import subprocess
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -226,6 +228,77 @@ def test_a_copy_is_seen_to_its_last_file_whenever_it_is_looked_at(tmp_path, logs
             if path.is_file():
                 shutil.copy2(path, target)
             assert said(refresh(logs)[0]) == said_anew(logs)
+
+
+def run_git(folder, *words):
+    command = ["git", "-C", folder, "-c", "user.name=me", "-c", "user.email=me@here", *words]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def by_cp(new, logs):
+    subprocess.run(["cp", "-r", f"{new}/.", logs], check=True)
+
+
+def by_tar(new, logs):
+    subprocess.run(["tar", "-C", new, "-cf", new.with_suffix(".tar"), "."], check=True)
+    subprocess.run(["tar", "-C", logs, "-xf", new.with_suffix(".tar")], check=True)
+
+
+def by_git(new, logs):
+    """Go from a commit of the runs as they were to one of the new ones."""
+    run_git(logs, "init", "-q")
+    run_git(logs, "add", "1")
+    run_git(logs, "commit", "-qm", "old")
+    run_git(new, "init", "-q")
+    run_git(new, "add", "1")
+    run_git(new, "commit", "-qm", "new")
+    run_git(logs, "fetch", "-q", new, "HEAD")
+    run_git(logs, "checkout", "-q", "FETCH_HEAD")
+
+
+def by_rsync(new, logs):
+    """Replace what differs, with its time, as ``rsync -a`` does."""
+    for path in new.rglob("*"):
+        old = logs / path.relative_to(new)
+        if path.is_file() and not (old.is_file() and old.read_bytes() == path.read_bytes()):
+            old.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, old.with_name(f".{old.name}.x7Kd2p"))
+            old.with_name(f".{old.name}.x7Kd2p").replace(old)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such programs")
+@pytest.mark.parametrize("young", [A_DAY, NOTHING])
+@pytest.mark.parametrize("copied", [by_cp, by_tar, by_git, by_rsync])
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_what_a_program_copies_over_runs_is_seen(tmp_path, logs, young, copied, is_whole):
+    here, there = RunDirectory(logs / "1"), RunDirectory(tmp_path / "new" / "1")
+    write(here, 1)
+    write(there, 2 if is_whole else 1)
+    write_yaml(there.config_file, {"lr": 1009})
+    for file in there.path.rglob("*"):
+        os.utime(file, ns=(10**18, 10**18))  # as long ago as the copied runs
+    with ages(young):
+        refresh(logs)
+        copied(tmp_path / "new", logs)
+        table = refresh(logs)[0]
+        assert table["config.lr"].to_pylist() == [1009]
+        assert said(table) == said_anew(logs)
+        key, value = ("loss1002", 2) if is_whole else ("loss1001", 1)
+        assert Reader(logs).filter()[f"train.{key}"][0].tolist() == [value]
+
+
+@pytest.mark.parametrize("hours", [-49, -1, 1])
+def test_of_young_runs_every_change_is_seen_though_the_clocks_of_hosts_differ(logs, monkeypatch, hours):
+    """The clock of the reader's host is that much ahead of the one of the file system."""
+    here = time.time
+    for module in (crawl, checks):
+        monkeypatch.setattr(module.time, "time", lambda: here() + hours * 3600)
+    for number, kind in enumerate(sorted(SEEN_AT_ONCE | SEEN_IN_TURN), start=1):
+        run = RunDirectory(logs / str(number))
+        write(run, number)
+        refresh(logs)
+        (SEEN_AT_ONCE | SEEN_IN_TURN)[kind](run, 1)
+        assert said(refresh(logs)[0]) == said_anew(logs)
 
 
 @pytest.mark.parametrize("young", [A_DAY, NOTHING])
