@@ -98,12 +98,13 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
     state, places = _state_of(name, info, source)
     path = copy_of(store, state, [source.path.parent])
     copies = [Copy(place, path) for place in places]
+    work_dir = str(_at(source, info.get("work_dir") or state.top))
     differences, remarks = _differences(info, store)
     planned = Rerun(
         source=source,
         copy=Copy(state.top, path),
-        words=[sys.executable, *(_moved(word, copies) for word in command[1:]), *given, *overrides],
-        directory=Path(_moved(str(_at(source, info.get("work_dir") or state.top)), copies)),
+        words=[sys.executable, *(_moved(_found(word, work_dir), copies) for word in command[1:]), *given, *overrides],
+        directory=Path(_moved(work_dir, copies)),
         variables=Copy(state.top, path).variables(
             [*python_path_inside(state.top), *_project_roots(info, store, copies[-1])]
         ),
@@ -194,6 +195,18 @@ def _at(source: RunDirectory, path: str | Path) -> Path:
 def _moved(word: str, copies: Iterable[Copy]) -> str:
     """Return a path inside one of the copied places as the same path inside the copy; anything else as it is."""
     return next((moved for copy in copies if (moved := copy.moved(word)) != word), word)
+
+
+def _found(word: str, work_dir: str) -> str:
+    """Return the absolute path of a program that was given relative to the directory of its start, as a word that is.
+
+    Examples
+    --------
+    >>> _found("main.py", "/"), _found("../usr/bin/env", "/usr")
+    ('main.py', '/usr/bin/env')
+    """
+    path = os.path.normpath(os.path.join(work_dir, word))  # noqa: PTH118 - any text
+    return path if word.startswith("../") and Path(path).is_file() else word
 
 
 def _project_roots(info: dict[str, Any], store: Path, copy: Copy) -> Iterable[str]:

@@ -191,6 +191,32 @@ def _why_refused(words: list[str]) -> str | None:
     for word in words[:3]:
         if _has_runs_inside(Path(word)):
             return f"starts a program of MLXP in {word}, which mlxpsub does not see; write its command in the script"
+    module = _module_of_runs(words[0])
+    if module is not None:
+        return (
+            f"starts a program of MLXP, the module {module}, which mlxpsub does not see; write `python -m {module}` in "
+            'the script, and call the task under `if __name__ == "__main__":` in that module'
+        )
+    return None
+
+
+def _module_of_runs(word: str) -> str | None:
+    """Return the module of MLXP's task that a command of an installed package starts; None if it starts none."""
+    path = shutil.which(word)
+    with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
+        text = Path(path).read_bytes()[:4096].decode(errors="replace") if path else ""
+        interpreter = re.match(r"#!(?:/bin/sh\n'''exec')? *\"?([^\n\"]*python[\d.]*)[\"\s]", text)
+        imported = re.search(r"^from ([\w.]+) import", text, re.MULTILINE)
+        if interpreter and imported:
+            module = imported[1]
+            # Finding the outermost package executes none of it.
+            code = "import importlib.util, sys; print(importlib.util.find_spec(sys.argv[1]).origin)"
+            command = [interpreter[1], "-c", code, module.partition(".")[0]]
+            found = Path(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip())
+            root = found.parents[1] if found.name == "__init__.py" else found.parent
+            file = root.joinpath(*module.split("."))
+            if any(map(is_program_of_mlxp, (file.with_suffix(".py"), file / "__init__.py"))):
+                return module
     return None
 
 

@@ -220,6 +220,14 @@ def test_program_that_was_started_from_another_folder_is_found(project):
     assert project.mlxp("rerun", "1", "--check").returncode == 0
 
 
+def test_command_of_an_installed_package_is_found_from_the_copy(project, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/train").write_text("from main import task\ntask()\n", encoding="utf-8")
+    project.run(words=("../bin/train",), PYTHONPATH=str(project.top))
+    edit_everything(project)
+    assert project.mlxp("rerun", "1", "--check", PYTHONPATH=str(project.top)).returncode == 0
+
+
 def test_other_configuration_file_is_kept(project):
     project.write("configs/other.yaml", "lr: 7\n")
     project.run("--config-name=other", "lr=8")

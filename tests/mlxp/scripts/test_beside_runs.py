@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -150,3 +151,17 @@ def test_runs_in_several_directories_are_told_apart(words):
         "run a/1",
         "run b/1",
     ]
+
+
+@pytest.mark.parametrize(
+    "first", [f"#!{sys.executable}\n", f"#!/bin/sh\n'''exec' \"{sys.executable}\" \"$0\" \"$@\"\n' '''\n"]
+)
+def test_command_of_a_package_that_starts_runs_is_named(words, first):
+    """Otherwise each job would do its runs once more, beside its own."""
+    words.write("", "pkg/__init__.py")
+    words.write("import mlxp\n\n\n@mlxp.launch()\ndef main(ctx):\n    pass\n", "pkg/train.py")
+    command = f"{first}import sys\nfrom pkg.train import main\nsys.exit(main())\n"
+    words.write(command, "train").chmod(0o755)
+    said = refusal(words, "export PYTHONPATH=$PWD PATH=$PATH:$PWD\ntrain a=1\npython main.py a=2")
+    assert "`train a=1` starts a program of MLXP, the module pkg.train, which mlxpsub does not see" in said
+    assert "write `python -m pkg.train` in the script" in said
