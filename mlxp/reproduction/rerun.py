@@ -12,6 +12,7 @@ from mlxp.reproduction.exported_run import LOGS, project_folder
 from mlxp.reproduction.made_environment import made_environment
 from mlxp.reproduction.names import HIDDEN
 from mlxp.run_directory.layout import STORE_DIR, RunDirectory
+from mlxp.run_directory.ranks import RANKS
 from mlxp.running.code_state import CodeState
 from mlxp.running.copies import Copy, copy_of, not_stored_since, python_path_inside
 from mlxp.running.environment import environment, modules_of, packages_of
@@ -109,7 +110,7 @@ def rerun_of(source: RunDirectory, overrides: Sequence[str] = ()) -> Rerun:
             [*python_path_inside(state.top), *_project_roots(info, store, copies[-1])]
         ),
         differences=differences,
-        remarks=[*_absent(state.top, [*given, *overrides], info), *remarks],
+        remarks=[*_processes(info), *_absent(state.top, [*given, *overrides], info), *remarks],
     )
     _check_places(name, planned, [path / one for one in (info.get("code") or {}).get("left_out") or []])
     return planned
@@ -146,6 +147,13 @@ def _check_places(name: str, planned: Rerun, left_out: Sequence[Path]) -> None:
             raise MLXPError(f"{name} executed {word}, which is neither in its code nor here")
         if Path(os.path.normpath(planned.directory / word)) in left_out:
             raise MLXPError(f"{name} executed {not_stored_since([word])}")
+
+
+def _processes(info: dict[str, Any]) -> list[str]:
+    """Return what is different without the launcher that started the run, as sentences."""
+    count = info.get(RANKS)
+    is_one = not isinstance(count, int) or count <= 1
+    return [] if is_one else [f"it was executed by {count} processes, and is by one unless --submit uses its script"]
 
 
 def _absent(top: Path, overrides: Iterable[str], info: dict[str, Any]) -> list[str]:

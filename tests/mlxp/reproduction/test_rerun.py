@@ -300,12 +300,13 @@ def test_other_versions_of_packages_are_refused_unless_forced(project):
     assert project.mlxp("rerun", "1", "--force").returncode == 0
 
 
-def test_other_processor_is_remarked(project):
+def test_other_processor_and_other_number_of_processes_are_remarked(project):
     project.run()
-    project.change_info(1, environment=project.info(1)["environment"] | {"cpu": "Abacus"})
+    project.change_info(1, environment=project.info(1)["environment"] | {"cpu": "Abacus"}, ranks=4)
     result = project.mlxp("rerun", "1")
     assert result.returncode == 0
     assert "the last digits of numbers may differ: cpu was Abacus and is " in result.stderr
+    assert "run 1: it was executed by 4 processes, and is by one unless --submit uses its script" in result.stderr
 
 
 def test_package_that_is_missing_is_listed_by_the_name_under_which_it_was_installed(project):
