@@ -61,6 +61,8 @@ _SHAPES: Final = re.compile(
       | GOCSPX-[A-Za-z0-9_-]{20,64}
       | (?:AKIA|ASIA)[A-Z0-9]{16} | SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,64} | hv[sb]\.[A-Za-z0-9_-]{20,512}
       | [rsp]k_(?:live|test)_[A-Za-z0-9]{16,255} | lin_api_[A-Za-z0-9]{20,255} | ntn_[A-Za-z0-9]{20,255}
+      | nvapi-[A-Za-z0-9_-]{20,255} | tgp_v1_[A-Za-z0-9_-]{20,255} | glsa_[A-Za-z0-9_]{20,255}
+      | eyJhcGlfYWRkcmVzcyI6[A-Za-z0-9+/=]{20,2048}                                                      # Neptune
       | [0-9]{8,10}:AA[A-Za-z0-9_-]{33} | AGE-SECRET-KEY-1[A-Z0-9]{50,80}                               # Telegram, age
       | eyJ[A-Za-z0-9_-]{10,2048}\.eyJ[A-Za-z0-9_-]{10,2048}\.[A-Za-z0-9_-]{10,2048}                  # JSON web tokens
     )
@@ -77,6 +79,12 @@ _ASSIGNMENT: Final = re.compile(
     # What ends with a colon is the next name.
     r"""(?P<value>"[^"\n]{1,1024}"|'[^'\n]{1,1024}'|\[[^\]\n]{1,1024}\]|(?![\w.-]{1,128}["']?:\s)[^\s,;&"'\}\])]{1,1024})"""
 )
+_OPTION: Final = re.compile(
+    r"""(?<![\w-])--(?P<name>[A-Za-z][\w.-]{0,127})(?P<sign>[ =]["']?|["'],\s{0,2}["'])"""
+    r"""(?P<value>[^\s"',;-][^\s"',;]{0,1023})"""
+)
+"""An option of a program with its value, in a line or in a list of words."""
+
 _WORD_OF_COMMAND: Final = re.compile(
     r"(?P<start>(?:\+{1,2}|--?)?(?P<name>[A-Za-z_][\w.@/-]{0,255})=)(?P<value>.+)", re.DOTALL
 )
@@ -191,12 +199,18 @@ def holds_secret(text: str) -> bool:
 def _masked(text: str, values: list[str]) -> str:
     for value in values:
         text = text.replace(value, MASK)
-    return _ASSIGNMENT.sub(_masked_assignment, _SHAPES.sub(MASK, text))
+    text = _OPTION.sub(_masked_option, _SHAPES.sub(MASK, text))
+    return _ASSIGNMENT.sub(_masked_assignment, text)
 
 
 def _known_values(environment: Mapping[str, str]) -> list[str]:
     found = [value for name, value in environment.items() if len(value) >= _LEAST_LENGTH and is_secret(name, value)]
     return sorted({*found, *_learned}, key=len, reverse=True)
+
+
+def _masked_option(match: re.Match[str]) -> str:
+    name, sign, value = match.group("name", "sign", "value")
+    return f"--{name}{sign}{MASK}" if is_secret(name, value) else match.group()
 
 
 def _masked_assignment(match: re.Match[str]) -> str:

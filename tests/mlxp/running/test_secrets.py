@@ -39,6 +39,9 @@ SHAPES = [
     "dapi" + "0123456789abcdef" * 2,
     "hvs." + FILL,
     "GOCSPX-" + FILL[:28],
+    "nvapi-" + FILL,
+    "tgp_v1_" + FILL,
+    "eyJhcGlfYWRkcmVzcyI6" + FILL + "==",
     "xapp-1-A0123-" + FILL,
     "1234567890:AA" + FILL[:33],
     "AGE-SECRET-KEY-1" + FILL.upper()[:40] + "QPZRY9X8GF2TVDW0S3",
@@ -83,6 +86,9 @@ def test_secret_is_known_by_its_shape(secret, text):
         ("'auth': password: 12345678", f"'auth': password: {MASK}"),
         (f"s3://AKIAABCDEFGHIJKLMNOP:{FILL}@bucket/x", f"s3://{MASK}@bucket/x"),
         (f"https://hooks.slack.com/services/T01/B02/{FILL}", f"https://hooks.slack.com/services/{MASK}"),
+        ("login --password hunter2 --seed 1", f"login --password {MASK} --seed 1"),
+        ("login --api-key='abcd-1234' x", f"login --api-key='{MASK}' x"),
+        ("Command '['login', '--token', 'abcd1234', 'x']'", f"Command '['login', '--token', '{MASK}', 'x']'"),
         (f"https://h/a?X-Amz-Signature={FILL}&x=1", f"https://h/a?{MASK}&x=1"),
     ],
 )
@@ -94,6 +100,7 @@ def test_secret_is_known_by_its_name(text, shown):
     "text",
     [
         "pooling.token=cls",
+        "--token cls --tokenizer gpt2-medium-1024 --max-tokens 1024 --password --verbose",
         "tokenizer=gpt2-medium-1024",
         "max_tokens=1024",
         "num_tokens: 300000000",
