@@ -122,6 +122,13 @@ def test_a_record_that_goes_over_two_lines_is_none():
     assert [problem.line for problem in parsed.problems[0]] == [4, 5, 6]
 
 
+@pytest.mark.parametrize("only", [None, "a"])
+def test_a_record_with_a_line_break_is_none_where_all_others_are_fine(only):
+    parsed = read([b'{"a":1}', b"{", b'"a":2}'], only=only)
+    assert parsed.records == [1]
+    assert [problem.line for problem in parsed.problems[0]] == [2, 3]
+
+
 def test_keys_that_come_later_get_slots_too(monkeypatch):
     alone = []
     real = LongText._add_with_care
