@@ -293,17 +293,13 @@ def read(shard: ShardFile, keys: Iterable[str], blocks: Blocks | None = None) ->
     if not stored:
         return {}
     table = _columns(shard, stored) if blocks is None else blocks.table(shard, stored)
+    columns = {key: _checked(table[one.column], one.type, one.check, shard.path) for key, one in stored.items()}
     exact: dict[int, dict[str, Any]] = {}
-    if shard.check_of_exact:
+    if shard.check_of_exact and not all(wide_columns.holds_all(columns[key], stored[key].rows) for key in stored):
         texts = _checked(table[wide_columns.EXACT], "string", shard.check_of_exact, shard.path)
         exact = wide_columns.exact_values(texts)
     counts = shard.parts["records"]
-    return {
-        key: wide_columns.read(
-            key, _checked(table[one.column], one.type, one.check, shard.path), one.rows, counts, exact
-        )
-        for key, one in stored.items()
-    }
+    return {key: wide_columns.read(key, columns[key], one.rows, counts, exact) for key, one in stored.items()}
 
 
 def _checked(column: pa.ChunkedArray, kind: Type, check: int, path: Path) -> WideColumn:

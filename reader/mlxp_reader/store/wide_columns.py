@@ -214,6 +214,13 @@ def _put(values: Any, at: Counts, fitting: Any) -> None:
             values[position] = value
 
 
+def holds_all(column: WideColumn, kinds: Collection[Kind]) -> bool:
+    """Tell whether a column holds all values as they are, given their kinds, so that the texts need not be read."""
+    if not all(kind in _HELD[column.type] for kind in kinds):
+        return False
+    return "int" not in kinds or not (np.abs(column.values) >= _EXACT_IN_DOUBLE).any()
+
+
 def exact_column(exact: Mapping[int, list[str]], total: int) -> WideColumn:
     """Return the column of texts, each a JSON object of the values of a record that other columns do not hold."""
     texts, present = [""] * total, np.zeros(total, dtype=np.bool_)

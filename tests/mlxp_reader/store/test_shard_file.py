@@ -128,3 +128,16 @@ def test_any_tool_reads_a_file(tmp_path):
     assert table["exact"].to_pylist() == [None, None, '{"loss": null, "n": 18446744073709551619}'] * 2
     about = pq.ParquetFile(path).metadata.row_group(0)
     assert [about.column(at).is_stats_set for at in range(6)] == [True, True, False, False, False, False]
+
+
+def test_texts_of_other_keys_are_not_parsed_for_a_key_that_its_column_holds(tmp_path, monkeypatch):
+    text = b'{"none": null, "loss": 0.5, "step": 9007199254740991, "big": 9007199254740993, "text": "a"}\n'
+    [file] = map(shard_file.opened, written(tmp_path, text)[1])
+    parsed = []
+    real = shard_file.wide_columns.exact_values
+    monkeypatch.setattr(shard_file.wide_columns, "exact_values", lambda texts: parsed.append(1) or real(texts))
+    expected = {"loss": 0.5, "step": 2**53 - 1, "text": "a", "big": 2**53 + 1, "none": None}
+    for key, value in expected.items():
+        [(lists, _)] = shard_file.read(file, [key])[key].values()
+        assert list(lists.cell(0)) == [value]
+        assert bool(parsed) == (key in {"big", "none"})
