@@ -9,7 +9,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 
@@ -91,14 +91,15 @@ def fill_standard_descriptors() -> None:
 class _Guarded(io.TextIOBase):
     """A stream that accepts everything, and passes on what the stream behind it can show."""
 
-    def __init__(self, file: "TextIO | _Guarded | None") -> None:
+    def __init__(self, file: "TextIO | _Guarded | None", harmless: Callable[[str], str]) -> None:
         self.file: Any = file
+        self.harmless = harmless
         self.problem: Exception | None = None
 
     def write(self, text: str) -> int:
         if self.file is not None and self.problem is None:
             try:
-                self.file.write(showable(text, self.file))
+                self.file.write(showable(self.harmless(text), self.file))
             except (OSError, ValueError) as error:
                 self.problem = error
         return len(text)
@@ -132,8 +133,13 @@ class _Guarded(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def guarded_output() -> Iterator[_Guarded]:
+def guarded_output(harmless: Callable[[str], str] = str) -> Iterator[_Guarded]:
     """Within this context, printing ends nothing; afterwards, `problem` says what went wrong with the output.
+
+    Parameters
+    ----------
+    harmless
+        What is done to each text before it is printed; by default nothing.
 
     Examples
     --------
@@ -145,7 +151,7 @@ def guarded_output() -> Iterator[_Guarded]:
     """
     fill_standard_descriptors()
     before = sys.stdout, sys.stderr
-    output, errors = _Guarded(sys.stdout), _Guarded(sys.stderr)
+    output, errors = _Guarded(sys.stdout, harmless), _Guarded(sys.stderr, harmless)
     sys.stdout, sys.stderr = output, errors
     try:
         yield output

@@ -10,13 +10,12 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mlxp.commands.completion import complete
-from mlxp.commands.terminal import notices_in_lines
-from mlxp.errors import MLXPError
+from mlxp.commands.terminal import harmless, notices_in_lines
+from mlxp.errors import MLXPError, shortened
 from mlxp.printing import guarded_output, show
-from mlxp.run_directory.printable import printable
 from mlxp.running.signals import Terminated, exit_code, signal_of
 from mlxp.scheduler import import_plugin
 from mlxp.version import __version__
@@ -28,7 +27,7 @@ _BANDS = ("std", "sem", "ci95", "bootstrap", "min-max", "iqr", "none")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if something failed."""
-    with guarded_output() as output:
+    with guarded_output(harmless) as output:
         code = _run(arguments)
     if output.problem is None:
         return code
@@ -45,7 +44,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         with notices_in_lines():
             return int(_function(options.verb)(options))
     except MLXPError as error:
-        print(f"mlxp: {printable(str(error))}", file=sys.stderr)
+        print(f"mlxp: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # what the system says of a file that a person has named
+        told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"mlxp: {shortened(told)}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, Terminated) as error:
         return exit_code(signal_of(error))
@@ -72,9 +75,14 @@ def _function(verb: str) -> Any:
     return getattr(importlib.import_module(f"mlxp.commands.{module}"), name)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(shortened(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    reading = argparse.ArgumentParser(
+    reading = _Parser(
         prog="mlxp",
         description="Look at runs and act on their jobs.",
         epilog="`mlxp COMMAND --help` has the options of a command, and an example. `mlxpsub` submits runs.",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlxp.commands.completion import complete
 from mlxp.commands.mlxpsub_words import SubmissionParser
+from mlxp.commands.terminal import harmless
 from mlxp.errors import InvalidSchedulerError, MLXPError
 from mlxp.jobs.batch import Batch
 from mlxp.jobs.local import HERE, work_off
@@ -25,7 +26,7 @@ from mlxp.scripts.script import Script, read_script
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if something was not submitted."""
-    with guarded_output():
+    with guarded_output(harmless):
         return _run(arguments)
 
 

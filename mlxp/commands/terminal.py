@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -33,6 +34,20 @@ def coloured(status: str, width: int = 0) -> str:
     """Return a status in its colour, padded to `width`."""
     text = printable(f"{status:<{width}}")
     return f"\033[{_COLOURS.get(status, '31')}m{text}\033[0m" if has_colours() else text
+
+
+_COLOUR = re.compile(r"(\033\[(?:0|1|3[1-6])m)")
+
+
+def harmless(text: str) -> str:
+    r"""Return `text` with everything escaped that a terminal obeys, but for the colours of this module.
+
+    Examples
+    --------
+    >>> harmless("\033[31mFAILED\033[0m \033[2J") == "\033[31mFAILED\033[0m \\x1b[2J"
+    True
+    """
+    return "".join([part if _COLOUR.fullmatch(part) else printable(part) for part in _COLOUR.split(text)])
 
 
 def bold(text: str) -> str:

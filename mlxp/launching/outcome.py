@@ -8,6 +8,7 @@ from mlxp.errors import SweepError
 from mlxp.launching.launch_record import LaunchRecord, RunRecord, summary
 from mlxp.launching.starter import RunStarter
 from mlxp.printing import flush, show
+from mlxp.run_directory.printable import printable
 from mlxp.run_directory.status import Status
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Outcome:
         """Print a line for each run of a sweep."""
         runs = self.record.runs()
         if runs and not self.starter.is_single:
-            show(summary(runs))
+            show(printable(summary(runs)))
 
     def _sweep_results(self) -> SweepResults:
         runs = self.record.runs()
@@ -116,7 +117,7 @@ class Outcome:
 
 
 def _failure(run: RunRecord) -> str:
-    return f"  run {run.log_id or '-'}: {' '.join(run.overrides)}: {run.error}"
+    return printable(f"  run {run.log_id or '-'}: {' '.join(run.overrides)}: {run.error}")
 
 
 def _has_failed(result: "JobReturn") -> bool:

@@ -14,6 +14,7 @@ from mlxp.errors import InvalidConfigFileError, MLXPError
 from mlxp.launching.launch_record import LaunchRecord
 from mlxp.printing import show
 from mlxp.run_directory.files import read_yaml, write_yaml
+from mlxp.run_directory.printable import printable
 from mlxp.run_directory.status import Status
 from mlxp.running.configuration import Program
 from mlxp.running.endings import first_line, from_user_code, is_preemption, signal_in, traceback_text
@@ -219,7 +220,7 @@ class RunStarter:
             self.record.add(number, overrides=overrides, status=Status.FAILED.value, error=str(error))
             self._stop_others()
             if not self.is_single:
-                show(f"{' '.join(overrides)}: {error}", "stderr")
+                show(printable(f"{' '.join(overrides)}: {error}"), "stderr")
             raise CompactHydraException(str(error)) from error
         except BaseException as error:  # noqa: BLE001 - a user's own logger or version manager may raise anything
             self.record.add(number, overrides=overrides, status=Status.FAILED.value, error=first_line(error))
@@ -252,7 +253,7 @@ class RunStarter:
         error.__traceback__ = from_user_code(error.__traceback__)
         if not (self.is_single and self._is_launching_process):
             name = f"run {run.directory.log_id}" if run and run.directory else "run"
-            show(f"{name} failed: {' '.join(overrides)}\n{traceback_text(error)}", "stderr")
+            show(printable(f"{name} failed: {' '.join(overrides)}\n{traceback_text(error)}"), "stderr")
         if isinstance(error, SystemExit):
             if self.is_single and not self.is_of_sweep:  # no sweeper waits for the run, so the program ends with it
                 raise error

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlxp.printing import show
+from mlxp.run_directory.printable import printable
 from mlxp.running.copies import check_is_from_copy, current_copy, names_of, not_stored_since
 from mlxp.running.provenance import is_code
 
@@ -26,10 +27,8 @@ def tell_of_code(facts: Mapping[str, Any]) -> None:
     if lacking and current_copy() is None:
         _say_once(f"mlxp: there are {not_stored_since(lacking)}")
     if facts["code_changed"]:
-        show(
-            f"mlxp: the code has changed since the submission: {names_of(code.get('changed') or ['unknown files'])}",
-            "stderr",
-        )
+        changed = names_of(code.get("changed") or ["unknown files"])
+        show(printable(f"mlxp: the code has changed since the submission: {changed}"), "stderr")
 
 
 def tell_of_copy(*, is_copied: bool) -> None:
@@ -42,4 +41,4 @@ def tell_of_copy(*, is_copied: bool) -> None:
 
 @functools.cache  # once per program
 def _say_once(sentence: str) -> None:
-    show(sentence, "stderr")
+    show(printable(sentence), "stderr")

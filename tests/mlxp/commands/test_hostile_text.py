@@ -5,6 +5,8 @@ import json
 import pytest
 
 from mlxp.commands.main import main
+from mlxp.commands.mlxpsub import main as mlxpsub
+from mlxp.commands.terminal import coloured, harmless
 from mlxp.run_directory.files import write_yaml
 from mlxp.run_directory.layout import RunDirectory
 from mlxp.run_directory.printable import printable
@@ -64,6 +66,41 @@ def test_no_command_prints_what_a_terminal_obeys(logs, capsys, verb):
 def test_an_error_about_a_query_is_harmless(logs, capsys):
     assert main(["table", "-q", f"note == '{COMMAND}", "--logs", str(logs)]) == 1
     assert is_harmless(capsys.readouterr().err)
+
+
+TYPED = {
+    "an option": ["status", f"--{COMMAND}"],
+    "an id": ["show", COMMAND.replace("\0", "")],
+    "a very long id": ["show", "x" * 100_000],
+    "a file": ["import", COMMAND.replace("\0", ""), "logs"],
+    "a very long file": ["import", "x" * 100_000, "logs"],
+    "an override": ["rerun", "1", f"note={COMMAND}", "--dry-run"],
+    "a very long batch": ["status", "--batch", "x" * 100_000],
+}
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_an_error_about_what_was_typed_is_harmless_and_short(logs, capsys, typed):
+    try:
+        code = main([*TYPED[typed], *(["--logs", str(logs)] if "import" not in TYPED[typed] else [])])
+    except SystemExit as error:
+        code = error.code
+    printed = capsys.readouterr()
+    assert code in {1, 2}
+    assert is_harmless(printed.out + printed.err)
+    assert len(printed.err) < 6000
+
+
+def test_mlxpsub_shows_no_commands(tmp_path, capsys):
+    assert mlxpsub(["--dry-run", str(tmp_path / COMMAND.replace("\0", ""))]) == 1
+    printed = capsys.readouterr().err
+    assert is_harmless(printed)
+    assert SHOWN.removesuffix(r"\x00") in printed
+
+
+def test_colours_of_our_own_are_kept(monkeypatch):
+    monkeypatch.setattr("mlxp.commands.terminal.has_colours", lambda: True)
+    assert harmless(coloured("FAILED") + COMMAND) == coloured("FAILED") + SHOWN
 
 
 def test_a_frame_shows_no_commands(logs):
