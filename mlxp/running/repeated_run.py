@@ -45,16 +45,17 @@ class RepeatedRun:
     Attributes
     ----------
     code
-        What else the rerun has to know about the code: which files its state lacks.
+        What the rerun cannot find out about the code in a copy: its commit, its state, and which files that lacks.
     """
 
     def __init__(self, directory: RunDirectory, overrides: Sequence[str]) -> None:
         info = directory.info()
         given = info.get("overrides") or []
         self.directory = directory
-        self.code = {"left_out": (info.get("code") or {}).get("left_out") or []}
+        code = info.get("code") or {}
+        self.code = {**(info.get("git") or {}), "state": code.get("state"), "left_out": code.get("left_out") or []}
         self._new = {_key(one) for one in overrides if one not in given and not _key(one).startswith("mlxp.")}
-        self._is_exported = not os.path.isabs(str((info.get("code") or {}).get("top") or "/"))  # noqa: PTH117
+        self._is_exported = not os.path.isabs(str(code.get("top") or "/"))  # noqa: PTH117
 
     def composed(self, composed: "DictConfig") -> "DictConfig":
         """Return a composed configuration with the recorded values where resolvers might give others."""

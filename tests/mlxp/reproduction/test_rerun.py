@@ -108,10 +108,11 @@ def test_run_is_done_again_with_the_code_and_the_configuration_that_it_had(repos
     result = repository.mlxp("rerun", "1", "--check")
     assert result.returncode == 0, result.stderr
     assert "run 2 reproduces run 1: 4 of 4 metrics are the same" in result.stdout
+    assert repository.info(2)["git"] == repository.info(1)["git"]
+    assert repository.info(2)["code_changed"] is False
     info = repository.info(2)
     assert (info["rerun_of"], info["reproduces"], info["status"]) == (1, True, "COMPLETE")
     assert info["code"]["state"] == repository.info(1)["code"]["state"]
-    assert info["git"] == {**repository.info(1)["git"], "branch": None}
     assert repository.records(2) == repository.records(1)
     assert repository.files() == before
     assert git(repository.top, "status", "--short") == status
