@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mlxp_reader.engines.pieces import Piece, batches
+from mlxp_reader.engines.pieces import Alike, Piece, batches, sorted_out
 from mlxp_reader.store.stored_rows import StoredKey
 
 _TYPES = {pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN", pa.string(): "VARCHAR"}
@@ -15,21 +15,21 @@ _TYPES = {pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN", p
 def define_metrics(connection: Any, pieces: Sequence[Piece], schema: pa.Schema) -> None:
     """Define the table ``metrics`` of `schema` in `connection`."""
     tables = []
-    for number, piece in enumerate(pieces):
-        if piece.is_plain:
-            ids = None
-            if piece.reading.has_others:
-                ids = f"mlxp_runs_{number}"
-                connection.register(ids, pa.table({"log_id": pa.array(piece.reading.log_ids)}))
-            # A function is called only if a question asks for its values.
-            times = f"mlxp_times_{number}"
-            connection.create_function(
-                times, piece.times(), ["BIGINT", "BIGINT"], "DOUBLE", type="arrow", null_handling="special"
-            )
-            tables.append(_selected(piece, schema, ids, times))
-        else:
-            connection.register(f"mlxp_piece_{number}", pa.Table.from_batches(batches(piece, schema), schema=schema))
-            tables.append(f"from mlxp_piece_{number}")
+    alike, others = sorted_out(pieces)
+    for number, some in enumerate(alike):
+        ids = None
+        if some.log_ids is not None:
+            ids = f"mlxp_runs_{number}"
+            connection.register(ids, pa.table({"log_id": pa.array(some.log_ids)}))
+        # A function is called only if a question asks for its values.
+        times = f"mlxp_times_{number}"
+        connection.create_function(
+            times, some.first.times(), ["BIGINT", "BIGINT"], "DOUBLE", type="arrow", null_handling="special"
+        )
+        tables.append(_selected(some, schema, ids, times))
+    for number, piece in enumerate(others):
+        connection.register(f"mlxp_piece_{number}", pa.Table.from_batches(batches(piece, schema), schema=schema))
+        tables.append(f"from mlxp_piece_{number}")
     tables = tables or [f"select {', '.join(_null(field) for field in schema)} where false"]
     connection.execute(f"create view metrics as {' union all '.join(tables)}")
 
@@ -39,7 +39,8 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _selected(piece: Piece, schema: pa.Schema, ids: str | None, times: str) -> str:
+def _selected(some: Alike, schema: pa.Schema, ids: str | None, times: str) -> str:
+    piece = some.first
     columns = piece.columns(schema)
     own = {"log_id": "log_id", "record": "record", "attempt": "1", "source": _text(piece.source)}
     own["time"] = f"{times}(log_id, record)"
@@ -49,9 +50,9 @@ def _selected(piece: Piece, schema: pa.Schema, ids: str | None, times: str) -> s
         _cast(own[field.name], field) if field.name in own else _column(columns.get(field.name), field)
         for field in schema
     ]
-    file = _text(glob.escape(str(piece.reading.paths[0])))  # DuckDB takes a path for a pattern
+    files = ", ".join(_text(glob.escape(str(path))) for path in some.paths)  # DuckDB takes a path for a pattern
     where = f" where log_id in (from {ids})" if ids else ""
-    return f"select {', '.join(chosen)} from read_parquet({file}){where}"  # noqa: S608 - all names are quoted
+    return f"select {', '.join(chosen)} from read_parquet([{files}]){where}"  # noqa: S608 - all names are quoted
 
 
 def _column(stored: StoredKey | None, field: pa.Field) -> str:

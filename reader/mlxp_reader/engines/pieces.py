@@ -131,6 +131,38 @@ class Piece:
         return np.empty(0) if found is None else found
 
 
+class Alike(NamedTuple):
+    """Pieces that are plain and have the same columns, so that an engine can read their files at once.
+
+    Attributes
+    ----------
+    first
+        One of them.
+    log_ids
+        The runs whose records count, if the files have those of others, too.
+    """
+
+    first: Piece
+    paths: list[Path]
+    log_ids: npt.NDArray[np.int64] | None
+
+
+def sorted_out(pieces: Sequence[Piece]) -> tuple[list[Alike], list[Piece]]:
+    """Return the pieces that engines can read by themselves, and the others."""
+    found: dict[Any, list[Piece]] = {}
+    for piece in pieces:
+        if piece.is_plain:
+            columns = tuple((name, one.column, one.type) for name, one in piece.stored.items())
+            key = (piece.source, piece.log_name, columns, tuple(one.column for one in piece.steps))
+            found.setdefault(key, []).append(piece)
+    alike = []
+    for some in found.values():
+        has_others = any(one.reading.has_others for one in some)
+        ids = np.unique(np.concatenate([one.reading.log_ids for one in some])) if has_others else None
+        alike.append(Alike(some[0], [one.reading.paths[0] for one in some], ids))
+    return alike, [piece for piece in pieces if not piece.is_plain]
+
+
 def _fits(stored: StoredKey, kind: pa.DataType) -> bool:
     return kind in {pa.int64(), pa.float64()} if stored.type == "double" else bool(_TYPES[stored.type] == kind)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from mlxp_reader.engines.extras import imported
-from mlxp_reader.engines.pieces import Piece, batches
+from mlxp_reader.engines.pieces import Alike, Piece, batches, sorted_out
 from mlxp_reader.store.stored_rows import StoredKey
 
 Find = Callable[[], tuple[list[Piece], pa.Schema]]
@@ -44,22 +44,27 @@ class _Source:
         self, with_columns: list[str] | None, predicate: Any, n_rows: int | None, batch_size: int | None
     ) -> Iterator[Any]:
         """Yield the rows that fulfil `predicate`, with some columns, in frames of about `batch_size` rows."""
-        frames = [self._frame(piece, with_columns, predicate) for piece in self._pieces]
+        alike, others = sorted_out(self._pieces)
+        all_pieces: list[Alike | Piece] = [*alike, *others]
+        frames = [self._frame(some, with_columns, predicate) for some in all_pieces]
         empty = self._pl.from_arrow(self._schema.empty_table())
         frame = self._pl.concat(frames or [empty.lazy() if with_columns is None else empty.lazy().select(with_columns)])
         yield from (frame if n_rows is None else frame.head(n_rows)).collect_batches(chunk_size=batch_size)
 
-    def _frame(self, piece: Piece, columns: list[str] | None, predicate: Any) -> Any:
+    def _frame(self, some: Alike | Piece, columns: list[str] | None, predicate: Any) -> Any:
         chosen = self._schema.names if columns is None else columns
         asked = {*chosen, *(() if predicate is None else predicate.meta.root_names())}
         schema = pa.schema([field for field in self._schema if field.name in asked])
-        frame = _selected(self._pl, piece, schema)
+        frame = _selected(self._pl, some, schema) if isinstance(some, Alike) else _as_arrow(self._pl, some, schema)
         return (frame if predicate is None else frame.filter(predicate)).select(chosen)
 
 
-def _selected(pl: Any, piece: Piece, schema: pa.Schema) -> Any:
-    if not piece.is_plain:
-        return pl.from_arrow(pa.Table.from_batches(batches(piece, schema), schema=schema)).lazy()
+def _as_arrow(pl: Any, piece: Piece, schema: pa.Schema) -> Any:
+    return pl.from_arrow(pa.Table.from_batches(batches(piece, schema), schema=schema)).lazy()
+
+
+def _selected(pl: Any, some: Alike, schema: pa.Schema) -> Any:
+    piece = some.first
     types = {pa.int64(): pl.Int64, pa.float64(): pl.Float64, pa.bool_(): pl.Boolean, pa.string(): pl.String}
     columns = piece.columns(schema)
     own = {"log_id": pl.col("log_id"), "record": pl.col("record"), "attempt": pl.lit(1), "source": pl.lit(piece.source)}
@@ -75,9 +80,12 @@ def _selected(pl: Any, piece: Piece, schema: pa.Schema) -> Any:
         .alias(field.name)
         for field in schema
     ]
-    frame = pl.scan_parquet(piece.reading.paths[0], glob=False)
-    if piece.reading.has_others:
-        frame = frame.filter(pl.col("log_id").is_in(piece.reading.log_ids.tolist()))
+    stored = {"double": pl.Float64, "bool": pl.Boolean, "string": pl.String}
+    there = {"log_id": pl.Int64, "record": pl.Int64}
+    there |= {one.column: stored[one.type] for one in (*columns.values(), *piece.steps)}
+    frame = pl.scan_parquet(some.paths, glob=False, schema=there, extra_columns="ignore")
+    if some.log_ids is not None:
+        frame = frame.filter(pl.col("log_id").is_in(some.log_ids.tolist()))
     return frame.select(chosen)
 
 

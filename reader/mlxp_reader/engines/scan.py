@@ -1,5 +1,6 @@
 """A scan: the records of runs for another engine, which reads them from the files of the cache."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -55,7 +56,8 @@ class Scan:
             table ``runs`` has the configuration and info of the runs, under their full names.
         """
         connection = imported("duckdb").connect()
-        connection.register("runs", self._runs())
+        if re.search(r"\bruns\b", sql, re.IGNORECASE):
+            connection.register("runs", self._runs())
         duckdb_engine.define_metrics(connection, *self._found())
         answer: duckdb.DuckDBPyRelation = connection.sql(sql)
         return answer

@@ -163,6 +163,19 @@ def test_what_changed_meanwhile_is_there_once(three, monkeypatch):
     assert sum(table["log_id"].to_pylist().count(1) for table in tables) == 1, "no file has rows that do not count"
 
 
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+def test_files_that_were_written_one_after_the_other_are_read_together(write_run, logs, engine):
+    for number in range(1, 5):
+        write_run(number, {"lr": number}, metrics={"train": [{"x": number, "y": 0.5}, {"x": 10 * number, "z": True}]})
+        Reader(logs).scan("train.x").to_arrow()
+    write_run(5, {"lr": 5}, metrics={"train": [{"other": 1}, {"x": 50}]})
+    scan = Reader(logs).scan("train.x", "train.z", query="lr > 1")
+    found = rows(scan, engine)[1]
+    assert len(list((logs / ".mlxp/metrics-train").glob("*.parquet"))) == 5
+    expected = [(2, 2, None), (2, 20, True), (3, 3, None), (3, 30, True), (4, 4, None), (4, 40, True)]
+    assert [(row[0], *row[-2:]) for row in found] == [*expected, (5, None, None), (5, 50, None)]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_several_directories_are_told_apart_by_their_source(tmp_path, monkeypatch, write_run, logs, engine):
     write_run(1, metrics={"train": [{"x": 1}]})
