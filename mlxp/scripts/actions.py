@@ -111,7 +111,7 @@ def _command(node: "Node", others: set[int], own: frozenset[str]) -> Action | No
         return None
     words = words_of(node)
     names = [literal(word) for word in words]
-    if names[0] == "time" and len(words) > 1:  # a keyword of bash, which may stand before functions
+    if names[0] in {"time", "coproc"} and len(words) > 1:  # keywords of bash, which may stand before functions
         words, names = words[1:], names[1:]
     if names[0] in {".", "source"} and len(words) > 1:
         start, end = words[1].start_byte, words[1].end_byte

@@ -128,6 +128,7 @@ class Watch:
         self._seen: dict[str, int] = {}
         self._since = time.monotonic()
         self._turns = "0"
+        self._turned = self._since
         self._place = "l0"
         self._is_told = False
 
@@ -137,15 +138,19 @@ class Watch:
         self._place = self._noted("place") or self._place
         seen = self._sizes()
         if seen != self._seen:
-            self._seen, self._since, self._turns, self._is_told = seen, time.monotonic(), turns, False
+            self._seen, self._since, self._is_told = seen, time.monotonic(), False
+            self._turns, self._turned = turns, self._since
             self._check_repeats(int(turns))
             return
+        if turns != self._turns:
+            self._turns, self._turned = turns, time.monotonic()
         seconds = time.monotonic() - self._since
         if seconds > TOLD and not self._is_told:
             self._is_told = True
             text = f"mlxpsub: {self._where()}: the plan is here, and has started nothing new for {seconds:.0f} seconds"
             print(text, file=sys.stderr, flush=True)  # noqa: T201 - while the user waits
-        if seconds > (LOOP if turns != self._turns else COMMAND):
+        goes_on = self._turned - self._since > LOOP / 2  # and is not a loop that has ended since
+        if seconds > (LOOP if goes_on else COMMAND):
             self._refuse(f"has started nothing new for {seconds:.0f} seconds")
 
     def _sizes(self) -> dict[str, int]:

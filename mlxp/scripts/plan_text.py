@@ -96,7 +96,7 @@ __mlxp_file() {
 }
 __mlxp_names() { alias; declare -F 2> /dev/null || :; }
 __mlxp_at() {
-    case $1 in "${__mlxp_placed:-}"|-) ;; *) __mlxp_placed=$1; echo "$1" >| DIRECTORY/place;; esac
+    case $1 in "${__mlxp_placed:-}"|-*) ;; *) __mlxp_placed=$1; echo "$1" >| DIRECTORY/place;; esac
 }
 __mlxp_source() { __mlxp_at "$1"; HELPER_WITH_GRAMMAR source "$2" "$(__mlxp_names)" || printf '%s\n' "$2"; }
 __mlxp_eval() {

@@ -41,6 +41,7 @@ ENDLESS = {
     "the background": "{ while :; do sleep 0.1; done; python main.py; } & wait",
     "another file": ". ./wait.sh",
     "a text": "eval 'while :; do :; done'",
+    "an answer": "X=$(bash -c 'while :; do rm -f $(ls) none; done')",
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import stat
 
@@ -118,6 +119,149 @@ def test_plan_leaves_every_file_as_it_was(precious, name):
     assert {path: after.get(path) for path in before} == before
     assert len(precious.app.log_ids()) == 2
     assert "left to the jobs" in result.stderr or name in SILENT
+
+
+WAYS = r"""
+rm -f F
+/bin/rm F
+\rm F
+r\m F
+"rm" F
+$RM F
+"${LIST[@]}" F
+A=1 rm F
+command rm F
+command -p rm F
+builtin command rm F
+command eval 'rm F'
+builtin eval "rm F"
+eval "$(echo rm F)"
+eval 'eval "env rm F"'
+. <(echo rm F)
+source /dev/stdin <<< "rm F"
+. ./remove.sh F
+X=$(. ./remove.sh F)
+f() { rm F; }; f
+function g { rm F; }; g
+h() ( /bin/rm F ); h
+j() { local x; x=$(rm F); }; j
+k() { rm F; }; export -f k; bash -c k
+shopt -s expand_aliases; alias wipe='rm -f'
+wipe F
+hash -p /bin/rm other; other F
+(exec -a name rm F)
+(exec rm F)
+nohup rm F
+sudo rm F
+setsid rm F
+timeout 5 rm F
+nice -n 5 rm F
+stdbuf -o0 rm F
+flock list rm F
+script -qc "rm F" /dev/null
+busybox rm F
+env -i A=1 rm F
+env -S 'rm F'
+coproc rm F
+time -p rm F
+! rm F
+if rm F; then :; elif rm F; then :; fi
+until rm F; do :; done
+while read x; do rm F; done <<< y
+for ((i = 0; i < 1; i++)); do rm F; done
+for x in $(rm F); do :; done
+case $(rm F) in x) rm F;; *) rm F;; esac
+[[ -n $(rm F) ]]
+[ -f F ] && rm F
+rm F || rm F
+{ rm F; } &
+rm F & wait
+( rm F ) | cat
+cat list | rm F
+echo F | xargs rm
+echo F | xargs -I{} sh -c 'rm {}'
+find . -name F -print0 | xargs -0 rm
+find F -exec rm {} \\;
+find F -exec sh -c 'rm F' \\;
+find F -delete
+: ${X:-$(rm F)}
+export X=$(rm F)
+X="`rm F`"
+cat <(rm F)
+echo x > >(cat > F)
+trap 'rm F' EXIT
+trap 'rm F' DEBUG
+mapfile -C 'rm F #' -c 1 x < list
+let 'a[$(rm F)]'
+X=$(bash -c 'rm F')
+X=$(bash -c 'command rm F; exec 3> F; exec /bin/rm F')
+X=$(env A=1 timeout 5 nice bash -c 'bash -c "rm F"')
+X=$(echo 'rm F' | bash)
+X=$(./remove.sh F)
+if bash remove.sh F; then :; fi
+./remove.sh F | while read x; do :; done
+X=$(python -c 'import os; os.remove("F")')
+X=$(python -c 'import os; os.system("rm F")')
+env python -c 'open("F", "w")'
+srun bash -c 'rm F'
+exec {fd}>> F
+ls 2> F
+ls &>> F
+> ./F
+tee -a F < list
+cd sub; rm ../F; : > ../F; cd ..
+set -- $(rm F)
+(exec rm F)
+"""
+"""Ways to harm a file F, one per line."""
+
+
+@pytest.mark.parametrize("how", [". ./ways.sh", "X=$(bash ways.sh)", "f0() {{\n{}\n}}\nf0 | cat"])
+def test_no_way_to_call_a_command_gets_round_the_plan(precious, how):
+    lines = [re.sub(r"\bF\b", f"f{number}", line) for number, line in enumerate(WAYS.strip().splitlines())]
+    for number in range(len(lines)):
+        precious.write(f"precious {number}\n", f"f{number}")
+    precious.write("x\n", "list")
+    precious.write("#!/bin/bash\nrm -f $1\nenv rm -f $1\n: > $1\n", "remove.sh").chmod(0o755)
+    ways = "RM=rm; LIST=(rm -f); mkdir -p sub\n" + "\n".join(lines)
+    precious.write(ways + "\n", "ways.sh")
+    precious.submit(script(how.format(ways) + "\npython main.py a=1"))
+    files = [precious.directory / f"f{number}" for number in range(len(lines))]
+    harmed = [
+        line
+        for line, file in zip(lines, files, strict=True)
+        if not file.is_file() or "precious" not in file.read_text()
+    ]
+    assert harmed == []
+
+
+def test_no_program_that_starts_another_hides_what_it_does():
+    starters = [
+        "env",
+        "env A=1 nice",
+        "command",
+        "exec -a x",
+        "nohup",
+        "time",
+        "timeout 5",
+        "xargs",
+        "sudo",
+        "setsid -w",
+        "srun",
+    ]
+    harmful = [
+        "rm x",
+        "/bin/rm x",
+        "sed -i s/a/b/ x",
+        "git clean -fd",
+        "mv a b",
+        "find . -delete",
+        "sbatch x",
+        "kill 5",
+    ]
+    for starter in starters:
+        for command in harmful:
+            assert treatment([*starter.split(), *command.split()]) is Treatment.LEAVE, (starter, command)
 
 
 def test_jobs_do_what_the_plan_left_out(precious):
