@@ -19,7 +19,7 @@ from mlxp.jobs.submission import Submission, now, owned
 from mlxp.run_directory.batches import batch_of
 from mlxp.run_directory.layout import RunDirectory, run_directories
 from mlxp.run_directory.liveness import is_gone, is_silent
-from mlxp.run_directory.outcome import begun, outcome, own_word, verdict
+from mlxp.run_directory.outcome import begins_again, begun, outcome, own_word, verdict
 from mlxp.run_directory.status import Status
 from mlxp.running.copies import names_of
 from mlxp.scheduler import LOCAL, SCHEDULERS, scheduler_named
@@ -235,7 +235,10 @@ def _states(scheduler: str, job_ids: Sequence[str]) -> Mapping[str, JobState]:
 
 
 def _write_verdict(run: RunState) -> None:
-    """Record the scheduler's final answer about a job, if it is new and no other process is writing."""
+    """Record what the scheduler says about a job, if it is new and no other process is writing.
+
+    That is its final answer, or that it starts the job of a run again that has begun before.
+    """
     job, submission = run.job, run.submission
     if job is None or submission is None or verdict(run.info, run.submitted):
         return
@@ -243,9 +246,14 @@ def _write_verdict(run: RunState) -> None:
     if phase is Phase.FORGOTTEN and submission.content.get("cancelled_at"):
         phase, reason = Phase.ENDED, "CANCELLED"  # Grid Engine keeps no record of a job that never started
     is_last = phase in {Phase.FAILED, Phase.ENDED} or (phase is Phase.DONE and (_is_over(run) or _is_silent(run)))
-    if not is_last or run.says is Status.COMPLETE:
+    is_again, was_again = _starts_again(run, job), begins_again(run.info, run.submitted)
+    if run.says is Status.COMPLETE or not (is_last or (is_again != was_again and phase is not Phase.UNKNOWN)):
         return
-    heard = {"phase": phase.value, "reason": reason, "words": job.words, "begun": begun(run.info), "heard_at": now()}
+    phase = phase if is_last else Phase.WAITING
+    heard: dict[str, Any] | None = None
+    if is_last or is_again:
+        facts = {"phase": phase.value, "reason": reason, "words": job.words, "heard_at": now()}
+        heard = {**facts, "begun": begun(run.info)}
     # The object keeps the state that was asked about, so that a later submission by another process is noticed.
     with contextlib.suppress(MLXPError, OSError), owned([submission], "writes what became of the job"):
         current = Submission.of(run.directory)
@@ -287,17 +295,31 @@ def _status_with_job(run: RunState, job: JobState) -> tuple[Status, str]:
         return Status.KILLED, f"its job was cancelled at {run.submitted['cancelled_at']}"
     if run.says is None:
         return _status_of_unstarted(run, job, scheduler)
-    if job.phase is Phase.WAITING or (job.phase is Phase.RUNNING and _has_started_again(run, job)):
+    if _starts_again(run, job):
         return Status.SUBMITTED, f"{scheduler} says {job.words}; the run will start again"
+    if job.phase is Phase.UNKNOWN and begins_again(run.info, run.submitted):
+        return Status.SUBMITTED, _not_asked(job, scheduler)
     return _status_of_started(run, job, scheduler) if run.says.is_under_way else _own_word(run)
 
 
+def _starts_again(run: RunState, job: JobState) -> bool:
+    """Tell whether the job of a run that has begun before waits again, or prepares to begin the run again."""
+    return run.says not in {None, Status.COMPLETE} and (
+        job.phase is Phase.WAITING or (job.phase is Phase.RUNNING and _has_started_again(run, job))
+    )
+
+
 def _has_started_again(run: RunState, job: JobState) -> bool:
-    """Tell whether the job started after the run had ended, so that the run is about to begin again."""
-    ended_at = run.info.get("ended_at")
-    if job.started_at is None or not ended_at or run.says is None or run.says.is_under_way:
+    """Tell whether the job started after the run was last heard, so that the run is about to begin again."""
+    if job.started_at is None or run.says is None:
         return False
-    return job.started_at > datetime.fromisoformat(ended_at).timestamp()
+    if not run.says.is_under_way:
+        ended_at = run.info.get("ended_at")
+        return ended_at is not None and job.started_at > datetime.fromisoformat(ended_at).timestamp()
+    try:  # its scheduler may have killed it without a warning; the time of its last heartbeat is that of its file
+        return job.started_at > run.directory.info_file.stat().st_mtime
+    except OSError:
+        return False
 
 
 def _own_word(run: RunState) -> tuple[Status, str]:

@@ -26,6 +26,17 @@ def own_word(info: Mapping[str, Any], submission: Mapping[str, Any]) -> Status |
 
 def verdict(info: Mapping[str, Any], submission: Mapping[str, Any]) -> dict[str, Any]:
     """Return the scheduler's verdict on the job; empty if there is none, or if the run has begun again since."""
+    heard = _heard(info, submission)
+    return {} if heard.get("phase") == Phase.WAITING else heard
+
+
+def begins_again(info: Mapping[str, Any], submission: Mapping[str, Any]) -> bool:
+    """Tell whether the scheduler was heard to start the run's job again, without a word of the run since."""
+    own = own_word(info, submission)
+    return own not in {None, Status.COMPLETE} and _heard(info, submission).get("phase") == Phase.WAITING
+
+
+def _heard(info: Mapping[str, Any], submission: Mapping[str, Any]) -> dict[str, Any]:
     heard = submission.get("verdict") or {}
     return heard if heard.get("phase") in Phase.__members__ and heard.get("begun") == begun(info) else {}
 
@@ -45,6 +56,8 @@ def outcome(info: Mapping[str, Any], submission: Mapping[str, Any]) -> tuple[Sta
     >>> print(status, reason)
     KILLED TIMEOUT
     """
+    if begins_again(info, submission):
+        return Status.SUBMITTED, None
     heard = verdict(info, submission)
     status = _status(own_word(info, submission), submission, heard.get("phase"))
     if status is not Status.KILLED:

@@ -121,6 +121,31 @@ def test_run_whose_job_is_started_again_is_neither_over_nor_resubmittable(schedu
     assert "its job is not over" in state.obstacle_to_resubmission(force=True)
 
 
+@pytest.mark.parametrize("word", ["RUNNING", "FAILED", "KILLED"])
+def test_everybody_tells_that_a_run_will_begin_again_until_it_does(scheduler, run, word):
+    says(run, word, age=100, ended_at=datetime.fromtimestamp(time.time() - 100).astimezone().isoformat())
+    again = JobState(Phase.RUNNING, "RUNNING", started_at=time.time() - 10)
+    for job in (JobState(Phase.WAITING, "PENDING"), JobState(Phase.UNKNOWN), again, JobState(Phase.UNKNOWN)):
+        scheduler["7"] = job
+        assert told(run)[0] == "SUBMITTED"
+        assert len(Reader(run.path.parent).filter("info.status == 'SUBMITTED'")) == 1
+    scheduler["7"] = JobState(Phase.RUNNING, "RUNNING", started_at=time.time() - 1000)
+    assert told(run)[0] == word
+    scheduler["7"] = again
+    assert told(run)[0] == "SUBMITTED"
+    says(run, "RUNNING", attempt=2)
+    assert told(run)[0] == "RUNNING"
+
+
+def test_run_that_waits_to_begin_again_and_is_cancelled_is_what_it_was_to_everybody(scheduler, run):
+    says(run, "FAILED", ended_at="2026-01-01T00:00:00+00:00")
+    scheduler["7"] = JobState(Phase.WAITING, "PENDING")
+    assert told(run)[0] == "SUBMITTED"
+    scheduler["7"] = JobState(Phase.ENDED, "CANCELLED", reason="CANCELLED")
+    assert told(run)[0] == "FAILED"
+    assert run.submission()["verdict"]["phase"] == "ENDED"
+
+
 def test_complete_run_whose_job_goes_on_can_be_cancelled_and_not_resubmitted(scheduler, run):
     says(run, "COMPLETE")
     scheduler["7"] = JobState(Phase.RUNNING, "RUNNING")
