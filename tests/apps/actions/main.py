@@ -34,7 +34,7 @@ def eat(ctx):
 def sleep(ctx):
     ctx.logger.log_metrics({"pid": os.getpid()}, "started")
     Path(f"started-{ctx.config.number}").write_text(str(os.getpid()), encoding="utf-8")
-    time.sleep(120)
+    time.sleep(float(os.environ.get("SLEEP", "120")))
 
 
 def sleep_at_first(ctx):
