@@ -17,7 +17,7 @@ def client():
     """A scheduler and two workers, each a process of its own."""
     distributed = pytest.importorskip("distributed", reason="without Dask, crawls on a cluster are NOT tested")
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, worker_dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", worker_dashboard_address=None
     )
     with cluster, distributed.Client(cluster) as client:
         yield client
@@ -80,6 +80,7 @@ def test_what_goes_to_a_worker_is_small(recorded, tmp_path, much):
     assert max(map(len, executor.sent)) < 2000
 
 
+@pytest.mark.filterwarnings("ignore:values that the column of a scan cannot hold")
 def test_keys_of_which_workers_disagree_on_the_type_have_one_in_the_cache(write_run, logs, much, monkeypatch):
     for number in range(1, 5):
         value = 0.5 * number if number % 2 else f"text {number}"
