@@ -38,10 +38,16 @@ _DRAINED = 1 << 24
 """How many bytes are read for a command that was left out, so that the one before it in the pipeline does not fail."""
 
 
+_LONGEST_SCRIPT = 1 << 20  # bytes
+_ON_INPUT = "reads commands from its standard input"
+
+
 def main(arguments: list[str]) -> int:
     """Do what the first argument says, and return the exit code."""
     # This runs isolated from the user's own modules and PYTHONPATH, which concern only the user's program.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    if arguments[0] == "source" and os.path.realpath(arguments[1]) == os.path.realpath("/dev/stdin"):
+        return _refuse(["source", arguments[1]], f"{_ON_INPUT}, which a plan does not see; write them into the script")
     if arguments[0] in {"source", "eval", "answer"}:
         from mlxp.scripts import plan_shell  # it needs the grammar, which takes longer to import than all the others
 
@@ -144,6 +150,8 @@ def _ask(arguments: list[str]) -> int:
         if os.path.basename(words[0]) == "mkdir":  # noqa: PTH119
             _note("made.jsonl", paths=[os.path.abspath(word) for word in words[1:]])  # noqa: PTH100
         return RUN
+    if _has_runs_on_input(words):
+        return _refuse(words, f"{_ON_INPUT} that start a program of MLXP; write them into the script")
     if found is Treatment.UNKNOWN or is_starter(words) or _starts_several(words[:1]):
         reason = _why_refused(words)
         if reason is not None:
@@ -223,12 +231,24 @@ def _module_of_runs(word: str) -> str | None:
 def _has_runs_inside(file: Path) -> bool:
     """Tell whether a file is a shell script that starts a program of MLXP."""
     with contextlib.suppress(OSError, ValueError):
-        if file.is_file() and file.stat().st_size < 1 << 20:
+        if file.is_file() and file.stat().st_size < _LONGEST_SCRIPT:
             text = file.read_bytes().decode(errors="replace")
-            is_shell = file.suffix == ".sh" or re.match(r"#!.*sh\b", text)
-            names = re.findall(r"[\w./-]+\.py\b", text) if is_shell else []
-            return any(is_program_of_mlxp(Path(name)) for name in names)
+            return (file.suffix == ".sh" or re.match(r"#!.*sh\b", text) is not None) and _has_runs(text)
     return False
+
+
+def _has_runs_on_input(words: list[str]) -> bool:
+    """Tell whether a command is a shell that reads commands which start a program of MLXP, as from a here-document."""
+    is_shell = os.path.basename(words[0]) in {"bash", "sh", "dash", "ash", "ksh", "zsh"}  # noqa: PTH119
+    if not is_shell or not all(re.fullmatch(r"-[a-bd-z]*|--\w+|/dev/stdin", word) for word in words[1:]):
+        return False
+    with contextlib.suppress(OSError), open(0, "rb", closefd=False) as given:
+        return _has_runs(given.read(_LONGEST_SCRIPT).decode(errors="replace"))
+    return False
+
+
+def _has_runs(text: str) -> bool:
+    return any(is_program_of_mlxp(Path(name)) for name in re.findall(r"[\w./-]+\.py\b", text))
 
 
 def is_program_of_mlxp(file: Path) -> bool:

@@ -165,3 +165,25 @@ def test_command_of_a_package_that_starts_runs_is_named(words, first):
     said = refusal(words, "export PYTHONPATH=$PWD PATH=$PATH:$PWD\ntrain a=1\npython main.py a=2")
     assert "`train a=1` starts a program of MLXP, the module pkg.train, which mlxpsub does not see" in said
     assert "write `python -m pkg.train` in the script" in said
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ('source /dev/stdin <<< "X=5"\npython main.py a=$X', "which a plan does not see"),
+        (". /proc/self/fd/0 << END\nX=5\nEND\npython main.py a=$X", "which a plan does not see"),
+        ("bash -e << END\npython train.py a=3\nEND\npython main.py a=1", "that start a program of MLXP"),
+        ("echo python train.py a=3 | sh\npython main.py a=1", "that start a program of MLXP"),
+    ],
+)
+def test_commands_that_come_from_the_standard_input_are_refused_where_runs_depend_on_them(words, body, reason):
+    words.write("import mlxp\n\n\n@mlxp.launch()\ndef main(ctx):\n    pass\n", "train.py")
+    said = refusal(words, body)
+    assert "reads commands from its standard input" in said
+    assert reason in said
+    assert "write them into the script" in said
+
+
+def test_commands_from_the_standard_input_that_start_no_run_are_left_to_the_jobs(words):
+    result = words.submit(script("bash << END\nrm -f x\npython prepare.py\nEND\npython main.py a=1"))
+    assert "left to the jobs" in result.stderr

@@ -138,7 +138,6 @@ builtin eval "rm F"
 eval "$(echo rm F)"
 eval 'eval "env rm F"'
 . <(echo rm F)
-source /dev/stdin <<< "rm F"
 . ./remove.sh F
 X=$(. ./remove.sh F)
 f() { rm F; }; f
