@@ -91,7 +91,8 @@ class RepeatedRun:
         if not isinstance(text, str) or not _RESOLVER.search(text):
             return False
         # With other overrides, most resolvers may be meant to give another value.
-        return not self._new or (name not in self._new and "${" not in _VARIABLE.sub("", text))
+        is_new = any(name == one or name.startswith(f"{one}.") for one in self._new)
+        return not self._new or not (is_new or "${" in _VARIABLE.sub("", text))
 
     def _is_told(self, value: Any) -> bool:
         """Tell whether a recorded value is what the run had: it is no secret, and no export has changed it."""
@@ -150,7 +151,15 @@ def taken_rerun_of() -> int | None:
 
 
 def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]
+    """Return the full name of what an override changes; of a group, that of the part which it puts in.
+
+    Examples
+    --------
+    >>> _key("+lr=1"), _key("db/server=mine"), _key("db/server@backup=mine"), _key("~lr")
+    ('lr', 'db.server', 'backup', 'lr')
+    """
+    group, _, package = override.lstrip("+~").partition("=")[0].partition("@")
+    return package or group.replace("/", ".")
 
 
 def _item(node: Any, key: Any) -> Any:

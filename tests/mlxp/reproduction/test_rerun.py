@@ -452,6 +452,15 @@ def test_override_of_a_rerun_also_changes_what_follows_from_it(project):
     assert (config_of(project, 3)["data"], config_of(project, 3)["file"]) == ("/b", "/b/0.npz")
 
 
+def test_other_group_in_a_rerun_brings_its_own_values(project):
+    for name in ("small", "large"):
+        project.write(f"configs/model/{name}.yaml", f"path: ${{oc.env:PATH_OF_{name.upper()},nowhere}}\n")
+    project.write("configs/config.yaml", "defaults: [model: small]\nlr: 0.5\n")
+    project.run(PATH_OF_SMALL="/small")
+    assert project.mlxp("rerun", "1", "model=large", PATH_OF_LARGE="/large").returncode == 0
+    assert config_of(project, 2)["model"] == {"path": "/large"}
+
+
 def test_rerun_whose_configuration_comes_out_differently_is_refused(project, tmp_path):
     (tmp_path / "others/model").mkdir(parents=True)
     group = tmp_path / "others/model/deep.yaml"
