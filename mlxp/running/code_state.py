@@ -252,7 +252,7 @@ def _state(
     small = stored_of(git.top, sizes)
     commit, branch, head_tree = _head(git, repository)
     was_hidden = _show_all_edits(git, files)
-    unchanged = _keep_as_it_is(git, files, small, settings)
+    unchanged = _keep_as_it_is(git, files, settings)
     # What lies behind a link that has replaced a folder is not seen as edited before.
     may_hide = was_hidden or extent is not Extent.ALL or any((git.top / name).is_symlink() for name in sizes)
     _stage(git, files.edited, small, may_hide=may_hide)
@@ -261,7 +261,7 @@ def _state(
         found = difference(git, head_tree, tree)
         changed, new = (found.edited | (found.added - set(small))) - unchanged, found.objects
     else:
-        changed, new = set(map(name_in, files.known)), None
+        changed, new = set(map(name_in, files.known())), None
     if extent is Extent.COMMITTED and head_tree:
         _set_back(git, changed, head_tree)
     nested = {name: _take_in(git, name, excluded, extent) for name in files.nested()}
@@ -371,7 +371,7 @@ def _show_all_edits(git: Git, files: ListedFiles) -> bool:
     return bool(assumed or skipped)
 
 
-def _keep_as_it_is(git: Git, files: ListedFiles, small: list[str], settings: Mapping[str, str]) -> set[str]:
+def _keep_as_it_is(git: Git, files: ListedFiles, settings: Mapping[str, str]) -> set[str]:
     """Have every file stored byte for byte; return the unchanged ones whose content differs in the index.
 
     git may convert line endings, or apply filters such as that of LFS. What it holds for an unchanged file is then not
@@ -383,7 +383,7 @@ def _keep_as_it_is(git: Git, files: ListedFiles, small: list[str], settings: Map
         by_default
         or text(attributes).strip()
         or _attributes_for_all(settings).exists()
-        or any(name.endswith(".gitattributes") for names in (files.known, small) for name in names)
+        or ".gitattributes" in files.text
     )
     converted = _converted(git, files.blobs(), by_default=by_default) if may_convert else []
     write(attributes, "* -filter -ident -text -eol -working-tree-encoding\n")

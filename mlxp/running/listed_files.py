@@ -21,8 +21,8 @@ class ListedFiles:
 
     Attributes
     ----------
-    known
-        One line per file that git tracks: a tag (how closely git looks at it), the mode, the content, and the name.
+    text
+        What git prints.
     edited
         The names of files that git tracks and that were edited or removed.
     others
@@ -30,12 +30,15 @@ class ListedFiles:
     """
 
     def __init__(self, answer: str) -> None:
-        lines = answer.split("\0")
-        special = [line for line in lines if line and not line.startswith(_PLAIN)]
+        self.text = answer
+        special = [line for line in answer.split("\0") if line[:5] != _PLAIN and line]
         self._special = [line for line in special if line[0] not in "?CcRr"]
-        self.known = [line for line in lines if line.startswith(_PLAIN)] + self._special
         self.edited = {name_in(line) for line in special if line[0] in "CcRrM"}  # M: not merged
         self.others = [line[2:] for line in special if line[0] == "?"]
+
+    def known(self) -> list[str]:
+        """Return one line per file that git tracks: a tag (how closely git looks at it), mode, content, and name."""
+        return [line for line in self.text.split("\0") if line[:5] == _PLAIN] + self._special
 
     def tagged(self, tags: str) -> list[str]:
         """Return the names of the tracked files that have one of these tags."""
@@ -51,7 +54,7 @@ class ListedFiles:
 
     def blobs(self) -> dict[str, str]:
         """Return what the index holds for each tracked file."""
-        return {name_in(line): line.split(" ", 3)[2] for line in self.known}
+        return {name_in(line): line.split(" ", 3)[2] for line in self.known()}
 
 
 def name_in(line: str) -> str:
