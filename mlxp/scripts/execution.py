@@ -1,6 +1,7 @@
 """Executes a script in plan mode, and sees to it that this ends.
 
-The script has what it has in a job: no terminal, and an empty standard input. While it starts nothing new, the user is
+The script has what it has in a job: no terminal, and an empty standard input. Only programs of MLXP may ask questions,
+which hold for all jobs. While it starts nothing new, the user is
 told where it is; after a while it is ended, since a loop may wait for what only happens in a job.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 
 from mlxp.running.plan_report import OVERRIDES_VARIABLE, PLAN_VARIABLE
 from mlxp.running.signals import signals_raised
+from mlxp.scripts import plan_step
 from mlxp.scripts.job_variables import JobVariables
 from mlxp.scripts.plan_text import functions, planned_text, shell_name
 from mlxp.scripts.script import Script, ScriptError
@@ -61,7 +63,9 @@ def execute(script: Script, directory: Path, variables: JobVariables, overrides:
     (directory / "created").touch()
     file = directory / "functions.sh"
     file.write_text(functions(script, directory, life_line), encoding="utf-8", errors="surrogateescape")
+    terminal = _terminal()
     plan_variables = {PLAN_VARIABLE: str(directory / "unknown.jsonl"), OVERRIDES_VARIABLE: json.dumps(list(overrides))}
+    plan_variables |= {plan_step.TERMINAL: str(terminal[0]) if terminal else ""}
     environment = {**os.environ, **plan_variables} | dict(variables.values)
     sys.stderr.flush()
     try:
@@ -70,7 +74,7 @@ def execute(script: Script, directory: Path, variables: JobVariables, overrides:
             env={name: value for name, value in environment.items() if value is not None},
             stdin=subprocess.DEVNULL,
             stdout=_descriptor_of_errors(),
-            pass_fds=(life_line,),
+            pass_fds=(life_line, *terminal),
             start_new_session=True,
         ) as process:
             os.close(life_line)
@@ -78,7 +82,18 @@ def execute(script: Script, directory: Path, variables: JobVariables, overrides:
     except OSError as error:
         raise ScriptError(f"cannot execute {script.path}: {error.strerror}") from error
     finally:
-        os.close(reading)
+        for descriptor in (reading, *terminal):
+            os.close(descriptor)
+
+
+def _terminal() -> list[int]:
+    """Return a descriptor of the terminal, where programs of MLXP may ask questions; none if there is no terminal."""
+    import fcntl
+
+    with suppress(OSError):
+        if os.isatty(0):
+            return [fcntl.fcntl(0, fcntl.F_DUPFD, 210)]
+    return []
 
 
 def _command(script: Script, text: bytes, directory: Path) -> list[str | bytes]:

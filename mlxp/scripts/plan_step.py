@@ -38,6 +38,9 @@ _DRAINED = 1 << 24
 """How many bytes are read for a command that was left out, so that the one before it in the pipeline does not fail."""
 
 
+TERMINAL = "MLXP_PLAN_TERMINAL"
+"""Environment variable that holds the descriptor of the user's terminal, if there is one."""
+
 _LONGEST_SCRIPT = 1 << 20  # bytes
 _ON_INPUT = "reads commands from its standard input"
 
@@ -85,7 +88,7 @@ def _run_step(arguments: list[str]) -> int:
     file.write_text(json.dumps(record | {"program": found.program, "exit": None}), encoding="utf-8")
     record["environment"] = _changed_environment(_directory() / f"block-{block}.env")
     report = file.with_suffix(".jsonl")
-    code, stopped = _run(_without_launcher(words, found), {"MLXP_PLAN": str(report)})
+    code, stopped = _run(_without_launcher(words, found), {"MLXP_PLAN": str(report)}, _terminal())
     if stopped and not report.exists():
         record["left"] = stopped
         code = 0
@@ -303,13 +306,19 @@ def _interpreter(named: str) -> str:
     return sys.executable
 
 
-def _run(command: list[str], changes: Mapping[str, str]) -> tuple[int, str]:
+def _terminal() -> int | None:
+    """Return the descriptor of the user's terminal for a command whose standard input is that of the script."""
+    is_scripts_own = os.path.samestat(os.fstat(0), os.stat(os.devnull))  # noqa: PTH116
+    return int(os.environ[TERMINAL]) if is_scripts_own and os.environ.get(TERMINAL) else None
+
+
+def _run(command: list[str], changes: Mapping[str, str], standard_input: int | None = None) -> tuple[int, str]:
     """Run a guarded Python program; return its exit code and what it was kept from doing, if anything."""
     said = _directory() / f"guard-{os.getpid()}-{time.monotonic_ns()}"
     path = os.pathsep.join([str(Path(__file__).with_name("guard")), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, **changes, "PYTHONPATH": path, GUARD: str(said)}
     try:
-        code = subprocess.run(command, env=environment, check=False).returncode
+        code = subprocess.run(command, env=environment, check=False, stdin=standard_input).returncode
     except OSError as error:
         print(f"{command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as the shell would say it
         return 127, ""
