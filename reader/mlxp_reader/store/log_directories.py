@@ -135,7 +135,8 @@ class LogDirectories:
         return np.searchsorted(self._starts, rows, side="right") - 1
 
     def _states_of(self, log_name: str) -> States:
-        # A finished run is as it was when the index was brought up to date; one still running, as it is now.
+        # A finished run is as it was when the index was brought up to date; one still running, as it is when the first
+        # of these metrics is read.
         if log_name not in self._states:
             self._states = {log_name: index.metric_states(self.table, log_name, np.arange(self.table.num_rows))}
         return self._states[log_name]
